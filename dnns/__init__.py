@@ -1,0 +1,1 @@
+"""Networks: what is to be run."""

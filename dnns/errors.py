@@ -1,0 +1,23 @@
+"""The one error for bad input: a file, a place in it, what was got and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Input that a user can mend. ``str()`` is one line: ``file:where: problem``.
+
+    Args:
+        file: the file at fault, or the name of an option when no file is involved.
+        where: the place in it: a line number, a field's path or a node's name; "" for the whole.
+        problem: what was got and what is allowed, without a full stop.
+    """
+
+    def __init__(self, file: str | Path, where: str | int, problem: str) -> None:
+        self.file, self.where, self.problem = str(file), str(where), " ".join(problem.split())
+        super().__init__(": ".join(p for p in (self.file, self.where, self.problem) if p))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        """Errors cross process borders whole."""
+        return InputError, (self.file, self.where, self.problem)
