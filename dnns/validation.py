@@ -1,0 +1,150 @@
+"""From YAML data to typed models, and from pydantic's errors to one-line ``InputError``s."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from dnns.errors import InputError
+from dnns.yaml_file import FieldPath, Locate, load_yaml
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SHOWN = 60
+_INSTANCE = re.compile(r" or (an )?instance of \w+")
+_WORDING = {
+    "a valid integer": "a whole number",
+    "a valid dictionary": "a mapping",
+    "a valid tuple": "a list",
+    "a valid ": "a ",
+    "Tuple should": "the list should",
+    "List should": "the list should",
+    "String should": "the text should",
+}
+
+
+class StrictModel(BaseModel):
+    """A frozen model that takes no unknown field and converts no types.
+
+    The unknown field of an error is named with the nearest known one, or with all known ones. A field that
+    takes a YAML list as a tuple is ``Annotated[tuple[int, int], Field(strict=False)]``.
+    """
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields_only(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = [info.alias or name for name, info in cls.model_fields.items()]
+        for key in data:
+            if key not in known:
+                raise PydanticCustomError("unknown_field", "{problem}", {"problem": unknown(key, known)})
+        return data
+
+
+def unknown(key: object, known: list[str], kind: str = "field") -> str:
+    """The sentence for a name that is not among the known ones, with the nearest or all of them."""
+    near = get_close_matches(str(key)[:_SHOWN], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known) or 'none'}"
+    return f"unknown {kind} {shown(key)}, {hint}"
+
+
+def shown(value: object) -> str:
+    """``repr`` of a value, cut to a line's size."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def dotted(path: FieldPath) -> str:
+    """A field's path as users write it: ``layers[3].kernel``."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def place(path: FieldPath, locate: Locate) -> str:
+    """Line and path of a field, for ``InputError.where``."""
+    return f"line {locate(path)}" + (f", {dotted(path)}" if path else "")
+
+
+def load_model(path: str | Path, model: type[Model]) -> tuple[Model, Locate]:
+    """Read a YAML file into a model.
+
+    Returns:
+        The model, and the function that gives the line of a field.
+
+    Raises:
+        InputError: naming file, line, field, what was got and what is allowed.
+    """
+    data, locate = load_yaml(path)
+    try:
+        return model.model_validate(data), locate
+    except ValidationError as error:
+        raise input_error(error, path, data, locate) from None
+
+
+def input_error(
+    error: ValidationError, file: str | Path, data: object, locate: Locate, prefix: FieldPath = ()
+) -> InputError:
+    """The first problem of a pydantic error as an ``InputError``.
+
+    Args:
+        error: what pydantic raised.
+        file: the file that was read.
+        data: what was validated.
+        locate: gives the line of a field, as ``load_yaml`` returned it.
+        prefix: path of ``data`` in the file.
+    """
+    details = error.errors(include_url=False, include_context=True)
+    first = _field(details[0], data)[0]
+    inside = [path for path, _ in (_field(d, data) for d in details) if path[: len(first)] == first]
+    path = max(inside, key=len)
+    same = [detail for detail in details if _field(detail, data)[0] == path]
+    value = _field(same[0], data)[1]
+    return InputError(file, place(prefix + path, locate), _problem(same, value))
+
+
+def _field(detail: ErrorDetails, data: object) -> tuple[FieldPath, object]:
+    """Where in the data an error lies; pydantic's own path also names the branches of unions."""
+    path: list[str | int] = []
+    for key in detail["loc"]:
+        in_list = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if in_list or (isinstance(data, dict) and key in data):
+            data = cast(Any, data)[key]
+            path.append(key)
+    if detail["type"] == "missing":
+        path.append(detail["loc"][-1])
+    return tuple(path), data
+
+
+def _problem(details: list[ErrorDetails], value: object) -> str:
+    kind, message = details[0]["type"], details[0]["msg"]
+    context = details[0].get("ctx", {})
+    if kind == "missing":
+        return "missing, it is required"
+    if kind == "unknown_field":
+        return message
+    if kind == "union_tag_invalid":
+        field = context["discriminator"].strip("'")
+        return f"{field}: got {shown(context['tag'])}, allowed: {context['expected_tags']}"
+    if kind == "union_tag_not_found":
+        return f"{context['discriminator']} is missing, it is required"
+    messages = (detail["msg"] for detail in details)
+    allowed = dict.fromkeys(_allowed(message) for message in messages)
+    return f"got {shown(value)}, allowed: {' or '.join(allowed)}"
+
+
+def _allowed(message: str) -> str:
+    for start in ("Input should be ", "Value error, ", "Input should have "):
+        message = message.removeprefix(start)
+    for pydantics, ours in _WORDING.items():
+        message = message.replace(pydantics, ours)
+    return _INSTANCE.sub("", message)
