@@ -16,12 +16,12 @@ from typing import Any
 import yaml
 
 from dnns.errors import InputError
+from dnns.files import read_text
 
 Key = str | int
 FieldPath = tuple[Key, ...]
 Locate = Callable[[FieldPath], int]
 
-MAX_FILE_BYTES = 4 << 20
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
 MAX_DIGITS = 40
@@ -49,26 +49,6 @@ class _Node:
     parts: dict[Key, _Node] = field(default_factory=dict)
     lines: dict[Key, int] = field(default_factory=dict)
     size: int = 1
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file.
-
-    Raises:
-        InputError: if it is missing, unreadable, larger than ``MAX_FILE_BYTES`` or not UTF-8.
-    """
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise InputError(path, "", f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise InputError(path, "", f"is larger than {MAX_FILE_BYTES} bytes, the most that is allowed")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(path, f"line {line}", f"is not UTF-8 text (byte {error.start})") from None
 
 
 def load_yaml(path: str | Path) -> tuple[object, Locate]:

@@ -1,0 +1,53 @@
+"""One entry for every network file: the ending tells the format.
+
+A reader's own packages are imported when a file of its kind is read, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dnns.errors import InputError
+from dnns.layer import Network
+
+ENDINGS = ".yaml, .yml, .txt or .onnx"
+
+
+def read_network(
+    path: str | Path,
+    *,
+    input: Sequence[int] | None = None,
+    input_3d: Sequence[int] | None = None,
+    dims: Mapping[str, int] | None = None,
+) -> Network:
+    """Read a network.
+
+    Args:
+        path: a ``.yaml``, ``.yml``, ``.txt`` or ``.onnx`` file.
+        input: shape of the network's input, channels first (C, (D,) H, W), in place of the file's own.
+        input_3d: shape (C, D, H, W) from the first six-field line of a text network on.
+        dims: values for the symbolic dimensions of an ONNX network.
+
+    Raises:
+        InputError: whatever is wrong, in one line.
+    """
+    ending = Path(path).suffix.lower()
+    shape = None if input is None else tuple(input)
+    if input_3d is not None and ending != ".txt":
+        raise InputError(path, "input_3d", "is for text networks (.txt), give input alone")
+    if dims and ending != ".onnx":
+        raise InputError(path, "dim", "symbolic dimensions are for ONNX networks (.onnx)")
+    if ending == ".txt":
+        from dnns.text_network import read_text_network
+
+        return read_text_network(path, shape, None if input_3d is None else tuple(input_3d))
+    if ending in (".yaml", ".yml"):
+        from dnns.yaml_network import read_yaml_network
+
+        return read_yaml_network(path, shape)
+    if ending == ".onnx":
+        from dnns.onnx_network import read_onnx_network
+
+        return read_onnx_network(path, shape, dims or {})
+    raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}")
