@@ -1,0 +1,299 @@
+"""Footprint, traffic, compute and latency of a mapping: the only home of these formulas.
+
+Every function takes integers or integer arrays alike, so that one formula serves a single mapping
+(``evaluate``) and a whole table of them (``tables``). Counts are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dnns.layer import Axis, Layer
+from formulation.extents import axis_table
+from formulation.hardware import Dataflow, Halo, Hardware
+from formulation.mapping import Group, Mapping, Partition, Stationary
+
+Num = Any  # an int, or an array of int64 or of Python integers
+
+_ROWS, _COLS = "rows", "cols"
+_ARRAY_SIDES = {  # the group that is not named here streams through the array
+    Dataflow.OUTPUT: {Group.SP: _ROWS, Group.CO: _COLS},
+    Dataflow.WEIGHT: {Group.CI: _ROWS, Group.CO: _COLS},
+    Dataflow.INPUT: {Group.CI: _ROWS, Group.SP: _COLS},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trips:
+    """Trip counts of the three groups of tile loops."""
+
+    co: Num
+    ci: Num
+    sp: Num
+
+    def of(self, group: Group) -> Num:
+        """The trip count of one group."""
+        return getattr(self, group.value)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorBits:
+    """Bits of one tile, or of one part of the buffer, for each tensor."""
+
+    ifmap: Num
+    ofmap: Num
+    weights: Num
+
+    @property
+    def total(self) -> Num:
+        """Bits of the three together."""
+        return self.ifmap + self.ofmap + self.weights
+
+
+def passes(stationary: Stationary, group: Group, trips: Trips) -> Num:
+    """How often the tensor that is independent of ``group`` is moved whole.
+
+    Once, times the trips of ``group`` *if* a loop of more than one trip runs inside it: all loops inside
+    are over groups that the tensor depends on, so its tile has been replaced when the group advances.
+    """
+    inside = stationary.loops[stationary.loops.index(group) + 1 :]
+    replaced: Num = False
+    for inner in inside:
+        replaced = replaced | (trips.of(inner) > 1)
+    return 1 + (trips.of(group) - 1) * replaced
+
+
+def ifmap_pass_words(stationary: Stationary, trips_ci: Num, fetched: Num, slid: Num) -> Num:
+    """Ifmap words of one pass: slid along the sliding axis where consecutive tiles share a channel tile.
+
+    That is always so in WEIGHT and INPUT, and in OUTPUT when there is a single input-channel tile.
+    """
+    if stationary is Stationary.OUTPUT:
+        return slid + (fetched - slid) * (trips_ci > 1)
+    return slid
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Words between DRAM and SRAM of all groups; partial sums are read back before they are added to."""
+
+    ifmap: Num
+    weights: Num
+    ofmap_write: Num
+    ofmap_read: Num
+
+    def bits(self, hardware: Hardware) -> Num:
+        """All but the last write of an ofmap word, and every read, move at the partial-sum width."""
+        width = hardware.bits
+        last_write = self.ofmap_write - self.ofmap_read
+        return (
+            self.ifmap * width.ifmap
+            + self.weights * width.weights
+            + last_write * width.ofmap
+            + 2 * self.ofmap_read * width.partial_sums
+        )
+
+
+def traffic(layer: Layer, stationary: Stationary, trips: Trips, fetched: Num, slid: Num) -> Traffic:
+    """Traffic of one loop order: each tensor's words times its passes.
+
+    Args:
+        layer: gives the words of weights and ofmap, with all groups.
+        stationary: the loop order.
+        trips: trip counts.
+        fetched: ifmap words of one pass with halo, one group.
+        slid: the same with the mapping's sliding axis; ``fetched`` where nothing slides.
+    """
+    ifmap = layer.groups * ifmap_pass_words(stationary, trips.ci, fetched, slid)
+    writes = passes(stationary, Group.CI, trips)
+    return Traffic(
+        ifmap=ifmap * passes(stationary, Group.CO, trips),
+        weights=layer.weight_words * passes(stationary, Group.SP, trips),
+        ofmap_write=layer.ofmap_words * writes,
+        ofmap_read=layer.ofmap_words * (writes - 1),
+    )
+
+
+def tile_bits(
+    layer: Layer, hardware: Hardware, co: Num, ci: Num, largest: Num, pixels: Num, trips_ci: Num
+) -> TensorBits:
+    """Bits of the largest tile of each tensor; the ofmap's are partial sums if ``trips_ci > 1``.
+
+    Args:
+        layer: gives the taps.
+        hardware: gives the widths.
+        co: output channels of the tile.
+        ci: input channels of the tile.
+        largest: words of the largest ifmap tile per input channel.
+        pixels: output positions of the tile.
+        trips_ci: input-channel tiles.
+    """
+    width = hardware.bits
+    ofmap_width = width.ofmap + (width.partial_sums - width.ofmap) * (trips_ci > 1)
+    return TensorBits(
+        ifmap=ci * largest * width.ifmap,
+        ofmap=co * pixels * ofmap_width,
+        weights=co * ci * (layer.taps * width.weights),
+    )
+
+
+def footprint(hardware: Hardware, tile: TensorBits) -> TensorBits:
+    """Buffer that a tile of each tensor takes: twice if double-buffered, rounded up to whole banks."""
+
+    def part(bits: Num) -> Num:
+        return -(-hardware.copies * bits // hardware.bank_bits) * hardware.bank_bits
+
+    return TensorBits(part(tile.ifmap), part(tile.ofmap), part(tile.weights))
+
+
+def fits(hardware: Hardware, partition: Partition | None, need: TensorBits) -> Num:
+    """Whether a footprint fits: each part of a given partition, or the buffer as a whole."""
+    if partition is None:
+        return need.total <= hardware.buffer_bits
+    within = (need.ifmap <= partition.ifmap) & (need.ofmap <= partition.ofmap)
+    return within & (need.weights <= partition.weights)
+
+
+def group_cycles(
+    layer: Layer, hardware: Hardware, group: Group, trips: Num, tiles: Iterable[tuple[Num, Num]]
+) -> Num:
+    """The factor of one group of loops in the compute cycles.
+
+    A group on a side of the array takes ``sum over tiles of ceil(extent / side)``; the group that streams
+    takes ``total extent + trips * fill``. On the output-stationary array pixels lie on the rows,
+    output channels on the columns, and the reduction ``ci * taps`` streams.
+
+    Args:
+        layer: gives the taps.
+        hardware: gives the array.
+        group: of the loops.
+        trips: tiles of the group.
+        tiles: pairs ``(how many tiles, extent)``, whose sum over tiles is the group's.
+    """
+    words = layer.taps if group is Group.CI else 1
+    side = _ARRAY_SIDES[hardware.dataflow].get(group)
+    if side is None:
+        return sum(count * extent * words for count, extent in tiles) + trips * hardware.fill_cycles
+    size = getattr(hardware, side)
+    return sum(count * -(-extent * words // size) for count, extent in tiles)
+
+
+def spatial_tiles(trips: list[Num], full: list[Num], edge: list[Num]) -> list[tuple[Num, Num]]:
+    """Pairs ``(how many tiles, pixels)`` over the product of axes, each cut into full and edge tiles."""
+    kinds: list[tuple[Num, Num]] = [(1, 1)]
+    for n, t, e in zip(trips, full, edge, strict=True):
+        axis_kinds = [(1, e)] if isinstance(n, int) and n == 1 else [(n - 1, t), (1, e)]
+        kinds = [(c * k, p * x) for c, p in kinds for k, x in axis_kinds]
+    return kinds
+
+
+def latency_ticks(hardware: Hardware, compute: Num, traffic_bits: Num, tile: TensorBits) -> Num:
+    """Latency in ticks of ``hardware.tick``.
+
+    Double-buffered: ``max(compute + edge, transfer)``, where the edge moves the first ifmap and weight
+    tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``.
+    """
+    tick = hardware.tick
+    transfer = traffic_bits * tick.per_bit
+    if not hardware.double_buffered:
+        return compute * tick.per_cycle + transfer
+    array = compute * tick.per_cycle + tile.total * tick.per_bit
+    return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a mapping costs, exactly; all groups, one run.
+
+    Attributes:
+        traffic: words moved per tensor.
+        traffic_bits: the same in bits, all tensors.
+        compute_cycles: cycles in which the array works.
+        latency_ticks: latency in ``hardware.tick``.
+        latency_cycles: latency in cycles.
+        footprint: buffer taken by each tensor [bits].
+    """
+
+    traffic: Traffic
+    traffic_bits: int
+    compute_cycles: int
+    latency_ticks: int
+    latency_cycles: Fraction
+    footprint: Partition
+
+    @property
+    def traffic_bytes(self) -> Fraction:
+        """Bytes moved; whole unless a width is not a multiple of 8."""
+        return Fraction(self.traffic_bits, 8)
+
+
+def batch_axis(layer: Layer) -> Axis:
+    """The batch as an axis: no halo, tiled like any other."""
+    return Axis(out=layer.batch, in_size=layer.batch)
+
+
+def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
+    """The cost of one mapping, whether or not it fits the buffer.
+
+    Raises:
+        ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
+    """
+    _check_mapping(layer, hardware, mapping)
+    tile, axis = mapping.tile, mapping.sliding_axis
+    axes = (batch_axis(layer), *layer.axes)
+    extents = (tile.batch, *tile.spatial)
+    tables = [axis_table(a, np.array([t])) for a, t in zip(axes, extents, strict=True)]
+    trips = [int(t.trips[0]) for t in tables]
+    fetched = slid = largest = 1
+    for i, table in enumerate(tables):
+        fetched *= int(table.fetched[0])
+        slid *= int(table.slid[0] if axis is not None and i == axis + 1 else table.fetched[0])
+        largest *= int(table.largest[0])
+    n = Trips(-(-layer.out_channels // tile.out_channels), -(-layer.in_channels // tile.in_channels), 1)
+    for count in trips:
+        n = Trips(n.co, n.ci, n.sp * count)
+    spatial = spatial_tiles(trips, list(extents), [int(t.edge[0]) for t in tables])
+    channels = layer.in_channels
+    moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid)
+    bits = moved.bits(hardware)
+    compute = layer.groups
+    for group, tiles in (
+        (Group.CO, channel_tiles(layer.out_channels, tile.out_channels, n.co)),
+        (Group.CI, channel_tiles(layer.in_channels, tile.in_channels, n.ci)),
+        (Group.SP, spatial),
+    ):
+        compute *= group_cycles(layer, hardware, group, n.of(group), tiles)
+    held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
+    ticks = latency_ticks(hardware, compute, bits, held)
+    need = footprint(hardware, held)
+    parts = Partition(need.ifmap, need.ofmap, need.weights)
+    return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+
+
+def channel_tiles(extent: int, tile: Num, trips: Num) -> list[tuple[Num, Num]]:
+    """Pairs ``(how many tiles, channels)`` of a dimension without halo."""
+    return [(trips - 1, tile), (1, extent - (trips - 1) * tile)]
+
+
+def _check_mapping(layer: Layer, hardware: Hardware, mapping: Mapping) -> None:
+    tile = mapping.tile
+    limits = {
+        "out_channels": (tile.out_channels, layer.out_channels),
+        "in_channels": (tile.in_channels, layer.in_channels),
+        "batch": (tile.batch, layer.batch),
+    }
+    if len(tile.spatial) != len(layer.axes):
+        raise ValueError(f"tile has {len(tile.spatial)} spatial axes, layer has {len(layer.axes)}")
+    for i, (size, axis) in enumerate(zip(tile.spatial, layer.axes, strict=True)):
+        limits[f"spatial[{i}]"] = (size, axis.out)
+    for name, (size, extent) in limits.items():
+        if not 1 <= size <= extent:
+            raise ValueError(f"tile {name} is {size}, must be from 1 to {extent}")
+    slide = mapping.sliding_axis
+    if slide is not None and (hardware.halo is Halo.REFETCH or not 0 <= slide < len(layer.axes)):
+        raise ValueError(f"sliding axis {slide} needs halo reuse and one of {len(layer.axes)} axes")

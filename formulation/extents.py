@@ -1,0 +1,105 @@
+"""Trip counts and input intervals of one axis, for every tile size at once.
+
+Everything here is a closed form over integer arrays: the sums run over arithmetic progressions, so a
+table costs time proportional to the number of tile sizes, not of tiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnns.layer import Axis
+
+Ints = NDArray[np.int64]
+
+
+def trip_count(extent: int, tile: Ints) -> Ints:
+    """Number of tiles: ``ceil(extent / tile)``."""
+    return -(-extent // tile)
+
+
+def edge_tile(extent: int, tile: Ints) -> Ints:
+    """Extent of the last tile: what the full tiles before it leave."""
+    return extent - (trip_count(extent, tile) - 1) * tile
+
+
+def _clamped_sum(start: int | Ints, step: Ints, count: Ints, top: int) -> Ints:
+    """``sum over k < count of min(max(start + step*k, 0), top)``, elementwise; ``step >= 1``."""
+    below = np.clip(-(start // step), 0, count)  # terms that are <= 0, or 0 either way
+    within = np.clip((top - start) // step + 1, below, count)  # terms before this one are <= top
+    terms = within - below
+    series = terms * start + step * ((within - 1) * within - (below - 1) * below) // 2
+    return np.asarray(series + (count - within) * top)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisTable:
+    """One axis cut into tiles, for each tile size; all arrays have the tile sizes' shape.
+
+    Attributes:
+        tile: tile sizes [outputs].
+        trips: number of tiles.
+        edge: extent of the last tile [outputs].
+        fetched: sum over tiles of the input interval's length [words].
+        slid: the same if each tile fetches only what the one before it has not [words].
+        largest: the longest interval [words].
+    """
+
+    tile: Ints
+    trips: Ints
+    edge: Ints
+    fetched: Ints
+    slid: Ints
+    largest: Ints
+
+
+def axis_table(axis: Axis, tile: Ints) -> AxisTable:
+    """Sum and maximum of the input intervals of ``Axis.interval`` over the tiles of an axis.
+
+    An interval ``[l, h)`` clipped to ``[0, in)`` has ``clamp(h) - clamp(l)`` words, ``clamp(x) =
+    min(max(x, 0), in)``; the ends of full tile ``k`` are ``k*t*stride - pad_lo`` and ``((k+1)*t - 1)*stride
+    - pad_lo + Ke``. Slid, overlapping intervals (``Ke >= stride``) telescope to the span of them all,
+    and disjoint ones save nothing.
+    """
+    tile = np.asarray(tile, dtype=np.int64)
+    trips, edge = trip_count(axis.out, tile), edge_tile(axis.out, tile)
+    step = tile * axis.stride
+    reach = axis.effective_kernel - axis.stride  # of one tile's interval into the next one's
+    top = axis.in_size
+    last_end = np.clip((axis.out - 1) * axis.stride - axis.pad_lo + axis.effective_kernel, 0, top)
+    starts = _clamped_sum(-axis.pad_lo, step, trips, top)
+    ends = _clamped_sum(step - axis.pad_lo + reach, step, trips - 1, top) + last_end
+    fetched = ends - starts
+    span = last_end - np.clip(-axis.pad_lo, 0, top)
+    slid = np.full_like(fetched, span) if reach >= 0 else fetched
+    return AxisTable(tile, trips, edge, fetched, slid, _largest(axis, step, trips))
+
+
+def _largest(axis: Axis, step: Ints, trips: Ints) -> Ints:
+    """The longest clipped interval.
+
+    Over full tiles the length rises until the start passes 0 or the end passes ``in``, is level, then
+    falls: its maximum is beside the first of these two points. The last tile is looked at as well.
+    """
+    reach, top = axis.effective_kernel - axis.stride, axis.in_size
+
+    def length(k: Ints) -> Ints:
+        start = k * step - axis.pad_lo
+        stop = np.minimum(start + step, axis.out * axis.stride - axis.pad_lo) + reach
+        return np.asarray(np.clip(stop, 0, top) - np.clip(start, 0, top))
+
+    start_inside = -(-axis.pad_lo // step)
+    end_outside = -(-(top + axis.pad_lo - reach) // step) - 1
+    turn = np.minimum(start_inside, end_outside)
+    beside = [np.clip(turn + d, 0, trips - 1) for d in (-1, 0, 1)]
+    return np.asarray(np.maximum.reduce([length(k) for k in (*beside, trips - 1)]))
+
+
+@lru_cache(maxsize=4096)
+def full_axis_table(axis: Axis) -> AxisTable:
+    """The table of every tile size ``1 .. out`` of an axis."""
+    return axis_table(axis, np.arange(1, axis.out + 1))

@@ -1,0 +1,147 @@
+"""The machine: a systolic array, one SRAM buffer and a DRAM channel, with units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from math import gcd
+
+
+class Dataflow(StrEnum):
+    """Which operand stays in the array's processing elements."""
+
+    OUTPUT = "output"
+    WEIGHT = "weight"
+    INPUT = "input"
+
+
+class Halo(StrEnum):
+    """What neighbouring tiles do with the ifmap words they share."""
+
+    REFETCH = "refetch"
+    REUSE = "reuse"
+
+
+class Fill(StrEnum):
+    """Whether the array's fill and drain overlap with computing."""
+
+    OVERLAPPED = "overlapped"
+    EXPOSED = "exposed"
+
+
+@dataclass(frozen=True, slots=True)
+class BitWidths:
+    """Bits of a word of each tensor; ``partial_sums`` are ofmap words that are not final yet.
+
+    Raises:
+        ValueError: if a width is below one, or partial sums are narrower than the ofmap.
+    """
+
+    ifmap: int = 16
+    weights: int = 16
+    ofmap: int = 16
+    partial_sums: int = 16
+
+    def __post_init__(self) -> None:
+        if min(self.ifmap, self.weights, self.ofmap) < 1:
+            raise ValueError("bit widths must be at least 1")
+        if self.partial_sums < self.ofmap:
+            raise ValueError(
+                f"partial_sums is {self.partial_sums} bits, must be at least the ofmap's {self.ofmap}"
+            )
+
+    @classmethod
+    def uniform(cls, bits: int) -> BitWidths:
+        """The same width for all tensors."""
+        return cls(bits, bits, bits, bits)
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The machine. The defaults are the reference machine of the documentation.
+
+    Attributes:
+        rows: of the array of processing elements.
+        cols: of the array.
+        buffer_bytes: SRAM for all three tensors [bytes].
+        bandwidth: of the DRAM [GB/s], exact.
+        frequency: of the array [GHz], exact.
+        bits: word widths [bits].
+        dataflow: of the array.
+        bank_bytes: granularity of the buffer's parts [bytes], None for single bytes.
+        double_buffered: whether half of each part is filled while the other is used.
+        halo: refetch or reuse between neighbouring tiles.
+        fill: whether filling and draining the array costs cycles.
+
+    Raises:
+        ValueError: if a quantity is not positive, or the buffer holds no whole bank.
+    """
+
+    rows: int = 16
+    cols: int = 16
+    buffer_bytes: int = 1_572_864
+    bandwidth: Fraction = Fraction(128, 5)
+    frequency: Fraction = Fraction(1)
+    bits: BitWidths = field(default_factory=BitWidths)
+    dataflow: Dataflow = Dataflow.OUTPUT
+    bank_bytes: int | None = None
+    double_buffered: bool = True
+    halo: Halo = Halo.REFETCH
+    fill: Fill = Fill.OVERLAPPED
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "cols", "buffer_bytes", "bandwidth", "frequency"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be above 0")
+        if self.bank_bytes is not None and not 1 <= self.bank_bytes <= self.buffer_bytes:
+            raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
+
+    @property
+    def bytes_per_cycle(self) -> Fraction:
+        """DRAM bytes per array cycle: bandwidth / frequency."""
+        return Fraction(self.bandwidth) / Fraction(self.frequency)
+
+    @property
+    def tick(self) -> Tick:
+        """The unit of time in which every latency is an integer."""
+        rate = 8 * self.bytes_per_cycle  # bits per cycle, numerator / denominator
+        common = gcd(rate.numerator, rate.denominator)
+        return Tick(rate.numerator // common, rate.denominator // common)
+
+    @property
+    def fill_cycles(self) -> int:
+        """Cycles to fill and drain the array once: ``rows + cols - 2``, 0 if they overlap."""
+        return self.rows + self.cols - 2 if self.fill is Fill.EXPOSED else 0
+
+    @property
+    def copies(self) -> int:
+        """Tiles of a tensor that the buffer holds at once: 2 if double-buffered."""
+        return 2 if self.double_buffered else 1
+
+    @property
+    def bank_bits(self) -> int:
+        """Granularity of the buffer's parts [bits]; 1 without banks."""
+        return 8 * self.bank_bytes if self.bank_bytes else 1
+
+    @property
+    def buffer_bits(self) -> int:
+        """Usable buffer [bits]: whole banks."""
+        return 8 * self.buffer_bytes // self.bank_bits * self.bank_bits
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A unit of time such that cycles and the transfer of one bit are both whole numbers of it.
+
+    Attributes:
+        per_cycle: ticks of one array cycle.
+        per_bit: ticks to transfer one bit.
+    """
+
+    per_cycle: int
+    per_bit: int
+
+    def cycles(self, ticks: int) -> Fraction:
+        """Ticks as cycles."""
+        return Fraction(ticks, self.per_cycle)

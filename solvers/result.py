@@ -1,0 +1,120 @@
+"""What every solver returns: a mapping, its exact cost, what is proven about it, and why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Fields
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+
+from formulation.cost import Cost
+from formulation.mapping import Mapping
+from formulation.problem import Kind, Problem
+
+
+class Termination(StrEnum):
+    """Why a solver stopped."""
+
+    OPTIMAL = "optimal"
+    TIME_LIMIT = "time_limit"
+    ITERATION_LIMIT = "iteration_limit"
+    INFEASIBLE = "infeasible"
+    ERROR = "error"
+
+
+class SolutionStatus(StrEnum):
+    """What kind of point is held."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    NONE = "none"
+
+
+class BoundScope(StrEnum):
+    """Over which mappings a bound holds: all of them, or those within the given partition."""
+
+    MAP_SPACE = "map_space"
+    PARTITION = "partition"
+
+
+@dataclass(frozen=True, slots=True)
+class LowerBound:
+    """Proven bounds; None where none is proven. Exact rationals, or floats rounded towards zero.
+
+    Attributes:
+        latency_cycles: on the latency of every mapping in scope.
+        traffic_bytes: on the traffic of every mapping in scope; for the balanced objective only of those
+            within the latency cap, so it may be above the least traffic of all.
+        score: on the weighted objective.
+    """
+
+    latency_cycles: Fraction | float | None = None
+    traffic_bytes: Fraction | float | None = None
+    score: Fraction | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to one problem.
+
+    Attributes:
+        problem: what was asked.
+        method: the solver, lower case.
+        termination: why it stopped.
+        solution_status: what kind of point ``mapping`` is.
+        mapping: the mapping, None if none was found.
+        cost: its exact cost.
+        lower_bound: what is proven about all mappings.
+        seconds: wall time.
+        iterations: of the solver, None if it counts none.
+        nodes: of its search tree, None if it has none.
+        extras: what else one method knows (model sizes, multipliers, ...), plain values.
+    """
+
+    problem: Problem
+    method: str
+    termination: Termination
+    solution_status: SolutionStatus
+    mapping: Mapping | None = None
+    cost: Cost | None = None
+    lower_bound: LowerBound = field(default_factory=LowerBound)
+    seconds: float = 0.0
+    iterations: int | None = None
+    nodes: int | None = None
+    extras: Fields[str, object] = field(default_factory=dict)
+
+    @property
+    def bound_scope(self) -> BoundScope:
+        """Where the bound holds."""
+        return BoundScope.MAP_SPACE if self.problem.partition is None else BoundScope.PARTITION
+
+    @property
+    def objective_value(self) -> Fraction | None:
+        """The objective's own quantity: cycles, bytes (also for balanced) or the weighted score."""
+        if self.cost is None:
+            return None
+        match self.problem.objective.kind:
+            case Kind.LATENCY:
+                return self.cost.latency_cycles
+            case Kind.WEIGHTED:
+                return self.problem.score(self.cost.latency_ticks, self.cost.traffic_bits)
+            case _:
+                return self.cost.traffic_bytes
+
+    @property
+    def gap(self) -> float | None:
+        """``(objective - bound) / objective`` of the objective's own quantity."""
+        bounds = {Kind.LATENCY: self.lower_bound.latency_cycles, Kind.WEIGHTED: self.lower_bound.score}
+        bound = bounds.get(self.problem.objective.kind, self.lower_bound.traffic_bytes)
+        return _gap(self.objective_value, bound)
+
+    @property
+    def latency_gap(self) -> float | None:
+        """The same for latency, against the bound on the least latency of all."""
+        return _gap(self.cost.latency_cycles if self.cost else None, self.lower_bound.latency_cycles)
+
+
+def _gap(value: Fraction | None, bound: Fraction | float | None) -> float | None:
+    if value is None or bound is None:
+        return None
+    return float((value - Fraction(bound)) / value)
