@@ -69,10 +69,15 @@ class Axis:
     @property
     def touched(self) -> int:
         """Distinct in-range input positions that some tap of some output reads."""
-        span = self.out * self.stride
-        starts = (tap * self.dilation - self.pad_lo for tap in range(self.kernel))
-        reads = (range(start, start + span, self.stride) for start in starts)
-        return len({p for read in reads for p in read if 0 <= p < self.in_size})
+        total = 0
+        reached: dict[int, int] = {}  # per residue mod stride, in units of the stride
+        for tap in range(self.kernel):
+            first, residue = divmod(tap * self.dilation - self.pad_lo, self.stride)
+            stop = min(first + self.out, -(-(self.in_size - residue) // self.stride))
+            first = max(0, first, reached.get(residue, 0))
+            total += max(0, stop - first)
+            reached[residue] = max(stop, reached.get(residue, 0))
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +215,9 @@ class TransposedAxis:
         common = gcd(self.dilation, self.stride)
         step, reach = self.stride // common, self.dilation // common
         shift = residue + self.pad_lo
-        first = next((t for t in range(step) if (shift - self.dilation * t) % self.stride == 0), self.kernel)
-        if first >= self.kernel:
+        # dilation * tap = shift (mod stride): solvable iff their common divisor divides shift
+        first = shift // common * pow(reach, -1, step) % step
+        if shift % common or first >= self.kernel:
             return Phase(residue, out, 0, 0, 1, 0, 1)
         taps = -(-(self.kernel - first) // step)
         return Phase(residue, out, taps, first, step, (shift - self.dilation * first) // self.stride, reach)

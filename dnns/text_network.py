@@ -97,7 +97,7 @@ def _node(state: _State, name: str, fields: list[str]) -> tuple[_State, Node]:
     """The layer of one line, and the state after it."""
     count = len(fields)
     if count in (3, 4):
-        layer = _product(name, fields)
+        layer: Operator = _product(name, fields)
     elif count in _WINDOW_FIELDS:
         state = _feed(state, count)
         layer = _window(name, fields, state.shape or ())

@@ -35,9 +35,7 @@ class StrictModel(BaseModel):
     takes a YAML list as a tuple is ``Annotated[tuple[int, int], Field(strict=False)]``.
     """
 
-    model_config = ConfigDict(
-        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
