@@ -1,0 +1,198 @@
+"""Candidate tiles of the three groups of loops, with everything the cost needs of them, as arrays.
+
+Candidates are left out only where that loses nothing: a channel tile if another one is no larger and has
+no more trips and no more array cycles. For equal cost the smaller tile also comes first in the order
+that breaks ties, so what is left out is never the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dnns.layer import Layer
+from formulation.cost import batch_axis, channel_tiles, group_cycles, spatial_tiles
+from formulation.extents import Ints, full_axis_table, trip_count
+from formulation.hardware import Halo, Hardware
+from formulation.mapping import Group
+
+#: Tiles evaluated at once, so that memory stays bounded whatever the layer.
+SLAB = 1 << 19
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelTable:
+    """Candidate tiles of the output or the input channels, in ascending order.
+
+    Attributes:
+        tile: tile sizes [channels].
+        trips: trip counts, not ascending.
+        cycles: the group's factor of the compute cycles.
+        least_cycles: entry ``n`` is the least ``cycles`` of all candidates with at least ``n`` trips.
+    """
+
+    tile: Ints
+    trips: Ints
+    cycles: Ints
+    least_cycles: Ints
+
+
+def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTable:
+    """All undominated tiles of the output or the input channels.
+
+    A tile is dominated if another is at most as large and has at most as many trips and cycles.
+    """
+    extent = layer.out_channels if group is Group.CO else layer.in_channels
+    tile = np.arange(1, extent + 1)
+    trips = trip_count(extent, tile)
+    cycles = group_cycles(layer, hardware, group, trips, channel_tiles(extent, tile, trips))
+    # Trips fall as tiles grow, so only a smaller tile of the same trips can dominate. Taking a growing
+    # amount off each run of equal trips turns the least cycles so far into those of the run so far.
+    run = np.cumsum(np.r_[0, np.diff(trips) != 0])
+    value = cycles - run * (cycles.max() + 1)
+    keep = np.r_[True, value[1:] < np.minimum.accumulate(value)[:-1]]
+    tile, trips, cycles = tile[keep], trips[keep], cycles[keep]
+    return ChannelTable(tile, trips, cycles, _least_from(trips, cycles, extent))
+
+
+def _least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
+    least = np.full(extent + 2, np.iinfo(np.int64).max)
+    np.minimum.at(least, trips, cycles)
+    return np.asarray(np.minimum.accumulate(least[::-1])[::-1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpatialTable:
+    """Tiles over the batch and the spatial axes, flattened; words are of one group.
+
+    Attributes:
+        rank: place of the tile in lexicographic order among all of the layer's.
+        trips: trip counts, product over the dimensions.
+        fetched: ifmap words of one pass, all input channels, halo refetched.
+        slid: the same along the best sliding axis; ``fetched`` where nothing slides.
+        slide: that axis, -1 where nothing slides.
+        largest: words of the largest ifmap tile per input channel.
+        pixels: output positions of a full tile.
+    """
+
+    rank: Ints
+    trips: Ints
+    fetched: Ints
+    slid: Ints
+    slide: Ints
+    largest: Ints
+    pixels: Ints
+
+    def __len__(self) -> int:
+        return len(self.rank)
+
+    def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SpatialTable:
+        """The tiles at the given positions, or where a mask is true."""
+        return SpatialTable(*(getattr(self, name)[index] for name in self.__slots__))
+
+    @staticmethod
+    def join(tables: Sequence[SpatialTable]) -> SpatialTable:
+        """Several tables as one."""
+        names = SpatialTable.__slots__
+        return SpatialTable(*(np.concatenate([getattr(t, n) for t in tables]) for n in names))
+
+
+class SpatialGrid:
+    """The tiles over the batch and all spatial axes of a layer, as the product of tables of each.
+
+    Args:
+        layer: whose tiles.
+        hardware: says whether the halo is reused, and gives the array.
+    """
+
+    def __init__(self, layer: Layer, hardware: Hardware) -> None:
+        self.layer, self.hardware = layer, hardware
+        self.dims = [full_axis_table(axis) for axis in (batch_axis(layer), *layer.axes)]
+        self.shape = tuple(len(dim.tile) for dim in self.dims)
+
+    def __len__(self) -> int:
+        return prod(self.shape)
+
+    def tiles(self, rank: Ints) -> list[Ints]:
+        """Tile sizes of the batch and each axis, for ranks."""
+        return [index + 1 for index in np.unravel_index(rank, self.shape)]
+
+    def coarse(self) -> SpatialTable:
+        """A few hundred tiles spread over the whole grid: few trips, powers of two, and array sizes."""
+        budget = max(6, int(4096 ** (1 / max(1, sum(n > 1 for n in self.shape)))))
+        picks = [_spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
+        return self._table(picks)
+
+    def slabs(self) -> Iterator[SpatialTable]:
+        """All tiles, in pieces of bounded size, in lexicographic order."""
+        whole = [np.arange(n) for n in self.shape]
+        cut = next(d for d in range(len(whole)) if prod(self.shape[d + 1 :]) <= SLAB)
+        step = max(1, SLAB // prod(self.shape[cut + 1 :]))
+        for outer in np.ndindex(*self.shape[:cut]):
+            fixed = [np.array([i]) for i in outer]
+            for start in range(0, self.shape[cut], step):
+                yield self._table([*fixed, whole[cut][start : start + step], *whole[cut + 1 :]])
+
+    def _table(self, picks: list[Ints]) -> SpatialTable:
+        """The product of the given positions of each dimension."""
+
+        def outer(columns: list[Ints]) -> Ints:
+            result = columns[0]
+            for column in columns[1:]:
+                result = np.multiply.outer(result, column)
+            return np.asarray(result).reshape(-1)
+
+        def column(name: str, d: int) -> Ints:
+            values: Ints = getattr(self.dims[d], name)
+            return values[picks[d]]
+
+        dims = range(len(picks))
+        strides = [prod(self.shape[d + 1 :]) for d in dims]
+        rank = picks[0] * strides[0]
+        for pick, stride in zip(picks[1:], strides[1:], strict=True):
+            rank = np.add.outer(rank, pick * stride)
+        fetched = outer([column("fetched", d) for d in dims])
+        slid, slide = fetched, np.full(len(fetched), -1)
+        if self.hardware.halo is Halo.REUSE:
+            for axis in dims[1:]:
+                other = outer([column("slid" if d == axis else "fetched", d) for d in dims])
+                slide = np.where(other < slid, axis - 1, slide)
+                slid = np.minimum(slid, other)
+        channels = self.layer.in_channels
+        return SpatialTable(
+            rank=rank.reshape(-1),
+            trips=outer([column("trips", d) for d in dims]),
+            fetched=channels * fetched,
+            slid=channels * slid,
+            slide=slide,
+            largest=outer([column("largest", d) for d in dims]),
+            pixels=outer([column("tile", d) for d in dims]),
+        )
+
+    def cycles(self, table: SpatialTable) -> Ints:
+        """The spatial group's factor of the compute cycles, for each tile of a table."""
+        used = [d for d, n in enumerate(self.shape) if n > 1] or [0]
+        index = np.unravel_index(table.rank, self.shape)
+        trips, full, edge = ([getattr(self.dims[d], n)[index[d]] for d in used] for n in _CUT)
+        tiles = spatial_tiles(trips, full, edge)
+        return np.asarray(group_cycles(self.layer, self.hardware, Group.SP, table.trips, tiles))
+
+    def least_cycles(self, table: SpatialTable) -> Ints:
+        """A cheap bound below ``cycles``: as if all pixels were one tile, or every tile one pixel."""
+        one = group_cycles(self.layer, self.hardware, Group.SP, table.trips, [(1, self.layer.pixels)])
+        each = group_cycles(self.layer, self.hardware, Group.SP, table.trips, [(table.trips, 1)])
+        return np.asarray(np.maximum(each, one))
+
+
+_CUT = ("trips", "tile", "edge")
+
+
+def _spread(extent: int, hardware: Hardware, budget: int) -> Ints:
+    """Positions (tile - 1) of at most about ``budget`` tiles of one dimension."""
+    trips = np.unique(np.geomspace(1, extent, 2 * budget).astype(np.int64))
+    tiles = -(-extent // trips)
+    sizes = np.outer((1, hardware.rows, hardware.cols), (1, 2, 4)).reshape(-1)
+    return np.unique(np.r_[tiles[:budget], tiles[-2:], sizes[sizes <= extent]]) - 1
