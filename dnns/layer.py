@@ -202,6 +202,17 @@ class TransposedAxis:
         return span - self.pad_lo - self.pad_hi + self.output_padding
 
     @property
+    def touched(self) -> int:
+        """Distinct inputs that reach some output through some tap."""
+        total = reached = 0
+        for tap in reversed(range(self.kernel)):  # the higher the tap, the lower the first input it serves
+            shift = self.pad_lo - self.dilation * tap
+            first = max(reached, -(-shift // self.stride))
+            reached = max(reached, min(self.in_size, (self.out - 1 + shift) // self.stride + 1))
+            total += max(0, reached - first)
+        return total
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """The output's residues mod stride that hold an output, in order.
 
