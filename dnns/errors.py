@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
+
+_SHOWN = 60
 
 
 class InputError(ValueError):
@@ -21,3 +24,16 @@ class InputError(ValueError):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """Errors cross process borders whole."""
         return InputError, (self.file, self.where, self.problem)
+
+
+def unknown(key: object, known: list[str], kind: str = "field") -> str:
+    """The sentence for a name that is not among the known ones, with the nearest or all of them."""
+    near = get_close_matches(str(key)[:_SHOWN], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known) or 'none'}"
+    return f"unknown {kind} {shown(key)}, {hint}"
+
+
+def shown(value: object) -> str:
+    """``repr`` of a value, cut to a line's size."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

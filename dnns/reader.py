@@ -47,7 +47,9 @@ def read_network(
 
         return read_yaml_network(path, shape)
     if ending == ".onnx":
-        from dnns.onnx_network import read_onnx_network
-
+        try:
+            from dnns.onnx_network import read_onnx_network
+        except ImportError:
+            raise InputError(path, "", "reading ONNX needs the package onnx: pip install .[onnx]") from None
         return read_onnx_network(path, shape, dims or {})
     raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}")

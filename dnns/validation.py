@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from dnns.errors import InputError
+from dnns.errors import InputError, shown, unknown
 from dnns.yaml_file import FieldPath, Locate, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_SHOWN = 60
 _INSTANCE = re.compile(r" or (an )?instance of \w+")
 _WORDING = {
     "a valid integer": "a whole number",
@@ -47,19 +45,6 @@ class StrictModel(BaseModel):
             if key not in known:
                 raise PydanticCustomError("unknown_field", "{problem}", {"problem": unknown(key, known)})
         return data
-
-
-def unknown(key: object, known: list[str], kind: str = "field") -> str:
-    """The sentence for a name that is not among the known ones, with the nearest or all of them."""
-    near = get_close_matches(str(key)[:_SHOWN], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known) or 'none'}"
-    return f"unknown {kind} {shown(key)}, {hint}"
-
-
-def shown(value: object) -> str:
-    """``repr`` of a value, cut to a line's size."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def dotted(path: FieldPath) -> str:

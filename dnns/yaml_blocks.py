@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from dnns.errors import InputError
-from dnns.validation import input_error, place, unknown
+from dnns.errors import InputError, unknown
+from dnns.validation import input_error, place
 from dnns.windows import MAX_NODES
 from dnns.yaml_file import FieldPath, Locate
 from dnns.yaml_schema import BlockUse, LayerModel, LayerSpec, NetworkModel

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dnns.errors import InputError
+from dnns.errors import InputError, shown
 from dnns.layer import Network, Node
 from dnns.shape_rules import Context, Made, apply_rule
-from dnns.validation import load_model, place, shown
+from dnns.validation import load_model, place
 from dnns.windows import bounded
 from dnns.yaml_blocks import Expansion, Placed
 from dnns.yaml_file import Locate
