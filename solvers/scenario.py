@@ -155,6 +155,13 @@ class Scenario(StrictModel):
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("buffer_partition")
+    @classmethod
+    def _some_part(cls, value: Any) -> Any:
+        if value != "auto" and not any(value):
+            raise ValueError("three ratios, one of them above 0")
+        return value
+
     @field_validator("objective", mode="before")
     @classmethod
     def _kind_alone(cls, value: Any) -> Any:
@@ -162,8 +169,6 @@ class Scenario(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        if self.is_static and self.buffer_partition != "auto":
-            self.partition()
         if self.dump_models is not None and self.search_method in ("static", "exhaustive"):
             raise ValueError(
                 f"dump_models with constrained, exact or combined; {self.search_method} builds no model"
@@ -186,11 +191,7 @@ class Scenario(StrictModel):
         return Treatment(self.deconvolution)
 
     def partition(self) -> Partition | None:
-        """The fixed partition given as a ratio; None if each layer chooses its own or ``auto`` does.
-
-        Raises:
-            ValueError: if all ratios are zero.
-        """
+        """The fixed partition given as a ratio; None if each layer chooses its own or ``auto`` does."""
         if not self.is_static or self.buffer_partition == "auto":
             return None
         return self.ratio_partition()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from rich import box
@@ -20,21 +21,22 @@ WIDTH = 130
 
 def print_report(report: Report, console: Console) -> None:
     """Print the layers and the totals."""
-    console.print(Group(_heading(report), _layers(report), _totals(report)))
+    units = _Units.of(report)
+    console.print(Group(_heading(report, units), _layers(report, units), _totals(report)))
 
 
-def _heading(report: Report) -> Text:
+def _heading(report: Report, units: _Units) -> Text:
     machine = report.hardware
     goal = report.objective
     kind = goal.kind.value
     if goal.kind is Kind.BALANCED:
         kind = f"least traffic within {100 * float(goal.tolerance):.3g} % of the least latency"
-    buffer = f"{machine.buffer_bytes / 1024:,.0f} KiB"
+    buffer = f"{units.buffer(machine.buffer_bits)} {units.buffer.name}"
     line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
     line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(machine)}")
     line.append(f"\n{report.scenario.search_method}: {kind}")
     if report.partition is not None:
-        line.append(f"; partition I O W {_parts(report.partition.parts)} KiB")
+        line.append(f"; partition I O W {units.parts(report.partition.parts)} {units.buffer.name}")
     return line
 
 
@@ -43,84 +45,109 @@ def _bits(machine: Hardware) -> str:
     return f"{widths[0]} bit" if len(set(widths)) == 1 else f"I W O P {'/'.join(map(str, widths))} bit"
 
 
-def _layers(report: Report) -> Table:
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What the numbers of a column are divided by, and its name."""
+
+    name: str
+    size: int
+
+    def __call__(self, value: Fraction | int | None) -> str:
+        return "-" if value is None else f"{float(value) / self.size:,.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Units in which the largest number of each column has at most some seven digits."""
+
+    macs: _Unit
+    cycles: _Unit
+    traffic: _Unit
+    buffer: _Unit
+
+    @classmethod
+    def of(cls, report: Report) -> _Units:
+        solved = list(report.solved_layers)
+        macs = max((layer.macs for layer in solved), default=0)
+        cycles = max((layer.total("latency_cycles") or 0 for layer in solved), default=0)
+        traffic = max((layer.total("traffic_bytes") or 0 for layer in solved), default=0)
+        return cls(
+            _Unit("M", 10**6) if macs >= 10**7 else _Unit("", 1),
+            _Unit("kcycles", 1000) if cycles >= 10**7 else _Unit("cycles", 1),
+            _Unit("kB", 1000) if traffic >= 10**7 else _Unit("B", 1),
+            _Unit("KiB", 8 * 1024) if report.hardware.buffer_bytes >= 2**17 else _Unit("B", 8),
+        )
+
+    def parts(self, bits: tuple[int, ...]) -> str:
+        """The buffer's parts, I O W."""
+        return " / ".join(map(self.buffer, bits))
+
+
+def _layers(report: Report, units: _Units) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("layer", no_wrap=True, overflow="fold")
-    for title in ("MACs\nM", "tile\nco x ci x sp", "stays", "I / O / W\nKiB"):
-        table.add_column(title, justify="right" if title != "stays" else "left", no_wrap=True)
-    for title in ("kcycles", "traffic\nkB", "array\n%", "buffer\n%", "gap\n%"):
-        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("\nlayer", no_wrap=True, overflow="fold")
+    table.add_column(f"MACs\n{units.macs.name}", justify="right", no_wrap=True)
+    table.add_column("tile\nco x ci x sp", justify="right", no_wrap=True)
+    table.add_column("\nstays", no_wrap=True)
+    table.add_column(f"I / O / W\n{units.buffer.name}", justify="right", no_wrap=True)
+    table.add_column(f"latency\n{units.cycles.name}", justify="right", no_wrap=True)
+    table.add_column(f"traffic\n{units.traffic.name}", justify="right", no_wrap=True)
+    for title in ("array", "buffer", "gap"):
+        table.add_column(f"{title}\n%", justify="right", no_wrap=True)
     for layer in report.layers:
-        for row in _rows(layer):
+        for row in _rows(layer, units):
             table.add_row(*row)
     return table
 
 
-def _rows(layer: LayerReport) -> Iterator[tuple[str, ...]]:
+def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
     """One row for a whole layer; for a split one a row for itself and one for each part."""
     if len(layer.parts) == 1 and layer.parts[0].count == 1:
-        yield (layer.operator.name, *_part_cells(layer.parts[0]))
+        yield (layer.operator.name, *_part_cells(layer.parts[0], units))
         return
     note = f" {layer.treatment.value}" if layer.treatment else ""
     cycles, traffic = layer.total("latency_cycles"), layer.total("traffic_bytes")
-    busy = None
-    if cycles:
-        busy = Fraction(layer.macs, layer.hardware.rows * layer.hardware.cols) / cycles
     yield (
         f"{layer.operator.name}{note}",
-        f"{layer.macs / 1e6:,.0f}",
+        units.macs(layer.macs),
         *[""] * 3,
-        _thousands(cycles),
-        _thousands(traffic),
-        _percent(busy),
+        units.cycles(cycles),
+        units.traffic(traffic),
+        _busy(layer.macs, layer.hardware, cycles),
         "",
         "",
     )
     for part in layer.parts:
         times = f" x{part.count}" if part.count > 1 else ""
-        yield (f"  {part.name.rpartition('/')[2]}{times}", *_part_cells(part))
+        yield (f"  {part.name.rpartition('/')[2]}{times}", *_part_cells(part, units))
 
 
-def _part_cells(part: PartReport) -> tuple[str, ...]:
-    macs = f"{part.layer.macs / 1e6:,.0f}" if part.layer else "0"
-    if not part.solved:
-        return macs, "[red]does not fit", *[""] * 7
+def _part_cells(part: PartReport, units: _Units) -> tuple[str, ...]:
+    macs = part.layer.macs if part.layer else 0
+    numbers = units.cycles(part.latency_cycles), units.traffic(part.traffic_bytes)
     result, footprint = part.result, part.footprint
+    if not part.solved:
+        return units.macs(macs), "[red]does not fit", *[""] * 7
     if result is None or result.mapping is None or footprint is None:
-        return macs, "written only", "", "", *_numbers(part), "", "", ""
+        return units.macs(macs), "written only", "", "", *numbers, "", "", ""
     tile, problem = result.mapping.tile, result.problem
-    sizes = [
-        tile.out_channels,
-        tile.in_channels,
-        *([tile.batch] if problem.layer.batch > 1 else []),
-        *tile.spatial,
-    ]
+    batch = [tile.batch] if problem.layer.batch > 1 else []
     slide = "" if result.mapping.sliding_axis is None else f" ~{result.mapping.sliding_axis}"
-    peak = part.hardware.rows * part.hardware.cols
-    assert part.layer is not None
-    assert part.latency_cycles is not None
     return (
-        macs,
-        "x".join(map(str, sizes)),
+        units.macs(macs),
+        "x".join(map(str, (tile.out_channels, tile.in_channels, *batch, *tile.spatial))),
         result.mapping.stationary.value + slide,
-        _parts((problem.partition or footprint).parts),
-        *_numbers(part),
-        _percent(Fraction(part.layer.macs, peak) / part.latency_cycles),
+        units.parts((problem.partition or footprint).parts),
+        *numbers,
+        _busy(macs, part.hardware, part.latency_cycles),
         _percent(Fraction(footprint.total, part.hardware.buffer_bits)),
         _percent(result.gap, digits=2),
     )
 
 
-def _numbers(part: PartReport) -> tuple[str, str]:
-    return _thousands(part.latency_cycles), _thousands(part.traffic_bytes)
-
-
-def _parts(bits: tuple[int, ...]) -> str:
-    return " / ".join(f"{part / 8 / 1024:,.0f}" for part in bits)
-
-
-def _thousands(value: Fraction | None) -> str:
-    return "-" if value is None else f"{float(value) / 1e3:,.0f}"
+def _busy(macs: int, machine: Hardware, cycles: Fraction | None) -> str:
+    """Array utilisation: MACs per processing element and cycle."""
+    return _percent(Fraction(macs, machine.rows * machine.cols) / cycles if cycles else None)
 
 
 def _percent(value: Fraction | float | None, digits: int = 0) -> str:
@@ -133,16 +160,14 @@ def _totals(report: Report) -> Table:
     for title in ("", "bound", "ratio"):
         table.add_column(title, justify="right")
     sums = report.totals()
-    cycles, traffic = sums["latency_cycles"], sums["traffic_bytes"]
-    roofline, compulsory = sums["roofline_cycles"], sums["compulsory_bytes"]
+    cycles = sums["latency_cycles"]
     table.add_row("MACs", f"{sums['macs']:,}", "", "")
-    rows = (
-        ("cycles (bound: roofline)", cycles, roofline),
-        ("traffic bytes (bound: compulsory)", traffic, compulsory),
-    )
-    for name, value, bound in rows:
-        table.add_row(name, f"{value:,.0f}", f"{bound:,.0f}", f"{value / bound:.3f}" if bound else "")
-    seconds = cycles / float(report.hardware.frequency) / 1e9
-    table.add_row("time at the clock", f"{1e3 * seconds:,.2f} ms", "", "")
+    for name, value, bound in (
+        ("cycles (bound: roofline)", cycles, sums["roofline_cycles"]),
+        ("traffic bytes (bound: compulsory)", sums["traffic_bytes"], sums["compulsory_bytes"]),
+    ):
+        table.add_row(name, f"{value:,.0f}", f"{bound:,.0f}", f"{value / bound:.3f}" if bound else "-")
+    milliseconds = cycles / float(report.hardware.frequency) / 1e6
+    table.add_row("time at the clock", f"{milliseconds:,.3g} ms", "", "")
     table.add_row("solved in", f"{report.seconds:.2f} s", "", "")
     return table

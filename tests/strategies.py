@@ -1,0 +1,107 @@
+"""Random layers, machines, mappings and problems for property tests."""
+
+from fractions import Fraction
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from dnns.layer import Axis, Layer, TransposedAxis
+from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from formulation.mapping import Mapping, Partition, Stationary, Tile
+from formulation.problem import Kind, Objective, Problem
+
+
+@st.composite
+def axes(draw, most=9):
+    out, kernel = draw(st.integers(1, most)), draw(st.integers(1, 5))
+    stride, dilation = draw(st.integers(1, 4)), draw(st.integers(1, 2))
+    pad_lo = draw(st.integers(-1, kernel + 2))
+    span = (out - 1) * stride + dilation * (kernel - 1) + 1
+    in_size = draw(st.integers(max(1, span - pad_lo - 4), max(1, span - pad_lo + 2)))
+    return Axis(out, kernel, stride, dilation, pad_lo, max(span - pad_lo - in_size, -1), in_size)
+
+
+@st.composite
+def layers(draw, most=9, channels=9, most_axes=3):
+    count = draw(st.integers(1, most_axes))
+    sizes = most if count == 1 else max(2, most // count)
+    return Layer(
+        "random",
+        draw(st.integers(1, channels)),
+        draw(st.integers(1, channels)),
+        tuple(draw(axes(sizes)) for _ in range(count)),
+        batch=draw(st.sampled_from((1, 1, 1, 2, 3))),
+        groups=draw(st.sampled_from((1, 1, 2))),
+    )
+
+
+@st.composite
+def transposed_axes(draw, most=5):
+    axis = {
+        "in_size": draw(st.integers(1, most)),
+        "kernel": draw(st.integers(1, 6)),
+        "stride": draw(st.integers(1, 5)),
+        "dilation": draw(st.integers(1, 3)),
+        "pad_lo": draw(st.integers(-2, 7)),
+        "pad_hi": draw(st.integers(-2, 7)),
+        "output_padding": draw(st.integers(0, 3)),
+    }
+    span = (axis["in_size"] - 1) * axis["stride"] + axis["dilation"] * (axis["kernel"] - 1) + 1
+    assume(span - axis["pad_lo"] - axis["pad_hi"] + axis["output_padding"] >= 1)
+    return TransposedAxis(**axis)
+
+
+@st.composite
+def hardware(draw):
+    words = st.sampled_from((4, 8, 16))
+    ofmap = draw(words)
+    uniform = draw(st.booleans())
+    bits = BitWidths(draw(words), draw(words), ofmap, ofmap * draw(st.sampled_from((1, 2))))
+    buffer = draw(st.integers(20, 3000))
+    return Hardware(
+        rows=draw(st.integers(1, 6)),
+        cols=draw(st.integers(1, 6)),
+        buffer_bytes=buffer,
+        bandwidth=draw(st.sampled_from((Fraction(1, 2), Fraction(2), Fraction(128, 5), Fraction(37, 10)))),
+        frequency=draw(st.sampled_from((Fraction(1), Fraction(7, 10)))),
+        bits=BitWidths.uniform(16) if uniform else bits,
+        dataflow=draw(st.sampled_from((Dataflow.OUTPUT, Dataflow.OUTPUT, *Dataflow))),
+        bank_bytes=draw(st.sampled_from((None, None, max(1, buffer // 9)))),
+        double_buffered=draw(st.booleans()),
+        halo=draw(st.sampled_from(tuple(Halo))),
+        fill=draw(st.sampled_from(tuple(Fill))),
+    )
+
+
+@st.composite
+def mappings(draw, layer, machine):
+    tile = Tile(
+        draw(st.integers(1, layer.out_channels)),
+        draw(st.integers(1, layer.in_channels)),
+        draw(st.integers(1, layer.batch)),
+        tuple(draw(st.integers(1, axis.out)) for axis in layer.axes),
+    )
+    slides = [None]
+    if machine.halo is Halo.REUSE:
+        slides += range(len(layer.axes))
+    return Mapping(tile, draw(st.sampled_from(tuple(Stationary))), draw(st.sampled_from(slides)))
+
+
+@st.composite
+def objectives(draw):
+    return Objective(
+        draw(st.sampled_from(tuple(Kind))),
+        draw(st.sampled_from((Fraction(0), Fraction(1, 100), Fraction(1, 5)))),
+        draw(st.sampled_from((Fraction(1, 2), Fraction(1, 3), Fraction(0)))),
+        draw(st.sampled_from((Fraction(1, 2), Fraction(2)))),
+    )
+
+
+@st.composite
+def problems(draw, most=6, channels=6, most_axes=3):
+    machine = draw(hardware())
+    partition = None
+    if draw(st.integers(0, 3)) == 0:
+        ratio = [draw(st.integers(1, 5)) for _ in range(3)]
+        partition = Partition.from_ratio(ratio, machine.buffer_bits, machine.bank_bits)
+    return Problem(draw(layers(most, channels, most_axes)), machine, draw(objectives()), partition)
