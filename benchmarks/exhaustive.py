@@ -1,0 +1,51 @@
+"""Time of the exhaustive search: ``python benchmarks/exhaustive.py``.
+
+Each network runs in a process of its own, imports included; single layers in this one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+from time import perf_counter
+
+from dnns.layer import Axis, Layer
+from formulation.problem import Problem
+from solvers.exhaustive import solve
+
+ROOT = Path(__file__).parent.parent
+NETWORKS = {
+    "FlowNetC (960 x 576)": ["--dnnfile", "dnns/flowNetC.txt", "--ifmap", "960", "576", "6", "--split", "False"],
+    "U-Net": ["--dnnfile", "dnns/unet.yaml", "--split", "--search_method", "exhaustive"],
+    "ResNet-50": ["--dnnfile", "dnns/resnet50.yaml"],
+}
+
+
+def cube(channels: int, *sizes: int) -> Layer:
+    axes = tuple(Axis(n, 3, 1, 1, 1, 1, n) for n in sizes)
+    return Layer("cube", channels, channels, axes)
+
+
+LAYERS = {
+    "32->32 3x3x3 on 48x64x128": cube(32, 48, 64, 128),
+    "64->64 3x3x3 on 96x128x256": cube(64, 96, 128, 256),
+}
+
+
+def main() -> None:
+    for name, options in NETWORKS.items():
+        started = perf_counter()
+        command = [sys.executable, "-m", "solvers.run", *options, "--quiet"]
+        subprocess.run(command, cwd=ROOT, check=True)
+        print(f"{name:32} {perf_counter() - started:6.2f} s, imports included")
+    for name, layer in LAYERS.items():
+        started = perf_counter()
+        solve(Problem(layer))
+        print(f"{name:32} {perf_counter() - started:6.2f} s")
+    print(f"largest process {getrusage(RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB")
+
+
+if __name__ == "__main__":
+    main()
