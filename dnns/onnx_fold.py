@@ -214,6 +214,10 @@ def _same(inputs: list[Array | None], attributes: Attributes) -> Array:
     return _first(inputs)
 
 
+def _modulo(inputs: list[Array | None], attributes: Attributes) -> Array:
+    return _pointwise(np.fmod if attributes.integer("fmod", 0) else np.mod)(inputs, attributes)
+
+
 _POINTWISE: dict[str, Callable[..., Any]] = {
     "Add": np.add,
     "Sub": np.subtract,
@@ -226,6 +230,7 @@ _POINTWISE: dict[str, Callable[..., Any]] = {
     "Ceil": np.ceil,
     "Round": np.round,
     "Sqrt": np.sqrt,
+    "Pow": np.power,
     "Equal": np.equal,
     "Less": np.less,
     "Greater": np.greater,
@@ -249,6 +254,7 @@ _RULES: dict[str, Fold] = {
     "Range": _range,
     "ConstantOfShape": _constant_of_shape,
     "Expand": _expand,
+    "Mod": _modulo,
     "ReduceProd": _reduce(np.prod),
     "ReduceSum": _reduce(np.sum),
     "ReduceMax": _reduce(np.max),
