@@ -14,15 +14,19 @@ from dnns.yaml_file import FieldPath, Locate, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_INSTANCE = re.compile(r" or (an )?instance of \w+")
+_UNKNOWN = "unknown_field"
+_NOISE = re.compile(r" or (an )?instance of \w+| after validation, not \w+")
 _WORDING = {
     "a valid integer": "a whole number",
     "a valid dictionary": "a mapping",
     "a valid tuple": "a list",
     "a valid ": "a ",
-    "Tuple should": "the list should",
-    "List should": "the list should",
-    "String should": "the text should",
+    "Tuple should have": "a list of",
+    "List should have": "a list of",
+    "String should have": "text of",
+    "String should match": "text that matches",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
 }
 
 
@@ -43,7 +47,7 @@ class StrictModel(BaseModel):
         known = [info.alias or name for name, info in cls.model_fields.items()]
         for key in data:
             if key not in known:
-                raise PydanticCustomError("unknown_field", "{problem}", {"problem": unknown(key, known)})
+                raise PydanticCustomError(_UNKNOWN, "{problem}", {"problem": unknown(key, known), "key": key})
         return data
 
 
@@ -103,23 +107,25 @@ def _field(detail: ErrorDetails, data: object) -> tuple[FieldPath, object]:
         if in_list or (isinstance(data, dict) and key in data):
             data = cast(Any, data)[key]
             path.append(key)
-    if detail["type"] == "missing":
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
         path.append(detail["loc"][-1])
+    elif kind == _UNKNOWN:
+        path.append(context["key"])
+    elif kind.startswith("union_tag"):
+        path.append(context["discriminator"].strip("'"))
     return tuple(path), data
 
 
 def _problem(details: list[ErrorDetails], value: object) -> str:
     kind, message = details[0]["type"], details[0]["msg"]
     context = details[0].get("ctx", {})
-    if kind == "missing":
+    if kind in ("missing", "union_tag_not_found"):
         return "missing, it is required"
-    if kind == "unknown_field":
+    if kind == _UNKNOWN:
         return message
     if kind == "union_tag_invalid":
-        field = context["discriminator"].strip("'")
-        return f"{field}: got {shown(context['tag'])}, allowed: {context['expected_tags']}"
-    if kind == "union_tag_not_found":
-        return f"{context['discriminator']} is missing, it is required"
+        return f"got {shown(context['tag'])}, allowed: {context['expected_tags']}"
     messages = (detail["msg"] for detail in details)
     allowed = dict.fromkeys(_allowed(message) for message in messages)
     return f"got {shown(value)}, allowed: {' or '.join(allowed)}"
@@ -130,4 +136,4 @@ def _allowed(message: str) -> str:
         message = message.removeprefix(start)
     for pydantics, ours in _WORDING.items():
         message = message.replace(pydantics, ours)
-    return _INSTANCE.sub("", message)
+    return _NOISE.sub("", message)
