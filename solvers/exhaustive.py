@@ -11,7 +11,7 @@ from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
 from formulation.space import Price, Space
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
-from solvers.search import LATENCY_FIRST, Goal, Outcome, Search, traffic_first
+from solvers.search import LATENCY_FIRST, Found, Goal, Outcome, Search, given, traffic_first
 
 
 def solve(
@@ -25,19 +25,18 @@ def solve(
 
     Args:
         problem: what to solve.
-        initial: a known mapping; not needed, as the search finds its own incumbent.
+        initial: a known mapping; if it is feasible, the result is never worse.
         time_limit: seconds, after which the incumbent is returned with the bound proven so far.
         method: the name under which the result is reported.
 
     Returns:
         The optimum; ``INFEASIBLE`` if not even the smallest tile fits.
     """
-    del initial
     started = monotonic()
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     search = Search(Space(problem), None if time_limit is None else started + time_limit)
-    outcome, bound = _GOALS[problem.objective.kind](problem, search)
+    outcome, bound = _GOALS[problem.objective.kind](problem, search, _known(problem, initial))
     if outcome.found is None:
         raise AssertionError("a feasible problem has a mapping within its own cap")
     return Result(
@@ -52,34 +51,42 @@ def solve(
     )
 
 
-def _latency(problem: Problem, search: Search) -> tuple[Outcome, LowerBound]:
-    outcome = search.minimise(LATENCY_FIRST)
+def _known(problem: Problem, initial: Mapping | None) -> list[Found]:
+    if initial is None:
+        return []
+    cost = problem.evaluate(initial)
+    return [given(initial, cost)] if problem.is_feasible(cost) else []
+
+
+def _latency(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
+    outcome = search.minimise(LATENCY_FIRST, known)
     return outcome, LowerBound(latency_cycles=_cycles(problem, outcome))
 
 
-def _traffic(problem: Problem, search: Search) -> tuple[Outcome, LowerBound]:
-    outcome = search.minimise(traffic_first())
+def _traffic(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
+    outcome = search.minimise(traffic_first(), known)
     return outcome, LowerBound(traffic_bytes=_bytes(outcome))
 
 
-def _balanced(problem: Problem, search: Search) -> tuple[Outcome, LowerBound]:
+def _balanced(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
     """The least latency, then the least traffic within the tolerance of it."""
-    fastest = search.minimise(LATENCY_FIRST)
+    fastest = search.minimise(LATENCY_FIRST, known)
     if fastest.found is None:
         raise AssertionError("a feasible problem has a fastest mapping")
-    outcome = search.minimise(traffic_first(problem.objective.cap(fastest.found.latency)), fastest.found)
+    cap = problem.objective.cap(fastest.found.latency)
+    outcome = search.minimise(traffic_first(cap), [*known, fastest.found])
     bound = LowerBound(_cycles(problem, fastest), _bytes(outcome))
     return Outcome(outcome.found, outcome.bound, outcome.proven and fastest.proven), bound
 
 
-def _weighted(problem: Problem, search: Search) -> tuple[Outcome, LowerBound]:
+def _weighted(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
     per_tick, per_bit = (float(weight) for weight in problem.score_weights)
 
     def keys(price: Price) -> tuple[object, ...]:
         score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
         return score, price.latency, price.traffic
 
-    outcome = search.minimise(Goal(keys, exact=problem.score))
+    outcome = search.minimise(Goal(keys, exact=problem.score), known)
     return outcome, LowerBound(score=outcome.bound)
 
 

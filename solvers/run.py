@@ -14,11 +14,12 @@ from dnns.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dnns.layer import Network
     from solvers.report import Report
     from solvers.scenario import Scenario
     from solvers.schedule import Notify
 
-BAD_INPUT, DOES_NOT_FIT = 2, 3
+BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 3, 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -197,9 +198,9 @@ def read(args: argparse.Namespace) -> Scenario:
     return scenario.model_copy(update={"deconvolution": treatment})
 
 
-def check_model_type(report: Report, kind: str | None) -> None:
+def check_model_type(network: Network, kind: str | None) -> None:
     """Raise InputError unless the network is what ``--model_type`` says."""
-    axes = {len(layer.operator.axes) for layer in report.layers}
+    axes = {len(layer.axes) for layer in network.layers}
     if (kind == "2D" and 3 in axes) or (kind == "3D" and 3 not in axes):
         raise InputError("--model_type", "", f"is {kind}, but the layers have {sorted(axes)} spatial axes")
 
@@ -250,6 +251,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
     lines = list(unfit(report))
     for line in lines:
         print(line, file=sys.stderr)
@@ -260,12 +264,12 @@ def _run(args: argparse.Namespace) -> Report:
     if args.jobs is not None and args.jobs < 1:
         raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
     scenario = read(args)
+    network = scenario.read_network()
+    check_model_type(network, args.model_type)
     from solvers.schedule import run_scenario
 
     with progress(args.quiet) as notify:
-        report = run_scenario(scenario, jobs=args.jobs or 1, notify=notify)
-    check_model_type(report, args.model_type)
-    return report
+        return run_scenario(scenario, network=network, jobs=args.jobs or 1, notify=notify)
 
 
 def _write(report: Report, args: argparse.Namespace) -> None:

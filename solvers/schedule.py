@@ -10,11 +10,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from dnns.errors import InputError
-from dnns.layer import Deconvolution, Layer, Operator
+from dnns.layer import Deconvolution, Layer, Network, Operator
 from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
@@ -22,7 +23,7 @@ from formulation.problem import Objective, Problem
 from solvers.methods import solver
 from solvers.report import LayerReport, PartReport, Report
 from solvers.result import Result
-from solvers.scenario import Scenario
+from solvers.scenario import Scenario, read_scenario
 
 Notify = Callable[[int, int, str], None]
 """Progress: problems solved, problems in all, name of the last one."""
@@ -63,11 +64,18 @@ def parts_of(operator: Operator, treatment: Treatment) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def run_scenario(scenario: Scenario, *, jobs: int = 1, notify: Notify | None = None) -> Report:
+def run_scenario(
+    scenario: Scenario | str | Path,
+    *,
+    network: Network | None = None,
+    jobs: int = 1,
+    notify: Notify | None = None,
+) -> Report:
     """Schedule a scenario's network.
 
     Args:
-        scenario: what to run.
+        scenario: what to run, or its file.
+        network: the scenario's network if it has been read already.
         jobs: processes to use; the report does not depend on it, times aside.
         notify: called after each distinct problem.
 
@@ -75,7 +83,9 @@ def run_scenario(scenario: Scenario, *, jobs: int = 1, notify: Notify | None = N
         InputError: if the network cannot be read or the method is not available.
     """
     started = monotonic()
-    network = scenario.read_network()
+    if not isinstance(scenario, Scenario):
+        scenario = read_scenario(scenario)
+    network = network or scenario.read_network()
     machine, objective = scenario.hardware.build(), scenario.objective.build()
     if not network.layers:
         raise InputError(

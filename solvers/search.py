@@ -9,7 +9,7 @@ When the next bound is above the incumbent, the incumbent is optimal. Nothing el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import monotonic
@@ -17,7 +17,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.cost import Num
+from formulation.cost import Cost, Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
 from formulation.space import CLASSES, Price, Space
@@ -99,17 +99,16 @@ class Search:
         self.coarse = space.grid.coarse()
         self._whole: tuple[SpatialTable, Ints] | None = None
 
-    def minimise(self, goal: Goal, known: Found | None = None) -> Outcome:
+    def minimise(self, goal: Goal, known: Sequence[Found] = ()) -> Outcome:
         """The optimum of a goal over the whole space, or the best by the deadline.
 
         Args:
             goal: what to minimise.
-            known: a mapping within the goal's cap, ranked by any integer keys.
+            known: feasible mappings to start from, whatever goal they were found for.
         """
-        if known is not None:
-            price = Price(np.array(known.latency), np.array(known.traffic))
-            known = replace(known, keys=tuple(int(k) for k in goal.keys(price)))
-        seed = self._best_first(goal, [self.coarse], known).found
+        within = [k for k in known if goal.cap is None or k.latency <= goal.cap]
+        best = min((_ranked(goal, k) for k in within), key=lambda k: (k.keys, k.choice), default=None)
+        seed = self._best_first(goal, [self.coarse], best).found
         return self._best_first(goal, self.space.grid.slabs(), seed)
 
     def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable], seed: Found | None) -> Outcome:
@@ -256,6 +255,20 @@ class Search:
             return best
         mapping = self.space.mapping(CLASSES[which], *choice[1:], int(sp.slide[i]))
         return Found(keys, choice, mapping, int(price.latency[i]), int(price.traffic[i]))
+
+
+def given(mapping: Mapping, cost: Cost) -> Found:
+    """A mapping from elsewhere; of equals, one that the search finds comes first."""
+    return Found((), (len(CLASSES), 0, 0, 0), mapping, cost.latency_ticks, cost.traffic_bits)
+
+
+def _ranked(goal: Goal, known: Found) -> Found:
+    """A known mapping with the keys of a goal."""
+    price = Price(np.array(known.latency), np.array(known.traffic))
+    keys: list[Fraction | int] = [int(key) for key in goal.keys(price)]
+    if goal.exact is not None:
+        keys[0] = goal.exact(known.latency, known.traffic)
+    return replace(known, keys=tuple(keys))
 
 
 def _limit(best: Found) -> int | float:

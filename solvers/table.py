@@ -22,7 +22,7 @@ WIDTH = 130
 def print_report(report: Report, console: Console) -> None:
     """Print the layers and the totals."""
     units = _Units.of(report)
-    console.print(Group(_heading(report, units), _layers(report, units), _totals(report)))
+    console.print(Group(_heading(report, units), _layers(report, units, console), _totals(report)))
 
 
 def _heading(report: Report, units: _Units) -> Text:
@@ -83,21 +83,37 @@ class _Units:
         return " / ".join(map(self.buffer, bits))
 
 
-def _layers(report: Report, units: _Units) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("\nlayer", no_wrap=True, overflow="fold")
-    table.add_column(f"MACs\n{units.macs.name}", justify="right", no_wrap=True)
-    table.add_column("tile\nco x ci x sp", justify="right", no_wrap=True)
-    table.add_column("\nstays", no_wrap=True)
-    table.add_column(f"I / O / W\n{units.buffer.name}", justify="right", no_wrap=True)
-    table.add_column(f"latency\n{units.cycles.name}", justify="right", no_wrap=True)
-    table.add_column(f"traffic\n{units.traffic.name}", justify="right", no_wrap=True)
-    for title in ("array", "buffer", "gap"):
-        table.add_column(f"{title}\n%", justify="right", no_wrap=True)
-    for layer in report.layers:
-        for row in _rows(layer, units):
-            table.add_row(*row)
+def _layers(report: Report, units: _Units, console: Console) -> Table:
+    """The widest table that the console has room for: columns are left out, never cut."""
+    rows = [row for layer in report.layers for row in _rows(layer, units)]
+    titles = (
+        ("\nlayer", "left"),
+        (f"MACs\n{units.macs.name}", "right"),
+        ("tile\nco x ci x sp", "right"),
+        ("\nstays", "left"),
+        (f"I / O / W\n{units.buffer.name}", "right"),
+        (f"latency\n{units.cycles.name}", "right"),
+        (f"traffic\n{units.traffic.name}", "right"),
+        ("array\n%", "right"),
+        ("buffer\n%", "right"),
+        ("gap\n%", "right"),
+    )
+    shown = list(range(len(titles)))
+    for dispensable in (None, *_DISPENSABLE):
+        if dispensable is not None:
+            shown.remove(dispensable)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for title, side in (titles[column] for column in shown):
+            table.add_column(title, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        for row in rows:
+            table.add_row(*(row[column] for column in shown))
+        if console.measure(table, options=console.options.update(max_width=999)).maximum <= console.width:
+            break
     return table
+
+
+#: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays.
+_DISPENSABLE = (1, 8, 7, 4, 3)
 
 
 def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:

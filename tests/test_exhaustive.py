@@ -132,6 +132,16 @@ def test_a_time_limit_returns_the_incumbent_with_a_true_bound():
     assert hurried.gap >= 0
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_a_known_mapping_is_never_made_worse(kind):
+    problem = Problem(BIG.layer, BIG.hardware, Objective(kind))
+    best = exhaustive.solve(problem)
+    again = exhaustive.solve(problem, initial=best.mapping, time_limit=0.0)
+    assert again.cost == best.cost
+    useless = Mapping(Tile(96, 80, 1, (90, 70)), Stationary.WEIGHT)
+    assert exhaustive.solve(problem, initial=useless).mapping == best.mapping
+
+
 def test_ticks_that_exceed_64_bits_are_exact():
     slow = Hardware(
         bandwidth=Fraction(25_600_000_000_001, 10**12), frequency=Fraction(999_999_999_989, 10**12)
