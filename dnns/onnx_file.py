@@ -45,8 +45,8 @@ def load_model(path: str | Path) -> onnx.ModelProto:
         _check(path, model)
     except DecodeError:
         raise InputError(path, "", "is not an ONNX model: corrupt or truncated protobuf") from None
-    except UnicodeDecodeError:
-        raise InputError(path, "", "is not an ONNX model: a name in it is not text") from None
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise InputError(path, "", "is not an ONNX model: a name in it is not text")
     return _inlined(path, model)
 
 
@@ -132,6 +132,23 @@ def _check(path: str | Path, model: onnx.ModelProto) -> None:
             raise InputError(path, "", problem)
     if len(model.graph.node) > MAX_NODES:
         raise InputError(path, "", f"has {len(model.graph.node)} nodes, at most {MAX_NODES} are allowed")
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[object]:
+    """Every name that is read later. The protobuf package leaves one that is not text as bytes."""
+    graph = model.graph
+    yield graph.name
+    yield from (opset.domain for opset in model.opset_import)
+    for info in (*graph.input, *graph.value_info):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    yield from (tensor.name for tensor in graph.initializer)
+    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    for function in model.functions:
+        yield from (function.domain, function.name)
+    for node in (*graph.node, *(node for function in model.functions for node in function.node)):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _inlined(path: str | Path, model: onnx.ModelProto) -> onnx.ModelProto:

@@ -52,8 +52,6 @@ def _initializers(path: str | Path, graph: GraphProto) -> dict[str, Value]:
             values[tensor.name] = tensor_value(tensor)
         for sparse in graph.sparse_initializer:
             values[sparse.values.name] = Value(tuple(sparse.dims), sparse.values.data_type, None, weight=True)
-    except UnicodeDecodeError:
-        raise
     except ValueError as error:
         raise InputError(path, "", str(error)) from None
     return values

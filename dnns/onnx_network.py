@@ -37,14 +37,11 @@ def read_onnx_network(path: str | Path, input: Shape | None, dims: Mapping[str, 
             not supported and may hold MACs.
     """
     model = load_model(path)
-    try:
-        inputs, values = graph_inputs(path, model.graph, input, dims)
-        versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
-        walk = _Walk(path, values, versions)
-        for index, node in enumerate(model.graph.node):
-            walk.step(index, node)
-    except UnicodeDecodeError:
-        raise InputError(path, "", "is not an ONNX model: a name in it is not text") from None
+    inputs, values = graph_inputs(path, model.graph, input, dims)
+    versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
+    walk = _Walk(path, values, versions)
+    for index, node in enumerate(model.graph.node):
+        walk.step(index, node)
     batch = next((shape[0] for _, shape in inputs if len(shape) > 1), 1)
     named = tuple((name, _without_batch(shape)) for name, shape in inputs)
     name = model.graph.name if model.graph.name.isprintable() else ""
@@ -76,8 +73,6 @@ class _Walk:
         name = self._name(index, proto)
         try:
             outputs, layer = self._outputs(name, proto)
-        except UnicodeDecodeError:
-            raise
         except ValueError as error:
             where = f"node {name}" + (f" ({proto.op_type})" if proto.op_type.isprintable() else "")
             raise InputError(self.path, where, str(error)) from None

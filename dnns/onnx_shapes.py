@@ -6,6 +6,8 @@ The shapes of standard operators come from ONNX's own inference, one node at a t
 
 from __future__ import annotations
 
+from math import prod
+
 from onnx import NodeProto, TensorProto, TypeProto, defs, numpy_helper, shape_inference
 
 from dnns.onnx_layers import MICROSOFT
@@ -94,7 +96,14 @@ def _standard(node: NodeProto, inputs: list[Value | None], version: int) -> list
     values = [_from_type(inferred.get(name)) if name else Value(None) for name in node.output]
     if values and values[0].shape is None and _pool(node, inputs):
         return [Value(_pool(node, inputs), values[0].elem)]
+    if node.op_type == "Reshape" and inputs and inputs[0] is not None and values:
+        _same_elements(inputs[0].shape, values[0].shape)
     return values
+
+
+def _same_elements(before: Shape | None, after: Shape | None) -> None:
+    if before is not None and after is not None and prod(before) != prod(after):
+        raise ValueError(f"cannot reshape {list(before)} to {list(after)}: the number of elements differs")
 
 
 def _last_line(error: Exception) -> str:
