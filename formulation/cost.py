@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -99,7 +99,26 @@ class Traffic:
         )
 
 
-def traffic(layer: Layer, stationary: Stationary, trips: Trips, fetched: Num, slid: Num) -> Traffic:
+class Tensors(Protocol):
+    """A layer, or what else has weights and an ofmap."""
+
+    @property
+    def groups(self) -> int:
+        """Groups, run one after another."""
+        ...
+
+    @property
+    def weight_words(self) -> int:
+        """Weights of all groups."""
+        ...
+
+    @property
+    def ofmap_words(self) -> int:
+        """Ofmap of all groups."""
+        ...
+
+
+def traffic(layer: Tensors, stationary: Stationary, trips: Trips, fetched: Num, slid: Num) -> Traffic:
     """Traffic of one loop order: each tensor's words times its passes.
 
     Args:
@@ -133,13 +152,14 @@ def tile_bits(
         pixels: output positions of the tile.
         trips_ci: input-channel tiles.
     """
+    return held_bits(hardware, ci * largest, co * pixels, co * ci * layer.taps, trips_ci)
+
+
+def held_bits(hardware: Hardware, ifmap: Num, ofmap: Num, weights: Num, trips_ci: Num) -> TensorBits:
+    """Bits of tiles of so many words; the ofmap's are partial sums if ``trips_ci > 1``."""
     width = hardware.bits
     ofmap_width = width.ofmap + (width.partial_sums - width.ofmap) * (trips_ci > 1)
-    return TensorBits(
-        ifmap=ci * largest * width.ifmap,
-        ofmap=co * pixels * ofmap_width,
-        weights=co * ci * (layer.taps * width.weights),
-    )
+    return TensorBits(ifmap * width.ifmap, ofmap * ofmap_width, weights * width.weights)
 
 
 def footprint(hardware: Hardware, tile: TensorBits) -> TensorBits:

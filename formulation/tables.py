@@ -15,7 +15,7 @@ import numpy as np
 
 from dnns.layer import Layer
 from formulation.cost import batch_axis, channel_tiles, group_cycles, spatial_tiles
-from formulation.extents import Ints, full_axis_table, trip_count
+from formulation.extents import AxisTable, Ints, full_axis_table, trip_count
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
 
@@ -100,17 +100,17 @@ class SpatialTable:
         return SpatialTable(*(np.concatenate([getattr(t, n) for t in tables]) for n in names))
 
 
-class SpatialGrid:
-    """The tiles over the batch and all spatial axes of a layer, as the product of tables of each.
+class TileGrid:
+    """The tiles over the batch and all spatial axes, as the product of tables of each.
 
     Args:
-        layer: whose tiles.
-        hardware: says whether the halo is reused, and gives the array.
+        dims: the table of the batch, then of each spatial axis, for every tile size ``1, 2, ...``.
+        in_channels: of one group.
+        hardware: says whether the halo is reused.
     """
 
-    def __init__(self, layer: Layer, hardware: Hardware) -> None:
-        self.layer, self.hardware = layer, hardware
-        self.dims = [full_axis_table(axis) for axis in (batch_axis(layer), *layer.axes)]
+    def __init__(self, dims: Sequence[AxisTable], in_channels: int, hardware: Hardware) -> None:
+        self.dims, self.in_channels, self.hardware = list(dims), in_channels, hardware
         self.shape = tuple(len(dim.tile) for dim in self.dims)
 
     def __len__(self) -> int:
@@ -161,7 +161,7 @@ class SpatialGrid:
                 other = outer([column("slid" if d == axis else "fetched", d) for d in dims])
                 slide = np.where(other < slid, axis - 1, slide)
                 slid = np.minimum(slid, other)
-        channels = self.layer.in_channels
+        channels = self.in_channels
         return SpatialTable(
             rank=rank.reshape(-1),
             trips=outer([column("trips", d) for d in dims]),
@@ -171,6 +171,20 @@ class SpatialGrid:
             largest=outer([column("largest", d) for d in dims]),
             pixels=outer([column("tile", d) for d in dims]),
         )
+
+
+class SpatialGrid(TileGrid):
+    """The tiles over the batch and all spatial axes of a layer.
+
+    Args:
+        layer: whose tiles.
+        hardware: says whether the halo is reused, and gives the array.
+    """
+
+    def __init__(self, layer: Layer, hardware: Hardware) -> None:
+        self.layer = layer
+        dims = [full_axis_table(axis) for axis in (batch_axis(layer), *layer.axes)]
+        super().__init__(dims, layer.in_channels, hardware)
 
     def cycles(self, table: SpatialTable) -> Ints:
         """The spatial group's factor of the compute cycles, for each tile of a table."""
