@@ -17,7 +17,16 @@ from solvers.exhaustive import solve
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = {
-    "FlowNetC (960 x 576)": ["--dnnfile", "dnns/flowNetC.txt", "--ifmap", "960", "576", "6", "--split", "False"],
+    "FlowNetC (960 x 576)": [
+        "--dnnfile",
+        "dnns/flowNetC.txt",
+        "--ifmap",
+        "960",
+        "576",
+        "6",
+        "--split",
+        "False",
+    ],
     "U-Net": ["--dnnfile", "dnns/unet.yaml", "--split", "--search_method", "exhaustive"],
     "ResNet-50": ["--dnnfile", "dnns/resnet50.yaml"],
 }
