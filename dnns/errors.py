@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _SHOWN = 60
+_LONGEST = 1000
 
 
 class InputError(ValueError):
@@ -18,12 +19,19 @@ class InputError(ValueError):
     """
 
     def __init__(self, file: str | Path, where: str | int, problem: str) -> None:
-        self.file, self.where, self.problem = str(file), str(where), " ".join(problem.split())
-        super().__init__(": ".join(p for p in (self.file, self.where, self.problem) if p))
+        self.file, self.where, self.problem = str(file), _line(str(where)), _line(problem)
+        super().__init__(": ".join(p for p in (_line(self.file), self.where, self.problem) if p))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """Errors cross process borders whole."""
         return InputError, (self.file, self.where, self.problem)
+
+
+def _line(text: str) -> str:
+    """One printable line of bounded length: the text may quote anything that stood in a file."""
+    text = "".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST])
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
 def unknown(key: object, known: list[str], kind: str = "field") -> str:
