@@ -158,7 +158,8 @@ def tile_bits(
 def held_bits(hardware: Hardware, ifmap: Num, ofmap: Num, weights: Num, trips_ci: Num) -> TensorBits:
     """Bits of tiles of so many words; the ofmap's are partial sums if ``trips_ci > 1``."""
     width = hardware.bits
-    ofmap_width = width.ofmap + (width.partial_sums - width.ofmap) * (trips_ci > 1)
+    partial = 1 * (trips_ci > 1)  # a number: expressions cannot be multiplied by a truth value
+    ofmap_width = width.ofmap + (width.partial_sums - width.ofmap) * partial
     return TensorBits(ifmap * width.ifmap, ofmap * ofmap_width, weights * width.weights)
 
 

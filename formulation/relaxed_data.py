@@ -1,0 +1,224 @@
+"""The numbers of a relaxation: which models a problem has, their parameters and their variables' bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import log, prod
+from typing import Any
+
+from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import fits, footprint, passes, tile_bits
+from formulation.extents import full_axis_table
+from formulation.hardware import Halo
+from formulation.mapping import Group, Stationary
+from formulation.problem import Problem
+from formulation.relaxed import TENSORS, Structure
+from formulation.underestimates import LINES, MONOMIALS, Underestimate, axis_underestimates, cycles_underestimate
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One class of mappings of a problem: a structure, and the axis along which tiles slide."""
+
+    structure: Structure
+    slide: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For files and tables: ``weight``, ``input_partial_slide1``, ..."""
+        partial = "_partial" if self.structure.partial_sums else ""
+        slide = "" if self.slide is None else f"_slide{self.slide}"
+        return f"{self.structure.stationary.value}{partial}{slide}"
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What one solve of a relaxation minimises, and the bounds that keep its variables finite.
+
+    Attributes:
+        latency_weight: of latency in rooflines.
+        traffic_weight: of traffic in compulsory traffics.
+        latency_cap: no mapping of higher latency is of interest [rooflines].
+        traffic_cap: the same for traffic [compulsory traffics].
+    """
+
+    latency_weight: float
+    traffic_weight: float
+    latency_cap: float
+    traffic_cap: float
+
+
+class Relaxation:
+    """A problem's share of all its relaxed models.
+
+    Attributes:
+        problem: the problem.
+        extents: extent of each dimension, by name.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        layer = problem.layer
+        spatial = {f"axis{i}": axis.out for i, axis in enumerate(layer.axes)}
+        channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
+        self.extents: dict[str, int] = channels | spatial
+
+    @cached_property
+    def roofline_cycles(self) -> float:
+        """The unit of the models' latency."""
+        hardware = self.problem.hardware
+        return float(roofline_ticks(self.problem.layer, hardware) / hardware.tick.per_cycle)
+
+    @cached_property
+    def compulsory_bits(self) -> int:
+        """The unit of the models' traffic."""
+        return compulsory_bits(self.problem.layer, self.problem.hardware)
+
+    def variants(self, timed: bool) -> Iterator[Variant]:
+        """All models that are needed: every mapping is no better than the relaxation of one of them.
+
+        Per loop order, with and without partial sums: two loop orders whose tensors all move equally often
+        are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
+        with partial sums refetches. (An axis that does not slide moves no less than one that does.)
+        """
+        seen = set()
+        for partial_sums in (False, True):
+            for stationary in Stationary:
+                layer, hardware = self.problem.layer, self.problem.hardware
+                double = hardware.double_buffered
+                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed)
+                key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
+                if key in seen or not self._fits(partial_sums):
+                    continue
+                seen.add(key)
+                slides = self._slides() if stationary is not Stationary.OUTPUT or not partial_sums else [None]
+                yield from (Variant(structure, slide) for slide in slides)
+
+    def _fits(self, partial_sums: bool) -> bool:
+        """Whether the smallest tile does: one element per dimension, or all input channels."""
+        layer, hardware = self.problem.layer, self.problem.hardware
+        if partial_sums and layer.in_channels == 1:
+            return False
+        largest = prod(int(full_axis_table(axis).largest[0]) for axis in layer.axes)
+        ci, trips = (1, 2) if partial_sums else (layer.in_channels, 1)
+        need = footprint(hardware, tile_bits(layer, hardware, 1, ci, largest, 1, trips))
+        return bool(fits(hardware, self.problem.partition, need))
+
+    def _slides(self) -> list[int | None]:
+        if self.problem.hardware.halo is Halo.REFETCH:
+            return [None]
+        tables = [full_axis_table(axis) for axis in self.problem.layer.axes]
+        return [i for i, table in enumerate(tables) if (table.slid < table.fetched).any()] or [None]
+
+    def trips_range(self, variant: Variant, dim: str) -> tuple[int, int]:
+        """Least and most trips of a dimension."""
+        if dim == "ci":
+            return (2, self.extents[dim]) if variant.structure.partial_sums else (1, 1)
+        return 1, self.extents[dim]
+
+    def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
+        """Of each epigraph variable, by its name and index."""
+        axes = {f"axis{i}": axis_underestimates(a) for i, a in enumerate(self.problem.layer.axes)}
+        sliding = None if variant.slide is None else f"axis{variant.slide}"
+        found = {
+            "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
+            "largest": {d: u.largest for d, u in axes.items()},
+        }
+        if variant.structure.timed:
+            layer, hardware = self.problem.layer, self.problem.hardware
+            found["cycles"] = {g.value: cycles_underestimate(layer, hardware, g) for g in Group}
+        return found
+
+    def log_trips_range(self, variant: Variant, index: str) -> tuple[float, float]:
+        """Bounds on the logarithm of the trips of a dimension or of a group of loops."""
+        dims = variant.structure.dims[2:] if index == Group.SP.value else (index,)
+        ranges = [self.trips_range(variant, d) for d in dims]
+        return sum(log(low) for low, _ in ranges), sum(log(high) for _, high in ranges)
+
+    def lift(self, variant: Variant, trips: Mapping[str, float]) -> dict[str, float]:
+        """The logarithmic epigraph variables at their least, for given trip counts, by ``name[index]``."""
+        log_trips = {d: log(n) for d, n in trips.items()}
+        log_trips["sp"] = sum(log_trips[d] for d in variant.structure.dims[2:])
+        point = {f"log_trips[{d}]": log_trips[d] for d in variant.structure.dims}
+        for name, family in self.underestimates(variant).items():
+            for index, under in family.items():
+                point[f"log_{name}[{index}]"] = float(under.log(log_trips[index]))
+        return point
+
+    def load(self, model: Any, variant: Variant, aim: Aim) -> None:
+        """Set a model's parameters and its variables' bounds to this problem's."""
+        self._load_layer(model)
+        self._load_machine(model, aim)
+        for name, family in self.underestimates(variant).items():
+            for index, under in family.items():
+                _load_underestimate(model, name, index, under)
+                low, high = self.log_trips_range(variant, index)
+                low, high = under.log_range(low, high)
+                getattr(model, f"log_{name}")[index].setlb(low)
+                getattr(model, f"log_{name}")[index].setub(high)
+        for dim in variant.structure.dims:
+            low, high = self.log_trips_range(variant, dim)
+            model.log_trips[dim].setlb(low)
+            model.log_trips[dim].setub(high)
+
+    def _load_layer(self, m: Any) -> None:
+        layer = self.problem.layer
+        stored = all(full_axis_table(axis).largest.any() for axis in layer.axes)
+        m.ifmap_stored.set_value(float(stored))
+        m.groups.set_value(float(layer.groups))
+        m.taps.set_value(float(layer.taps))
+        m.weight_words.set_value(float(layer.weight_words))
+        m.ofmap_words.set_value(float(layer.ofmap_words))
+        for dim, extent in self.extents.items():
+            m.extent[dim].set_value(float(extent))
+
+    def _load_machine(self, m: Any, aim: Aim) -> None:
+        hardware = self.problem.hardware
+        for name in ("ifmap", "weights", "ofmap", "partial_sums"):
+            m.width[name].set_value(float(getattr(hardware.bits, name)))
+        m.copies.set_value(float(hardware.copies))
+        m.cycles_per_bit.set_value(hardware.tick.per_bit / hardware.tick.per_cycle)
+        m.buffer_bits.set_value(float(hardware.buffer_bits))
+        m.roofline_cycles.set_value(self.roofline_cycles)
+        m.compulsory_bits.set_value(float(self.compulsory_bits))
+        m.capacity.set_value(1.0)
+        m.latency_weight.set_value(aim.latency_weight)
+        m.traffic_weight.set_value(aim.traffic_weight)
+        _bound(m.latency, 0.0, aim.latency_cap)
+        _bound(m.traffic, 1.0, aim.traffic_cap)
+        self._load_partition(m)
+
+    def _load_partition(self, m: Any) -> None:
+        """Parts that are given bind one by one; otherwise only their sum is bounded."""
+        partition, whole = self.problem.partition, self.problem.hardware.buffer_bits
+        _use(m.parts_fit, partition is None)
+        for tensor in TENSORS:
+            share = 1.0 if partition is None else getattr(partition, tensor) / whole
+            m.share[tensor].set_value(share)
+            _bound(m.part[tensor], 0.0, share)
+            _use(m.partition[tensor], partition is not None)
+
+
+def _load_underestimate(model: Any, name: str, index: str, under: Underestimate) -> None:
+    """Set the coefficients of an under-estimate; constraints that it has no use for are switched off."""
+    for family, keys, rows in (("line", "AB", under.lines), ("monomial", "CS", under.monomials)):
+        coefficients = getattr(model, f"{name}_{family}")
+        constraints = getattr(model, f"{name}_above_{family}")
+        for k in range(LINES if family == "line" else MONOMIALS):
+            _use(constraints[index, k], k < len(rows))
+            for key, value in zip(keys, rows[k] if k < len(rows) else (0.0, 0.0), strict=True):
+                coefficients[index, k, key].set_value(value)
+
+
+def _use(constraint: Any, active: bool) -> None:
+    if active:
+        constraint.activate()
+    else:
+        constraint.deactivate()
+
+
+def _bound(variable: Any, low: float, high: float) -> None:
+    variable.setlb(low)
+    variable.setub(high)
