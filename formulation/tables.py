@@ -124,7 +124,7 @@ class TileGrid:
         """A few hundred tiles spread over the whole grid: few trips, powers of two, and array sizes."""
         budget = max(6, int(4096 ** (1 / max(1, sum(n > 1 for n in self.shape)))))
         picks = [_spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
-        return self._table(picks)
+        return self.table(picks)
 
     def slabs(self) -> Iterator[SpatialTable]:
         """All tiles, in pieces of bounded size, in lexicographic order."""
@@ -134,9 +134,9 @@ class TileGrid:
         for outer in np.ndindex(*self.shape[:cut]):
             fixed = [np.array([i]) for i in outer]
             for start in range(0, self.shape[cut], step):
-                yield self._table([*fixed, whole[cut][start : start + step], *whole[cut + 1 :]])
+                yield self.table([*fixed, whole[cut][start : start + step], *whole[cut + 1 :]])
 
-    def _table(self, picks: list[Ints]) -> SpatialTable:
+    def table(self, picks: list[Ints]) -> SpatialTable:
         """The product of the given positions of each dimension."""
 
         def outer(columns: list[Ints]) -> Ints:

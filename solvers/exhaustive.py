@@ -5,13 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from time import monotonic
 
-import numpy as np
 
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
-from formulation.space import Price, Space
+from formulation.space import Space
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
-from solvers.search import LATENCY_FIRST, Found, Goal, Outcome, Search, given, traffic_first
+from solvers.search import LATENCY_FIRST, Found, Outcome, Search, given, traffic_first, weighted
 
 
 def solve(
@@ -80,13 +79,7 @@ def _balanced(problem: Problem, search: Search, known: list[Found]) -> tuple[Out
 
 
 def _weighted(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
-    per_tick, per_bit = (float(weight) for weight in problem.score_weights)
-
-    def keys(price: Price) -> tuple[object, ...]:
-        score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
-        return score, price.latency, price.traffic
-
-    outcome = search.minimise(Goal(keys, exact=problem.score), known)
+    outcome = search.minimise(weighted(problem), known)
     return outcome, LowerBound(score=outcome.bound)
 
 

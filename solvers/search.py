@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from formulation.cost import Cost, Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
+from formulation.problem import Problem
 from formulation.space import CLASSES, Price, Space
 from formulation.tables import SpatialTable
 
@@ -50,6 +51,17 @@ LATENCY_FIRST = Goal(lambda price: (price.latency, price.traffic))
 def traffic_first(cap: int | None = None) -> Goal:
     """Least traffic, then least latency, up to a latency cap [ticks]."""
     return Goal(lambda price: (price.traffic, price.latency), cap)
+
+
+def weighted(problem: Problem) -> Goal:
+    """The weighted objective, then latency, then traffic."""
+    per_tick, per_bit = (float(weight) for weight in problem.score_weights)
+
+    def keys(price: Price) -> tuple[Num, ...]:
+        score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
+        return score, price.latency, price.traffic
+
+    return Goal(keys, exact=problem.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,7 @@ class Search:
             known: feasible mappings to start from, whatever goal they were found for.
         """
         within = [k for k in known if goal.cap is None or k.latency <= goal.cap]
-        best = min((_ranked(goal, k) for k in within), key=lambda k: (k.keys, k.choice), default=None)
+        best = min((ranked(goal, k) for k in within), key=lambda k: (k.keys, k.choice), default=None)
         seed = self._best_first(goal, [self.coarse], best).found
         return self._best_first(goal, self.space.grid.slabs(), seed)
 
@@ -262,7 +274,7 @@ def given(mapping: Mapping, cost: Cost) -> Found:
     return Found((), (len(CLASSES), 0, 0, 0), mapping, cost.latency_ticks, cost.traffic_bits)
 
 
-def _ranked(goal: Goal, known: Found) -> Found:
+def ranked(goal: Goal, known: Found) -> Found:
     """A known mapping with the keys of a goal."""
     price = Price(np.array(known.latency), np.array(known.traffic))
     keys: list[Fraction | int] = [int(key) for key in goal.keys(price)]
