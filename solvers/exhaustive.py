@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from time import monotonic
 
-
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
 from formulation.space import Space
