@@ -219,11 +219,20 @@ def latency_ticks(hardware: Hardware, compute: Num, traffic_bits: Num, tile: Ten
     Double-buffered: ``max(compute + edge, transfer)``, where the edge moves the first ifmap and weight
     tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``.
     """
-    tick = hardware.tick
-    transfer = traffic_bits * tick.per_bit
+    return overlapped(hardware, array_ticks(hardware, compute, tile), traffic_bits)
+
+
+def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits) -> Num:
+    """Ticks of computing, with the edge if double-buffered."""
+    edge = tile.total * hardware.tick.per_bit if hardware.double_buffered else 0
+    return compute * hardware.tick.per_cycle + edge
+
+
+def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
+    """Latency from the array's ticks and the traffic: the greater if double-buffered, else the sum."""
+    transfer = traffic_bits * hardware.tick.per_bit
     if not hardware.double_buffered:
-        return compute * tick.per_cycle + transfer
-    array = compute * tick.per_cycle + tile.total * tick.per_bit
+        return array + transfer
     return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
 
 

@@ -1,0 +1,293 @@
+"""Best-first search of the map space of shared ifmap tiles.
+
+As ``solvers.search``: tiles are bounded in slabs against the best mapping of a coarse grid, then taken in
+ascending order of their bound, extended by input-channel tiles and numbers of rounds, and bounded again.
+For what is left the filters are packed. A packing that meets its lower bound is optimal; the others are
+settled by branch and bound, once the incumbent is known, if their bound is still below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from formulation.extents import Ints
+from formulation.packing_bounds import PackedBounds, packed_bounds
+from formulation.packing_search import best_packing
+from formulation.shared import SharedMapping
+from formulation.shared_space import SharedSpace, Tiles
+from formulation.space import CLASSES
+from formulation.space import Price as Prices
+from formulation.tables import SpatialTable
+from solvers.search import Goal
+
+_FIRST = 8  # tiles of the first chunk; the next are larger
+_CELLS = 1 << 17
+_BLOCK = 64  # numbers of rounds looked at together
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A mapping with its quantities in the goal's order; ``choice`` breaks ties."""
+
+    keys: tuple[Fraction | int, ...]
+    choice: tuple[int, int, int, int]
+    mapping: SharedMapping
+    latency: int
+    traffic: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a search; as of ``solvers.search.Outcome``, ``packed`` counts packing problems."""
+
+    found: Found | None
+    bound: Fraction | int | None
+    proven: bool
+    packed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Choices but for the packing.
+
+    Attributes:
+        keys: bounds on the goal's quantities.
+        choice: class, rounds, position of the input-channel tile, rank of the tile.
+        row: position among the tiles at hand.
+        bounds: of the packing: without, with a split pass [ticks].
+        most: P and Q that might fit.
+        traffic: in bits.
+    """
+
+    keys: tuple[Any, ...]
+    choice: tuple[int, int, int, int]
+    tile: Tiles
+    bounds: tuple[int, int]
+    most: tuple[int, int]
+    traffic: int
+
+
+class SharedSearch:
+    """One space searched, possibly for several goals in turn.
+
+    Args:
+        space: the map space.
+        deadline: when to stop, by ``time.monotonic``; None for never.
+    """
+
+    def __init__(self, space: SharedSpace, deadline: float | None = None) -> None:
+        self.space, self.deadline = space, deadline
+        self.coarse = space.grid.coarse()
+        self.best: Found | None = None
+        self.open: list[Candidate] = []
+        self.packed = 0
+
+    def minimise(self, goal: Goal, known: Found | None = None) -> Outcome:
+        """The optimum of a goal over the whole space, or the best by the deadline."""
+        self.best, self.open, self.packed = None, [], 0
+        if known is not None:
+            self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
+        self._best_first(goal, [self.coarse])
+        self.open = []
+        reached = self._best_first(goal, self.space.grid.slabs())
+        left = self._settle(goal)
+        bounds = [b for b in (reached, left) if b is not None]
+        if self.best is None:
+            return Outcome(None, min(bounds, default=None), not bounds, self.packed)
+        first = self.best.keys[0]
+        return Outcome(self.best, min([first, *bounds]), not bounds, self.packed)
+
+    def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable]) -> Any:
+        """Look at all tiles; returns None, or a bound on what the deadline left unseen."""
+        kept = [piece for slab in slabs for piece in self._survivors(goal, slab)]
+        if not kept:
+            return None
+        bound = np.concatenate([b for _, b in kept])
+        tables = SpatialTable.join([t for t, _ in kept])
+        order = np.argsort(bound, kind="stable")
+        start, size = 0, _FIRST
+        while start < len(order) and not self._beaten(bound[order[start]]):
+            if self.deadline is not None and self.best is not None and monotonic() > self.deadline:
+                return _safe(bound[order[start]])
+            rows = order[start : start + size]
+            self._extend(goal, self.space.tiles(tables.take(rows)))
+            start, size = start + size, min(4 * size, max(_FIRST, _CELLS // len(self.space.ci)))
+        return None
+
+    def _survivors(self, goal: Goal, slab: SpatialTable) -> Iterable[tuple[SpatialTable, Any]]:
+        """Tiles of a slab that the incumbent does not beat: by a cheap bound, then with exact cycles."""
+        bound = None
+        for look in (self.space.rough_tiles, self.space.tiles):
+            if not len(slab):
+                return
+            fits, prices = self.space.rough_bounds(look(slab))
+            alive = np.zeros(len(slab), dtype=bool)
+            bound = None
+            for price in prices:
+                key = goal.keys(price)[0]
+                alive |= self._wanted(goal, fits, price)
+                bound = key if bound is None else np.minimum(bound, key)
+            slab, bound = slab.take(alive), np.asarray(bound)[alive]
+        if len(slab):
+            yield slab, bound
+
+    def _wanted(self, goal: Goal, fits: Any, price: Prices) -> Any:
+        """Where a bound is within the cap and comes before the incumbent."""
+        good = fits if goal.cap is None else fits & (price.latency <= goal.cap)
+        if self.best is None:
+            return good
+        keys = goal.keys(price)
+        if goal.exact is not None:
+            return good & (keys[0] <= self._limit())
+        first, second = self.best.keys[:2]
+        return good & ((keys[0] < first) | ((keys[0] == first) & (keys[1] <= second)))
+
+    def _extend(self, goal: Goal, tiles: Tiles) -> None:
+        """All input-channel tiles and numbers of rounds beside these tiles; pack what the bounds leave."""
+        width = len(self.space.ci)
+        row, ci = np.repeat(np.arange(len(tiles.table)), width), np.tile(np.arange(width), len(tiles.table))
+        part = tiles.take(row)
+        fits, prices = self.space.open_bounds(part, ci)
+        fewest = self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
+        candidates: list[Candidate] = []
+        for which, price in enumerate(prices):
+            at = np.flatnonzero(self._wanted(goal, fits, price))
+            if len(at):
+                candidates += self._rounds(goal, which, part.take(at), ci[at], fewest[at])
+        candidates.sort(key=lambda c: (c.keys, c.choice))
+        for candidate in candidates:
+            if not self._better(candidate.keys, candidate.choice):
+                break
+            self._pack(goal, candidate, thorough=False)
+
+    def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[Candidate]:
+        """Candidates of every number of rounds, as far as more rounds may still be better."""
+        top = self.space.filters * len(self.space.kernels.layers)
+        start = 0
+        while len(ci):
+            rounds = np.add.outer(fewest + start, np.arange(_BLOCK))
+            row = np.repeat(np.arange(len(ci)), _BLOCK)
+            rounds = rounds.reshape(-1)
+            inside = rounds <= top
+            rounds, row = rounds[inside], row[inside]
+            part, cis = tiles.take(row), ci[row]
+            bounds = packed_bounds(self.space, part, cis, rounds)
+            price = self._prices(which, part, cis, rounds, bounds)
+            good = np.flatnonzero(self._wanted(goal, bounds.fits, price))
+            yield from self._candidates(goal, which, part, cis, rounds, bounds, price, good)
+            start += _BLOCK
+            on = fewest + start <= top
+            tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
+            if len(ci):
+                more = self._wanted(goal, True, self._floor(which, tiles, ci, fewest + start))
+                tiles, ci, fewest = tiles.take(more), ci[more], fewest[more]
+
+    def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Prices:
+        bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
+        return Prices(self._latency(bounds.least, bits), bits)
+
+    def _latency(self, array: Any, bits: Any) -> Any:
+        """Latency from the array's time with the edge, and the traffic [ticks]."""
+        return self.space.latency(array, bits)
+
+    def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Prices:
+        """What mappings of at least so many rounds cost at least."""
+        space = self.space
+        more = np.maximum(rounds - space.passes, 0)
+        each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
+        array = (space.least_cycles(tiles, ci) + more * each) * space.hardware.tick.per_cycle
+        bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
+        return Prices(self._latency(array, bits), bits)
+
+    def _candidates(
+        self,
+        goal: Goal,
+        which: int,
+        tiles: Tiles,
+        ci: Ints,
+        rounds: Ints,
+        bounds: PackedBounds,
+        price: Prices,
+        at: Ints,
+    ) -> Iterable[Candidate]:
+        keys = goal.keys(price)
+        for i in at:
+            yield Candidate(
+                tuple(k[i] for k in keys),
+                (which, int(rounds[i]), int(ci[i]), int(tiles.table.rank[i])),
+                tiles.take(slice(i, i + 1)),
+                (int(bounds.whole[i]), int(bounds.split[i])),
+                (int(bounds.most[0][i]), int(bounds.most[1][i])),
+                int(price.traffic[i]),
+            )
+
+    def _pack(self, goal: Goal, candidate: Candidate, *, thorough: bool) -> bool:
+        """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
+        which, count, ci, rank = candidate.choice
+        packing = self.space.packing(candidate.tile, ci)
+        transfer = self._latency(0, candidate.traffic) if self.space.hardware.double_buffered else 0
+        fixed = packing.fixed
+        least = max(min(candidate.bounds), transfer) - fixed
+        answer = best_packing(
+            packing, count, candidate.most, least, candidate.bounds[1] - fixed, thorough=thorough
+        )
+        self.packed += 1
+        if answer.packing is not None:
+            latency = int(self._latency(answer.price + fixed, candidate.traffic))
+            mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
+            self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
+        if not answer.proven and not thorough:
+            self.open.append(candidate)
+        return answer.proven
+
+    def _settle(self, goal: Goal) -> Any:
+        """Branch and bound for what is open and may be better; returns a bound on what stays open."""
+        left = None
+        for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
+            if not self._better(candidate.keys, candidate.choice):
+                break
+            late = self.deadline is not None and monotonic() > self.deadline
+            if late or not self._pack(goal, candidate, thorough=True):
+                bound = _safe(candidate.keys[0])
+                left = bound if left is None else min(left, bound)
+        return left
+
+    def _offer(
+        self, goal: Goal, choice: tuple[int, int, int, int], mapping: SharedMapping, latency: int, bits: int
+    ) -> None:
+        """Keep a mapping if it is within the cap and comes first."""
+        if goal.cap is not None and latency > goal.cap:
+            return
+        keys = tuple(k.item() for k in goal.keys(Prices(np.array(latency), np.array(bits))))
+        if goal.exact is not None:
+            keys = (goal.exact(latency, bits), latency, bits)
+        if self.best is None or (*keys, *choice) < (*self.best.keys, *self.best.choice):
+            self.best = Found(keys, choice, mapping, latency, bits)
+
+    def _better(self, keys: tuple[Any, ...], choice: tuple[int, ...]) -> bool:
+        """Whether a bound may come before the incumbent."""
+        if self.best is None:
+            return True
+        if isinstance(self.best.keys[0], int):
+            return (*keys, *choice) < (*self.best.keys, *self.best.choice)
+        return bool(keys[0] <= self._limit())
+
+    def _limit(self) -> int | float:
+        assert self.best is not None
+        first = self.best.keys[0]
+        return first if isinstance(first, int) else float(first) * (1 + _ROUNDING)
+
+    def _beaten(self, bound: Any) -> bool:
+        return self.best is not None and bool(bound > self._limit())
+
+
+def _safe(bound: Any) -> Fraction | int:
+    """A bound that may be rounded, made exact and safe."""
+    return Fraction(float(bound) * (1 - _ROUNDING)) if isinstance(bound, float) else int(bound)
