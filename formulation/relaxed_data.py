@@ -15,7 +15,13 @@ from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.problem import Problem
 from formulation.relaxed import TENSORS, Structure
-from formulation.underestimates import LINES, MONOMIALS, Underestimate, axis_underestimates, cycles_underestimate
+from formulation.underestimates import (
+    LINES,
+    MONOMIALS,
+    Underestimate,
+    axis_underestimates,
+    cycles_underestimate,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ class Relaxation:
         for tensor in TENSORS:
             share = 1.0 if partition is None else getattr(partition, tensor) / whole
             m.share[tensor].set_value(share)
-            _bound(m.part[tensor], 0.0, share)
+            _bound(m.part[tensor], 0.0, 2 * share)  # never binding: the constraint is
             _use(m.partition[tensor], partition is not None)
 
 

@@ -64,6 +64,10 @@ class Program:
     linear: Floats
     constant: Floats
 
+    def position(self, name: str) -> int:
+        """Index of a variable."""
+        return self.names.index(name)
+
     def exponentials(self, x: Floats) -> Floats:
         """Value of each exponential with its coefficient."""
         return np.asarray(self.coef * np.exp(self.power @ x))
@@ -161,8 +165,8 @@ class Form:
         cost = np.zeros(n)
         for (_, j), expression in self._cost.items():
             cost[j] = float(value(expression))
-        low = np.array([float(v.lb) for v in self.variables])
-        high = np.array([float(v.ub) for v in self.variables])
+        low = np.array([-np.inf if v.lb is None else float(v.lb) for v in self.variables])
+        high = np.array([np.inf if v.ub is None else float(v.ub) for v in self.variables])
         names = tuple(row.name for row in active)
         keep = np.array(coefs) > 0
         owner, coef = np.array(owners)[keep], np.array(coefs)[keep]

@@ -16,6 +16,7 @@ class Termination(StrEnum):
     """Why a solver stopped."""
 
     OPTIMAL = "optimal"
+    CONVERGED = "converged"  # ran to its end, without a proof that the point is optimal
     TIME_LIMIT = "time_limit"
     ITERATION_LIMIT = "iteration_limit"
     INFEASIBLE = "infeasible"

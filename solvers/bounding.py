@@ -1,0 +1,222 @@
+"""Lower bounds over a whole map space: the least over its relaxed models, each priced by its multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
+from time import monotonic
+
+import numpy as np
+
+from formulation.problem import Problem
+from formulation.relaxed import Structure, build_relaxed
+from formulation.relaxed_data import Aim, Relaxation, Variant
+from solvers import ipopt
+from solvers.dual import dual_bound
+from solvers.posynomial import Floats, Form, Program
+from solvers.result import Termination
+
+SAFETY = 1e-9
+"""Relative, taken off every bound: far above what rounding in the coefficients can add to it."""
+_WIDER = 1.001  # capacity and cap of the second try where the first finds no interior
+_INTERIOR = 1e-4  # relative room that a cap leaves above the least relaxed latency
+_START = 0.05  # how far epigraph variables start above their constraints
+
+
+@lru_cache(maxsize=64)
+def form(structure: Structure) -> Form:
+    """The model of a structure with its derivatives' shape; made once, loaded with numbers per problem."""
+    return Form(build_relaxed(structure))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """A solved model.
+
+    Attributes:
+        variant: the class of mappings.
+        program: what was solved.
+        x: its solution.
+        multipliers: of its constraints.
+        bound: the rigorous bound on its objective.
+        trips: relaxed trip counts by dimension.
+    """
+
+    variant: Variant
+    program: Program
+    x: Floats
+    multipliers: Floats
+    bound: float
+    trips: dict[str, float]
+
+    def value(self, name: str) -> float:
+        """Of a variable."""
+        return float(self.x[self.program.position(name)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One objective minimised over all models.
+
+    Attributes:
+        bound: proven for every mapping within the aim's caps; None if a model was left unresolved.
+        bounds: of each model.
+        points: the models that were solved, in the order of their bounds.
+        iterations: of IPOPT, in all.
+        termination: OPTIMAL if every model is resolved, else why one is not.
+    """
+
+    bound: float | None
+    bounds: Mapping[Variant, float]
+    points: tuple[Point, ...]
+    iterations: int
+    termination: Termination
+
+
+class Bounder:
+    """The relaxed models of one problem.
+
+    Args:
+        problem: feasible.
+        timed: whether latency matters.
+        deadline: by ``time.monotonic``; None for never.
+        max_iterations: of IPOPT per model.
+    """
+
+    def __init__(self, problem: Problem, timed: bool, deadline: float | None, max_iterations: int) -> None:
+        self.relaxation = Relaxation(problem)
+        self.deadline, self.max_iterations = deadline, max_iterations
+        whole = Aim(1.0, 1.0, inf, inf)
+        self._programs = {v: self.program(v, whole) for v in self.relaxation.variants(timed)}
+        self._points: dict[Variant, Point] = {}
+        self._iterations = 0
+
+    def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
+        """The numbers of one model."""
+        found = form(variant.structure)
+        self.relaxation.load(found.model, variant, aim)
+        found.model.capacity.set_value(capacity)
+        return found.program()
+
+    def minimise(
+        self,
+        aim: Aim,
+        start: Mapping[str, float],
+        incumbent: float,
+        known: Mapping[Variant, float] | None = None,
+        slack: float = 0.0,
+    ) -> Stage:
+        """Bound an objective over all models.
+
+        A model is solved unless it is closed by a bound: priced with the multipliers of models solved
+        before, it is no better than the incumbent, or than what another model allows already.
+
+        Args:
+            aim: the objective and its caps; the latency cap may be one that cuts models off.
+            start: trip counts to start from, by dimension.
+            incumbent: objective of a known mapping; no bound is above it.
+            known: bounds on the models' latencies; a model whose bound exceeds the cap is infeasible.
+            slack: relative; how much lower a bound may be for a solve that is saved.
+        """
+        self._iterations = 0
+        bounds: dict[Variant, float] = {}
+        solved: list[Point] = []
+        status = Termination.OPTIMAL
+        waiting = {v: _aimed(p, aim) for v, p in self._programs.items()}
+        for variant in [v for v in waiting if (known or {}).get(v, 0.0) > aim.latency_cap]:
+            del waiting[variant]
+            bounds[variant] = inf
+        prices = dict.fromkeys(waiting, -inf)
+        while waiting:
+            for variant, program in waiting.items():
+                points = solved[-1:] if solved else list(self._points.values())
+                prices[variant] = max([prices[variant], *(_price(program, p) for p in points)])
+            variant = min(waiting, key=lambda v: prices[v])
+            program = waiting.pop(variant)
+            least = min([incumbent, *bounds.values()])
+            if solved and prices[variant] >= least * (1 - slack):
+                bounds[variant] = prices[variant]
+                continue
+            outcome = self._solve(variant, program, aim, start)
+            if isinstance(outcome, Termination):
+                status = outcome
+                bounds[variant] = -inf
+                continue
+            solved.append(outcome)
+            bounds[variant] = max(outcome.bound, prices[variant])
+        self._points |= {p.variant: p for p in solved}
+        solved.sort(key=lambda p: p.bound)
+        complete = status is Termination.OPTIMAL
+        bound = min([incumbent, *bounds.values()]) if complete else None
+        return Stage(bound, bounds, tuple(solved), self._iterations, status)
+
+    def _solve(
+        self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
+    ) -> Point | Termination:
+        """Solve one model; where that fails, once more with capacity and cap a little wider.
+
+        A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
+        """
+        before = self._points.get(variant)
+        high = program.high.copy()
+        at = program.position("latency")
+        if before is not None and before.program.names == program.names and variant.structure.timed:
+            high[at] = max(high[at], before.value("latency") * (1 + _INTERIOR))
+        x = self._start(variant, program, start)
+        status = Termination.ERROR
+        for attempt in range(2):
+            if attempt:
+                wider = replace(aim, latency_cap=aim.latency_cap * _WIDER)
+                program = _aimed(self.program(variant, wider, _WIDER), wider)
+            else:
+                program = replace(program, high=high)
+            left = None if self.deadline is None else self.deadline - monotonic()
+            if left is not None and left <= 0:
+                return Termination.TIME_LIMIT
+            found = ipopt.solve(program, x, max_iterations=self.max_iterations, time_limit=left)
+            self._iterations += found.iterations
+            status = found.termination
+            if status is Termination.OPTIMAL:
+                bound = dual_bound(program, found.x, found.multipliers)
+                trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in start}
+                return Point(variant, program, found.x, found.multipliers, bound, trips)
+            if status in (Termination.TIME_LIMIT, Termination.ITERATION_LIMIT):
+                return status
+        return Termination.ERROR
+
+    def _start(self, variant: Variant, program: Program, start: Mapping[str, float]) -> Floats:
+        """The point at given trip counts, moved into the variant's ranges, a little inside."""
+        trips = {}
+        for dim, count in start.items():
+            low, high = self.relaxation.trips_range(variant, dim)
+            trips[dim] = min(max(count, low), high)
+        lifted = self.relaxation.lift(variant, trips)
+        x = np.array([lifted.get(name, 0.0) for name in program.names])
+        x += np.array([_START if name.startswith(("log_f", "log_l", "log_c")) else 0.0 for name in program.names])
+        for name in ("part[ifmap]", "part[ofmap]", "part[weights]"):
+            x[program.position(name)] = 1 / 3
+        for name in ("latency", "traffic"):
+            at = program.position(name)
+            x[at] = 0.5 * (program.low[at] + program.high[at])
+        return x
+
+
+def _aimed(program: Program, aim: Aim) -> Program:
+    """A program with another objective and other caps."""
+    cost, high = np.zeros_like(program.cost), program.high.copy()
+    for name, weight, cap in (
+        ("latency", aim.latency_weight, aim.latency_cap),
+        ("traffic", aim.traffic_weight, aim.traffic_cap),
+    ):
+        at = program.position(name)
+        cost[at], high[at] = weight, cap
+    return replace(program, cost=cost, high=high)
+
+
+def _price(program: Program, point: Point) -> float:
+    """A bound on one model from the multipliers of another: any that are not negative give one."""
+    multiplier = dict(zip(point.program.rows, point.multipliers, strict=True))
+    weights = np.array([multiplier.get(row, 0.0) for row in program.rows])
+    return dual_bound(program, point.x, weights)

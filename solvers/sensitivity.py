@@ -1,0 +1,76 @@
+"""What one more KiB of buffer, or one more GB/s, is worth: derivatives of the relaxed optimum.
+
+By the envelope theorem the derivative of an optimum in a parameter is the Lagrangian's partial derivative,
+at the solution and its multipliers. The buffer enters as the right-hand side of the capacity constraints, so
+its derivative is their multiplier. The bandwidth enters the latency constraints linearly through the cycles
+that one bit takes, so its derivative is a difference of two Lagrangians, exact.
+
+The values are of the class of mappings whose bound is the least: marginal values of what the *bound* would
+become, not of the integer mapping, which changes in steps. The balanced objective's latency cap is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from formulation.relaxed import TENSORS
+from formulation.relaxed_data import Aim
+from solvers.bounding import Bounder, Point, Stage, form
+from solvers.posynomial import Floats, Program
+
+_KIB_BITS = 8 * 1024
+_NOISE = 1e-7  # rooflines or compulsory traffics per doubling; less is the solver's tolerance
+
+
+def sensitivity(bounder: Bounder, stages: Mapping[str, Stage]) -> dict[str, float | None]:
+    """Marginal values, as savings: positive where more capacity or bandwidth helps.
+
+    Returns:
+        ``cycles_per_kib, cycles_per_gbps`` where latency was bounded, ``bytes_per_kib, bytes_per_gbps`` where
+        traffic was, ``score_per_kib, score_per_gbps`` for the weighted objective; None elsewhere.
+    """
+    relaxation = bounder.relaxation
+    units = {
+        "latency": ("cycles", relaxation.roofline_cycles),
+        "traffic": ("bytes", relaxation.compulsory_bits / 8),
+        "score": ("score", 1.0),
+    }
+    hardware = relaxation.problem.hardware
+    kib, gbps = hardware.buffer_bits / _KIB_BITS, float(hardware.bandwidth)
+    found: dict[str, float | None] = {}
+    for stage, (unit, scale) in units.items():
+        point = next(iter(stages[stage].points), None) if stage in stages else None
+        found[f"{unit}_per_kib"] = None if point is None else scale * _buffer(point) / kib
+        found[f"{unit}_per_gbps"] = None if point is None else scale * _bandwidth(bounder, point) / gbps
+    return found
+
+
+def _buffer(point: Point) -> float:
+    """Savings per doubling of the buffer: ``- d L / d capacity``, to first order."""
+    program = point.program
+    names = {"parts_fit", *(f"partition[{tensor}]" for tensor in TENSORS)}
+    at = [i for i, row in enumerate(program.rows) if row in names]
+    return _positive(float(-(point.multipliers[at] @ program.constant[at])))
+
+
+def _bandwidth(bounder: Bounder, point: Point) -> float:
+    """Savings per doubling of the bandwidth: ``c * d L / d c``, with c the cycles that one bit takes."""
+    if not point.variant.structure.timed:
+        return 0.0
+    aim = Aim(0.0, 0.0, 1.0, 1.0)
+    free = bounder.program(point.variant, aim)
+    model = form(point.variant.structure).model
+    model.cycles_per_bit.set_value(2 * model.cycles_per_bit.value)
+    slow = form(point.variant.structure).program()
+    return _positive(_lagrangian(slow, point) - _lagrangian(free, point))
+
+
+def _lagrangian(program: Program, point: Point) -> float:
+    weights: Floats = np.maximum(point.multipliers, 0.0)
+    return float(weights @ program.constraints(point.x))
+
+
+def _positive(value: float) -> float:
+    return value if value > _NOISE else 0.0
