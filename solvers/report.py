@@ -1,4 +1,4 @@
-"""What a run found, layer by layer and in total, as data: dictionary, JSON, CSV, data frame."""
+"""What a run found, layer by layer and in total."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.layer import Layer, Operator
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
-from formulation.mapping import Mapping, Partition
-from formulation.problem import Kind, Objective
-from solvers.result import BoundScope, Result, SolutionStatus, Termination
+from formulation.mapping import Partition
+from formulation.problem import Objective
+from solvers.result import Result
+from solvers.serial import flat, report_dict
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from solvers.scenario import Scenario
-
-
-def number(value: Fraction | float | None) -> int | float | None:
-    """A quantity as JSON has it: whole numbers as integers."""
-    if value is None or isinstance(value, int):
-        return value
-    return int(value) if value == int(value) else float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,98 +78,6 @@ class PartReport:
         """Buffer taken per tensor [bits]."""
         return self.result.cost.footprint if self.result and self.result.cost else None
 
-    def to_dict(self) -> dict[str, Any]:
-        """The part as JSON has it."""
-        data: dict[str, Any] = {
-            "name": self.name,
-            "groups": self.layer.groups if self.layer else 1,
-            "count": self.count,
-        }
-        if self.phases:
-            data["phases"] = list(self.phases)
-        data |= {
-            "mapping": self._mapping(),
-            "latency_cycles": number(self.latency_cycles),
-            "compute_cycles": self.compute_cycles,
-            "traffic_bytes": number(self.traffic_bytes),
-            "traffic": self._traffic(),
-        }
-        return data | (self._proof() if self.result else self._written_only())
-
-    def _mapping(self) -> dict[str, Any] | None:
-        if self.result is None or self.result.mapping is None or self.result.cost is None:
-            return None
-        return mapping_dict(self.result.mapping, self.result.problem.partition or self.result.cost.footprint)
-
-    def _traffic(self) -> dict[str, int] | None:
-        if self.result is None:
-            return {"ifmap": 0, "weights": 0, "ofmap_write": self.ofmap_words, "ofmap_read": 0}
-        if self.result.cost is None:
-            return None
-        words = self.result.cost.traffic
-        return {name: getattr(words, name) for name in words.__slots__}
-
-    def _proof(self) -> dict[str, Any]:
-        result = self.result
-        assert result is not None
-        data = proof_dict(result)
-        if result.extras:
-            data["extras"] = dict(result.extras)
-        if result.cost is None:
-            data["bytes_needed"] = number(Fraction(result.problem.smallest_need().total, 8))
-        return data
-
-    def _written_only(self) -> dict[str, Any]:
-        return {
-            "lower_bound": {
-                "latency_cycles": number(self.latency_cycles),
-                "traffic_bytes": number(self.traffic_bytes),
-            },
-            "bound_scope": BoundScope.MAP_SPACE.value,
-            "gap": 0.0,
-            "latency_gap": 0.0,
-            "termination": Termination.OPTIMAL.value,
-            "solution_status": SolutionStatus.OPTIMAL.value,
-            "seconds": 0.0,
-        }
-
-
-def mapping_dict(mapping: Mapping, parts: Partition) -> dict[str, Any]:
-    """A mapping and the buffer's parts as JSON has them."""
-    tile = mapping.tile
-    return {
-        "tile": {
-            "out_channels": tile.out_channels,
-            "in_channels": tile.in_channels,
-            "batch": tile.batch,
-            "spatial": list(tile.spatial),
-        },
-        "stationary": mapping.stationary.value,
-        "sliding_axis": mapping.sliding_axis,
-        "partition_bytes": {
-            "ifmap": number(Fraction(parts.ifmap, 8)),
-            "ofmap": number(Fraction(parts.ofmap, 8)),
-            "weights": number(Fraction(parts.weights, 8)),
-        },
-    }
-
-
-def proof_dict(result: Result) -> dict[str, Any]:
-    """What is proven about a result, and how it ended."""
-    bound = result.lower_bound
-    bounds = {"latency_cycles": number(bound.latency_cycles), "traffic_bytes": number(bound.traffic_bytes)}
-    if result.problem.objective.kind is Kind.WEIGHTED:
-        bounds["score"] = number(bound.score)
-    return {
-        "lower_bound": bounds,
-        "bound_scope": result.bound_scope.value,
-        "gap": result.gap,
-        "latency_gap": result.latency_gap,
-        "termination": result.termination.value,
-        "solution_status": result.solution_status.value,
-        "seconds": round(result.seconds, 6),
-    }
-
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
@@ -214,18 +115,6 @@ class LayerReport:
         ticks = roofline_ticks(self.operator, self.hardware)
         return self.operator.count * ticks / self.hardware.tick.per_cycle
 
-    def to_dict(self) -> dict[str, Any]:
-        """The layer as JSON has it."""
-        return {
-            "name": self.operator.name,
-            "op": self.operator.op,
-            "macs": self.macs,
-            "deconvolution": self.treatment.value if self.treatment else None,
-            "parts": [part.to_dict() for part in self.parts],
-            "latency_cycles": number(self.total("latency_cycles")),
-            "traffic_bytes": number(self.total("traffic_bytes")),
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -254,6 +143,16 @@ class Report:
         """Whether every layer has a mapping."""
         return all(layer.solved for layer in self.layers)
 
+    @property
+    def compulsory_bytes(self) -> Fraction:
+        """Bytes that must move, over the layers that fit."""
+        return sum((layer.compulsory_bytes for layer in self.solved_layers), Fraction(0))
+
+    @property
+    def roofline_cycles(self) -> Fraction:
+        """Cycles below which no mappings can be, over the layers that fit."""
+        return sum((layer.roofline_cycles for layer in self.solved_layers), Fraction(0))
+
     def total(self, quantity: str) -> Fraction:
         """Sum of ``latency_cycles`` or ``traffic_bytes`` over the layers that have it."""
         return sum((layer.total(quantity) or Fraction(0) for layer in self.layers), Fraction(0))
@@ -263,35 +162,9 @@ class Report:
         """The layers that the totals cover."""
         return (layer for layer in self.layers if layer.solved)
 
-    def totals(self) -> dict[str, Any]:
-        """The totals as JSON has them; they cover the layers that fit."""
-        solved = list(self.solved_layers)
-        return {
-            "macs": sum(layer.macs for layer in solved),
-            "latency_cycles": number(self.total("latency_cycles")),
-            "traffic_bytes": number(self.total("traffic_bytes")),
-            "compulsory_bytes": number(sum((y.compulsory_bytes for y in solved), Fraction(0))),
-            "roofline_cycles": number(sum((y.roofline_cycles for y in solved), Fraction(0))),
-            "seconds": round(self.seconds, 6),
-        }
-
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
-        data: dict[str, Any] = {
-            "network": self.network,
-            "method": self.scenario.search_method,
-            "objective": self.scenario.objective.model_dump(),
-            "hardware": self.scenario.hardware.model_dump(mode="json"),
-            "versions": versions(),
-            "complete": self.complete,
-            "layers": [layer.to_dict() for layer in self.layers],
-            "totals": self.totals(),
-        }
-        if self.partition is not None:
-            names = ("ifmap", "ofmap", "weights")
-            shares = (number(Fraction(part, 8)) for part in self.partition.parts)
-            data["partition_bytes"] = dict(zip(names, shares, strict=True))
-        return data
+        return report_dict(self)
 
     def write_json(self, stream: IO[str]) -> None:
         """Write the report as JSON, floats in their shortest exact form."""
@@ -303,7 +176,7 @@ class Report:
         for layer in self.to_dict()["layers"]:
             for part in layer["parts"]:
                 row = {"layer": layer["name"], "op": layer["op"], "deconvolution": layer["deconvolution"]}
-                yield row | dict(_flat(part))
+                yield row | dict(flat(part))
 
     def write_csv(self, stream: IO[str]) -> None:
         """Write one line per part."""
@@ -318,25 +191,3 @@ class Report:
         import pandas as pd
 
         return pd.DataFrame(list(self.rows()))
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested dictionaries as dotted names; lists as words with ``x`` between."""
-    for key, value in data.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list):
-            yield f"{prefix}{key}", "x".join(map(str, value))
-        else:
-            yield f"{prefix}{key}", value
-
-
-def versions() -> dict[str, str]:
-    """Versions of this tool and of what its numbers depend on."""
-    found = {}
-    for package in ("dnn-dataflow-optimizer", "numpy", "pyomo", "highspy", "cyipopt-wheels", "cyipopt"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -175,15 +175,19 @@ def _totals(report: Report) -> Table:
     table.add_column("total" if report.complete else "total of the layers that fit")
     for title in ("", "bound", "ratio"):
         table.add_column(title, justify="right")
-    sums = report.totals()
-    cycles = sums["latency_cycles"]
-    table.add_row("MACs", f"{sums['macs']:,}", "", "")
+    cycles, traffic = report.total("latency_cycles"), report.total("traffic_bytes")
+    table.add_row("MACs", f"{sum(layer.macs for layer in report.solved_layers):,}", "", "")
     for name, value, bound in (
-        ("cycles (bound: roofline)", cycles, sums["roofline_cycles"]),
-        ("traffic bytes (bound: compulsory)", sums["traffic_bytes"], sums["compulsory_bytes"]),
+        ("cycles (bound: roofline)", cycles, report.roofline_cycles),
+        ("traffic bytes (bound: compulsory)", traffic, report.compulsory_bytes),
     ):
-        table.add_row(name, f"{value:,.0f}", f"{bound:,.0f}", f"{value / bound:.3f}" if bound else "-")
-    milliseconds = cycles / float(report.hardware.frequency) / 1e6
-    table.add_row("time at the clock", f"{milliseconds:,.3g} ms", "", "")
+        table.add_row(
+            name,
+            f"{float(value):,.0f}",
+            f"{float(bound):,.0f}",
+            f"{float(value / bound):.3f}" if bound else "-",
+        )
+    milliseconds = float(cycles / report.hardware.frequency) / 1e6
+    table.add_row("time at the clock", f"{milliseconds:,.2f} ms", "", "")
     table.add_row("solved in", f"{report.seconds:.2f} s", "", "")
     return table
