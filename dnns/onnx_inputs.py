@@ -9,7 +9,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 from dnns.errors import InputError, shown, unknown
 from dnns.onnx_layers import FAMILIES, matmul_rule
-from dnns.onnx_values import Shape, Value, operator_of, tensor_value
+from dnns.onnx_values import MAX_RANK, Shape, Value, operator_of, tensor_value
 from dnns.windows import bounded
 
 _WEIGHT_POSITIONS = {
@@ -88,7 +88,8 @@ def _declared(path: str | Path, info: ValueInfoProto, dims: Mapping[str, int]) -
     """The declared shape of a weight that is not there, None if it is open."""
     shape = info.type.tensor_type.shape.dim
     sizes = tuple(dims.get(d.dim_param, 0) if d.dim_param else d.dim_value for d in shape)
-    if not info.type.tensor_type.HasField("shape") or min(sizes, default=1) < 1:
+    known = info.type.tensor_type.HasField("shape") and len(sizes) <= MAX_RANK
+    if not known or min(sizes, default=1) < 1:
         return None
     return sizes
 
@@ -124,6 +125,8 @@ def _sizes(path: str | Path, info: ValueInfoProto, given: Shape | None, dims: Ma
     if not info.type.HasField("tensor_type"):
         raise InputError(path, where, "is not a tensor, which is all that is supported")
     declared = info.type.tensor_type.shape.dim
+    if len(declared) > MAX_RANK:
+        raise InputError(path, where, f"has {len(declared)} dimensions, allowed: at most {MAX_RANK}")
     if given is not None and len(declared) not in (0, len(given) + 1):
         raise InputError(
             path,

@@ -64,7 +64,7 @@ class _Walk:
     def __init__(self, path: str | Path, values: dict[str, Value], versions: dict[str, int]) -> None:
         self.path, self.values, self.versions = path, values, versions
         self.nodes: list[Node] = []
-        self.names: set[str] = set()
+        self.copies: dict[str, int] = {}
         self.makers: dict[str, str] = {name: name for name, value in values.items() if not value.weight}
         self.counted: set[str] = set()
 
@@ -98,10 +98,11 @@ class _Walk:
     def _name(self, index: int, proto: NodeProto) -> str:
         wanted = proto.name if proto.name.isprintable() and len(proto.name) <= 400 else ""
         wanted = wanted or f"{proto.op_type if proto.op_type.isidentifier() else 'node'}_{index}"
-        name, copy = wanted, 2
-        while name in self.names or name in self.makers:
-            name, copy = f"{wanted}#{copy}", copy + 1
-        self.names.add(name)
+        name = wanted
+        while name in self.copies or name in self.makers:
+            self.copies[wanted] = self.copies.get(wanted, 1) + 1
+            name = f"{wanted}#{self.copies[wanted]}"
+        self.copies[name] = 1
         return name
 
     def _outputs(self, name: str, proto: NodeProto) -> tuple[list[Value], Operator | None]:

@@ -12,6 +12,8 @@ from onnx import AttributeProto, NodeProto, TensorProto, TypeProto, numpy_helper
 
 Shape = tuple[int, ...]
 
+MAX_RANK = 64
+"""Most dimensions of a tensor."""
 MAX_FOLDED = 4096
 """Most elements of a constant whose values are followed."""
 
@@ -19,6 +21,9 @@ MAX_FOLDED = 4096
 @dataclass(frozen=True)
 class Value:
     """A tensor.
+
+    Raises:
+        ValueError: if it has more than ``MAX_RANK`` dimensions.
 
     Attributes:
         shape: None where it depends on data.
@@ -31,6 +36,10 @@ class Value:
     elem: int = TensorProto.FLOAT
     data: np.ndarray[Any, Any] | None = None
     weight: bool = False
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and len(self.shape) > MAX_RANK:
+            raise ValueError(f"a tensor has {len(self.shape)} dimensions, allowed: at most {MAX_RANK}")
 
     @property
     def known(self) -> Shape:

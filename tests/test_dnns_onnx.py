@@ -542,3 +542,21 @@ def test_exported_from_pytorch(tmp_path):
     assert [layer.macs for layer in products] == [4 * length * length * 3] * 2
     convs = [layer.macs for layer in network.layers if isinstance(layer, Layer) and layer.op == "conv"]
     assert convs == [2 * 8 * 80 * 27, 2 * 8 * 80 * 18]
+
+
+def test_nodes_of_one_name_are_told_apart_and_thousands_of_them_take_no_time(read):
+    same = [
+        helper.make_node("Relu", [f"t{i}"], [f"t{i + 1}"], name="n#2" if i == 1 else "n") for i in range(5000)
+    ]
+    graph = helper.make_graph(same, "g", [info("t0", (1, 4))], [helper.make_empty_tensor_value_info("t1")])
+    names = [node.name for node in read(helper.make_model(graph)).nodes]
+    assert len(set(names)) == 5000
+    assert names[:4] == ["n", "n#2", "n#3", "n#4"]
+
+
+def test_tensors_of_absurd_rank_are_refused(read):
+    with pytest.raises(InputError, match="input 'x': has 100 dimensions, allowed: at most 64"):
+        read(model([("Relu", "x", "y", {})], [("x", [1] * 100)]))
+    weights = [zeros("w", (4,)), TensorProto(name="v", data_type=FLOAT, dims=[1] * 100)]
+    with pytest.raises(InputError, match="a tensor has 100 dimensions"):
+        read(model([("Relu", "x", "y", {})], [("x", (4,))], weights))
