@@ -19,6 +19,7 @@ from formulation.underestimates import (
     LINES,
     MONOMIALS,
     Underestimate,
+    always_fetches,
     axis_underestimates,
     cycles_underestimate,
 )
@@ -48,12 +49,14 @@ class Aim:
         traffic_weight: of traffic in compulsory traffics.
         latency_cap: no mapping of higher latency is of interest [rooflines].
         traffic_cap: the same for traffic [compulsory traffics].
+        hard: whether the latency cap is a constraint; otherwise it only follows from the objective.
     """
 
     latency_weight: float
     traffic_weight: float
     latency_cap: float
     traffic_cap: float
+    hard: bool = False
 
 
 class Relaxation:
@@ -171,7 +174,7 @@ class Relaxation:
 
     def _load_layer(self, m: Any) -> None:
         layer = self.problem.layer
-        stored = all(full_axis_table(axis).largest.any() for axis in layer.axes)
+        stored = all(always_fetches(axis) for axis in layer.axes)
         m.ifmap_stored.set_value(float(stored))
         m.groups.set_value(float(layer.groups))
         m.taps.set_value(float(layer.taps))

@@ -162,15 +162,23 @@ class AxisUnderestimates:
     largest: Underestimate
 
 
-_EMPTY = AxisUnderestimates(*[Underestimate(1, ((1.0, 0.0),))] * 3)
+_ONE = AxisUnderestimates(*[Underestimate(1, ((1.0, 0.0),))] * 3)
+
+
+def always_fetches(axis: Axis) -> bool:
+    """Whether every way to cut the axis fetches something.
+
+    Some need no input: all taps in the padding, or single outputs that step over the input altogether.
+    """
+    return bool(full_axis_table(axis).fetched.all())
 
 
 @lru_cache(maxsize=4096)
 def axis_underestimates(axis: Axis) -> AxisUnderestimates:
-    """Of an axis; all one where every interval is empty, as then another factor is zero."""
+    """Of an axis; all one where a way to cut it fetches nothing, as the model then has no ifmap at all."""
+    if not always_fetches(axis):
+        return _ONE
     table = full_axis_table(axis)
-    if not table.largest.any():
-        return _EMPTY
     return AxisUnderestimates(
         underestimate(table.trips, table.fetched, 1),
         underestimate(table.trips, table.slid, 1),

@@ -20,7 +20,7 @@ from solvers.result import Termination
 
 SAFETY = 1e-9
 """Relative, taken off every bound: far above what rounding in the coefficients can add to it."""
-_WIDER = 1.001  # capacity and cap of the second try where the first finds no interior
+_WIDER = 1.001  # capacity of the second try where the first finds no interior
 _INTERIOR = 1e-4  # relative room that a cap leaves above the least relaxed latency
 _START = 0.05  # how far epigraph variables start above their constraints
 
@@ -140,6 +140,11 @@ class Bounder:
                 bounds[variant] = prices[variant]
                 continue
             outcome = self._solve(variant, program, aim, start)
+            if outcome is Termination.INFEASIBLE and aim.hard:
+                outcome = self._least_latency_first(variant, program, aim, start)
+            if outcome is None:
+                bounds[variant] = inf
+                continue
             if isinstance(outcome, Termination):
                 status = outcome
                 bounds[variant] = -inf
@@ -155,27 +160,22 @@ class Bounder:
     def _solve(
         self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
     ) -> Point | Termination:
-        """Solve one model; where that fails, once more with capacity and cap a little wider.
+        """Solve one model; where that fails, once more with the capacity a little wider.
 
         A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
+        Caps that only follow from the objective bound the box of the dual bound, not the solver.
         """
-        before = self._points.get(variant)
-        high = program.high.copy()
-        at = program.position("latency")
-        if before is not None and before.program.names == program.names and variant.structure.timed:
-            high[at] = max(high[at], before.value("latency") * (1 + _INTERIOR))
         x = self._start(variant, program, start)
         status = Termination.ERROR
-        for attempt in range(2):
-            if attempt:
-                wider = replace(aim, latency_cap=aim.latency_cap * _WIDER)
-                program = _aimed(self.program(variant, wider, _WIDER), wider)
-            else:
-                program = replace(program, high=high)
+        for capacity in (1.0, _WIDER):
+            if capacity != 1.0:
+                program = _aimed(self.program(variant, aim, capacity), aim)
             left = None if self.deadline is None else self.deadline - monotonic()
             if left is not None and left <= 0:
                 return Termination.TIME_LIMIT
-            found = ipopt.solve(program, x, max_iterations=self.max_iterations, time_limit=left)
+            found = ipopt.solve(
+                _uncapped(program, aim), x, max_iterations=self.max_iterations, time_limit=left
+            )
             self._iterations += found.iterations
             status = found.termination
             if status is Termination.OPTIMAL:
@@ -183,8 +183,25 @@ class Bounder:
                 trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in start}
                 return Point(variant, program, found.x, found.multipliers, bound, trips)
             if status in (Termination.TIME_LIMIT, Termination.ITERATION_LIMIT):
-                return status
-        return Termination.ERROR
+                break
+        return status
+
+    def _least_latency_first(
+        self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
+    ) -> Point | Termination | None:
+        """A model that seems to have no point within its latency cap: prove it, or widen the cap.
+
+        Its least latency is bounded first. None if that is above the cap: no mapping of this class is within
+        it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
+        """
+        fastest = replace(aim, latency_weight=1.0, traffic_weight=0.0, hard=False)
+        quick = self._solve(variant, _aimed(program, fastest), fastest, start)
+        if isinstance(quick, Termination):
+            return quick
+        if quick.bound * (1 - SAFETY) > aim.latency_cap:
+            return None
+        wider = replace(aim, latency_cap=max(aim.latency_cap, quick.value("latency") * (1 + _INTERIOR)))
+        return self._solve(variant, _aimed(program, wider), wider, start)
 
     def _start(self, variant: Variant, program: Program, start: Mapping[str, float]) -> Floats:
         """The point at given trip counts, moved into the variant's ranges, a little inside."""
@@ -213,6 +230,15 @@ def _aimed(program: Program, aim: Aim) -> Program:
         at = program.position(name)
         cost[at], high[at] = weight, cap
     return replace(program, cost=cost, high=high)
+
+
+def _uncapped(program: Program, aim: Aim) -> Program:
+    """A program without the caps that only say what is of interest."""
+    high = program.high.copy()
+    high[program.position("traffic")] = inf
+    if not aim.hard:
+        high[program.position("latency")] = inf
+    return replace(program, high=high)
 
 
 def _price(program: Program, point: Point) -> float:

@@ -89,7 +89,9 @@ class _Run:
     ) -> None:
         self.problem = problem
         self.rounder = Rounder(Space(problem))
-        self.bounder = Bounder(problem, problem.objective.kind is not Kind.TRAFFIC, deadline, max_iterations)
+        goal = problem.objective
+        timed = goal.kind is not Kind.TRAFFIC and (goal.kind is not Kind.WEIGHTED or goal.latency_weight > 0)
+        self.bounder = Bounder(problem, timed, deadline, max_iterations)
         self.given = self._given(initial)
         self.stages: dict[str, Stage] = {}
         self.best: Found
@@ -196,7 +198,7 @@ def _traffic(run: _Run) -> LowerBound:
 def _traffic_bound(run: _Run, goal: Goal, latency_cap: float) -> Fraction | None:
     """Bound the least traffic within a cap, and leave the best mapping that is found in ``run.best``."""
     value = run.compulsories(run.best)
-    stage = run.stage("traffic", goal, Aim(0.0, 1.0, latency_cap, _WORSE * value), value)
+    stage = run.stage("traffic", goal, Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True), value)
     least = compulsory_bits(run.problem.layer, run.problem.hardware)
     if stage.bound is None:
         return None
@@ -229,7 +231,7 @@ def _weighted(run: _Run) -> LowerBound:
     objective = run.problem.objective
     per_latency, per_traffic = float(objective.latency_weight), float(objective.traffic_weight)
     value = per_latency * run.rooflines(run.best) + per_traffic * run.compulsories(run.best)
-    cap = _WORSE * value / per_latency if per_latency else _WORSE * run.rooflines(run.best)
+    cap = _WORSE * value / per_latency if per_latency else 1.0  # latency is not modelled then
     most = _WORSE * value / per_traffic if per_traffic else run.most_traffic(cap)
     stage = run.stage("score", goal, Aim(per_latency, per_traffic, cap, most), value)
     if stage.bound is None:
