@@ -7,7 +7,6 @@ import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from rich import box
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.text import Text
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
 from dnns.listing import Row, rows, shaping_summary
+from dnns.options import BAD_INPUT, LineParser, sizes
 from dnns.reader import read_network
 
 _FIGURES = {"macs": "MACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
@@ -24,14 +24,8 @@ _CAPTION = "Shapes channels first, depth before height. Figures of one run; the 
 _PIPED_WIDTH = 1000  # nothing is cut where nothing is a terminal
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, like every other error."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m dnns.show", description="Show the layers and totals of a network.")
+    parser = LineParser(prog="python -m dnns.show", description="Show the layers and totals of a network.")
     parser.add_argument("file", help="network: .yaml, .txt (the original tool's format) or .onnx")
     parser.add_argument(
         "--input",
@@ -62,16 +56,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dims(options: Sequence[str]) -> dict[str, int]:
-    dims: dict[str, int] = {}
-    for option in options:
-        name, equals, size = option.rpartition("=")
-        if not equals or not name or not (size.isascii() and size.isdigit() and len(size) < 20):
-            raise InputError("--dim", "", f"got {option[:60]!r}, allowed: NAME=SIZE, SIZE a whole number")
-        dims[name] = int(size)
-    return dims
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -86,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not 1 <= options.bits <= 64:
             raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
         network = read_network(
-            options.file, input=options.input, input_3d=options.input_3d, dims=_dims(options.dim)
+            options.file, input=options.input, input_3d=options.input_3d, dims=sizes(options.dim)
         )
         listed = [row for row in rows(network) if row.scheduled or options.all]
         if options.csv:
             _write_csv(options.csv, listed, options.bits)
     except InputError as error:
         print(error, file=sys.stderr)
-        return 2
+        return BAD_INPUT
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED_WIDTH)

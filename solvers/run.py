@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
+from dnns.options import BAD_INPUT, LineParser, sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,19 +20,12 @@ if TYPE_CHECKING:
     from solvers.scenario import Scenario
     from solvers.schedule import Notify
 
-BAD_INPUT, DOES_NOT_FIT, INTERRUPTED = 2, 3, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Errors in one line."""
-
-    def error(self, message: str) -> Any:
-        self.exit(BAD_INPUT, f"{self.prog}: {message}\n")
+DOES_NOT_FIT, INTERRUPTED = 3, 130
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    p = _Parser(
+    p = LineParser(
         prog="python -m solvers.run",
         description="Find, for each layer of a network, the tiling, loop order and buffer partition that "
         "minimise latency and DRAM traffic on a systolic-array accelerator.",
@@ -72,6 +66,8 @@ def _network_options(p: argparse.ArgumentParser) -> None:
     _option(group, "ifmap", nargs=3, type=int, metavar=("W", "H", "C"), help="input: width, height, channels")
     shape = ("W", "H", "D", "C")
     _option(group, "ifmap3d", nargs=4, type=int, metavar=shape, help="3-D input, depth before channels")
+    text = "size of a symbolic ONNX dimension; repeat it"
+    _option(group, "dim", action="append", metavar="NAME=SIZE", help=text)
     kinds = ("2D", "3D")
     text = "check that the network is all 2-D, or has 3-D layers"
     _option(group, "model_type", type=str.upper, choices=kinds, help=text)
@@ -130,6 +126,8 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         fields["input_3d" if args.ifmap is not None else "input"] = [c, d, h, w]
         if str(args.dnnfile or "").endswith(".txt"):
             fields["input_3d"] = fields.pop("input") if args.ifmap is None else fields["input_3d"]
+    if args.dim is not None:
+        fields["dims"] = sizes(args.dim)
     machine = {name: getattr(args, name) for name in ("bufsize", "memory_bandwidth", "bit_width", "halo")}
     if args.sa_size is not None:
         machine["sa_size"] = args.sa_size[0] if len(args.sa_size) == 1 else args.sa_size

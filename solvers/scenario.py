@@ -132,6 +132,8 @@ class Scenario(StrictModel):
     """Input shape in place of the network's own, channels first: C, (D,) H, W."""
     input_3d: Shape | None = None
     """[C, D, H, W], for text networks that turn from 2-D to 3-D."""
+    dims: dict[str, Positive] | None = None
+    """Sizes of an ONNX network's symbolic dimensions, by name."""
     hardware: HardwareModel = HardwareModel()
     """The machine."""
     search_method: Literal["static", "constrained", "exhaustive", "exact", "combined"] = "exhaustive"
@@ -206,7 +208,8 @@ class Scenario(StrictModel):
 
     def read_network(self) -> Network:
         """The network; raises InputError for whatever is wrong with its file."""
-        return read_network(self.folder / self.network, input=self.input, input_3d=self.input_3d)
+        file = self.folder / self.network
+        return read_network(file, input=self.input, input_3d=self.input_3d, dims=self.dims)
 
 
 def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -> Scenario:

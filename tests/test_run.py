@@ -216,6 +216,24 @@ def test_bad_options_get_one_line_and_exit_code_2(tiny, options, message):
     assert message in err
 
 
+def test_symbolic_dimensions_of_an_onnx_network_are_set(tmp_path):
+    from onnx import TensorProto, helper, save
+
+    shape = ["images", 3, 8, 8]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3])
+    tensors = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", shape), ("w", [4, 3, 3, 3]))
+    ]
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = helper.make_model(helper.make_graph([node], "g", tensors, [out]))
+    save(model, tmp_path / "net.onnx")
+    outfile = tmp_path / "out.json"
+    options = ["--dnnfile", str(tmp_path / "net.onnx"), "--quiet", "--outfile", str(outfile)]
+    assert main([*options, "--dim", "images=5"]) == 0
+    assert json.loads(outfile.read_text())["totals"]["macs"] == 5 * 4 * 3 * 9 * 36
+    assert main([*options, "--dim", "images"]) == 2
+
+
 def test_no_scenario_and_no_network_says_what_to_give(capsys):
     assert main([]) == 2
     assert "--dnnfile" in capsys.readouterr().err
