@@ -39,6 +39,11 @@ class PackedBounds:
     split: Num
     most: tuple[Num, Num]
 
+    def take(self, index: Ints) -> PackedBounds:
+        """The bounds at the given positions."""
+        p, q = self.most
+        return PackedBounds(self.fits[index], self.whole[index], self.split[index], (p[index], q[index]))
+
     @property
     def least(self) -> Num:
         """The lesser of the two bounds [ticks]."""

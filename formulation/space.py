@@ -38,6 +38,10 @@ class Price:
     latency: Ints
     traffic: Ints
 
+    def take(self, index: Ints) -> Price:
+        """The prices at the given positions."""
+        return Price(self.latency[index], self.traffic[index])
+
 
 class Space:
     """All mappings of a problem.

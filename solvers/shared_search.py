@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -28,6 +29,7 @@ from solvers.search import Goal
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
+_LEAD = 4  # choices of tiles looked at before the rest of a chunk
 _BLOCK = 64  # numbers of rounds looked at together
 _ROUNDING = 1e-12
 
@@ -60,7 +62,7 @@ class Candidate:
     Attributes:
         keys: bounds on the goal's quantities.
         choice: class, rounds, position of the input-channel tile, rank of the tile.
-        row: position among the tiles at hand.
+        tile: the tile.
         bounds: of the packing: without, with a split pass [ticks].
         most: P and Q that might fit.
         traffic: in bits.
@@ -72,6 +74,49 @@ class Candidate:
     bounds: tuple[int, int]
     most: tuple[int, int]
     traffic: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """Candidates of one loop order, as arrays."""
+
+    which: int
+    tiles: Tiles
+    ci: Ints
+    rounds: Ints
+    keys: tuple[Any, ...]
+    bounds: PackedBounds
+    traffic: Any
+
+    def candidate(self, i: int) -> Candidate:
+        """One of them."""
+        most = self.bounds.most
+        return Candidate(
+            tuple(k[i] for k in self.keys),
+            (self.which, int(self.rounds[i]), int(self.ci[i]), int(self.tiles.table.rank[i])),
+            self.tiles.take(slice(i, i + 1)),
+            (int(self.bounds.whole[i]), int(self.bounds.split[i])),
+            (int(most[0][i]), int(most[1][i])),
+            int(self.traffic[i]),
+        )
+
+
+def _in_order(batches: list[_Batch]) -> Iterable[Candidate]:
+    """All candidates in ascending order of their bounds, then of what breaks ties."""
+    if not batches:
+        return
+    sizes = [len(b.ci) for b in batches]
+    batch = np.repeat(np.arange(len(batches)), sizes)
+    place = np.concatenate([np.arange(n) for n in sizes])
+    keys = [np.concatenate(column) for column in zip(*(b.keys for b in batches), strict=True)]
+    choice = [
+        np.repeat([b.which for b in batches], sizes),
+        np.concatenate([b.rounds for b in batches]),
+        np.concatenate([b.ci for b in batches]),
+        np.concatenate([b.tiles.table.rank for b in batches]),
+    ]
+    for i in np.lexsort((*choice[::-1], *keys[::-1])):
+        yield batches[batch[i]].candidate(int(place[i]))
 
 
 class SharedSearch:
@@ -156,18 +201,20 @@ class SharedSearch:
         part = tiles.take(row)
         fits, prices = self.space.open_bounds(part, ci)
         fewest = self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
-        candidates: list[Candidate] = []
-        for which, price in enumerate(prices):
-            at = np.flatnonzero(self._wanted(goal, fits, price))
-            if len(at):
-                candidates += self._rounds(goal, which, part.take(at), ci[at], fewest[at])
-        candidates.sort(key=lambda c: (c.keys, c.choice))
-        for candidate in candidates:
-            if not self._better(candidate.keys, candidate.choice):
-                break
-            self._pack(goal, candidate, thorough=False)
+        for limit in (_LEAD, None):  # the most promising ones first, for an incumbent
+            batches: list[_Batch] = []
+            for which, price in enumerate(prices):
+                at = np.flatnonzero(self._wanted(goal, fits, price))
+                at = at[np.argsort(goal.keys(price)[0][at], kind="stable")][:limit]
+                if len(at):
+                    found = self._rounds(goal, which, part.take(at), ci[at], fewest[at])
+                    batches += islice(found, None if limit is None else 2)
+            for candidate in _in_order(batches):
+                if not self._better(candidate.keys, candidate.choice):
+                    break
+                self._pack(goal, candidate, thorough=False)
 
-    def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[Candidate]:
+    def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[_Batch]:
         """Candidates of every number of rounds, as far as more rounds may still be better."""
         top = self.space.filters * len(self.space.kernels.layers)
         start = 0
@@ -181,12 +228,17 @@ class SharedSearch:
             bounds = packed_bounds(self.space, part, cis, rounds)
             price = self._prices(which, part, cis, rounds, bounds)
             good = np.flatnonzero(self._wanted(goal, bounds.fits, price))
-            yield from self._candidates(goal, which, part, cis, rounds, bounds, price, good)
+            if len(good):
+                keys = goal.keys(price.take(good))
+                bits, kept = price.traffic[good], bounds.take(good)
+                yield _Batch(which, part.take(good), cis[good], rounds[good], keys, kept, bits)
             start += _BLOCK
             on = fewest + start <= top
             tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
             if len(ci):
-                more = self._wanted(goal, True, self._floor(which, tiles, ci, fewest + start))
+                more = self._wanted(
+                    goal, np.ones(len(ci), dtype=bool), self._floor(which, tiles, ci, fewest + start)
+                )
                 tiles, ci, fewest = tiles.take(more), ci[more], fewest[more]
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Prices:
@@ -205,28 +257,6 @@ class SharedSearch:
         array = (space.least_cycles(tiles, ci) + more * each) * space.hardware.tick.per_cycle
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
         return Prices(self._latency(array, bits), bits)
-
-    def _candidates(
-        self,
-        goal: Goal,
-        which: int,
-        tiles: Tiles,
-        ci: Ints,
-        rounds: Ints,
-        bounds: PackedBounds,
-        price: Prices,
-        at: Ints,
-    ) -> Iterable[Candidate]:
-        keys = goal.keys(price)
-        for i in at:
-            yield Candidate(
-                tuple(k[i] for k in keys),
-                (which, int(rounds[i]), int(ci[i]), int(tiles.table.rank[i])),
-                tiles.take(slice(i, i + 1)),
-                (int(bounds.whole[i]), int(bounds.split[i])),
-                (int(bounds.most[0][i]), int(bounds.most[1][i])),
-                int(price.traffic[i]),
-            )
 
     def _pack(self, goal: Goal, candidate: Candidate, *, thorough: bool) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
