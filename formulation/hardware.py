@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from math import gcd
+from functools import lru_cache
 
 
 class Dataflow(StrEnum):
@@ -105,9 +105,7 @@ class Hardware:
     @property
     def tick(self) -> Tick:
         """The unit of time in which every latency is an integer."""
-        rate = 8 * self.bytes_per_cycle  # bits per cycle, numerator / denominator
-        common = gcd(rate.numerator, rate.denominator)
-        return Tick(rate.numerator // common, rate.denominator // common)
+        return _tick(self.bandwidth, self.frequency)
 
     @property
     def fill_cycles(self) -> int:
@@ -145,3 +143,9 @@ class Tick:
     def cycles(self, ticks: int) -> Fraction:
         """Ticks as cycles."""
         return Fraction(ticks, self.per_cycle)
+
+
+@lru_cache(maxsize=256)
+def _tick(bandwidth: Fraction, frequency: Fraction) -> Tick:
+    rate = 8 * Fraction(bandwidth) / Fraction(frequency)  # bits per cycle
+    return Tick(rate.numerator, rate.denominator)

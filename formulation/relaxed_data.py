@@ -85,6 +85,12 @@ class Relaxation:
         """The unit of the models' traffic."""
         return compulsory_bits(self.problem.layer, self.problem.hardware)
 
+    @property
+    def transfer_bound(self) -> float:
+        """Whether the roofline is that of the transfers, 1 or 0: what doubling the bandwidth is worth."""
+        tick = self.problem.hardware.tick
+        return float(self.compulsory_bits * tick.per_bit >= self.roofline_cycles * tick.per_cycle)
+
     def variants(self, timed: bool) -> Iterator[Variant]:
         """All models that are needed: every mapping is no better than the relaxation of one of them.
 

@@ -61,6 +61,7 @@ class Stage:
     """One objective minimised over all models.
 
     Attributes:
+        floor: what the roofline and compulsory traffic allow.
         bound: proven for every mapping within the aim's caps; None if a model was left unresolved.
         bounds: of each model.
         points: the models that were solved, in the order of their bounds.
@@ -68,6 +69,7 @@ class Stage:
         termination: OPTIMAL if every model is resolved, else why one is not.
     """
 
+    floor: float
     bound: float | None
     bounds: Mapping[Variant, float]
     points: tuple[Point, ...]
@@ -111,7 +113,8 @@ class Bounder:
         """Bound an objective over all models.
 
         A model is solved unless it is closed by a bound: priced with the multipliers of models solved
-        before, it is no better than the incumbent, or than what another model allows already.
+        before, or by the roofline and compulsory traffic, or by the traffic of its least trips, it is no
+        better than the incumbent, or than what another model allows already.
 
         Args:
             aim: the objective and its caps; the latency cap may be one that cuts models off.
@@ -128,15 +131,16 @@ class Bounder:
         for variant in [v for v in waiting if (known or {}).get(v, 0.0) > aim.latency_cap]:
             del waiting[variant]
             bounds[variant] = inf
-        prices = dict.fromkeys(waiting, -inf)
+        floor = aim.latency_weight + aim.traffic_weight
+        prices = {v: max(floor, _least_moved(p)) for v, p in waiting.items()}
         while waiting:
             for variant, program in waiting.items():
                 points = solved[-1:] if solved else list(self._points.values())
                 prices[variant] = max([prices[variant], *(_price(program, p) for p in points)])
             variant = min(waiting, key=lambda v: prices[v])
             program = waiting.pop(variant)
-            least = min([incumbent, *bounds.values()])
-            if solved and prices[variant] >= least * (1 - slack):
+            enough = min([incumbent, *(b * (1 - slack) for b in bounds.values())])
+            if prices[variant] >= enough:
                 bounds[variant] = prices[variant]
                 continue
             outcome = self._solve(variant, program, aim, start)
@@ -155,7 +159,7 @@ class Bounder:
         solved.sort(key=lambda p: p.bound)
         complete = status is Termination.OPTIMAL
         bound = min([incumbent, *bounds.values()]) if complete else None
-        return Stage(bound, bounds, tuple(solved), self._iterations, status)
+        return Stage(floor, bound, bounds, tuple(solved), self._iterations, status)
 
     def _solve(
         self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
@@ -239,6 +243,13 @@ def _uncapped(program: Program, aim: Aim) -> Program:
     if not aim.hard:
         high[program.position("latency")] = inf
     return replace(program, high=high)
+
+
+def _least_moved(program: Program) -> float:
+    """A bound without a solver: the traffic constraint alone, whose exponentials grow with the trips."""
+    at = program.position("traffic")
+    weights = np.array([program.cost[at] if row == "moved" else 0.0 for row in program.rows])
+    return dual_bound(program, program.low, weights)
 
 
 def _price(program: Program, point: Point) -> float:

@@ -26,7 +26,7 @@ from solvers.sensitivity import sensitivity
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 _LATENCY_SLACK = 1e-4  # relative; a bound on latency that is this close is not worth another solve
-_LOCAL = 3  # points of a stage that a local search starts from
+_LOCAL = 1  # points of a stage that a local search starts from
 
 
 def solve(
@@ -109,17 +109,17 @@ class _Run:
         smallest = self.rounder.smallest(goal)
         if smallest is not None:
             seeds.append(smallest)
-        return _least([self.rounder.improve(goal, seed) for seed in seeds])
+        return self.rounder.improve(goal, _least(seeds))
 
     def stage(self, name: str, goal: Goal, aim: Aim, value: float, slack: float = 0.0) -> Stage:
         """Bound one objective, whose value for ``best`` is given, and round the points it leaves."""
         latencies = self.stages["latency"].bounds if "latency" in self.stages else None
         stage = self.bounder.minimise(aim, self._trips(), value, latencies, slack)
         self.stages[name] = stage
-        for point in stage.points[:_LOCAL]:
-            found = self.rounder.round(goal, point.trips)
-            if found is not None:
-                self.best = _least([self.best, self.rounder.improve(goal, found)])
+        rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
+        places = sorted({f.mapping: f for f in rounded if f is not None}.values(), key=lambda f: f.keys)
+        for found in places[:_LOCAL]:
+            self.best = _least([self.best, self.rounder.improve(goal, found)])
         return stage
 
     def _trips(self) -> dict[str, float]:

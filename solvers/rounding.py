@@ -36,7 +36,9 @@ class Rounder:
         hardware = space.problem.hardware
         self._quanta = sorted({hardware.rows, hardware.cols} - {1})
         self._extents = [len(dim.tile) for dim in space.grid.dims]
-        self._pairs = list(combinations(range(2 + len(self._extents)), 2))
+        sizes = (len(space.co.tile), len(space.ci.tile), *self._extents)
+        free = [d for d, size in enumerate(sizes) if size > 1]
+        self._pairs = list(combinations(free, 2)) or [(d, d) for d in free]
 
     def smallest(self, goal: Goal) -> Found | None:
         """The best of the smallest tiles: one element, or all input channels, of one output."""
@@ -72,8 +74,6 @@ class Rounder:
     def _improve_pair(self, goal: Goal, best: Found, pair: tuple[int, int]) -> Found:
         place = self._place(best)
         menus = [self._menu(d, at) if d in pair else np.array([at]) for d, at in enumerate(place)]
-        if all(len(menu) == 1 for menu in menus):
-            return best
         return self._best(goal, menus, best) or best
 
     def _place(self, found: Found) -> list[int]:

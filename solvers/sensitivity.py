@@ -5,7 +5,8 @@ at the solution and its multipliers. The buffer enters as the right-hand side of
 its derivative is their multiplier. The bandwidth enters the latency constraints linearly through the cycles
 that one bit takes, so its derivative is a difference of two Lagrangians, exact.
 
-The values are of the class of mappings whose bound is the least: marginal values of what the *bound* would
+The values are of the class of mappings whose bound is the least, or of the roofline and the compulsory
+traffic where these are the bound: marginal values of what the *bound* would
 become, not of the integer mapping, which changes in steps. The balanced objective's latency cap is held.
 """
 
@@ -21,6 +22,7 @@ from solvers.bounding import Bounder, Point, Stage, form
 from solvers.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024
+_NEAR = 1e-3  # relative; a model whose bound is this close to the least stands for it
 _NOISE = 1e-7  # rooflines or compulsory traffics per doubling; less is the solver's tolerance
 
 
@@ -40,11 +42,22 @@ def sensitivity(bounder: Bounder, stages: Mapping[str, Stage]) -> dict[str, floa
     hardware = relaxation.problem.hardware
     kib, gbps = hardware.buffer_bits / _KIB_BITS, float(hardware.bandwidth)
     found: dict[str, float | None] = {}
-    for stage, (unit, scale) in units.items():
-        point = next(iter(stages[stage].points), None) if stage in stages else None
-        found[f"{unit}_per_kib"] = None if point is None else scale * _buffer(point) / kib
-        found[f"{unit}_per_gbps"] = None if point is None else scale * _bandwidth(bounder, point) / gbps
+    for name, (unit, scale) in units.items():
+        worth = _per_doubling(bounder, stages[name], name) if name in stages else None
+        found[f"{unit}_per_kib"] = None if worth is None else scale * worth[0] / kib
+        found[f"{unit}_per_gbps"] = None if worth is None else scale * worth[1] / gbps
     return found
+
+
+def _per_doubling(bounder: Bounder, stage: Stage, name: str) -> tuple[float, float] | None:
+    """Savings per doubling of the buffer and of the bandwidth, to first order; None without a bound."""
+    if stage.bound is None:
+        return None
+    if stage.points and stage.points[0].bound <= stage.bound * (1 + _NEAR):
+        return _buffer(stage.points[0]), _bandwidth(bounder, stage.points[0])
+    if stage.bound > stage.floor * (1 + _NEAR):
+        return None
+    return 0.0, bounder.relaxation.transfer_bound if name == "latency" else 0.0
 
 
 def _buffer(point: Point) -> float:
