@@ -4,9 +4,10 @@
 a mutable parameter, which ``load`` (in ``formulation.relaxed_data``) sets, with the variables' bounds.
 
 **Variables.** ``log_trips[d]``, the logarithm of the trip count ``n_d`` of each dimension ``d`` (output and
-input channels, batch, each spatial axis). The tile is ``t_d = extent_d / n_d``, real; an integer mapping has
-``t_d <= `` its tile, with the same trip count, so that everything that grows with the tile is under-estimated
-and everything that depends on the trips is exact. Epigraph variables: ``log_fetched``, ``log_largest`` per
+input channels, batch, each spatial axis). The tile is ``t_d = extent_d / n_d``, real, which at a mapping's own trip
+counts is at most its tile: everything that grows with the tile is under-estimated, and everything that
+depends on the trips alone is exact. (Where a model is restricted to some trip counts, the extent is replaced
+by the least ``n_d * tile`` among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per
 axis, ``log_cycles`` per group of loops (logarithms), ``part`` per tensor, ``latency``, ``traffic`` (linear:
 ``posynomial - constant <= variable`` is convex, which its logarithm would not be).
 
@@ -104,6 +105,7 @@ def _parameters(m: Any, s: Structure) -> None:
         setattr(m, name, Param(mutable=True, initialize=1.0))
     m.width = Param(_WIDTHS, mutable=True, initialize=1.0)
     m.extent = Param(s.dims, mutable=True, initialize=1.0)
+    m.product = Param(s.dims, mutable=True, initialize=1.0)
     m.share = Param(TENSORS, mutable=True, initialize=1.0)
     for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), ("cycles", GROUPS)):
         if name != "cycles" or s.timed:
@@ -131,8 +133,8 @@ def _trips(m: Any, s: Structure, group: Group) -> Any:
 
 
 def _tile(m: Any, dim: str) -> Any:
-    """Extent of a tile: ``extent / n``, at most the integer tile, as ``n * tile >= extent``."""
-    return m.extent[dim] * exp(-m.log_trips[dim])
+    """Extent of a tile: ``product / n``, the product being the least ``n * tile``, at least the extent."""
+    return m.product[dim] * exp(-m.log_trips[dim])
 
 
 def _epigraph(m: Any, name: str, log_trips: dict[str, Any], power: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log, prod
 from typing import Any
@@ -21,16 +21,34 @@ from formulation.underestimates import (
     Underestimate,
     always_fetches,
     axis_underestimates,
-    cycles_underestimate,
+    channel_cycles_underestimate,
+    least_product,
+    spatial_cycles_underestimate,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One class of mappings of a problem: a structure, and the axis along which tiles slide."""
+    """One class of mappings of a problem.
+
+    Attributes:
+        structure: of the model.
+        slide: the axis along which tiles slide.
+        ranges: least and most trips of each dimension, in the structure's order.
+    """
 
     structure: Structure
-    slide: int | None = None
+    slide: int | None
+    ranges: tuple[tuple[int, int], ...]
+
+    def trips_range(self, dim: str) -> tuple[int, int]:
+        """Least and most trips of a dimension."""
+        return self.ranges[self.structure.dims.index(dim)]
+
+    def restricted(self, dim: str, fewest: int, most: int) -> Variant:
+        """The part of the class whose trips of one dimension lie within a range."""
+        at = self.structure.dims.index(dim)
+        return replace(self, ranges=(*self.ranges[:at], (fewest, most), *self.ranges[at + 1 :]))
 
     @property
     def name(self) -> str:
@@ -109,17 +127,29 @@ class Relaxation:
                     continue
                 seen.add(key)
                 slides = self._slides() if stationary is not Stationary.OUTPUT or not partial_sums else [None]
-                yield from (Variant(structure, slide) for slide in slides)
+                ranges = tuple(
+                    ((2, n) if partial_sums else (1, 1)) if d == "ci" else (1, n) for d, n in self.extents.items()
+                )
+                yield from (Variant(structure, slide, ranges) for slide in slides)
 
     def _fits(self, partial_sums: bool) -> bool:
         """Whether the smallest tile does: one element per dimension, or all input channels."""
+        tile = dict.fromkeys(self.extents, 1) | ({} if partial_sums else {"ci": self.extents["ci"]})
+        return (not partial_sums or self.extents["ci"] > 1) and self._tile_fits(tile, 1 + partial_sums)
+
+    def fits(self, variant: Variant) -> bool:
+        """Whether the smallest tile of a class does: that of the most trips, in every dimension."""
+        most = dict(zip(variant.structure.dims, variant.ranges, strict=True))
+        tile = {d: -(-n // most[d][1]) for d, n in self.extents.items()}
+        return self._tile_fits(tile, 1 + variant.structure.partial_sums)
+
+    def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
         layer, hardware = self.problem.layer, self.problem.hardware
-        if partial_sums and layer.in_channels == 1:
-            return False
-        largest = prod(int(full_axis_table(axis).largest[0]) for axis in layer.axes)
-        ci, trips = (1, 2) if partial_sums else (layer.in_channels, 1)
-        need = footprint(hardware, tile_bits(layer, hardware, 1, ci, largest, 1, trips))
-        return bool(fits(hardware, self.problem.partition, need))
+        spatial = [tile[f"axis{i}"] for i in range(len(layer.axes))]
+        largest = [int(full_axis_table(a).largest[t - 1]) for a, t in zip(layer.axes, spatial, strict=True)]
+        words, pixels = tile["batch"] * prod(largest), tile["batch"] * prod(spatial)
+        held = tile_bits(layer, hardware, tile["co"], tile["ci"], words, pixels, trips_ci)
+        return bool(fits(hardware, self.problem.partition, footprint(hardware, held)))
 
     def _slides(self) -> list[int | None]:
         if self.problem.hardware.halo is Halo.REFETCH:
@@ -127,29 +157,28 @@ class Relaxation:
         tables = [full_axis_table(axis) for axis in self.problem.layer.axes]
         return [i for i, table in enumerate(tables) if (table.slid < table.fetched).any()] or [None]
 
-    def trips_range(self, variant: Variant, dim: str) -> tuple[int, int]:
-        """Least and most trips of a dimension."""
-        if dim == "ci":
-            return (2, self.extents[dim]) if variant.structure.partial_sums else (1, 1)
-        return 1, self.extents[dim]
-
     def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of each epigraph variable, by its name and index."""
-        axes = {f"axis{i}": axis_underestimates(a) for i, a in enumerate(self.problem.layer.axes)}
+        layer, hardware = self.problem.layer, self.problem.hardware
+        axes = {}
+        for i, axis in enumerate(layer.axes):
+            axes[f"axis{i}"] = axis_underestimates(axis, *variant.trips_range(f"axis{i}"))
         sliding = None if variant.slide is None else f"axis{variant.slide}"
         found = {
             "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
             "largest": {d: u.largest for d, u in axes.items()},
         }
         if variant.structure.timed:
-            layer, hardware = self.problem.layer, self.problem.hardware
-            found["cycles"] = {g.value: cycles_underestimate(layer, hardware, g) for g in Group}
+            found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware)}
+            for group in (Group.CO, Group.CI):
+                of_range = variant.trips_range(group.value)
+                found["cycles"][group.value] = channel_cycles_underestimate(layer, hardware, group, *of_range)
         return found
 
     def log_trips_range(self, variant: Variant, index: str) -> tuple[float, float]:
         """Bounds on the logarithm of the trips of a dimension or of a group of loops."""
         dims = variant.structure.dims[2:] if index == Group.SP.value else (index,)
-        ranges = [self.trips_range(variant, d) for d in dims]
+        ranges = [variant.trips_range(d) for d in dims]
         return sum(log(low) for low, _ in ranges), sum(log(high) for _, high in ranges)
 
     def lift(self, variant: Variant, trips: Mapping[str, float]) -> dict[str, float]:
@@ -165,6 +194,8 @@ class Relaxation:
     def load(self, model: Any, variant: Variant, aim: Aim) -> None:
         """Set a model's parameters and its variables' bounds to this problem's."""
         self._load_layer(model)
+        for (low, most), (dim, extent) in zip(variant.ranges, self.extents.items(), strict=True):
+            model.product[dim].set_value(float(least_product(extent, low, most)))
         self._load_machine(model, aim)
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():

@@ -174,39 +174,63 @@ def always_fetches(axis: Axis) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def axis_underestimates(axis: Axis) -> AxisUnderestimates:
-    """Of an axis; all one where a way to cut it fetches nothing, as the model then has no ifmap at all."""
+def axis_underestimates(axis: Axis, fewest: int, most: int) -> AxisUnderestimates:
+    """Of an axis cut into ``fewest`` to ``most`` tiles.
+
+    All are one where a way to cut the axis fetches nothing, as the model then has no ifmap at all.
+    """
     if not always_fetches(axis):
         return _ONE
     table = full_axis_table(axis)
+    at = (table.trips >= fewest) & (table.trips <= most)
+    trips = table.trips[at]
     return AxisUnderestimates(
-        underestimate(table.trips, table.fetched, 1),
-        underestimate(table.trips, table.slid, 1),
-        underestimate(table.trips, table.largest, -1),
+        underestimate(trips, table.fetched[at], 1),
+        underestimate(trips, table.slid[at], 1),
+        underestimate(trips, table.largest[at], -1),
     )
 
 
 @lru_cache(maxsize=4096)
-def _channel_cycles(layer: Layer, hardware: Hardware, group: Group) -> Underestimate:
+def channel_cycles_underestimate(
+    layer: Layer, hardware: Hardware, group: Group, fewest: int, most: int
+) -> Underestimate:
+    """A channel group's factor of the compute cycles, for ``fewest`` to ``most`` trips."""
     extent = layer.out_channels if group is Group.CO else layer.in_channels
     tile = np.arange(1, extent + 1)
     trips = trip_count(extent, tile)
+    at = (trips >= fewest) & (trips <= most)
+    tile, trips = tile[at], trips[at]
     cycles = group_cycles(layer, hardware, group, trips, channel_tiles(extent, tile, trips))
     return underestimate(trips, cycles, 1)
 
 
-def cycles_underestimate(layer: Layer, hardware: Hardware, group: Group) -> Underestimate:
-    """The factor of one group in the compute cycles, as a function of the group's trip count.
+def spatial_cycles_underestimate(layer: Layer, hardware: Hardware) -> Underestimate:
+    """The spatial group's factor of the compute cycles; its tiles are too many to list.
 
-    For channels, from the table of all tiles. For the spatial group, whose tiles are too many to list: the
-    cycles are at least those of all pixels as one tile, as rounding up is subadditive, and at least those
-    of one pixel per tile; where the pixels stream they are a line in the trips, exactly.
+    The cycles are at least those of all pixels as one tile, as rounding up is subadditive, and at least one
+    per tile; where the pixels stream they are a line in the trips, exactly.
     """
-    if group is not Group.SP:
-        return _channel_cycles(layer, hardware, group)
     pixels = layer.pixels
-    one = int(group_cycles(layer, hardware, group, 1, [(1, pixels)]))
-    per_trip = int(group_cycles(layer, hardware, group, 2, [(1, pixels)])) - one
+    one = int(group_cycles(layer, hardware, Group.SP, 1, [(1, pixels)]))
+    per_trip = int(group_cycles(layer, hardware, Group.SP, 2, [(1, pixels)])) - one
     if per_trip:
         return Underestimate(1, ((float(one - per_trip), float(per_trip)),))
     return Underestimate(1, ((float(one), 0.0), (0.0, 1.0)))
+
+
+@lru_cache(maxsize=4096)
+def least_product(extent: int, fewest: int, most: int) -> int:
+    """The least ``n * tile`` of a dimension cut into ``fewest`` to ``most`` tiles; at least the extent.
+
+    So ``tile >= least_product / n``, exact where only one trip count is left.
+    """
+    trips = reachable_trips(extent)
+    trips = trips[(trips >= fewest) & (trips <= most)]
+    return int((trips * -(-extent // trips)).min())
+
+
+@lru_cache(maxsize=4096)
+def reachable_trips(extent: int) -> Ints:
+    """The trip counts that integer tiles of a dimension have, ascending."""
+    return np.unique(trip_count(extent, np.arange(1, extent + 1)))

@@ -85,15 +85,20 @@ class Bounder:
         timed: whether latency matters.
         deadline: by ``time.monotonic``; None for never.
         max_iterations: of IPOPT per model.
+
+    Attributes:
+        start: trip counts to start from, by dimension.
+        iterations: of IPOPT so far.
     """
 
     def __init__(self, problem: Problem, timed: bool, deadline: float | None, max_iterations: int) -> None:
         self.relaxation = Relaxation(problem)
+        self.start: Mapping[str, float] = dict.fromkeys(self.relaxation.extents, 1.0)
         self.deadline, self.max_iterations = deadline, max_iterations
         whole = Aim(1.0, 1.0, inf, inf)
         self._programs = {v: self.program(v, whole) for v in self.relaxation.variants(timed)}
         self._points: dict[Variant, Point] = {}
-        self._iterations = 0
+        self.iterations = 0
 
     def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
         """The numbers of one model."""
@@ -102,10 +107,13 @@ class Bounder:
         found.model.capacity.set_value(capacity)
         return found.program()
 
+    def aimed(self, variant: Variant, aim: Aim) -> Program:
+        """The numbers of one model, with an objective and its caps."""
+        return _aimed(self.program(variant, aim), aim)
+
     def minimise(
         self,
         aim: Aim,
-        start: Mapping[str, float],
         incumbent: float,
         known: Mapping[Variant, float] | None = None,
         slack: float = 0.0,
@@ -118,12 +126,11 @@ class Bounder:
 
         Args:
             aim: the objective and its caps; the latency cap may be one that cuts models off.
-            start: trip counts to start from, by dimension.
             incumbent: objective of a known mapping; no bound is above it.
             known: bounds on the models' latencies; a model whose bound exceeds the cap is infeasible.
             slack: relative; how much lower a bound may be for a solve that is saved.
         """
-        self._iterations = 0
+        before = self.iterations
         bounds: dict[Variant, float] = {}
         solved: list[Point] = []
         status = Termination.OPTIMAL
@@ -136,16 +143,14 @@ class Bounder:
         while waiting:
             for variant, program in waiting.items():
                 points = solved[-1:] if solved else list(self._points.values())
-                prices[variant] = max([prices[variant], *(_price(program, p) for p in points)])
+                prices[variant] = max([prices[variant], *(price(program, p) for p in points)])
             variant = min(waiting, key=lambda v: prices[v])
             program = waiting.pop(variant)
             enough = min([incumbent, *(b * (1 - slack) for b in bounds.values())])
             if prices[variant] >= enough:
                 bounds[variant] = prices[variant]
                 continue
-            outcome = self._solve(variant, program, aim, start)
-            if outcome is Termination.INFEASIBLE and aim.hard:
-                outcome = self._least_latency_first(variant, program, aim, start)
+            outcome = self.solve(variant, program, aim)
             if outcome is None:
                 bounds[variant] = inf
                 continue
@@ -159,17 +164,22 @@ class Bounder:
         solved.sort(key=lambda p: p.bound)
         complete = status is Termination.OPTIMAL
         bound = min([incumbent, *bounds.values()]) if complete else None
-        return Stage(floor, bound, bounds, tuple(solved), self._iterations, status)
+        return Stage(floor, bound, bounds, tuple(solved), self.iterations - before, status)
 
-    def _solve(
-        self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
-    ) -> Point | Termination:
+    def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
+        """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""
+        outcome = self._solve(variant, program, aim)
+        if outcome is Termination.INFEASIBLE and aim.hard:
+            return self._least_latency_first(variant, program, aim)
+        return outcome
+
+    def _solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination:
         """Solve one model; where that fails, once more with the capacity a little wider.
 
         A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
         Caps that only follow from the objective bound the box of the dual bound, not the solver.
         """
-        x = self._start(variant, program, start)
+        x = self._starting_point(variant, program)
         status = Termination.ERROR
         for capacity in (1.0, _WIDER):
             if capacity != 1.0:
@@ -180,18 +190,18 @@ class Bounder:
             found = ipopt.solve(
                 _uncapped(program, aim), x, max_iterations=self.max_iterations, time_limit=left
             )
-            self._iterations += found.iterations
+            self.iterations += found.iterations
             status = found.termination
             if status is Termination.OPTIMAL:
                 bound = dual_bound(program, found.x, found.multipliers)
-                trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in start}
+                trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
                 return Point(variant, program, found.x, found.multipliers, bound, trips)
             if status in (Termination.TIME_LIMIT, Termination.ITERATION_LIMIT):
                 break
         return status
 
     def _least_latency_first(
-        self, variant: Variant, program: Program, aim: Aim, start: Mapping[str, float]
+        self, variant: Variant, program: Program, aim: Aim
     ) -> Point | Termination | None:
         """A model that seems to have no point within its latency cap: prove it, or widen the cap.
 
@@ -199,19 +209,19 @@ class Bounder:
         it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
         """
         fastest = replace(aim, latency_weight=1.0, traffic_weight=0.0, hard=False)
-        quick = self._solve(variant, _aimed(program, fastest), fastest, start)
+        quick = self._solve(variant, _aimed(program, fastest), fastest)
         if isinstance(quick, Termination):
             return quick
         if quick.bound * (1 - SAFETY) > aim.latency_cap:
             return None
         wider = replace(aim, latency_cap=max(aim.latency_cap, quick.value("latency") * (1 + _INTERIOR)))
-        return self._solve(variant, _aimed(program, wider), wider, start)
+        return self._solve(variant, _aimed(program, wider), wider)
 
-    def _start(self, variant: Variant, program: Program, start: Mapping[str, float]) -> Floats:
+    def _starting_point(self, variant: Variant, program: Program) -> Floats:
         """The point at given trip counts, moved into the variant's ranges, a little inside."""
         trips = {}
-        for dim, count in start.items():
-            low, high = self.relaxation.trips_range(variant, dim)
+        for dim, count in self.start.items():
+            low, high = variant.trips_range(dim)
             trips[dim] = min(max(count, low), high)
         lifted = self.relaxation.lift(variant, trips)
         x = np.array([lifted.get(name, 0.0) for name in program.names])
@@ -252,7 +262,7 @@ def _least_moved(program: Program) -> float:
     return dual_bound(program, program.low, weights)
 
 
-def _price(program: Program, point: Point) -> float:
+def price(program: Program, point: Point) -> float:
     """A bound on one model from the multipliers of another: any that are not negative give one."""
     multiplier = dict(zip(point.program.rows, point.multipliers, strict=True))
     weights = np.array([multiplier.get(row, 0.0) for row in program.rows])

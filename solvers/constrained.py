@@ -7,6 +7,7 @@ least bound holds for every mapping; from each model's point again a local searc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as Fields
 from fractions import Fraction
 from math import ceil, floor, gcd
 from pathlib import Path
@@ -15,9 +16,10 @@ from time import monotonic
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
-from formulation.relaxed_data import Aim
+from formulation.relaxed_data import Aim, Variant
 from formulation.space import Space
 from solvers.bounding import SAFETY, Bounder, Stage
+from solvers.branching import refine
 from solvers.dump import dump
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
 from solvers.rounding import Rounder
@@ -26,6 +28,7 @@ from solvers.sensitivity import sensitivity
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 _LATENCY_SLACK = 1e-4  # relative; a bound on latency that is this close is not worth another solve
+_TARGET = 0.01  # gap at which branching stops
 _LOCAL = 1  # points of a stage that a local search starts from
 
 
@@ -35,6 +38,7 @@ def solve(
     initial: Mapping | None = None,
     time_limit: float | None = None,
     max_iterations: int = 300,
+    branches: int = 30,
     dump_models: Path | str | None = None,
     name: str | None = None,
     method: str = "constrained",
@@ -46,6 +50,7 @@ def solve(
         initial: a known mapping: IPOPT's starting point; if it is feasible, the result is never worse.
         time_limit: wall time [s]; a model that is not solved by then leaves no bound.
         max_iterations: of IPOPT per model.
+        branches: most models to solve beyond one per class, to narrow a gap of more than 1 %.
         dump_models: folder for the models' files; None for none.
         name: of the problem in their names; the layer's if None.
         method: the name under which the result is reported.
@@ -60,7 +65,7 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
-    run = _Run(problem, initial, deadline, max_iterations)
+    run = _Run(problem, initial, deadline, max_iterations, branches)
     bound = _OBJECTIVES[problem.objective.kind](run)
     found = run.best
     proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found, bound)
@@ -85,7 +90,12 @@ class _Run:
     """One problem on its way: incumbents, stages done, why IPOPT stopped."""
 
     def __init__(
-        self, problem: Problem, initial: Mapping | None, deadline: float | None, max_iterations: int
+        self,
+        problem: Problem,
+        initial: Mapping | None,
+        deadline: float | None,
+        max_iterations: int,
+        branches: int,
     ) -> None:
         self.problem = problem
         self.rounder = Rounder(Space(problem))
@@ -93,7 +103,9 @@ class _Run:
         timed = goal.kind is not Kind.TRAFFIC and (goal.kind is not Kind.WEIGHTED or goal.latency_weight > 0)
         self.bounder = Bounder(problem, timed, deadline, max_iterations)
         self.given = self._given(initial)
+        self.branches = branches
         self.stages: dict[str, Stage] = {}
+        self.latencies: Fields[Variant, float] = {}
         self.best: Found
 
     def _given(self, initial: Mapping | None) -> list[Found]:
@@ -111,15 +123,28 @@ class _Run:
             seeds.append(smallest)
         return self.rounder.improve(goal, _least(seeds))
 
-    def stage(self, name: str, goal: Goal, aim: Aim, value: float, slack: float = 0.0) -> Stage:
-        """Bound one objective, whose value for ``best`` is given, and round the points it leaves."""
-        latencies = self.stages["latency"].bounds if "latency" in self.stages else None
-        stage = self.bounder.minimise(aim, self._trips(), value, latencies, slack)
-        self.stages[name] = stage
+    def stage(
+        self, name: str, goal: Goal, aim: Aim, measure: Callable[[Found], float], slack: float = 0.0
+    ) -> Stage:
+        """Bound one objective, round the points that this leaves, and branch while the gap is wide.
+
+        Args:
+            name: of the stage.
+            goal: the order of mappings.
+            aim: the objective and its caps.
+            measure: the objective of a mapping, in the models' units.
+            slack: see ``Bounder.minimise``.
+        """
+        self.bounder.start = self._trips()
+        stage = self.bounder.minimise(aim, measure(self.best), self.latencies, slack)
+        if name == "latency":
+            self.latencies = stage.bounds
         rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
         places = sorted({f.mapping: f for f in rounded if f is not None}.values(), key=lambda f: f.keys)
         for found in places[:_LOCAL]:
             self.best = _least([self.best, self.rounder.improve(goal, found)])
+        stage = refine(self.bounder, stage, aim, measure(self.best), self.branches, _TARGET)
+        self.stages[name] = stage
         return stage
 
     def _trips(self) -> dict[str, float]:
@@ -160,7 +185,7 @@ class _Run:
         return {
             "sensitivity": sensitivity(self.bounder, self.stages),
             "models": {
-                name: {variant.name: bound for variant, bound in stage.bounds.items()}
+                name: {v.name: b for v, b in sorted(stage.bounds.items(), key=lambda item: -item[1])}
                 for name, stage in self.stages.items()
             },
         }
@@ -180,7 +205,7 @@ def _latency_bound(run: _Run) -> Fraction | None:
     value = run.rooflines(run.best)
     cap = _WORSE * value
     aim = Aim(1.0, 0.0, cap, run.most_traffic(cap))
-    stage = run.stage("latency", LATENCY_FIRST, aim, value, _LATENCY_SLACK)
+    stage = run.stage("latency", LATENCY_FIRST, aim, run.rooflines, _LATENCY_SLACK)
     problem = run.problem
     least = roofline_ticks(problem.layer, problem.hardware)
     if stage.bound is None:
@@ -198,7 +223,7 @@ def _traffic(run: _Run) -> LowerBound:
 def _traffic_bound(run: _Run, goal: Goal, latency_cap: float) -> Fraction | None:
     """Bound the least traffic within a cap, and leave the best mapping that is found in ``run.best``."""
     value = run.compulsories(run.best)
-    stage = run.stage("traffic", goal, Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True), value)
+    stage = run.stage("traffic", goal, Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True), run.compulsories)
     least = compulsory_bits(run.problem.layer, run.problem.hardware)
     if stage.bound is None:
         return None
@@ -230,15 +255,19 @@ def _weighted(run: _Run) -> LowerBound:
     run.best = run.start(goal)
     objective = run.problem.objective
     per_latency, per_traffic = float(objective.latency_weight), float(objective.traffic_weight)
-    value = per_latency * run.rooflines(run.best) + per_traffic * run.compulsories(run.best)
+
+    def score(found: Found) -> float:
+        return per_latency * run.rooflines(found) + per_traffic * run.compulsories(found)
+
+    value = score(run.best)
     cap = _WORSE * value / per_latency if per_latency else 1.0  # latency is not modelled then
     most = _WORSE * value / per_traffic if per_traffic else run.most_traffic(cap)
-    stage = run.stage("score", goal, Aim(per_latency, per_traffic, cap, most), value)
+    stage = run.stage("score", goal, Aim(per_latency, per_traffic, cap, most), score)
     if stage.bound is None:
         return LowerBound()
-    score = run.problem.score(run.best.latency, run.best.traffic)
+    reached = run.problem.score(run.best.latency, run.best.traffic)
     bound = max(Fraction(stage.bound) * (1 - Fraction(SAFETY)), objective.latency_weight + objective.traffic_weight)
-    return LowerBound(score=min(bound, score))
+    return LowerBound(score=min(bound, reached))
 
 
 _OBJECTIVES: dict[Kind, Callable[[_Run], LowerBound]] = {
