@@ -32,17 +32,19 @@ class PackedBounds:
         whole: on the array's time with the edge if no pass is split [ticks]; huge where that cannot fit.
         split: the same if a pass is split.
         most: the largest P and Q that might fit.
+        target: the least P and Q of packings that split no pass.
     """
 
     fits: Num
     whole: Num
     split: Num
     most: tuple[Num, Num]
+    target: tuple[Num, Num]
 
     def take(self, index: Ints) -> PackedBounds:
         """The bounds at the given positions."""
-        p, q = self.most
-        return PackedBounds(self.fits[index], self.whole[index], self.split[index], (p[index], q[index]))
+        most, target = ((p[index], q[index]) for p, q in (self.most, self.target))
+        return PackedBounds(self.fits[index], self.whole[index], self.split[index], most, target)
 
     @property
     def least(self) -> Num:
@@ -61,7 +63,9 @@ def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> P
     whole = view.ticks(compute, p_whole, q_whole)
     possible = fit & view.fits(p_whole, q_whole) & (rounds <= space.passes)
     split = view.ticks(compute + view.split_cycles(most), p, q)
-    return PackedBounds(fit, np.where(possible, whole, FAR), np.where(fit, split, FAR), most)
+    return PackedBounds(
+        fit, np.where(possible, whole, FAR), np.where(fit, split, FAR), most, (p_whole, q_whole)
+    )
 
 
 class _View:
@@ -110,9 +114,22 @@ class _View:
         size = -(-self.space.filters // self.passes_each)  # some pass of each sub-kernel has so many
         step = self.space.tap_step
         p_whole = step * self._even(self.space.taps * self.passes_each // step, self.weights // step)
-        q_whole = self.few_pixels * self._even(self.space.passes, self.filters)
+        count = np.maximum(self._even(self.space.passes, self.filters), self._crowded())
+        p_whole = np.maximum(p_whole, count * min(layer.taps for layer in self.space.kernels.layers))
         p = np.maximum(np.maximum(p, p_whole), size * self.space.problem.most_taps)
-        return p, np.maximum(np.maximum(q, q_whole), size * self.most_pixels)
+        return p, np.maximum(np.maximum(q, count * self.few_pixels), size * self.most_pixels)
+
+    def _crowded(self) -> Num:
+        """Filters of the fullest round: some round holds ``v = ceil(passes / R)`` passes.
+
+        The other passes of a sub-kernel hold at most N or L filters, so a pass holds at least ``Co - (n-1)*
+        min(N, L)`` (n passes of a sub-kernel; c of them in one round together no less than c times that),
+        and N is at least v times that.
+        """
+        v, others = -(-self.space.passes // self.rounds), self.passes_each - 1
+        filters, limit = self.space.filters, self.space.limit
+        below = -(-v * filters // (1 + v * others))
+        return np.where(below <= limit, below, v * (filters - others * limit))
 
     def _even(self, units: int, amount: int) -> Num:
         """Least load of the fullest round: ``units`` units of at most L each hold ``amount``."""

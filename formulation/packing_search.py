@@ -9,7 +9,7 @@ import numpy as np
 
 from formulation.packing import Fits, Items, Packing, balanced_packings, fill_rounds, packing_of
 
-_NODES = 60_000  # of one branch and bound; beyond it the packing is not proven
+_NODES = 20_000  # of one branch and bound; beyond it the packing is not proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def best_packing(
     problem: PackingProblem,
     count: int,
     most: tuple[int, int],
+    target: tuple[int, int],
     bound: int,
     split_bound: int,
     *,
@@ -70,13 +71,15 @@ def best_packing(
         problem: what is packed at what price.
         count: rounds.
         most: the largest P and the largest Q (words) that might fit.
+        target: the least P and Q (words) that packings without a split pass might have.
         bound: prices at or below this one are as good as each other, or proven to be the least.
         split_bound: a bound on the price of packings that split a pass.
         thorough: whether to settle by branch and bound what the bound does not.
     """
     best: Packing | None = None
     room = most[0], most[1] // problem.unit
-    for packing in _built(problem.items, count, room):
+    aim = target[0], -(-target[1] // problem.unit)
+    for packing in _built(problem.items, count, room, aim):
         if len(packing.rounds[0]) == count and problem.fits(packing.weights, packing.ofmap):
             if best is None or problem.price(packing) < problem.price(best):
                 best = packing
@@ -87,7 +90,9 @@ def best_packing(
     return Best(best, -1 if best is None else problem.price(best), False)
 
 
-def _built(items: Items, count: int, room: tuple[int, int]) -> Iterator[Packing]:
+def _built(items: Items, count: int, room: tuple[int, int], aim: tuple[int, int]) -> Iterator[Packing]:
+    """Packings in the order of the effort to build them."""
+    yield from fill_rounds(items, count, aim)
     yield from balanced_packings(items, count)
     yield from fill_rounds(items, count, room)
 

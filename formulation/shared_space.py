@@ -113,8 +113,9 @@ class SharedSpace:
     def _streams(self) -> bool:
         """Whether the output channels stream through the array instead of lying on a side of it."""
         layer = self.kinds[0].layer
-        cells = self.hardware.rows * self.hardware.cols + 1
-        return bool(group_cycles(layer, self.hardware, Group.CO, 0, [(1, cells)]) == cells)
+        many = self.hardware.rows * self.hardware.cols + 1
+        streamed = many + self.hardware.fill_cycles  # on a side of one element without fill just as much
+        return bool(group_cycles(layer, self.hardware, Group.CO, 1, [(1, many)]) == streamed)
 
     def _channels(self) -> tuple[Ints, Ints, Ints]:
         """Input-channel tiles, their trips and each kind's factor of the compute cycles (kinds by tiles).

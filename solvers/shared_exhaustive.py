@@ -75,13 +75,31 @@ def _search(
         case Kind.WEIGHTED:
             outcome = search.minimise(_weighted(problem))
             return outcome, LowerBound(score=outcome.bound)
-    fastest = search.minimise(LATENCY_FIRST)
-    assert fastest.found is not None
-    least = fastest.found.latency if rival is None else min(rival, fastest.found.latency)
-    outcome = search.minimise(traffic_first(problem.objective.cap(least)), fastest.found)
+    return _balanced(problem, search, rival)
+
+
+def _balanced(
+    problem: SharedProblem, search: SharedSearch, rival: Fraction | int | None
+) -> tuple[Outcome, LowerBound]:
+    """The least traffic within the cap over the least latency.
+
+    The least latency may be known between bounds only, as some packing is not settled. That does no harm if
+    the answer is the same whichever it is: the best within the upper cap is within the lower one.
+    """
+    tick, cap = problem.hardware.tick, problem.objective.cap
+    for settle in (False, True):
+        fastest = search.minimise(LATENCY_FIRST, settle=settle)
+        assert fastest.found is not None
+        ceiling = fastest.found.latency if rival is None else min(rival, fastest.found.latency)
+        floor = _whole(fastest) if rival is None else min(rival, _whole(fastest))
+        outcome = search.minimise(traffic_first(cap(ceiling)), fastest.found)
+        same = outcome.found is None or outcome.found.latency <= cap(floor)
+        if fastest.proven or same:
+            break
     traffic = None if outcome.bound is None else Fraction(outcome.bound) / 8
     bound = LowerBound(tick.cycles(_whole(fastest)), traffic)
-    return Outcome(outcome.found, outcome.bound, outcome.proven and fastest.proven, outcome.packed), bound
+    proven = outcome.proven and (fastest.proven or same)
+    return Outcome(outcome.found, outcome.bound, proven, outcome.packed), bound
 
 
 def _weighted(problem: SharedProblem) -> Goal:

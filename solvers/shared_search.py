@@ -65,6 +65,7 @@ class Candidate:
         tile: the tile.
         bounds: of the packing: without, with a split pass [ticks].
         most: P and Q that might fit.
+        target: P and Q that packings without a split pass might have.
         traffic: in bits.
     """
 
@@ -73,6 +74,7 @@ class Candidate:
     tile: Tiles
     bounds: tuple[int, int]
     most: tuple[int, int]
+    target: tuple[int, int]
     traffic: int
 
 
@@ -90,13 +92,14 @@ class _Batch:
 
     def candidate(self, i: int) -> Candidate:
         """One of them."""
-        most = self.bounds.most
+        most, target = self.bounds.most, self.bounds.target
         return Candidate(
             tuple(k[i] for k in self.keys),
             (self.which, int(self.rounds[i]), int(self.ci[i]), int(self.tiles.table.rank[i])),
             self.tiles.take(slice(i, i + 1)),
             (int(self.bounds.whole[i]), int(self.bounds.split[i])),
             (int(most[0][i]), int(most[1][i])),
+            (int(target[0][i]), int(target[1][i])),
             int(self.traffic[i]),
         )
 
@@ -134,15 +137,21 @@ class SharedSearch:
         self.open: list[Candidate] = []
         self.packed = 0
 
-    def minimise(self, goal: Goal, known: Found | None = None) -> Outcome:
-        """The optimum of a goal over the whole space, or the best by the deadline."""
+    def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
+        """The optimum of a goal over the whole space, or the best by the deadline.
+
+        Args:
+            goal: what to minimise.
+            known: a mapping, looked at first.
+            settle: whether to settle by branch and bound the packings that do not meet their bounds.
+        """
         self.best, self.open, self.packed = None, [], 0
         if known is not None:
             self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
         self._best_first(goal, [self.coarse])
         self.open = []
         reached = self._best_first(goal, self.space.grid.slabs())
-        left = self._settle(goal)
+        left = self._settle(goal) if settle else self._unsettled()
         bounds = [b for b in (reached, left) if b is not None]
         if self.best is None:
             return Outcome(None, min(bounds, default=None), not bounds, self.packed)
@@ -263,19 +272,23 @@ class SharedSearch:
         which, count, ci, rank = candidate.choice
         packing = self.space.packing(candidate.tile, ci)
         transfer = self._latency(0, candidate.traffic) if self.space.hardware.double_buffered else 0
-        fixed = packing.fixed
-        least = max(min(candidate.bounds), transfer) - fixed
+        least = max(min(candidate.bounds), transfer) - packing.fixed
+        split = candidate.bounds[1] - packing.fixed
         answer = best_packing(
-            packing, count, candidate.most, least, candidate.bounds[1] - fixed, thorough=thorough
+            packing, count, candidate.most, candidate.target, least, split, thorough=thorough
         )
         self.packed += 1
         if answer.packing is not None:
-            latency = int(self._latency(answer.price + fixed, candidate.traffic))
+            latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
             self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
         if not answer.proven and not thorough:
             self.open.append(candidate)
         return answer.proven
+
+    def _unsettled(self) -> Any:
+        """A bound on what is open, None if nothing that may be better is."""
+        return min((_safe(c.keys[0]) for c in self.open if self._better(c.keys, c.choice)), default=None)
 
     def _settle(self, goal: Goal) -> Any:
         """Branch and bound for what is open and may be better; returns a bound on what stays open."""

@@ -91,7 +91,7 @@ def small_problems(draw):
     return SharedProblem(deconv, machine, draw(strategies.objectives()), partition)
 
 
-@settings(max_examples=60)
+
 @given(small_problems())
 def test_the_search_finds_the_optimum_of_plain_enumeration(problem):
     expected, result = optimum(problem), solve(problem)
