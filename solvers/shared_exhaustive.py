@@ -22,7 +22,8 @@ def solve(
     problem: SharedProblem,
     *,
     time_limit: float | None = None,
-    rival: Fraction | int | None = None,
+    rival: int | None = None,
+    aside: int = 0,
     method: str = "exhaustive",
     **options: Any,
 ) -> SharedResult:
@@ -33,6 +34,7 @@ def solve(
         time_limit: seconds, after which the incumbent is returned with the bound proven so far.
         rival: balanced only: latency [ticks] of another way to run the deconvolution, so that the cap is
             ``(1 + tolerance)`` times the lesser of it and the least latency with shared tiles.
+        aside: balanced only: latency [ticks] that comes on top of both, and counts in the cap.
         method: the name under which the result is reported.
         options: of other methods, ignored.
 
@@ -45,8 +47,15 @@ def solve(
     if not problem.fits_at_all:
         return SharedResult(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     search = SharedSearch(SharedSpace(problem), None if time_limit is None else started + time_limit)
-    outcome, bound = _search(problem, search, rival)
+    least = None
+    if problem.objective.kind is Kind.BALANCED:
+        outcome, bound, least = _balanced(problem, search, rival, aside)
+    else:
+        outcome, bound = _search(problem, search)
     found = outcome.found
+    extras: dict[str, object] = {"packings": outcome.packed}
+    if least is not None:
+        extras["least_latency_ticks"] = least
     status = SolutionStatus.OPTIMAL if outcome.proven else SolutionStatus.FEASIBLE
     return SharedResult(
         problem,
@@ -57,13 +66,11 @@ def solve(
         None if found is None else problem.evaluate(found.mapping),
         bound,
         monotonic() - started,
-        extras={"packings": outcome.packed},
+        extras=extras,
     )
 
 
-def _search(
-    problem: SharedProblem, search: SharedSearch, rival: Fraction | int | None
-) -> tuple[Outcome, LowerBound]:
+def _search(problem: SharedProblem, search: SharedSearch) -> tuple[Outcome, LowerBound]:
     tick = problem.hardware.tick
     match problem.objective.kind:
         case Kind.LATENCY:
@@ -72,34 +79,37 @@ def _search(
         case Kind.TRAFFIC:
             outcome = search.minimise(traffic_first())
             return outcome, LowerBound(traffic_bytes=Fraction(_whole(outcome), 8))
-        case Kind.WEIGHTED:
+        case _:
             outcome = search.minimise(_weighted(problem))
             return outcome, LowerBound(score=outcome.bound)
-    return _balanced(problem, search, rival)
 
 
 def _balanced(
-    problem: SharedProblem, search: SharedSearch, rival: Fraction | int | None
-) -> tuple[Outcome, LowerBound]:
-    """The least traffic within the cap over the least latency.
+    problem: SharedProblem, search: SharedSearch, rival: int | None, aside: int
+) -> tuple[Outcome, LowerBound, int]:
+    """The least traffic within the cap over the least latency; and the least latency known.
 
     The least latency may be known between bounds only, as some packing is not settled. That does no harm if
     the answer is the same whichever it is: the best within the upper cap is within the lower one.
     """
-    tick, cap = problem.hardware.tick, problem.objective.cap
+
+    def cap(latency: int) -> int:
+        least = latency if rival is None else min(rival, latency)
+        return problem.objective.cap(least + aside) - aside
+
     for settle in (False, True):
         fastest = search.minimise(LATENCY_FIRST, settle=settle)
         assert fastest.found is not None
-        ceiling = fastest.found.latency if rival is None else min(rival, fastest.found.latency)
-        floor = _whole(fastest) if rival is None else min(rival, _whole(fastest))
-        outcome = search.minimise(traffic_first(cap(ceiling)), fastest.found)
-        same = outcome.found is None or outcome.found.latency <= cap(floor)
+        least = fastest.found.latency
+        outcome = search.minimise(traffic_first(cap(least)), fastest.found)
+        same = outcome.found is None or outcome.found.latency <= cap(_whole(fastest))
         if fastest.proven or same:
             break
     traffic = None if outcome.bound is None else Fraction(outcome.bound) / 8
-    bound = LowerBound(tick.cycles(_whole(fastest)), traffic)
+    bound = LowerBound(problem.hardware.tick.cycles(_whole(fastest)), traffic)
     proven = outcome.proven and (fastest.proven or same)
-    return Outcome(outcome.found, outcome.bound, proven, outcome.packed), bound
+    found = Outcome(outcome.found, outcome.bound, proven, outcome.packed + fastest.packed)
+    return found, bound, least
 
 
 def _weighted(problem: SharedProblem) -> Goal:
