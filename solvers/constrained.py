@@ -139,13 +139,19 @@ class _Run:
         stage = self.bounder.minimise(aim, measure(self.best), self.latencies, slack)
         if name == "latency":
             self.latencies = stage.bounds
-        rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
-        places = sorted({f.mapping: f for f in rounded if f is not None}.values(), key=lambda f: f.keys)
-        for found in places[:_LOCAL]:
-            self.best = _least([self.best, self.rounder.improve(goal, found)])
+        self._round(goal, stage, measure)
         stage = refine(self.bounder, stage, aim, measure(self.best), self.branches, _TARGET)
         self.stages[name] = stage
         return stage
+
+    def _round(self, goal: Goal, stage: Stage, measure: Callable[[Found], float]) -> None:
+        """Improve the best mapping from the relaxed points, unless it is at the bound."""
+        if stage.bound is not None and measure(self.best) <= stage.bound * (1 + SAFETY):
+            return
+        rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
+        places = {f.mapping: f for f in rounded if f is not None and f.mapping != self.best.mapping}
+        for found in sorted(places.values(), key=lambda f: f.keys)[:_LOCAL]:
+            self.best = _least([self.best, self.rounder.improve(goal, found)])
 
     def _trips(self) -> dict[str, float]:
         """Trip counts of the mapping given at first, or of the best one, by dimension."""

@@ -72,12 +72,11 @@ def _bandwidth(bounder: Bounder, point: Point) -> float:
     """Savings per doubling of the bandwidth: ``c * d L / d c``, with c the cycles that one bit takes."""
     if not point.variant.structure.timed:
         return 0.0
-    aim = Aim(0.0, 0.0, 1.0, 1.0)
-    free = bounder.program(point.variant, aim)
+    bounder.relaxation.load(form(point.variant.structure).model, point.variant, Aim(0.0, 0.0, 1.0, 1.0))
     model = form(point.variant.structure).model
     model.cycles_per_bit.set_value(2 * model.cycles_per_bit.value)
     slow = form(point.variant.structure).program()
-    return _positive(_lagrangian(slow, point) - _lagrangian(free, point))
+    return _positive(_lagrangian(slow, point) - _lagrangian(point.program, point))
 
 
 def _lagrangian(program: Program, point: Point) -> float:
