@@ -34,6 +34,9 @@ _SETTINGS: dict[str, str | int | float] = {
     "sb": "yes",
     "tol": 1e-6,  # the bound is proven from the multipliers; more digits would gain it one part in a million
     "mu_strategy": "monotone",
+    "mu_init": 0.02,
+    "bound_push": 0.1,
+    "bound_frac": 0.1,
     "mu_linear_decrease_factor": 0.05,
     "barrier_tol_factor": 100.0,
     "min_refinement_steps": 0,
