@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from formulation.packing import Fits, Items, Packing, balanced_packings, fill_rounds, packing_of
+from formulation.packing_repair import repaired
 
+_REPAIRED = 32  # rounds up to which packings are repaired
 _NODES = 20_000  # of one branch and bound; beyond it the packing is not proven
 
 
@@ -93,8 +95,13 @@ def best_packing(
 def _built(items: Items, count: int, room: tuple[int, int], aim: tuple[int, int]) -> Iterator[Packing]:
     """Packings in the order of the effort to build them."""
     yield from fill_rounds(items, count, aim)
-    yield from balanced_packings(items, count)
+    balanced = balanced_packings(items, count)
+    yield from balanced
     yield from fill_rounds(items, count, room)
+    if 1 < count <= _REPAIRED:
+        yield from (repaired(items, packing, aim) for packing in balanced[:2])
+        if aim != room:
+            yield from (repaired(items, packing, room) for packing in balanced[-1:])
 
 
 def _settle(
@@ -135,10 +142,25 @@ class _Rounds:
     def run(self, count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]] | None, bool]:
         """The best matrix below the limit, and whether the search was complete."""
         left = (self.items.filters,) * len(self.items.taps)
+        self.most = self._tightened(left, count)
         complete = self._visit(left, count, None, [], 0, 0, 0)
         if self.best is None:
             return None, complete
         return np.array(self.best).T, complete
+
+    def _tightened(self, left: tuple[int, ...], count: int) -> tuple[int, int]:
+        """P and Q that a packing below the limit may have: the rest of its price is at least the least."""
+        if self.limit is None:
+            return self.most
+        least = [
+            -(-sum(left[0] * w for w in words) // count) for words in (self.items.taps, self.items.pixels)
+        ]
+        rates, most = (self.price.alpha, self.price.beta), list(self.most)
+        spare = self.limit - 1 - self._passes(left)
+        for this, other in ((0, 1), (1, 0)):
+            if rates[this]:
+                most[this] = min(most[this], (spare - rates[other] * least[other]) // rates[this])
+        return most[0], most[1]
 
     def _visit(
         self,
@@ -155,6 +177,7 @@ class _Rounds:
             total = cost + self.price.alpha * weights + self.price.beta * ofmap
             if not any(left) and (self.limit is None or total < self.limit):
                 self.limit, self.best = total, list(rounds)
+                self.most = self._tightened((self.items.filters,) * len(left), len(rounds))
             return True
         for held in self._contents(left, count, last):
             self.nodes += 1
@@ -184,7 +207,7 @@ class _Rounds:
             return True
         p = max(weights, -(-need_p // max(count, 1)))
         q = max(ofmap, -(-need_q // max(count, 1)))
-        if sum(rest) < count or not self.fits(p, q):
+        if sum(rest) < count or p > self.most[0] or q > self.most[1] or not self.fits(p, q):
             return True
         if self.limit is None:
             return False

@@ -47,7 +47,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a search; as of ``solvers.search.Outcome``, ``packed`` counts packing problems."""
+    """The end of a search.
+
+    Attributes:
+        found: the best mapping, None if none fits (the cap).
+        bound: of the goal's first quantity, proven for every mapping; None if none fits.
+        proven: whether ``found`` is optimal in that quantity.
+        packed: packing problems looked at.
+    """
 
     found: Found | None
     bound: Fraction | int | None
@@ -156,7 +163,8 @@ class SharedSearch:
         if self.best is None:
             return Outcome(None, min(bounds, default=None), not bounds, self.packed)
         first = self.best.keys[0]
-        return Outcome(self.best, min([first, *bounds]), not bounds, self.packed)
+        bound = min([first, *bounds])
+        return Outcome(self.best, bound, bound == first, self.packed)
 
     def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable]) -> Any:
         """Look at all tiles; returns None, or a bound on what the deadline left unseen."""
