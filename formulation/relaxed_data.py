@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import log, prod
+from math import exp, log, prod
 from typing import Any
 
 from formulation.bounds import compulsory_bits, roofline_ticks
@@ -34,21 +34,29 @@ class Variant:
     Attributes:
         structure: of the model.
         slide: the axis along which tiles slide.
-        ranges: least and most trips of each dimension, in the structure's order.
+        tiles: smallest and greatest tile of each dimension, in the structure's order.
+        extents: of each dimension, in the same order.
     """
 
     structure: Structure
     slide: int | None
-    ranges: tuple[tuple[int, int], ...]
+    tiles: tuple[tuple[int, int], ...]
+    extents: tuple[int, ...]
+
+    def tile_range(self, dim: str) -> tuple[int, int]:
+        """Smallest and greatest tile of a dimension."""
+        return self.tiles[self.structure.dims.index(dim)]
 
     def trips_range(self, dim: str) -> tuple[int, int]:
         """Least and most trips of a dimension."""
-        return self.ranges[self.structure.dims.index(dim)]
-
-    def restricted(self, dim: str, fewest: int, most: int) -> Variant:
-        """The part of the class whose trips of one dimension lie within a range."""
         at = self.structure.dims.index(dim)
-        return replace(self, ranges=(*self.ranges[:at], (fewest, most), *self.ranges[at + 1 :]))
+        smallest, greatest = self.tiles[at]
+        return -(-self.extents[at] // greatest), -(-self.extents[at] // smallest)
+
+    def restricted(self, dim: str, smallest: int, greatest: int) -> Variant:
+        """The part of the class whose tiles of one dimension lie within a range."""
+        at = self.structure.dims.index(dim)
+        return replace(self, tiles=(*self.tiles[:at], (smallest, greatest), *self.tiles[at + 1 :]))
 
     @property
     def name(self) -> str:
@@ -127,20 +135,35 @@ class Relaxation:
                     continue
                 seen.add(key)
                 slides = self._slides() if stationary is not Stationary.OUTPUT or not partial_sums else [None]
-                ranges = tuple(
-                    ((2, n) if partial_sums else (1, 1)) if d == "ci" else (1, n) for d, n in self.extents.items()
-                )
-                yield from (Variant(structure, slide, ranges) for slide in slides)
+                yield from (self._whole(structure, slide) for slide in slides)
+
+    def _whole(self, structure: Structure, slide: int | None) -> Variant:
+        """A class with all its tiles; with partial sums, the input channels are never one tile."""
+        tiles = {d: (1, n) for d, n in self.extents.items()}
+        channels = self.extents["ci"]
+        tiles["ci"] = (1, channels - 1) if structure.partial_sums else (channels, channels)
+        return Variant(structure, slide, tuple(tiles.values()), tuple(self.extents.values()))
 
     def _fits(self, partial_sums: bool) -> bool:
         """Whether the smallest tile does: one element per dimension, or all input channels."""
         tile = dict.fromkeys(self.extents, 1) | ({} if partial_sums else {"ci": self.extents["ci"]})
         return (not partial_sums or self.extents["ci"] > 1) and self._tile_fits(tile, 1 + partial_sums)
 
-    def fits(self, variant: Variant) -> bool:
-        """Whether the smallest tile of a class does: that of the most trips, in every dimension."""
-        most = dict(zip(variant.structure.dims, variant.ranges, strict=True))
-        tile = {d: -(-n // most[d][1]) for d, n in self.extents.items()}
+    def is_empty(self, variant: Variant, aim: Aim) -> bool:
+        """Whether a class is proven to hold no mapping: nothing fits, or the array alone takes too long."""
+        return not self._smallest_fits(variant) or (aim.hard and self.least_compute(variant) > aim.latency_cap)
+
+    def least_compute(self, variant: Variant) -> float:
+        """What the array takes at least [rooflines]; 0 where latency is not modelled."""
+        cycles = self.underestimates(variant).get("cycles")
+        if cycles is None:
+            return 0.0
+        least = sum(u.log_range(*self.log_trips_range(variant, g))[0] for g, u in cycles.items())
+        return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
+
+    def _smallest_fits(self, variant: Variant) -> bool:
+        """Whether the smallest tile of a class fits."""
+        tile = {d: variant.tile_range(d)[0] for d in self.extents}
         return self._tile_fits(tile, 1 + variant.structure.partial_sums)
 
     def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
@@ -162,16 +185,16 @@ class Relaxation:
         layer, hardware = self.problem.layer, self.problem.hardware
         axes = {}
         for i, axis in enumerate(layer.axes):
-            axes[f"axis{i}"] = axis_underestimates(axis, *variant.trips_range(f"axis{i}"))
+            axes[f"axis{i}"] = axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
         sliding = None if variant.slide is None else f"axis{variant.slide}"
         found = {
             "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
             "largest": {d: u.largest for d, u in axes.items()},
         }
         if variant.structure.timed:
-            found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware)}
+            found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware, variant.tiles[2:])}
             for group in (Group.CO, Group.CI):
-                of_range = variant.trips_range(group.value)
+                of_range = variant.tile_range(group.value)
                 found["cycles"][group.value] = channel_cycles_underestimate(layer, hardware, group, *of_range)
         return found
 
@@ -194,8 +217,8 @@ class Relaxation:
     def load(self, model: Any, variant: Variant, aim: Aim) -> None:
         """Set a model's parameters and its variables' bounds to this problem's."""
         self._load_layer(model)
-        for (low, most), (dim, extent) in zip(variant.ranges, self.extents.items(), strict=True):
-            model.product[dim].set_value(float(least_product(extent, low, most)))
+        for dim, extent in self.extents.items():
+            model.product[dim].set_value(float(least_product(extent, *variant.tile_range(dim))))
         self._load_machine(model, aim)
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():

@@ -24,11 +24,13 @@ from formulation.cost import channel_tiles, group_cycles
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.tables import SpatialGrid
 
 Floats = NDArray[np.float64]
 
 LINES, MONOMIALS = 3, 2
 """Most lines and monomials of one under-estimate."""
+_GRID = 1 << 14  # most spatial tiles of which a table is made
 _SAFETY = 1e-12  # relative; a few hundred times what evaluating a line in floating point can lose
 _CLOSE = 1e-6  # relative; a family is complete when no point lies further above it
 _WORTH = 1e-3  # relative; what lines may miss before monomials are added
@@ -174,15 +176,15 @@ def always_fetches(axis: Axis) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def axis_underestimates(axis: Axis, fewest: int, most: int) -> AxisUnderestimates:
-    """Of an axis cut into ``fewest`` to ``most`` tiles.
+def axis_underestimates(axis: Axis, smallest: int, greatest: int) -> AxisUnderestimates:
+    """Of an axis cut into tiles of ``smallest`` to ``greatest`` outputs.
 
     All are one where a way to cut the axis fetches nothing, as the model then has no ifmap at all.
     """
     if not always_fetches(axis):
         return _ONE
     table = full_axis_table(axis)
-    at = (table.trips >= fewest) & (table.trips <= most)
+    at = slice(smallest - 1, greatest)
     trips = table.trips[at]
     return AxisUnderestimates(
         underestimate(trips, table.fetched[at], 1),
@@ -193,25 +195,36 @@ def axis_underestimates(axis: Axis, fewest: int, most: int) -> AxisUnderestimate
 
 @lru_cache(maxsize=4096)
 def channel_cycles_underestimate(
-    layer: Layer, hardware: Hardware, group: Group, fewest: int, most: int
+    layer: Layer, hardware: Hardware, group: Group, smallest: int, greatest: int
 ) -> Underestimate:
-    """A channel group's factor of the compute cycles, for ``fewest`` to ``most`` trips."""
+    """A channel group's factor of the compute cycles, for tiles of ``smallest`` to ``greatest`` channels."""
     extent = layer.out_channels if group is Group.CO else layer.in_channels
-    tile = np.arange(1, extent + 1)
+    tile = np.arange(smallest, greatest + 1)
     trips = trip_count(extent, tile)
-    at = (trips >= fewest) & (trips <= most)
-    tile, trips = tile[at], trips[at]
     cycles = group_cycles(layer, hardware, group, trips, channel_tiles(extent, tile, trips))
     return underestimate(trips, cycles, 1)
 
 
-def spatial_cycles_underestimate(layer: Layer, hardware: Hardware) -> Underestimate:
-    """The spatial group's factor of the compute cycles; its tiles are too many to list.
+@lru_cache(maxsize=4096)
+def spatial_cycles_underestimate(
+    layer: Layer, hardware: Hardware, ranges: tuple[tuple[int, int], ...]
+) -> Underestimate:
+    """The spatial group's factor of the compute cycles, as a function of the product of the trips.
 
-    The cycles are at least those of all pixels as one tile, as rounding up is subadditive, and at least one
-    per tile; where the pixels stream they are a line in the trips, exactly.
+    From the table of all tiles where they are few. Otherwise: the cycles are at least those of all pixels as
+    one tile, as rounding up is subadditive, and at least one per tile; where the pixels stream they are a
+    line in the trips, exactly.
+
+    Args:
+        layer: whose tiles.
+        hardware: gives the array.
+        ranges: smallest and greatest tile of the batch and of each axis.
     """
     pixels = layer.pixels
+    if pixels <= _GRID:
+        trips, cycles = _spatial_cycles(layer, hardware)
+        inside = tuple(slice(smallest - 1, greatest) for smallest, greatest in ranges)
+        return underestimate(trips[inside].reshape(-1), cycles[inside].reshape(-1), 1)
     one = int(group_cycles(layer, hardware, Group.SP, 1, [(1, pixels)]))
     per_trip = int(group_cycles(layer, hardware, Group.SP, 2, [(1, pixels)])) - one
     if per_trip:
@@ -219,18 +232,19 @@ def spatial_cycles_underestimate(layer: Layer, hardware: Hardware) -> Underestim
     return Underestimate(1, ((float(one), 0.0), (0.0, 1.0)))
 
 
-@lru_cache(maxsize=4096)
-def least_product(extent: int, fewest: int, most: int) -> int:
-    """The least ``n * tile`` of a dimension cut into ``fewest`` to ``most`` tiles; at least the extent.
+@lru_cache(maxsize=64)
+def _spatial_cycles(layer: Layer, hardware: Hardware) -> tuple[Ints, Ints]:
+    """Trips and cycles of every tile, with one array dimension for the batch and for each axis."""
+    grid = SpatialGrid(layer, hardware)
+    table = grid.table([np.arange(n) for n in grid.shape])
+    return table.trips.reshape(grid.shape), grid.cycles(table).reshape(grid.shape)
 
-    So ``tile >= least_product / n``, exact where only one trip count is left.
+
+@lru_cache(maxsize=4096)
+def least_product(extent: int, smallest: int, greatest: int) -> int:
+    """The least ``n * tile`` for tiles of a range; at least the extent.
+
+    So ``tile >= least_product / n``, exact where only one tile is left.
     """
-    trips = reachable_trips(extent)
-    trips = trips[(trips >= fewest) & (trips <= most)]
-    return int((trips * -(-extent // trips)).min())
-
-
-@lru_cache(maxsize=4096)
-def reachable_trips(extent: int) -> Ints:
-    """The trip counts that integer tiles of a dimension have, ascending."""
-    return np.unique(trip_count(extent, np.arange(1, extent + 1)))
+    tile = np.arange(smallest, greatest + 1)
+    return int((tile * trip_count(extent, tile)).min())

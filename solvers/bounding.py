@@ -135,11 +135,19 @@ class Bounder:
         solved: list[Point] = []
         status = Termination.OPTIMAL
         waiting = {v: _aimed(p, aim) for v, p in self._programs.items()}
-        for variant in [v for v in waiting if (known or {}).get(v, 0.0) > aim.latency_cap]:
+        late = {v for v in waiting if (known or {}).get(v, 0.0) * (1 - SAFETY) > aim.latency_cap}
+        for variant in [v for v in waiting if v in late or self.relaxation.is_empty(v, aim)]:
             del waiting[variant]
             bounds[variant] = inf
         floor = aim.latency_weight + aim.traffic_weight
-        prices = {v: max(floor, _least_moved(p)) for v, p in waiting.items()}
+        prices = {
+            v: max(
+                floor,
+                _least_moved(p),
+                aim.latency_weight * self.relaxation.least_compute(v) + aim.traffic_weight,
+            )
+            for v, p in waiting.items()
+        }
         while waiting:
             for variant, program in waiting.items():
                 points = solved[-1:] if solved else list(self._points.values())

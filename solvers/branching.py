@@ -1,4 +1,4 @@
-"""Tighter bounds by branching on trip counts: the limiting model is split, its parts are bounded again.
+"""Tighter bounds by branching on tiles: the limiting model is split, its parts are bounded again.
 
 A trip count is an integer, and few integers are the trips of any tile. Splitting the class whose bound is the
 least at such a gap, and fitting the under-estimates to what is left, raises the bound; every part keeps at
@@ -13,7 +13,6 @@ from math import inf, log
 import numpy as np
 
 from formulation.relaxed_data import Aim, Relaxation, Variant
-from formulation.underestimates import least_product, reachable_trips
 from solvers.bounding import Bounder, Point, Stage, price
 from solvers.result import Termination
 
@@ -59,8 +58,10 @@ def refine(bounder: Bounder, stage: Stage, aim: Aim, incumbent: float, solves: i
             break
         least = bounds.pop(limiting)
         for part in parts:
-            fits = bounder.relaxation.fits(part)
-            bounds[part] = max(least, price(bounder.aimed(part, aim), point)) if fits else inf
+            if bounder.relaxation.is_empty(part, aim):
+                bounds[part] = inf
+            else:
+                bounds[part] = max(least, price(bounder.aimed(part, aim), point))
     bound = min([incumbent, *bounds.values()])
     return replace(
         stage,
@@ -74,37 +75,46 @@ def refine(bounder: Bounder, stage: Stage, aim: Aim, incumbent: float, solves: i
 def split(relaxation: Relaxation, point: Point) -> list[Variant]:
     """Parts of a class that leave out the relaxed trip count of one dimension; empty if none can be split.
 
-    The dimension is the one whose relaxed trips are furthest from those of any tile. Where all are near, it is
-    the one whose tile is under-estimated most, and the trips at hand become a part of their own.
+    The dimension is the one that matters most: by how far its relaxed trips are from those of any tile, times
+    the weight of the terms that they enter.
     """
-    best, widest = None, 0.0
+    weight = _weights(point)
+    best: tuple[float, str, list[tuple[int, int]]] | None = None
     for dim, extent in relaxation.extents.items():
-        low, high = point.variant.trips_range(dim)
-        if low == high:
+        smallest, greatest = point.variant.tile_range(dim)
+        if smallest == greatest:
             continue
-        trips = reachable_trips(extent)
-        trips = trips[(trips >= low) & (trips <= high)]
-        at = min(max(point.trips[dim], low), high)
-        below, above = int(trips[trips <= at + 1e-9].max(initial=low)), int(trips[trips >= at].min(initial=high))
-        distance = min(log(at / below), log(above / at)) if below < above else 0.0
-        if distance < _INTEGRAL:
-            near = int(trips[np.argmin(abs(trips - at))])
-            missing = near * -(-extent // near) / least_product(extent, low, high)
-            distance = _INTEGRAL * min(1.0, log(missing) + 1e-6)
-            below = above = near
-        if distance > widest:
-            best, widest = (dim, below, above), distance
+        distance, cuts = _cuts(extent, smallest, greatest, point.trips[dim])
+        if best is None or distance * weight[dim] > best[0]:
+            best = distance * weight[dim], dim, cuts
     if best is None:
         return []
-    dim, below, above = best
-    low, high = point.variant.trips_range(dim)
-    pieces = [(low, below), (above, high)]
-    if below == above:
-        pieces = [(low, below - 1), (below, below), (below + 1, high)]
-    parts = []
-    for fewest, most in pieces:
-        trips = reachable_trips(relaxation.extents[dim])
-        trips = trips[(trips >= fewest) & (trips <= most)]
-        if len(trips):
-            parts.append(point.variant.restricted(dim, int(trips[0]), int(trips[-1])))
-    return parts
+    return [point.variant.restricted(best[1], low, high) for low, high in best[2] if low <= high]
+
+
+def _cuts(extent: int, smallest: int, greatest: int, trips: float) -> tuple[float, list[tuple[int, int]]]:
+    """How far relaxed trips are from those of a tile in a range, and the range cut there.
+
+    Between two trip counts, the cut is between their tiles. At the trips of a tile, these tiles become a part
+    of their own; where they are all there are, the smallest of them does.
+    """
+    tile = np.arange(smallest, greatest + 1)
+    counts = -(-extent // tile)
+    near = int(np.argmin(abs(np.log(counts / trips))))
+    if abs(log(counts[near] / trips)) > _INTEGRAL and counts[-1] < trips < counts[0]:
+        last = int(tile[counts > trips].max())
+        above, below = counts[counts > trips].min(), counts[counts < trips].max()
+        return min(log(above / trips), log(trips / below)), [(smallest, last), (last + 1, greatest)]
+    same = tile[counts == counts[near]]
+    first, last = int(same[0]), int(same[-1])
+    if len(same) == len(tile):
+        return _INTEGRAL, [(smallest, smallest), (smallest + 1, greatest)]
+    return _INTEGRAL, [(smallest, first - 1), (first, last), (last + 1, greatest)]
+
+
+def _weights(point: Point) -> dict[str, float]:
+    """What the terms that each dimension's trips enter contribute to the Lagrangian."""
+    program, multipliers = point.program, np.maximum(point.multipliers, 0.0)
+    size = (multipliers[program.row] * program.exponentials(point.x)) @ abs(program.power)
+    size += multipliers @ abs(program.linear)
+    return {d: float(size[program.position(f"log_trips[{d}]")]) for d in point.trips}

@@ -29,7 +29,7 @@ from solvers.sensitivity import sensitivity
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 _LATENCY_SLACK = 1e-4  # relative; a bound on latency that is this close is not worth another solve
 _TARGET = 0.01  # gap at which branching stops
-_LOCAL = 1  # points of a stage that a local search starts from
+_THOROUGH = 6  # points that a local search starts from where the gap stays wide
 
 
 def solve(
@@ -139,18 +139,19 @@ class _Run:
         stage = self.bounder.minimise(aim, measure(self.best), self.latencies, slack)
         if name == "latency":
             self.latencies = stage.bounds
-        self._round(goal, stage, measure)
+        self._round(goal, stage, measure(self.best), 1)
         stage = refine(self.bounder, stage, aim, measure(self.best), self.branches, _TARGET)
+        self._round(goal, stage, measure(self.best) * (1 - _TARGET), _THOROUGH)
         self.stages[name] = stage
         return stage
 
-    def _round(self, goal: Goal, stage: Stage, measure: Callable[[Found], float]) -> None:
-        """Improve the best mapping from the relaxed points, unless it is at the bound."""
-        if stage.bound is not None and measure(self.best) <= stage.bound * (1 + SAFETY):
+    def _round(self, goal: Goal, stage: Stage, wanted: float, most: int) -> None:
+        """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""
+        if stage.bound is not None and wanted <= stage.bound * (1 + SAFETY):
             return
         rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
         places = {f.mapping: f for f in rounded if f is not None and f.mapping != self.best.mapping}
-        for found in sorted(places.values(), key=lambda f: f.keys)[:_LOCAL]:
+        for found in sorted(places.values(), key=lambda f: f.keys)[:most]:
             self.best = _least([self.best, self.rounder.improve(goal, found)])
 
     def _trips(self) -> dict[str, float]:
