@@ -1,0 +1,193 @@
+"""The published comparison, reproduced: ``python -m solvers.asv``.
+
+Per network, speed-up and traffic reduction over the best single static partition with zero-inserted
+deconvolutions, of: splitting the deconvolutions (the partition stays); every layer and sub-convolution
+optimised with a partition of its own; sub-convolutions sharing ifmap tiles where that is better. Once for
+the deconvolutions alone and once for the whole network, beside what the paper prints (ASV, MICRO 2019,
+figures 9 and 10): speed-up, and reduction of *energy*.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic
+
+from dnns.errors import InputError
+from dnns.layer import Deconvolution
+from formulation.mapping import Partition
+from solvers.deconvolution import combine
+from solvers.report import LayerReport, Report
+from solvers.scenario import Scenario, read_scenario
+from solvers.schedule import run_scenario
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios" / "asv"
+NETWORKS = ("dispnet", "flownetc", "gcnet", "psmnet", "dcgan", "gan3d")
+STAGES = ("split", "+ optimised", "+ combined")
+SCOPES = ("deconvolutions", "network")
+
+#: Speed-up and energy reduction [%], read from the paper's figures: per network, scope and stage.
+PUBLISHED = {
+    "dispnet": (((3.80, 68), (3.92, 69), (4.01, 71)), ((1.39, 31), (1.51, 33), (1.53, 37))),
+    "flownetc": (((3.88, 69), (3.93, 69), (4.00, 71)), ((1.40, 29), (1.46, 30), (1.46, 34))),
+    "gcnet": (((3.93, 55), (8.01, 77), (8.01, 90)), ((1.37, 20), (1.47, 36), (1.47, 41))),
+    "psmnet": (((3.92, 56), (7.42, 77), (7.43, 88)), ((1.64, 28), (1.85, 46), (1.86, 52))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Latency [cycles] and traffic [bytes] of some layers."""
+
+    latency: Fraction
+    traffic: Fraction
+
+    def __add__(self, other: Sum) -> Sum:
+        return Sum(self.latency + other.latency, self.traffic + other.traffic)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Totals of one way to run a network: of its deconvolutions, and of all its layers."""
+
+    deconvolutions: Sum
+    network: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One network run in all ways.
+
+    Attributes:
+        name: of the network.
+        partition: the best single one, with zero-inserted deconvolutions.
+        baseline: what that takes.
+        stages: the three steps beyond it.
+        shared: deconvolutions whose sub-convolutions share tiles, and all of them.
+        seconds: wall time.
+    """
+
+    name: str
+    partition: Partition
+    baseline: Stage
+    stages: tuple[Stage, Stage, Stage]
+    shared: tuple[int, int]
+    seconds: float
+
+    def improvement(self, stage: int, scope: str) -> tuple[float, float]:
+        """Speed-up, and traffic reduction [%], of one stage over the baseline."""
+        before, after = getattr(self.baseline, scope), getattr(self.stages[stage], scope)
+        return float(before.latency / after.latency), float(100 * (1 - after.traffic / before.traffic))
+
+
+def compare(scenario: Scenario, name: str) -> Comparison:
+    """Run a scenario's network in all ways; raises InputError if it cannot be read or a layer does not fit."""
+    started = monotonic()
+    fixed = {"search_method": "static", "time_limit": None}
+    naive = run_scenario(
+        scenario.model_copy(update={**fixed, "buffer_partition": "auto", "deconvolution": "naive"})
+    )
+    assert naive.partition is not None
+    ratio = naive.partition.parts
+    split = run_scenario(
+        scenario.model_copy(update={**fixed, "buffer_partition": ratio, "deconvolution": "split"})
+    )
+    free = run_scenario(
+        scenario.model_copy(
+            update={"search_method": "exhaustive", "deconvolution": "split", "time_limit": None}
+        )
+    )
+    combined, shared = _combined(free)
+    baseline, stages = _stage(naive), (_stage(split), _stage(free), combined)
+    return Comparison(name, naive.partition, baseline, stages, shared, monotonic() - started)
+
+
+def _stage(report: Report) -> Stage:
+    if not report.complete:
+        raise InputError(report.network, "", "a layer does not fit the buffer")
+    deconvolutions = [y for y in report.layers if isinstance(y.operator, Deconvolution)]
+    return Stage(_sum(deconvolutions), _sum(report.layers))
+
+
+def _sum(layers: Sequence[LayerReport]) -> Sum:
+    total = Sum(Fraction(0), Fraction(0))
+    for layer in layers:
+        total += Sum(
+            layer.total("latency_cycles") or Fraction(0), layer.total("traffic_bytes") or Fraction(0)
+        )
+    return total
+
+
+def _combined(free: Report) -> tuple[Stage, tuple[int, int]]:
+    """The totals with every deconvolution the better of shared tiles and split."""
+    total, chosen, count = Sum(Fraction(0), Fraction(0)), 0, 0
+    for layer in free.layers:
+        deconv = layer.operator
+        if isinstance(deconv, Deconvolution):
+            parts = [(p.result, p.count // deconv.count) for p in layer.parts if p.result is not None]
+            best = combine(deconv, free.hardware, free.objective, split_results=parts)
+            assert best.latency_cycles is not None
+            assert best.traffic_bytes is not None
+            total += Sum(deconv.count * best.latency_cycles, deconv.count * best.traffic_bytes)
+            chosen, count = chosen + (best.choice == "combine"), count + 1
+    whole = _stage(free)
+    others = Sum(
+        whole.network.latency - whole.deconvolutions.latency,
+        whole.network.traffic - whole.deconvolutions.traffic,
+    )
+    return Stage(total, total + others), (chosen, count)
+
+
+def lines(results: Sequence[Comparison]) -> list[str]:
+    """The tables, one per scope, as lines of text."""
+    text = []
+    for scope_index, scope in enumerate(SCOPES):
+        text.append(
+            f"{scope}: speed-up / traffic reduction, in brackets the paper's speed-up / energy reduction"
+        )
+        text.append(f"{'':10}" + "".join(f"{stage:>32}" for stage in STAGES))
+        for result in results:
+            published = PUBLISHED.get(result.name)
+            cells = []
+            for i in range(len(STAGES)):
+                speed, traffic = result.improvement(i, scope)
+                paper = ""
+                if published is not None:
+                    paper = "({:.2f} x / {} %)".format(*published[scope_index][i])
+                cells.append(f"{speed:5.2f} x / {traffic:4.1f} % {paper:>15}")
+            text.append(f"{result.name:10}" + "".join(f"{cell:>32}" for cell in cells))
+        text.append("")
+    for result in results:
+        parts = " / ".join(f"{part // 8 // 1024} KiB" for part in result.partition.parts)
+        text.append(
+            f"{result.name}: best single partition I / O / W {parts}; tiles shared in {result.shared[0]} of "
+            f"{result.shared[1]} deconvolutions; {result.seconds:.0f} s"
+        )
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    p = argparse.ArgumentParser(prog="python -m solvers.asv", description="The comparison published for ASV.")
+    p.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all by default")
+    names = p.parse_args(argv).networks or NETWORKS
+    try:
+        results = []
+        for name in names:
+            if name not in NETWORKS:
+                raise InputError("network", "", f"got {name!r}, allowed: {', '.join(NETWORKS)}")
+            print(name, file=sys.stderr)
+            results.append(compare(read_scenario(SCENARIOS / f"{name}.yaml"), name))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n".join(lines(results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
