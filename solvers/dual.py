@@ -32,6 +32,8 @@ def dual_bound(program: Program, x: Floats, multipliers: Floats) -> float:
     Returns:
         The bound; ``-inf`` if a number is not finite.
     """
+    if not (np.isfinite(x).all() and np.isfinite(multipliers).all()):
+        return float("-inf")
     x = np.clip(x, program.low, program.high)
     weights = np.maximum(multipliers, 0.0)
     exponentials = weights[program.row] * program.exponentials(x)
