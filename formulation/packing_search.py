@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from formulation.cost import TensorBits
 from formulation.packing import Fits, Items, Packing, balanced_packings, fill_rounds, packing_of
 from formulation.packing_repair import repaired
 
@@ -26,6 +27,7 @@ class PackingProblem:
         unit: words of Q's unit.
         fits: whether (P, Q in its unit) fits the buffer; monotone.
         fixed: what is paid whatever the packing.
+        held: bits of the ifmap tile, of Q's unit and of a word of P.
     """
 
     items: Items
@@ -35,6 +37,7 @@ class PackingProblem:
     unit: int
     fits: Fits
     fixed: int
+    held: TensorBits
 
     def price(self, packing: Packing) -> int:
         """The price of a packing, without what is fixed."""

@@ -301,6 +301,7 @@ class SharedSpace:
             unit,
             fit,
             compute * hardware.tick.per_cycle + edge(held.ifmap, 0, 0),
+            held,
         )
 
     def mapping(

@@ -13,6 +13,7 @@ from solvers.shared_result import SharedResult
 _MODULES = {
     "static": "solvers.shared_exhaustive",
     "exhaustive": "solvers.shared_exhaustive",
+    "exact": "solvers.shared_exact",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from time import monotonic
 from typing import Any
@@ -43,17 +44,29 @@ def solve(
         none is within the rival's cap.
     """
     del options
+    return run(problem, SharedSearch, time_limit, rival, aside, method)
+
+
+def run(
+    problem: SharedProblem,
+    kind: Callable[[SharedSpace, float | None], SharedSearch],
+    time_limit: float | None,
+    rival: int | None,
+    aside: int,
+    method: str,
+) -> SharedResult:
+    """The answer of one kind of search to a shared problem; arguments as of ``solve``."""
     started = monotonic()
     if not problem.fits_at_all:
         return SharedResult(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
-    search = SharedSearch(SharedSpace(problem), None if time_limit is None else started + time_limit)
+    search = kind(SharedSpace(problem), None if time_limit is None else started + time_limit)
     least = None
     if problem.objective.kind is Kind.BALANCED:
         outcome, bound, least = _balanced(problem, search, rival, aside)
     else:
         outcome, bound = _search(problem, search)
     found = outcome.found
-    extras: dict[str, object] = {"packings": outcome.packed}
+    extras: dict[str, object] = {"packings": outcome.packed, **search.extras()}
     if least is not None:
         extras["least_latency_ticks"] = least
     status = SolutionStatus.OPTIMAL if outcome.proven else SolutionStatus.FEASIBLE

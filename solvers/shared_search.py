@@ -166,6 +166,10 @@ class SharedSearch:
         bound = min([first, *bounds])
         return Outcome(self.best, bound, bound == first, self.packed)
 
+    def extras(self) -> dict[str, object]:
+        """What else a search knows, plain values."""
+        return {}
+
     def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable]) -> Any:
         """Look at all tiles; returns None, or a bound on what the deadline left unseen."""
         kept = [piece for slab in slabs for piece in self._survivors(goal, slab)]
@@ -229,7 +233,11 @@ class SharedSearch:
             for candidate in _in_order(batches):
                 if not self._better(candidate.keys, candidate.choice):
                     break
-                self._pack(goal, candidate, thorough=False)
+                self._visit(goal, candidate)
+
+    def _visit(self, goal: Goal, candidate: Candidate) -> None:
+        """What is done with a candidate that may be better than the incumbent."""
+        self._pack(goal, candidate, thorough=False)
 
     def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[_Batch]:
         """Candidates of every number of rounds, as far as more rounds may still be better."""
@@ -316,11 +324,16 @@ class SharedSearch:
         """Keep a mapping if it is within the cap and comes first."""
         if goal.cap is not None and latency > goal.cap:
             return
-        keys = tuple(k.item() for k in goal.keys(Prices(np.array(latency), np.array(bits))))
-        if goal.exact is not None:
-            keys = (goal.exact(latency, bits), latency, bits)
+        keys = self._keys(goal, latency, bits)
         if self.best is None or (*keys, *choice) < (*self.best.keys, *self.best.choice):
             self.best = Found(keys, choice, mapping, latency, bits)
+
+    @staticmethod
+    def _keys(goal: Goal, latency: int, bits: int) -> tuple[Any, ...]:
+        """The goal's quantities of one price, exactly."""
+        if goal.exact is not None:
+            return goal.exact(latency, bits), latency, bits
+        return tuple(k.item() for k in goal.keys(Prices(np.array(latency), np.array(bits))))
 
     def _better(self, keys: tuple[Any, ...], choice: tuple[int, ...]) -> bool:
         """Whether a bound may come before the incumbent."""
