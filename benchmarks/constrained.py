@@ -1,4 +1,4 @@
-"""The constrained method against the exhaustive one: ``python benchmarks/constrained.py [--random N] [FILE ...]``.
+"""The constrained method beside the exhaustive: ``python benchmarks/constrained.py [--random N] [FILE ...]``.
 
 Per network: seconds per distinct layer, how far the rounded mapping is from the optimum, and the proven gap.
 Balanced: traffic, given latency within the true cap; a miss of the cap is counted apart. Without files, all
@@ -90,7 +90,8 @@ def main() -> None:
     command = [sys.executable, "-m", "solvers.run", *FLOWNETC, "--search_method", "Constrained", "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True)
     print(f"FlowNetC (960 x 576), one process, imports included: {perf_counter() - started:.2f} s")
-    print(f"{'':24} {'n':>4} {'miss':>4} {'none':>4} {'mean +%':>9} {'worst +%':>8} {'gap %':>8} {'most %':>8} {'ms':>8}")
+    titles = ("n", "miss", "none", "mean +%", "worst +%", "gap %", "most %", "ms")
+    print(" " * 24, *(f"{t:>{w}}" for t, w in zip(titles, (4, 4, 4, 9, 8, 8, 8, 8), strict=True)))
     for path in args.files or sorted((ROOT / "scenarios").glob("*.yaml")):
         report(path.stem, map(compare, problems(path, args.objective)))
     if args.random:

@@ -3,13 +3,13 @@
 ``build_relaxed`` makes the model of one *structure*; everything that depends on the layer or the machine is
 a mutable parameter, which ``load`` (in ``formulation.relaxed_data``) sets, with the variables' bounds.
 
-**Variables.** ``log_trips[d]``, the logarithm of the trip count ``n_d`` of each dimension ``d`` (output and
-input channels, batch, each spatial axis). The tile is ``t_d = extent_d / n_d``, real, which at a mapping's own trip
-counts is at most its tile: everything that grows with the tile is under-estimated, and everything that
-depends on the trips alone is exact. (Where a model is restricted to some trip counts, the extent is replaced
-by the least ``n_d * tile`` among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per
-axis, ``log_cycles`` per group of loops (logarithms), ``part`` per tensor, ``latency``, ``traffic`` (linear:
-``posynomial - constant <= variable`` is convex, which its logarithm would not be).
+**Variables.** ``log_trips[d]``, the logarithm of the trip count ``n_d`` of each dimension: output and input
+channels, batch, each spatial axis. The tile is ``t_d = extent_d / n_d``, real, which at a mapping's own trip
+counts is at most its tile: what grows with the tile is under-estimated, what depends on the trips alone is
+exact. (Where a model is restricted to a range of tiles, the extent is replaced by the least ``n_d * tile``
+among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``log_cycles`` per group of loops
+(logarithms), ``part`` per tensor, ``latency``, ``traffic`` (linear: ``posynomial - constant <= variable`` is
+convex, which its logarithm would not be).
 
 **Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics.
 

@@ -151,7 +151,8 @@ class Relaxation:
 
     def is_empty(self, variant: Variant, aim: Aim) -> bool:
         """Whether a class is proven to hold no mapping: nothing fits, or the array alone takes too long."""
-        return not self._smallest_fits(variant) or (aim.hard and self.least_compute(variant) > aim.latency_cap)
+        late = aim.hard and self.least_compute(variant) > aim.latency_cap
+        return late or not self._smallest_fits(variant)
 
     def least_compute(self, variant: Variant) -> float:
         """What the array takes at least [rooflines]; 0 where latency is not modelled."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +128,7 @@ def _lines(x: Floats, y: Floats) -> list[tuple[float, float]]:
     """
     hull = _hull(x, y)
     candidates = [(float(y.min()), 0.0), (0.0, float((y / x).min()))]
-    for a, b in zip(hull, hull[1:], strict=False):
+    for a, b in pairwise(hull):
         slope = (y[b] - y[a]) / (x[b] - x[a])
         if slope > 0 and y[a] - slope * x[a] > 0:
             candidates.append((float(y[a] - slope * x[a]), float(slope)))
@@ -143,9 +144,7 @@ def _lowered(a: float, b: float, x: Floats, y: Floats) -> tuple[float, float]:
 def _monomials(log_n: Floats, log_y: Floats) -> list[tuple[float, float]]:
     """The hull's edges in logarithms, as pairs ``(log C, s)``, lowered as lines are."""
     hull = _hull(log_n, log_y)
-    slopes = [
-        float((log_y[b] - log_y[a]) / (log_n[b] - log_n[a])) for a, b in zip(hull, hull[1:], strict=False)
-    ]
+    slopes = [float((log_y[b] - log_y[a]) / (log_n[b] - log_n[a])) for a, b in pairwise(hull)]
     return [(float((log_y - s * log_n).min()) - _SAFETY, s) for s in slopes or [0.0]]
 
 

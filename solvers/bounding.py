@@ -22,6 +22,7 @@ SAFETY = 1e-9
 """Relative, taken off every bound: far above what rounding in the coefficients can add to it."""
 _WIDER = 1.001  # capacity of the second try where the first finds no interior
 _INTERIOR = 1e-4  # relative room that a cap leaves above the least relaxed latency
+_PATIENCE = 60  # iterations after which a model with a hard cap is suspected to have no point
 _START = 0.05  # how far epigraph variables start above their constraints
 
 
@@ -176,37 +177,39 @@ class Bounder:
 
     def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
         """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""
-        outcome = self._solve(variant, program, aim)
-        if outcome is Termination.INFEASIBLE and aim.hard:
-            return self._least_latency_first(variant, program, aim)
-        return outcome
+        start = self._starting_point(variant, program)
+        if not aim.hard:
+            return self._solve(variant, program, aim, start)
+        outcome = self._attempt(variant, program, aim, start, min(self.max_iterations, _PATIENCE))
+        if isinstance(outcome, Point) or outcome is Termination.TIME_LIMIT:
+            return outcome
+        return self._least_latency_first(variant, program, aim)
 
-    def _solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination:
+    def _solve(self, variant: Variant, program: Program, aim: Aim, start: Floats) -> Point | Termination:
         """Solve one model; where that fails, once more with the capacity a little wider.
 
         A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
-        Caps that only follow from the objective bound the box of the dual bound, not the solver.
         """
-        x = self._starting_point(variant, program)
-        status = Termination.ERROR
-        for capacity in (1.0, _WIDER):
-            if capacity != 1.0:
-                program = _aimed(self.program(variant, aim, capacity), aim)
-            left = None if self.deadline is None else self.deadline - monotonic()
-            if left is not None and left <= 0:
-                return Termination.TIME_LIMIT
-            found = ipopt.solve(
-                _uncapped(program, aim), x, max_iterations=self.max_iterations, time_limit=left
-            )
-            self.iterations += found.iterations
-            status = found.termination
-            if status is Termination.OPTIMAL:
-                bound = dual_bound(program, found.x, found.multipliers)
-                trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
-                return Point(variant, program, found.x, found.multipliers, bound, trips)
-            if status in (Termination.TIME_LIMIT, Termination.ITERATION_LIMIT):
-                break
-        return status
+        outcome = self._attempt(variant, program, aim, start, self.max_iterations)
+        if outcome in (Termination.INFEASIBLE, Termination.ERROR):
+            wider = _aimed(self.program(variant, aim, _WIDER), aim)
+            return self._attempt(variant, wider, aim, start, self.max_iterations)
+        return outcome
+
+    def _attempt(
+        self, variant: Variant, program: Program, aim: Aim, start: Floats, most: int
+    ) -> Point | Termination:
+        """One run of IPOPT. Caps that only follow from the objective bound the dual's box, not the solver."""
+        left = None if self.deadline is None else self.deadline - monotonic()
+        if left is not None and left <= 0:
+            return Termination.TIME_LIMIT
+        found = ipopt.solve(_uncapped(program, aim), start, max_iterations=most, time_limit=left)
+        self.iterations += found.iterations
+        if found.termination is not Termination.OPTIMAL:
+            return found.termination
+        bound = dual_bound(program, found.x, found.multipliers)
+        trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
+        return Point(variant, program, found.x, found.multipliers, bound, trips)
 
     def _least_latency_first(
         self, variant: Variant, program: Program, aim: Aim
@@ -217,13 +220,14 @@ class Bounder:
         it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
         """
         fastest = replace(aim, latency_weight=1.0, traffic_weight=0.0, hard=False)
-        quick = self._solve(variant, _aimed(program, fastest), fastest)
+        start = self._starting_point(variant, program)
+        quick = self._solve(variant, _aimed(program, fastest), fastest, start)
         if isinstance(quick, Termination):
             return quick
         if quick.bound * (1 - SAFETY) > aim.latency_cap:
             return None
         wider = replace(aim, latency_cap=max(aim.latency_cap, quick.value("latency") * (1 + _INTERIOR)))
-        return self._solve(variant, _aimed(program, wider), wider)
+        return self._solve(variant, _aimed(program, wider), wider, quick.x)
 
     def _starting_point(self, variant: Variant, program: Program) -> Floats:
         """The point at given trip counts, moved into the variant's ranges, a little inside."""
@@ -233,7 +237,8 @@ class Bounder:
             trips[dim] = min(max(count, low), high)
         lifted = self.relaxation.lift(variant, trips)
         x = np.array([lifted.get(name, 0.0) for name in program.names])
-        x += np.array([_START if name.startswith(("log_f", "log_l", "log_c")) else 0.0 for name in program.names])
+        epigraph = [name.startswith(("log_f", "log_l", "log_c")) for name in program.names]
+        x += _START * np.array(epigraph)
         for name in ("part[ifmap]", "part[ofmap]", "part[weights]"):
             x[program.position(name)] = 1 / 3
         for name in ("latency", "traffic"):

@@ -115,7 +115,7 @@ class _Run:
         return [given(initial, cost)] if self.problem.is_feasible(cost) else []
 
     def start(self, goal: Goal, known: Iterable[Found] = ()) -> Found:
-        """An incumbent by local search from the smallest tiles and from known mappings, all kept if better."""
+        """An incumbent by local search from the best of the smallest tiles and the known mappings."""
         within = [k for k in (*self.given, *known) if goal.cap is None or k.latency <= goal.cap]
         seeds = [ranked(goal, k) for k in within]
         smallest = self.rounder.smallest(goal)
@@ -230,7 +230,8 @@ def _traffic(run: _Run) -> LowerBound:
 def _traffic_bound(run: _Run, goal: Goal, latency_cap: float) -> Fraction | None:
     """Bound the least traffic within a cap, and leave the best mapping that is found in ``run.best``."""
     value = run.compulsories(run.best)
-    stage = run.stage("traffic", goal, Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True), run.compulsories)
+    aim = Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True)
+    stage = run.stage("traffic", goal, aim, run.compulsories)
     least = compulsory_bits(run.problem.layer, run.problem.hardware)
     if stage.bound is None:
         return None
@@ -273,8 +274,8 @@ def _weighted(run: _Run) -> LowerBound:
     if stage.bound is None:
         return LowerBound()
     reached = run.problem.score(run.best.latency, run.best.traffic)
-    bound = max(Fraction(stage.bound) * (1 - Fraction(SAFETY)), objective.latency_weight + objective.traffic_weight)
-    return LowerBound(score=min(bound, reached))
+    floor = objective.latency_weight + objective.traffic_weight
+    return LowerBound(score=min(max(floor, Fraction(stage.bound) * (1 - Fraction(SAFETY))), reached))
 
 
 _OBJECTIVES: dict[Kind, Callable[[_Run], LowerBound]] = {

@@ -45,7 +45,9 @@ def dump(problem: Problem, folder: Path, name: str) -> list[Path]:
         base = folder / f"{stem}.{variant.name}"
         model.write(f"{base}.nl", format="nl", io_options={"symbolic_solver_labels": True})
         text = Path(f"{base}.txt")
-        text.write_text(f"{problem.layer}\n{problem.hardware}\n{variant.name}\n\n{render(Form(model).program())}")
+        text.write_text(
+            f"{problem.layer}\n{problem.hardware}\n{variant.name}\n\n{render(Form(model).program())}"
+        )
         written.append(text)
     return written
 

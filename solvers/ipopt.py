@@ -32,7 +32,7 @@ _SETTINGS: dict[str, str | int | float] = {
     "linear_solver": "mumps",
     "print_level": 0,
     "sb": "yes",
-    "tol": 1e-6,  # the bound is proven from the multipliers; more digits would gain it one part in a million
+    "tol": 1e-6,  # the bound is proven from the multipliers: more digits gain it one part in a million
     "mu_strategy": "monotone",
     "mu_init": 0.02,
     "bound_push": 0.1,
@@ -63,7 +63,7 @@ class Solved:
 class _Callbacks:
     """Derivatives of a program, exact and sparse, in the form that cyipopt asks for.
 
-    An exponential ``e = coef * exp(power . x)`` has gradient ``e * power`` and Hessian ``e * power power'``, so
+    An exponential ``e = coef * exp(power . x)`` has gradient ``e * power`` and Hessian ``e * power power'``:
     all derivatives are fixed matrices times the vector of exponentials, which is evaluated once per point.
     """
 

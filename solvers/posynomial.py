@@ -38,7 +38,7 @@ class NotConvexError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """``min cost . x`` subject to ``sum of coef * exp(power . x) + linear . x + constant <= 0``, ``x`` in a box.
+    """``min cost . x``, subject to ``sum of coef * exp(power . x) + linear . x + constant <= 0``, in a box.
 
     Attributes:
         names: of the variables.

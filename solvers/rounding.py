@@ -119,8 +119,8 @@ class Rounder:
         space = self.space
         sp = space.grid.table(list(picks[2:]))
         cycles = space.grid.cycles(sp)
-        shape = len(picks[0]), len(picks[1]), len(sp)
-        co, ci, row = (i.reshape(-1) for i in np.broadcast_arrays(*np.ix_(picks[0], picks[1], range(shape[2]))))
+        each = np.ix_(picks[0], picks[1], np.arange(len(sp)))
+        co, ci, row = (i.reshape(-1) for i in np.broadcast_arrays(*each))
         some = np.flatnonzero(space.feasible(space.tile(co, ci, sp.take(row))))
         if not len(some):
             return best

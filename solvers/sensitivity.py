@@ -23,7 +23,7 @@ from solvers.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024
 _NEAR = 1e-3  # relative; a model whose bound is this close to the least stands for it
-_NOISE = 1e-4  # rooflines or compulsory traffics per doubling; less is within the tolerance of the multipliers
+_NOISE = 1e-4  # rooflines or compulsory traffics per doubling; less is within the solver's tolerance
 
 
 def sensitivity(bounder: Bounder, stages: Mapping[str, Stage]) -> dict[str, float | None]:

@@ -14,7 +14,8 @@ from dnns.layer import Axis, Layer
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary
-from formulation.problem import Kind, Objective as Goal, Problem
+from formulation.problem import Kind, Problem
+from formulation.problem import Objective as Goal
 from formulation.relaxed_data import Aim, Relaxation
 from formulation.tables import SpatialGrid, channel_table
 from formulation.underestimates import (
@@ -149,9 +150,7 @@ def test_no_mapping_costs_less_than_all_its_relaxations(problem, data):
     costs = [relaxed_cost(relaxation, v, mapping.tile) for v in variants]
     whole = problem.hardware.buffer_bits
     for need, _, _ in costs:
-        assert all(
-            n * whole <= bits * (1 + 1e-9) for n, bits in zip(need, cost.footprint.parts, strict=True)
-        )
+        assert all(n * whole <= bits * (1 + 1e-9) for n, bits in zip(need, cost.footprint.parts, strict=True))
     assert any(
         traffic <= cost.traffic_bits * (1 + 1e-9) and latency <= float(cost.latency_cycles) * (1 + 1e-9)
         for _, traffic, latency in costs
