@@ -144,6 +144,11 @@ class Search:
             start, size = stop, min(4 * size, max(_FIRST, 8 * _CELLS // len(self.space.co.tile)))
         return Outcome(best, best.keys[0] if best else None, True)
 
+    def survivors(self, goal: Goal, best: Found) -> tuple[SpatialTable, Ints]:
+        """All spatial tiles whose bound is within the cap and no worse than a known mapping, with cycles."""
+        kept = [piece for slab in self.space.grid.slabs() for piece in self._survivors(goal, slab, best)]
+        return SpatialTable.join([t for t, _, _ in kept]), np.concatenate([c for _, c, _ in kept])
+
     def _survivors(
         self, goal: Goal, slab: SpatialTable, best: Found | None
     ) -> Iterable[tuple[SpatialTable, Ints, NDArray[np.generic]]]:

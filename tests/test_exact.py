@@ -1,0 +1,223 @@
+"""The mixed-integer program: agreement with exhaustive search, claims checked, models read elsewhere."""
+
+from fractions import Fraction
+
+import highspy
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from dnns.layer import Axis, Layer
+from dnns.reader import read_network
+from formulation.candidates import candidates, undominated
+from formulation.hardware import Hardware
+from formulation.mapping import Partition
+from formulation.milp import Aim, build_milp
+from formulation.problem import Kind, Objective, Problem
+from formulation.space import CLASSES, Space
+from formulation.tables import SpatialTable
+from solvers import exact, exhaustive
+from solvers.exact import SolverDisagreement
+from solvers.highs import solve_milp
+from solvers.result import SolutionStatus, Termination
+from tests import strategies
+from tests.readme import ROOT
+from tests.test_exhaustive import every_mapping
+
+SMALL = Problem(
+    Layer("small", 24, 20, (Axis(14, 3, 1, 1, 1, 1, 14), Axis(10, 3, 1, 1, 1, 1, 10))),
+    Hardware(buffer_bytes=6000),
+)
+
+
+def assert_same(result, reference):
+    assert result.termination is reference.termination
+    if reference.cost is None:
+        assert result.cost is None
+        return
+    assert result.cost.latency_ticks == reference.cost.latency_ticks
+    assert result.cost.traffic_bits == reference.cost.traffic_bits
+    assert result.solution_status is SolutionStatus.OPTIMAL
+    assert result.gap == 0
+    assert result.problem.is_feasible(result.cost)
+    assert result.lower_bound == reference.lower_bound
+
+
+@settings(max_examples=60)
+@given(strategies.problems(most=7, channels=8))
+def test_equals_exhaustive(problem):
+    assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
+@settings(max_examples=25)
+@given(strategies.problems(most=3, channels=4, most_axes=2))
+def test_the_unpruned_program_equals_exhaustive(problem):
+    assert_same(exact.solve(problem, prune=False), exhaustive.solve(problem))
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize(("network", "shape"), [("flowNetC.txt", (6, 192, 320)), ("dcgan.yaml", None)])
+def test_equals_exhaustive_on_networks(network, shape, kind):
+    from solvers.schedule import Treatment, parts_of
+
+    for operator in read_network(ROOT / "dnns" / network, input=shape).layers:
+        for part in parts_of(operator, Treatment.SPLIT)[:2]:
+            problem = Problem(part.layer, objective=Objective(kind))
+            assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
+@settings(max_examples=60)
+@given(strategies.problems(most=4, channels=4))
+def test_sieves_lose_nothing(problem):
+    """Every price that plain enumeration finds is reached, or beaten in both parts, by a candidate."""
+    space = Space(problem)
+    tiles = SpatialTable.join(list(space.grid.slabs()))
+    if not problem.fits_at_all:
+        return
+    found = candidates(space, tiles, space.grid.cycles(tiles), lambda price: price.latency >= 0)
+    front = {(cost.latency_ticks, cost.traffic_bits) for _, cost in every_mapping(problem)}
+    for latency, traffic in front:
+        assert ((found.price.latency <= latency) & (found.price.traffic <= traffic)).any()
+
+
+def test_undominated_is_the_front():
+    rng = np.random.default_rng(0)
+    columns = rng.integers(1, 5, (7, 200))
+    table = SpatialTable(np.arange(200), *columns[:3], np.zeros(200, dtype=int), *columns[3:5])
+    cycles = columns[5]
+    points = np.stack([cycles, table.trips, table.fetched, table.slid, table.largest, table.pixels], axis=1)
+    kept = set(undominated(table, cycles).tolist())
+    for i, point in enumerate(points):
+        below = (points <= point).all(axis=1) & (points < point).any(axis=1)
+        assert (i in kept) <= (not below.any())
+        assert any((points[k] <= point).all() for k in kept)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
+    """Numeric twin: with its binaries fixed, the model has the mapping's latency and traffic."""
+    problem = Problem(
+        SMALL.layer, Hardware(buffer_bytes=6000, double_buffered=double), Objective(Kind.LATENCY)
+    )
+    space = Space(problem)
+    tiles = SpatialTable.join(list(space.grid.slabs()))
+    found = candidates(space, tiles, space.grid.cycles(tiles), lambda price: price.latency >= 0)
+    several = (found.price.latency > 0) & (space.co.trips[found.co] > 1) & (space.ci.trips[found.ci] > 1)
+    several &= found.tiles.trips[found.row] > 1  # where the table of the loop orders is the rule itself
+    picked = np.random.default_rng(1).choice(np.flatnonzero(several), 12, replace=False)
+    some = found.take(np.sort(picked))
+    for weights in ((1.0, 0.0), (0.0, 1.0)):
+        for i in range(len(some)):
+            milp = build_milp(
+                space, some, Aim(*weights, (int(some.price.latency.max()), int(some.price.traffic.max())))
+            )
+            place = CLASSES[some.which[i]], False, int(some.co[i]), int(some.ci[i]), int(some.row[i])
+            for variable, value in milp.binaries(*place):
+                variable.fix(value)
+            solved = solve_milp(milp.model)
+            assert solved.termination is Termination.OPTIMAL
+            price = some.price.latency[i] if weights[0] else some.price.traffic[i]
+            below = milp.objective.scaled(int(price)) - solved.objective
+            assert -1e-6 <= below <= milp.margin
+            assert milp.choice() == (place[0], *place[2:])
+
+
+def test_very_many_ties_do_not_make_a_large_program(monkeypatch):
+    flat = Problem(Layer("out", 2, 64, (Axis(48, in_size=48), Axis(40, in_size=40))))
+    monkeypatch.setattr(exact, "_MANY", 10)
+    result = exact.solve(flat)
+    assert_same(result, exhaustive.solve(flat))
+    assert max(solve["size"]["cols"] for solve in result.extras["solves"]) < 100
+
+
+def test_a_time_limit_returns_the_incumbent_with_a_true_gap():
+    layer = Layer("l", 512, 512, (Axis(36, 3, 1, 1, 1, 1, 36), Axis(60, 3, 1, 1, 1, 1, 60)))
+    result = exact.solve(Problem(layer), time_limit=0.0)
+    best = exhaustive.solve(Problem(layer))
+    assert result.termination is Termination.TIME_LIMIT
+    assert result.solution_status is SolutionStatus.FEASIBLE
+    assert result.lower_bound.latency_cycles <= best.lower_bound.latency_cycles
+    assert 0 <= result.gap < 1
+    assert result.cost.latency_ticks <= Problem(layer).objective.cap(result.cost.latency_ticks)
+
+
+def test_a_known_mapping_is_the_start():
+    best = exhaustive.solve(SMALL)
+    result = exact.solve(SMALL, initial=best.mapping)
+    assert_same(result, best)
+
+
+def test_what_does_not_fit_is_infeasible():
+    result = exact.solve(Problem(SMALL.layer, Hardware(buffer_bytes=75)))
+    assert result.termination is Termination.INFEASIBLE
+    assert result.mapping is None
+
+
+def test_a_wrong_answer_is_an_error(monkeypatch):
+    """If HiGHS claimed an objective that its mapping does not have, nobody would get that mapping."""
+    from dataclasses import replace
+
+    def liar(model, **options):
+        solved = solve_milp(model, **options)
+        return replace(solved, objective=solved.objective - 100.0)
+
+    monkeypatch.setattr(exact, "solve_milp", liar)
+    with pytest.raises(SolverDisagreement, match="latency"):
+        exact.solve(SMALL)
+
+
+def test_parts_of_a_given_partition_are_kept():
+    part = Partition.from_ratio([1, 2, 1], SMALL.hardware.buffer_bits, 1)
+    problem = Problem(SMALL.layer, SMALL.hardware, Objective(), part)
+    assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_coefficients_stay_within_six_orders_of_magnitude(tmp_path, prune):
+    """In every row; of the sieved program, which is what is solved, in the whole matrix."""
+    exact.solve(SMALL, dump_models=tmp_path, name="small", prune=prune)
+    for file in sorted(tmp_path.glob("*.lp")):
+        solver = highspy.Highs()
+        solver.setOptionValue("output_flag", False)
+        solver.readModel(str(file))
+        matrix = solver.getLp().a_matrix_
+        values, rows = np.abs(matrix.value_), np.array(matrix.index_)
+        groups = [np.zeros_like(rows)] if prune else [rows]
+        for group in groups:
+            for row in np.unique(group):
+                some = values[group == row]
+                assert some.max() / some[some > 0].min() < 2e6
+
+
+@pytest.mark.parametrize("ending", ["lp", "mps"])
+def test_dumped_models_have_the_same_optimum_elsewhere(tmp_path, ending):
+    """SCIP reads what was dumped and agrees with HiGHS."""
+    from pyscipopt import Model
+
+    problem = Problem(SMALL.layer, SMALL.hardware, Objective(Kind.TRAFFIC))
+    result = exact.solve(problem, dump_models=tmp_path, name="small", prune=False)
+    assert {f.name for f in tmp_path.iterdir()} >= {"small.1-traffic.lp", "small.1-traffic.mps"}
+    file = str(tmp_path / f"small.1-traffic.{ending}")
+    scip, highs = Model(), highspy.Highs()
+    scip.hideOutput()
+    scip.readProblem(file)
+    scip.optimize()
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("mip_rel_gap", 0.0)
+    highs.readModel(file)
+    highs.run()
+    assert scip.getStatus() == "optimal"
+    assert scip.getObjVal() == pytest.approx(highs.getInfo().objective_function_value, rel=1e-6)
+    assert scip.getObjVal() == pytest.approx(result.extras["solves"][0]["objective"], rel=1e-6)
+    solution = scip.getBestSol()
+    chosen = [v.name for v in scip.getVars() if v.vtype() == "BINARY" and solution[v] > 0.5]
+    assert len(chosen) == 4
+    assert any(f"co{result.mapping.tile.out_channels}" in name for name in chosen)
+
+
+def test_scaled_axes_are_exact_at_the_incumbent():
+    from formulation.milp import Scale
+
+    scale = Scale(10**12, 3.5)
+    assert scale.value(scale.scaled(10**12 + 7)) == 10**12 + 7
+    assert Fraction(scale.value(0.0)) == 10**12
