@@ -27,7 +27,7 @@ from solvers.search import LATENCY_FIRST, Found, Goal, given, ranked, traffic_fi
 from solvers.sensitivity import sensitivity
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
-_LATENCY_SLACK = 1e-4  # relative; a bound on latency that is this close is not worth another solve
+_SLACK = 1e-3  # relative; a bound that is this close to the least is not worth another solve
 _TARGET = 0.01  # gap at which branching stops
 _THOROUGH = 6  # points that a local search starts from where the gap stays wide
 
@@ -123,9 +123,7 @@ class _Run:
             seeds.append(smallest)
         return self.rounder.improve(goal, _least(seeds))
 
-    def stage(
-        self, name: str, goal: Goal, aim: Aim, measure: Callable[[Found], float], slack: float = 0.0
-    ) -> Stage:
+    def stage(self, name: str, goal: Goal, aim: Aim, measure: Callable[[Found], float]) -> Stage:
         """Bound one objective, round the points that this leaves, and branch while the gap is wide.
 
         Args:
@@ -133,10 +131,9 @@ class _Run:
             goal: the order of mappings.
             aim: the objective and its caps.
             measure: the objective of a mapping, in the models' units.
-            slack: see ``Bounder.minimise``.
         """
         self.bounder.start = self._trips()
-        stage = self.bounder.minimise(aim, measure(self.best), self.latencies, slack)
+        stage = self.bounder.minimise(aim, measure(self.best), self.latencies, _SLACK)
         if name == "latency":
             self.latencies = stage.bounds
         self._round(goal, stage, measure(self.best), 1)
@@ -212,7 +209,7 @@ def _latency_bound(run: _Run) -> Fraction | None:
     value = run.rooflines(run.best)
     cap = _WORSE * value
     aim = Aim(1.0, 0.0, cap, run.most_traffic(cap))
-    stage = run.stage("latency", LATENCY_FIRST, aim, run.rooflines, _LATENCY_SLACK)
+    stage = run.stage("latency", LATENCY_FIRST, aim, run.rooflines)
     problem = run.problem
     least = roofline_ticks(problem.layer, problem.hardware)
     if stage.bound is None:

@@ -9,7 +9,7 @@ is convex, which the dual bound (``solvers.dual``) rests on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,8 @@ class Form:
         self._cost = self._terms(objective.expr)
         if any(powers or j is None for powers, j in self._cost):
             raise NotConvexError("the objective must be linear")
+        terms = [*self._cost.values(), *(c for row in self._rows for c in row.terms.values())]
+        self._parameters, self._coefficients = _compiled(terms)
 
     def _row(self, constraint: Any) -> _Row:
         if constraint.upper is None or constraint.lower is not None:
@@ -141,13 +143,17 @@ class Form:
 
     def program(self) -> Program:
         """The model with the present values of its parameters; inactive constraints are left out."""
-        active = [row for row in self._rows if row.constraint.active]
+        numbers = iter(self._coefficients([p.value for p in self._parameters]))
         n = len(self.names)
+        cost = np.zeros(n)
+        for _, j in self._cost:
+            cost[j] = next(numbers)
+        active = [(row, [next(numbers) for _ in row.terms]) for row in self._rows]
+        active = [(row, values) for row, values in active if row.constraint.active]
         linear, constant = np.zeros((len(active), n)), np.zeros(len(active))
         owners, coefs, powers = [], [], []
-        for i, row in enumerate(active):
-            for (exponents, j), expression in row.terms.items():
-                number = float(value(expression))
+        for i, (row, values) in enumerate(active):
+            for (exponents, j), number in zip(row.terms, values, strict=True):
                 if exponents:
                     if number < 0:
                         raise NotConvexError(f"{row.name} has a negative coefficient before an exponential")
@@ -162,15 +168,38 @@ class Form:
         for k, exponents in enumerate(powers):
             for j, exponent in exponents:
                 power[k, j] = exponent
-        cost = np.zeros(n)
-        for (_, j), expression in self._cost.items():
-            cost[j] = float(value(expression))
         low = np.array([-np.inf if v.lb is None else float(v.lb) for v in self.variables])
         high = np.array([np.inf if v.ub is None else float(v.ub) for v in self.variables])
-        names = tuple(row.name for row in active)
+        names = tuple(row.name for row, _ in active)
         keep = np.array(coefs) > 0
         owner, coef = np.array(owners)[keep], np.array(coefs)[keep]
         return Program(self.names, names, cost, low, high, owner, coef, power[keep], linear, constant)
+
+
+def _compiled(expressions: list[Any]) -> tuple[list[Any], Callable[[list[float]], list[float]]]:
+    """Expressions of parameters as one Python function of the parameters' values, and the parameters."""
+    parameters: dict[int, Any] = {}
+    index: dict[int, int] = {}
+
+    def source(node: Any) -> str:
+        if not hasattr(node, "is_expression_type"):
+            return repr(float(node))
+        if node.is_parameter_type():
+            parameters[id(node)] = node
+            return f"p[{index.setdefault(id(node), len(index))}]"
+        if isinstance(node, SumExpressionBase):
+            return "(" + " + ".join(map(source, node.args)) + ")"
+        if isinstance(node, ProductExpression):
+            return "(" + " * ".join(map(source, node.args)) + ")"
+        if isinstance(node, DivisionExpression):
+            return "(" + " / ".join(map(source, node.args)) + ")"
+        if isinstance(node, NegationExpression):
+            return f"(-{source(node.args[0])})"
+        raise NotConvexError(f"a coefficient is no sum, product or quotient of parameters: {node}")
+
+    code = compile(f"lambda p: [{', '.join(map(source, expressions))}]", "coefficients", "eval")
+    function: Callable[[list[float]], list[float]] = eval(code)
+    return list(parameters.values()), function
 
 
 def _varies(node: Any) -> bool:
