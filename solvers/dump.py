@@ -45,9 +45,8 @@ def dump(problem: Problem, folder: Path, name: str) -> list[Path]:
         base = folder / f"{stem}.{variant.name}"
         model.write(f"{base}.nl", format="nl", io_options={"symbolic_solver_labels": True})
         text = Path(f"{base}.txt")
-        text.write_text(
-            f"{problem.layer}\n{problem.hardware}\n{variant.name}\n\n{render(Form(model).program())}"
-        )
+        about = f"{name}, class {variant.name}\n{problem.layer}\n{problem.hardware}\n\n"
+        text.write_text(about + render(Form(model).program()), encoding="utf-8")
         written.append(text)
     return written
 
@@ -64,7 +63,8 @@ def render(program: Program) -> str:
         ]
         affine = _sum(program.linear[i], names)
         parts += [affine] if affine != "0" else []
-        lines += [f"    {row}:", f"        {' + '.join(parts)} <= {-program.constant[i]:.9g}"]
+        left = " + ".join(parts).replace("+ -", "- ")
+        lines += [f"    {row}:", f"        {left} <= {0.0 - program.constant[i]:.9g}"]
     lines += ["", "bounds"]
     for name, low, high in zip(names, program.low, program.high, strict=True):
         lines.append(f"    {low:.9g} <= {name} <= {high:.9g}")
