@@ -16,11 +16,12 @@ from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective
 from solvers.result import Result
-from solvers.serial import flat, report_dict
+from solvers.serial import flat, report_dict, shared_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from solvers.deconvolution import DeconvolutionResult
     from solvers.scenario import Scenario
 
 
@@ -81,17 +82,27 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
-    """One layer of the network: its parts, and their sums."""
+    """One layer of the network: its parts, and their sums.
+
+    Attributes:
+        operator: the layer.
+        hardware: the machine.
+        treatment: how a deconvolution is run: of ``combine``, the better way.
+        parts: its pieces.
+        shared: the answer with shared ifmap tiles, if that is how it is run; ``parts`` then are what
+            ``split`` would be.
+    """
 
     operator: Operator
     hardware: Hardware
     treatment: Treatment | None
     parts: tuple[PartReport, ...]
+    shared: DeconvolutionResult | None = None
 
     @property
     def solved(self) -> bool:
         """Whether every part has numbers."""
-        return all(part.solved for part in self.parts)
+        return self.shared is not None or all(part.solved for part in self.parts)
 
     @property
     def macs(self) -> int:
@@ -102,6 +113,8 @@ class LayerReport:
         """Sum of a quantity over the parts with their counts; None unless all parts have it."""
         if not self.solved:
             return None
+        if self.shared is not None:
+            return self.operator.count * Fraction(getattr(self.shared, quantity))
         return sum((p.count * Fraction(getattr(p, quantity)) for p in self.parts), Fraction(0))
 
     @property
@@ -175,7 +188,8 @@ class Report:
         """One flat row per part, for tables; nested names joined with a dot."""
         for layer in self.to_dict()["layers"]:
             for part in layer["parts"]:
-                row = {"layer": layer["name"], "op": layer["op"], "deconvolution": layer["deconvolution"]}
+                row = {name: layer[name] for name in ("op", "deconvolution")}
+                row = {"layer": layer["name"], **row, **shared_columns(layer)}
                 yield row | dict(flat(part))
 
     def write_csv(self, stream: IO[str]) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network, Operator
@@ -24,6 +24,13 @@ from solvers.methods import solver
 from solvers.report import LayerReport, PartReport, Report
 from solvers.result import Result
 from solvers.scenario import Scenario, read_scenario
+
+if TYPE_CHECKING:
+    from solvers.deconvolution import DeconvolutionResult
+
+_A = TypeVar("_A")
+_T = TypeVar("_T")
+_O = TypeVar("_O", Layer, Deconvolution)
 
 Notify = Callable[[int, int, str], None]
 """Progress: problems solved, problems in all, name of the last one."""
@@ -93,31 +100,99 @@ def run_scenario(
         )
     plan = [(layer, parts_of(layer, scenario.treatment)) for layer in network.layers]
     given = _partition(scenario, plan, machine, objective)
-    problems = _distinct(plan, machine, objective, given)
-    results = dict(zip(problems, _solve_all(scenario, problems, jobs, notify), strict=True))
-    layers = tuple(
-        _layer_report(scenario, layer, parts, results, machine, objective, given) for layer, parts in plan
-    )
+    setting = _Setting(scenario, machine, objective, given)
+    problems = _distinct(plan, setting)
+    shared = _shareable(network, scenario)
+    progress = _Progress(notify, len(problems) + len(shared))
+    solver(scenario.search_method)  # a missing package is told before work begins
+    results = dict(zip(problems, setting.solve(problems, jobs, progress), strict=True))
+    combined = dict(zip(shared, setting.combine(shared, results, jobs, progress), strict=True))
+    layers = tuple(_layer_report(setting, layer, parts, results, combined) for layer, parts in plan)
     return Report(network.name, scenario, machine, objective, layers, monotonic() - started, given)
 
 
-def _problem(layer: Layer, machine: Hardware, objective: Objective, given: Partition | None) -> Problem:
-    """The problem of a layer, named and counted alike for all that are the same."""
-    return Problem(replace(layer, name="", op="conv", count=1), machine, objective, given)
+@dataclass(slots=True)
+class _Progress:
+    """Counts what is solved, and tells."""
+
+    notify: Notify | None
+    total: int
+    done: int = 0
+
+    def follow(self, names: Iterable[str], results: Iterable[_T]) -> Iterator[_T]:
+        """The results as they come."""
+        for name, result in zip(names, results, strict=True):
+            self.done += 1
+            if self.notify is not None:
+                self.notify(self.done, self.total, name)
+            yield result
 
 
-def _distinct(
-    plan: Sequence[tuple[Operator, tuple[Part, ...]]],
-    machine: Hardware,
-    objective: Objective,
-    given: Partition | None,
-) -> dict[Problem, str]:
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all problems of a run have in common."""
+
+    scenario: Scenario
+    machine: Hardware
+    objective: Objective
+    given: Partition | None
+
+    def problem(self, layer: Layer) -> Problem:
+        """The problem of a layer, named and counted alike for all that are the same."""
+        return Problem(_bare(layer), self.machine, self.objective, self.given)
+
+    def solve(self, problems: dict[Problem, str], jobs: int, progress: _Progress) -> Iterator[Result]:
+        """Results in the order of the problems."""
+        work = partial(_solve_one, self.scenario.search_method, _options(self.scenario))
+        return progress.follow(problems.values(), _mapped(work, list(problems.items()), jobs))
+
+    def combine(
+        self,
+        deconvolutions: dict[Deconvolution, str],
+        results: dict[Problem, Result],
+        jobs: int,
+        progress: _Progress,
+    ) -> Iterator[DeconvolutionResult]:
+        """The better of shared ifmap tiles and of the split results, in the order of the deconvolutions."""
+        tasks = []
+        for deconv, name in deconvolutions.items():
+            parts = parts_of(deconv, Treatment.SPLIT)
+            apart = [(results[self.problem(p.layer)], p.count) for p in parts if p.layer is not None]
+            tasks.append((deconv, name, apart))
+        work = partial(_combine_one, self, _options(self.scenario))
+        return progress.follow(deconvolutions.values(), _mapped(work, tasks, jobs))
+
+
+def _bare(operator: _O) -> _O:
+    return replace(operator, name="", op="conv", count=1)
+
+
+def _shareable(network: Network, scenario: Scenario) -> dict[Deconvolution, str]:
+    """The distinct deconvolutions that may share ifmap tiles, each with the name of the first."""
+    found: dict[Deconvolution, str] = {}
+    if scenario.treatment is Treatment.COMBINE:
+        for operator in network.layers:
+            if isinstance(operator, Deconvolution):
+                found.setdefault(_bare(operator), operator.name)
+    return found
+
+
+def _mapped(work: Callable[[_A], _T], tasks: Sequence[_A], jobs: int) -> Iterator[_T]:
+    """The work done on every task, in their order."""
+    if jobs > 1 and len(tasks) > 1:
+        with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
+            yield from pool.map(work, tasks)
+    else:
+        yield from map(work, tasks)
+
+
+def _distinct(plan: Sequence[tuple[Operator, tuple[Part, ...]]], setting: _Setting) -> dict[Problem, str]:
     """The distinct problems in order, each with the name of the first part that poses it."""
     problems: dict[Problem, str] = {}
     for _, parts in plan:
         for part in parts:
             if part.layer is not None:
-                problems.setdefault(_problem(part.layer, machine, objective, given), part.name)
+                problems.setdefault(setting.problem(part.layer), part.name)
     return problems
 
 
@@ -132,33 +207,14 @@ def _partition(
         return scenario.partition()
     from solvers.partition import best_partition
 
+    free = _Setting(scenario, machine, objective, None)
     counts: dict[Problem, int] = {}
     for operator, parts in plan:
         for part in parts:
             if part.layer is not None:
-                problem = _problem(part.layer, machine, objective, None)
+                problem = free.problem(part.layer)
                 counts[problem] = counts.get(problem, 0) + part.count * operator.count
     return best_partition(list(counts.items()))
-
-
-def _solve_all(
-    scenario: Scenario, problems: dict[Problem, str], jobs: int, notify: Notify | None
-) -> Iterator[Result]:
-    """Results in the order of the problems."""
-    solver(scenario.search_method)  # a missing package is told before work begins
-    work = partial(_solve_one, scenario.search_method, _options(scenario))
-    if jobs > 1 and len(problems) > 1:
-        with ProcessPoolExecutor(min(jobs, len(problems)), mp_context=get_context("spawn")) as pool:
-            yield from _noted(pool.map(work, problems.items()), list(problems.values()), notify)
-        return
-    yield from _noted(map(work, problems.items()), list(problems.values()), notify)
-
-
-def _noted(results: Iterable[Result], names: list[str], notify: Notify | None) -> Iterator[Result]:
-    for done, (result, name) in enumerate(zip(results, names, strict=True), 1):
-        if notify is not None:
-            notify(done, len(names), name)
-        yield result
 
 
 def _options(scenario: Scenario) -> dict[str, Any]:
@@ -178,26 +234,51 @@ def _solve_one(method: str, options: dict[str, Any], work: tuple[Problem, str]) 
     return solver(method)(problem, **options, **extra)
 
 
+def _combine_one(
+    setting: _Setting,
+    options: dict[str, Any],
+    task: tuple[Deconvolution, str, list[tuple[Result, int]]],
+) -> DeconvolutionResult:
+    """Weigh shared ifmap tiles against the split results of one deconvolution."""
+    from solvers.deconvolution import combine
+
+    deconv, name, apart = task
+    extra: dict[str, Any] = {"name": file_name(name)} if "dump_models" in options else {}
+    return combine(
+        deconv,
+        setting.machine,
+        setting.objective,
+        setting.given,
+        method=setting.scenario.search_method,
+        split_results=apart,
+        **options,
+        **extra,
+    )
+
+
 def file_name(name: str) -> str:
     """A layer's name as part of a file's name."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
 
 def _layer_report(
-    scenario: Scenario,
+    setting: _Setting,
     operator: Operator,
     parts: tuple[Part, ...],
     results: dict[Problem, Result],
-    machine: Hardware,
-    objective: Objective,
-    given: Partition | None,
+    combined: dict[Deconvolution, DeconvolutionResult],
 ) -> LayerReport:
-    treatment = scenario.treatment if isinstance(operator, Deconvolution) else None
     reports = []
     for part in parts:
-        result = None if part.layer is None else results[_problem(part.layer, machine, objective, given)]
+        result = None if part.layer is None else results[setting.problem(part.layer)]
         count = part.count * operator.count
         reports.append(
-            PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, machine)
+            PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, setting.machine)
         )
-    return LayerReport(operator, machine, treatment, tuple(reports))
+    treatment, shared = None, None
+    if isinstance(operator, Deconvolution):
+        treatment = setting.scenario.treatment
+        best = combined.get(_bare(operator))
+        if best is not None:
+            treatment, shared = best.choice, best if best.choice is Treatment.COMBINE else None
+    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared)

@@ -12,7 +12,9 @@ from formulation.problem import Kind
 from solvers.result import BoundScope, Result, SolutionStatus, Termination
 
 if TYPE_CHECKING:
+    from dnns.layer import Operator
     from formulation.cost import Traffic
+    from solvers.deconvolution import DeconvolutionResult, KernelRow
     from solvers.report import LayerReport, PartReport, Report
 
 
@@ -119,8 +121,8 @@ def _written_only(part: PartReport) -> dict[str, Any]:
 
 
 def layer_dict(layer: LayerReport) -> dict[str, Any]:
-    """A layer as JSON has it."""
-    return {
+    """A layer as JSON has it; with shared ifmap tiles, mapping and proof are the layer's."""
+    data = {
         "name": layer.operator.name,
         "op": layer.operator.op,
         "macs": layer.macs,
@@ -129,6 +131,63 @@ def layer_dict(layer: LayerReport) -> dict[str, Any]:
         "latency_cycles": number(layer.total("latency_cycles")),
         "traffic_bytes": number(layer.total("traffic_bytes")),
     }
+    if layer.shared is not None:
+        data["parts"] = [kernel_dict(layer.operator, row) for row in layer.shared.kernels]
+        data |= _shared_dict(layer.shared) | {"groups": layer.operator.groups, "count": layer.operator.count}
+    return data
+
+
+def kernel_dict(deconv: Operator, kernel: KernelRow) -> dict[str, Any]:
+    """A sub-kernel of a combined deconvolution as JSON has it."""
+    return {
+        "name": f"{deconv.name}/{kernel.name}",
+        "groups": deconv.groups,
+        "count": deconv.count,
+        "kernel": list(kernel.kernel),
+        "out": list(kernel.out),
+        "rounds": list(kernel.filters),
+    }
+
+
+def _shared_dict(best: DeconvolutionResult) -> dict[str, Any]:
+    """Mapping, numbers and proof of shared ifmap tiles."""
+    shared = best.shared
+    assert shared is not None
+    assert shared.mapping is not None
+    assert shared.cost is not None
+    mapping, cost = shared.mapping, shared.cost
+    bound = best.lower_bound
+    bounds = {"latency_cycles": number(bound.latency_cycles), "traffic_bytes": number(bound.traffic_bytes)}
+    if best.objective.kind is Kind.WEIGHTED:
+        bounds["score"] = number(bound.score)
+    return {
+        "mapping": {
+            "tile": {
+                "in_channels": mapping.in_channels,
+                "batch": mapping.batch,
+                "spatial": list(mapping.spatial),
+            },
+            "rounds": mapping.round_count,
+            "stationary": mapping.stationary.value,
+            "sliding_axis": mapping.sliding_axis,
+            "partition_bytes": partition_dict(best.partition or cost.footprint),
+        },
+        "compute_cycles": cost.compute_cycles,
+        "traffic": traffic_dict(cost.traffic),
+        "lower_bound": bounds,
+        "bound_scope": best.bound_scope.value,
+        "gap": best.gap,
+        "latency_gap": best.latency_gap,
+        "termination": best.termination.value,
+        "solution_status": best.solution_status.value,
+        "seconds": round(best.seconds, 6),
+    }
+
+
+def shared_columns(layer: dict[str, Any]) -> dict[str, Any]:
+    """What stands on a layer instead of its parts, as flat columns."""
+    names = ("mapping", "latency_cycles", "compute_cycles", "traffic_bytes", "gap")
+    return dict(flat({n: layer[n] for n in names})) if "mapping" in layer else {}
 
 
 def report_dict(report: Report) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group
@@ -14,6 +16,9 @@ from rich.text import Text
 from formulation.hardware import Hardware
 from formulation.problem import Kind
 from solvers.report import LayerReport, PartReport, Report
+
+if TYPE_CHECKING:
+    from solvers.deconvolution import DeconvolutionResult, KernelRow
 
 #: Columns of a table that is not printed to a terminal.
 WIDTH = 130
@@ -118,7 +123,7 @@ _DISPENSABLE = (1, 8, 7, 4, 3)
 
 def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
     """One row for a whole layer; for a split one a row for itself and one for each part."""
-    if len(layer.parts) == 1 and layer.parts[0].count == 1:
+    if len(layer.parts) == 1 and layer.parts[0].count == 1 and layer.shared is None:
         yield (layer.operator.name, *_part_cells(layer.parts[0], units))
         return
     note = f" {layer.treatment.value}" if layer.treatment else ""
@@ -126,16 +131,61 @@ def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
     yield (
         f"{layer.operator.name}{note}",
         units.macs(layer.macs),
-        *[""] * 3,
+        *(_shared_cells(layer.shared, units) if layer.shared else [""] * 3),
         units.cycles(cycles),
         units.traffic(traffic),
         _busy(layer.macs, layer.hardware, cycles),
-        "",
-        "",
+        _shared_full(layer.shared) if layer.shared else "",
+        _percent(layer.shared.gap, digits=2) if layer.shared else "",
     )
+    if layer.shared is not None:
+        yield from _kernel_rows(layer, units)
+        return
     for part in layer.parts:
         times = f" x{part.count}" if part.count > 1 else ""
         yield (f"  {part.name.rpartition('/')[2]}{times}", *_part_cells(part, units))
+
+
+def _shared_cells(best: DeconvolutionResult, units: _Units) -> tuple[str, str, str]:
+    """Tile (rounds in place of output channels), what stays, and the buffer's parts."""
+    shared = best.shared
+    assert shared is not None
+    assert shared.mapping is not None
+    assert shared.cost is not None
+    mapping = shared.mapping
+    batch = [mapping.batch] if best.deconv.batch > 1 else []
+    slide = "" if mapping.sliding_axis is None else f" ~{mapping.sliding_axis}"
+    return (
+        "x".join(map(str, (f"{mapping.round_count}r", mapping.in_channels, *batch, *mapping.spatial))),
+        mapping.stationary.value + slide,
+        units.parts((best.partition or shared.cost.footprint).parts),
+    )
+
+
+def _shared_full(best: DeconvolutionResult) -> str:
+    assert best.shared is not None
+    assert best.shared.cost is not None
+    return _percent(Fraction(best.shared.cost.footprint.total, best.hardware.buffer_bits))
+
+
+def _kernel_rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
+    """The sub-kernels that share ifmap tiles; alike ones in one row, with their filters per round."""
+    assert layer.shared is not None
+    alike: dict[KernelRow, list[str]] = {}
+    for kernel in layer.shared.kernels:
+        alike.setdefault(replace(kernel, name=""), []).append(kernel.name)
+    macs = {phase: p.layer.macs if p.layer else 0 for p in layer.parts for phase in p.phases}
+    for kernel, names in alike.items():
+        times = f" x{len(names)}" if len(names) > 1 else ""
+        taps, out = ("x".join(map(str, sizes)) for sizes in (kernel.kernel, kernel.out))
+        filters = f"{_runs(kernel.filters)} filters" if kernel.filters else "written only"
+        yield f"  {names[0]}{times}", units.macs(macs[names[0]]), f"{taps} to {out}", "", filters, *[""] * 5
+
+
+def _runs(numbers: tuple[int, ...]) -> str:
+    """Numbers with equal neighbours counted: ``2 x 171, 170``."""
+    runs = ((len(list(same)), number) for number, same in groupby(numbers))
+    return ", ".join(f"{count} x {number}" if count > 1 else str(number) for count, number in runs)
 
 
 def _part_cells(part: PartReport, units: _Units) -> tuple[str, ...]:

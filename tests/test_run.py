@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import subprocess
 import sys
@@ -96,10 +97,30 @@ def test_phases_without_taps_only_write(tiny):
         assert part["latency_cycles"] == pytest.approx(2 * words / 25.6)
 
 
+def test_a_combined_deconvolution_has_a_part_per_sub_kernel(tiny, capsys):
+    data = result(tiny, "--combine", "--bufsize", "1000")
+    assert main([str(tiny), "--combine", "--bufsize", "1000"]) == 0
+    table = capsys.readouterr().out
+    split = result(tiny, "--bufsize", "1000")
+    ways = {layer["name"]: layer["deconvolution"] for layer in data["layers"]}
+    assert ways["a"] is None
+    shared = [layer for layer in data["layers"] if layer["deconvolution"] == "combine"]
+    assert shared, "tiles are shared nowhere: choose another buffer"
+    for layer in shared:
+        assert "combine" in table
+        assert sum(math.prod(part["out"]) for part in layer["parts"]) > 0
+        filled = [part for part in layer["parts"] if part["rounds"]]
+        channels = {"up": 4, "gaps": 2}[layer["name"]]
+        assert all(sum(part["rounds"]) == channels for part in filled)
+        assert all(len(part["rounds"]) == layer["mapping"]["rounds"] for part in filled)
+        assert layer["gap"] == 0
+    assert data["totals"]["traffic_bytes"] <= split["totals"]["traffic_bytes"]
+
+
 def test_every_number_of_processes_gives_the_same_bytes(tiny):
     texts = []
     for jobs in ("1", "2", "3"):
-        assert main([str(tiny), "--quiet", "--jobs", jobs, "--outfile", str(tiny.parent / jobs)]) == 0
+        assert main([str(tiny), "--combine", "--quiet", "--jobs", jobs, "--outfile", str(tiny.parent / jobs)]) == 0
         texts.append(json.dumps(without_times(json.loads((tiny.parent / jobs).read_text()))))
     assert texts[0] == texts[1] == texts[2]
 
