@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Fields
 from fractions import Fraction
-from math import ceil, floor, gcd
+from math import ceil, floor, gcd, isfinite
 from pathlib import Path
 from time import monotonic
 
@@ -185,14 +185,17 @@ class _Run:
         return states[0] if states else Termination.OPTIMAL
 
     def extras(self) -> dict[str, object]:
-        """Sensitivities, and each model's bound per stage, in cycles, bytes or score."""
+        """Sensitivities, and each model's bound per stage in the models' units, None if it is infinite."""
         return {
             "sensitivity": sensitivity(self.bounder, self.stages),
-            "models": {
-                name: {v.name: b for v, b in sorted(stage.bounds.items(), key=lambda item: -item[1])}
-                for name, stage in self.stages.items()
-            },
+            "models": {name: _bounds(stage) for name, stage in self.stages.items()},
         }
+
+
+def _bounds(stage: Stage) -> dict[str, float | None]:
+    """The bound of each model, greatest first; None where it is infinite: no mapping there, or no bound."""
+    ordered = sorted(stage.bounds.items(), key=lambda item: -item[1])
+    return {variant.name: bound if isfinite(bound) else None for variant, bound in ordered}
 
 
 def _least(found: list[Found]) -> Found:

@@ -98,6 +98,8 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(
         group, "tolerance", type=_number, metavar="T", help="balanced: relative latency given up for traffic"
     )
+    text = "Combined: go on to the mixed-integer program from the best mapping"
+    _option(group, "exact_after", **flag, help=text)
     _option(group, "time_limit", type=_number, metavar="S", help="per sub-problem [s]; 0 for none")
     _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
 
@@ -135,7 +137,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "hardware": _given(machine),
         "objective": _given({"kind": args.objective, "tolerance": args.tolerance}),
     }
-    for name in ("search_method", "static", "dump_models"):
+    for name in ("search_method", "static", "exact_after", "dump_models"):
         fields[name] = getattr(args, name)
     if args.dump_models is not None:
         fields["dump_models"] = str(Path(args.dump_models).absolute())

@@ -148,6 +148,8 @@ class Scenario(StrictModel):
     """How deconvolutions are run."""
     time_limit: Real | None = 60
     """Seconds per sub-problem; null for none."""
+    exact_after: bool = False
+    """Combined: whether the mixed-integer program goes on from the best mapping, to a proof."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
     source: str = ""
@@ -175,6 +177,8 @@ class Scenario(StrictModel):
             raise ValueError(
                 f"dump_models with constrained, exact or combined; {self.search_method} builds no model"
             )
+        if self.exact_after and self.search_method != "combined":
+            raise ValueError(f"exact_after with combined; {self.search_method} has nothing to go on from")
         return self
 
     @property

@@ -99,7 +99,7 @@ def run_scenario(
             scenario.folder / scenario.network, "", "has no layer with MACs, nothing to schedule"
         )
     plan = [(layer, parts_of(layer, scenario.treatment)) for layer in network.layers]
-    given = _partition(scenario, plan, machine, objective)
+    given = _partition(scenario, plan, machine, objective, jobs)
     setting = _Setting(scenario, machine, objective, given)
     problems = _distinct(plan, setting)
     shared = _shareable(network, scenario)
@@ -201,6 +201,7 @@ def _partition(
     plan: Sequence[tuple[Operator, tuple[Part, ...]]],
     machine: Hardware,
     objective: Objective,
+    jobs: int,
 ) -> Partition | None:
     """The partition that is fixed for all layers: given, or the best single one."""
     if not scenario.is_static or scenario.buffer_partition != "auto":
@@ -214,7 +215,7 @@ def _partition(
             if part.layer is not None:
                 problem = free.problem(part.layer)
                 counts[problem] = counts.get(problem, 0) + part.count * operator.count
-    return best_partition(list(counts.items()))
+    return best_partition(list(counts.items()), jobs=jobs)
 
 
 def _options(scenario: Scenario) -> dict[str, Any]:
@@ -223,7 +224,7 @@ def _options(scenario: Scenario) -> dict[str, Any]:
     if scenario.dump_models is not None:
         options["dump_models"] = scenario.folder / scenario.dump_models
     if scenario.search_method == "combined":
-        options["start"] = scenario.ratio_partition()
+        options |= {"start": scenario.ratio_partition(), "exact_after": scenario.exact_after}
     return options
 
 

@@ -1,5 +1,6 @@
 """Combined: never worse than its static starts, with a bound that holds; then exact from there."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 from solvers import combined, exhaustive, static
 from solvers.result import BoundScope, SolutionStatus, Termination
+from solvers.run import main
 from tests import strategies
 
 LAYER = Layer("l", 48, 40, (Axis(30, 3, 1, 1, 1, 1, 30), Axis(20, 3, 1, 1, 1, 1, 20)))
@@ -124,3 +126,23 @@ def test_a_time_limit_leaves_a_static_mapping():
 def test_what_does_not_fit_is_said():
     result = combined.solve(Problem(LAYER, Hardware(buffer_bytes=30)))
     assert result.termination is Termination.INFEASIBLE
+
+
+def test_the_command_line_goes_on_to_the_exact_program(tmp_path):
+    (tmp_path / "net.yaml").write_text(
+        "name: net\ninput: [8, 20, 20]\nlayers:\n"
+        "  - {name: a, op: conv, out_channels: 24, kernel: 3, padding: 1}\n"
+    )
+    out = tmp_path / "out.json"
+    options = ["--bufsize", "4096", "--search-method", "Combined", "--exact-after", "--quiet"]
+    files = ["--dnnfile", str(tmp_path / "net.yaml"), "--outfile", str(out)]
+    assert main([*options, *files]) == 0
+    (part,) = json.loads(out.read_text())["layers"][0]["parts"]
+    assert part["termination"] == "optimal"
+    assert part["gap"] == 0
+    assert part["extras"]["exact"]["nodes"] >= 0
+
+
+def test_only_combined_goes_on(tmp_path, capsys):
+    assert main(["--dnnfile", "net.txt", "--exact-after"]) == 2
+    assert "exact_after" in capsys.readouterr().err
