@@ -140,7 +140,10 @@ class _View:
         return np.where(amount <= self.rounds * below, -(-amount // self.rounds), rest)
 
     def split_cycles(self, most: tuple[Num, Num]) -> Num:
-        """Cycles of the passes that must be split, at least one."""
+        """Cycles of the passes that must be split, at least one.
+
+        Also where a pass of one sub-kernel alone would be more than the buffer's P or Q allow.
+        """
         space, step = self.space, self.space.tap_step
         if self.passes_each == space.filters:
             return np.full(self.rounds.shape, FAR // space.hardware.tick.per_cycle)
@@ -155,7 +158,13 @@ class _View:
                 for e, k in zip(each, space.kinds, strict=True)
             ]
         )
-        return np.maximum(counted * np.minimum.reduce(each), dearest)
+        narrow: Num = 0
+        for kind, cost in zip(space.kinds, each, strict=True):
+            pixels = self.tiles.pixels[kind.shape]
+            held = np.minimum(np.minimum(most[0] // kind.layer.taps, most[1] // pixels), space.limit)
+            passes = -(-space.filters // np.maximum(held, 1)) - self.passes_each
+            narrow = narrow + len(kind.members) * passes * cost
+        return np.maximum(np.maximum(counted * np.minimum.reduce(each), dearest), narrow)
 
     def _forced(self, most: Num, amount: int) -> Num:
         """Units that rounds of load at most ``most`` need to hold ``amount``."""

@@ -12,7 +12,8 @@ from formulation.packing import Fits, Items, Packing, balanced_packings, fill_ro
 from formulation.packing_repair import repaired
 
 _REPAIRED = 32  # rounds up to which packings are repaired
-_NODES = 20_000  # of one branch and bound; beyond it the packing is not proven
+#: Nodes of one branch and bound; beyond them the packing is not proven.
+NODES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,13 @@ class Best:
         packing: the packing, None if none is known.
         price: its price, without what is fixed.
         proven: whether no packing into as many rounds is better, or none exists.
+        nodes: of the branch and bound.
     """
 
     packing: Packing | None
     price: int
     proven: bool
+    nodes: int = 0
 
 
 def best_packing(
@@ -68,7 +71,7 @@ def best_packing(
     bound: int,
     split_bound: int,
     *,
-    thorough: bool = True,
+    nodes: int = NODES,
 ) -> Best:
     """The cheapest packing into exactly ``count`` rounds that fits.
 
@@ -79,7 +82,7 @@ def best_packing(
         target: the least P and Q (words) that packings without a split pass might have.
         bound: prices at or below this one are as good as each other, or proven to be the least.
         split_bound: a bound on the price of packings that split a pass.
-        thorough: whether to settle by branch and bound what the bound does not.
+        nodes: of the branch and bound that settles what the bound does not; 0 for none.
     """
     best: Packing | None = None
     room = most[0], most[1] // problem.unit
@@ -90,8 +93,8 @@ def best_packing(
                 best = packing
             if problem.price(best) <= bound:
                 return Best(best, problem.price(best), True)
-    if thorough:
-        return _settle(problem, count, room, bound, split_bound, best)
+    if nodes > 0:
+        return _settle(problem, count, room, bound, split_bound, best, nodes)
     return Best(best, -1 if best is None else problem.price(best), False)
 
 
@@ -114,6 +117,7 @@ def _settle(
     bound: int,
     split_bound: int,
     best: Packing | None,
+    nodes: int,
 ) -> Best:
     """Branch and bound: over whole passes if these are alike and splitting one does not pay, else filters."""
     items = problem.items
@@ -127,16 +131,25 @@ def _settle(
         taps=tuple(unit * t for t in items.taps),
         pixels=tuple(unit * p for p in items.pixels),
     )
-    found, proven = _Rounds(replace(problem, items=coarse), bound, limit, room).run(count)
+    search = _Rounds(replace(problem, items=coarse), bound, limit, room, nodes)
+    found, proven = search.run(count)
     if found is not None:
         best = packing_of(items, unit * found)
-    return Best(best, -1 if best is None else problem.price(best), proven)
+    return Best(best, -1 if best is None else problem.price(best), proven, search.nodes)
 
 
 class _Rounds:
     """Depth-first search: one round after another, in descending lexicographic order of their contents."""
 
-    def __init__(self, problem: PackingProblem, bound: int, limit: int | None, most: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        problem: PackingProblem,
+        bound: int,
+        limit: int | None,
+        most: tuple[int, int],
+        most_nodes: int,
+    ) -> None:
+        self.most_nodes = most_nodes
         self.items, self.price, self.fits = problem.items, problem, problem.fits
         self.bound, self.limit, self.most = bound, limit, most
         self.best: list[tuple[int, ...]] | None = None
@@ -184,7 +197,7 @@ class _Rounds:
             return True
         for held in self._contents(left, count, last):
             self.nodes += 1
-            if self.nodes > _NODES:
+            if self.nodes > self.most_nodes:
                 return False
             if self.limit is not None and self.limit <= self.bound:
                 return True

@@ -252,10 +252,10 @@ class SharedSpace:
         unit = held_bits(hardware, table.largest, 0, self.problem.most_taps, 1)
         most = (self.room()[0] - held.ofmap) // unit.total
         trips = -(-self.problem.deconv.in_channels // np.maximum(most, 1))
-        compute = self._roughest_cycles(tiles)
+        compute = self.roughest_cycles(tiles)
         return fit & (most >= 1), [self._prices(s, rounds, trips, tiles, compute, held) for s in CLASSES]
 
-    def _roughest_cycles(self, tiles: Tiles) -> Num:
+    def roughest_cycles(self, tiles: Tiles) -> Num:
         """As ``least_cycles``, each kind with its own best input-channel tile."""
         total: Num = 0
         for k, kind in enumerate(self.kinds):

@@ -11,6 +11,8 @@ from formulation.shared import SharedProblem
 from solvers.shared_result import SharedResult
 
 _MODULES = {
+    "constrained": "solvers.shared_constrained",
+    "combined": "solvers.shared_combined",
     "static": "solvers.shared_exhaustive",
     "exhaustive": "solvers.shared_exhaustive",
     "exact": "solvers.shared_exact",

@@ -32,7 +32,8 @@ def solve(
 
     Args:
         problem: what to solve.
-        time_limit: seconds, after which the incumbent is returned with the bound proven so far.
+        time_limit: seconds, after which the incumbent is returned with the bound proven so far. Branch and
+            bound of packings has a limit of its own, ``ITERATION_LIMIT``.
         rival: balanced only: latency [ticks] of another way to run the deconvolution, so that the cap is
             ``(1 + tolerance)`` times the lesser of it and the least latency with shared tiles.
         aside: balanced only: latency [ticks] that comes on top of both, and counts in the cap.
@@ -70,10 +71,12 @@ def run(
     if least is not None:
         extras["least_latency_ticks"] = least
     status = SolutionStatus.OPTIMAL if outcome.proven else SolutionStatus.FEASIBLE
+    timed_out = search.deadline is not None and monotonic() > search.deadline
+    late = Termination.TIME_LIMIT if timed_out else Termination.ITERATION_LIMIT
     return SharedResult(
         problem,
         method,
-        Termination.OPTIMAL if outcome.proven else Termination.TIME_LIMIT,
+        Termination.OPTIMAL if outcome.proven else late,
         SolutionStatus.NONE if found is None else status,
         None if found is None else found.mapping,
         None if found is None else problem.evaluate(found.mapping),
@@ -93,7 +96,7 @@ def _search(problem: SharedProblem, search: SharedSearch) -> tuple[Outcome, Lowe
             outcome = search.minimise(traffic_first())
             return outcome, LowerBound(traffic_bytes=Fraction(_whole(outcome), 8))
         case _:
-            outcome = search.minimise(_weighted(problem))
+            outcome = search.minimise(weighted(problem))
             return outcome, LowerBound(score=outcome.bound)
 
 
@@ -125,7 +128,8 @@ def _balanced(
     return found, bound, least
 
 
-def _weighted(problem: SharedProblem) -> Goal:
+def weighted(problem: SharedProblem) -> Goal:
+    """Least weighted score."""
     per_tick, per_bit = (float(weight) for weight in problem.score_weights)
 
     def keys(price: Price) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.packing_bounds import PackedBounds, packed_bounds
-from formulation.packing_search import best_packing
+from formulation.packing_search import NODES, best_packing
 from formulation.shared import SharedMapping
 from formulation.shared_space import SharedSpace, Tiles
 from formulation.space import CLASSES
@@ -31,6 +31,7 @@ _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
 _LEAD = 4  # choices of tiles looked at before the rest of a chunk
 _BLOCK = 64  # numbers of rounds looked at together
+_NODES = 150_000  # of all branch and bound of one search
 _ROUNDING = 1e-12
 
 
@@ -143,6 +144,7 @@ class SharedSearch:
         self.best: Found | None = None
         self.open: list[Candidate] = []
         self.packed = 0
+        self.nodes = _NODES
 
     def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -152,7 +154,7 @@ class SharedSearch:
             known: a mapping, looked at first.
             settle: whether to settle by branch and bound the packings that do not meet their bounds.
         """
-        self.best, self.open, self.packed = None, [], 0
+        self.best, self.open, self.packed, self.nodes = None, [], 0, _NODES
         if known is not None:
             self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
         self._best_first(goal, [self.coarse])
@@ -165,6 +167,14 @@ class SharedSearch:
         first = self.best.keys[0]
         bound = min([first, *bounds])
         return Outcome(self.best, bound, bound == first, self.packed)
+
+    def look(self, goal: Goal, tiles: SpatialTable, known: Iterable[Found] = ()) -> Found | None:
+        """The best of known mappings and of all with the given tiles of batch and spatial axes."""
+        self.best, self.open = None, []
+        for found in known:
+            self._offer(goal, found.choice, found.mapping, found.latency, found.traffic)
+        self._extend(goal, self.space.tiles(tiles))
+        return self.best
 
     def extras(self) -> dict[str, object]:
         """What else a search knows, plain values."""
@@ -237,7 +247,7 @@ class SharedSearch:
 
     def _visit(self, goal: Goal, candidate: Candidate) -> None:
         """What is done with a candidate that may be better than the incumbent."""
-        self._pack(goal, candidate, thorough=False)
+        self._pack(goal, candidate, nodes=0)
 
     def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[_Batch]:
         """Candidates of every number of rounds, as far as more rounds may still be better."""
@@ -283,22 +293,21 @@ class SharedSearch:
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
         return Prices(self._latency(array, bits), bits)
 
-    def _pack(self, goal: Goal, candidate: Candidate, *, thorough: bool) -> bool:
+    def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
         which, count, ci, rank = candidate.choice
         packing = self.space.packing(candidate.tile, ci)
         transfer = self._latency(0, candidate.traffic) if self.space.hardware.double_buffered else 0
         least = max(min(candidate.bounds), transfer) - packing.fixed
         split = candidate.bounds[1] - packing.fixed
-        answer = best_packing(
-            packing, count, candidate.most, candidate.target, least, split, thorough=thorough
-        )
+        answer = best_packing(packing, count, candidate.most, candidate.target, least, split, nodes=nodes)
         self.packed += 1
+        self.nodes -= answer.nodes
         if answer.packing is not None:
             latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
             self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
-        if not answer.proven and not thorough:
+        if not answer.proven and nodes == 0:
             self.open.append(candidate)
         return answer.proven
 
@@ -312,8 +321,8 @@ class SharedSearch:
         for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
             if not self._better(candidate.keys, candidate.choice):
                 break
-            late = self.deadline is not None and monotonic() > self.deadline
-            if late or not self._pack(goal, candidate, thorough=True):
+            late = self.nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
+            if late or not self._pack(goal, candidate, nodes=min(NODES, self.nodes)):
                 bound = _safe(candidate.keys[0])
                 left = bound if left is None else min(left, bound)
         return left
