@@ -73,10 +73,15 @@ def random_problems(count: int) -> Iterator[Problem]:
     from tests import strategies
 
     found: list[Problem] = []
-    quiet = settings(
+
+    @settings(
         max_examples=count, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
     )
-    quiet(given(strategies.problems(most=12, channels=24))(found.append))()
+    @given(strategies.problems(most=12, channels=24))
+    def draw(problem: Problem) -> None:
+        found.append(problem)
+
+    draw()
     return (p for p in found if p.fits_at_all)
 
 
