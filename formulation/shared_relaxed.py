@@ -3,7 +3,8 @@
 The rounds play the output-channel trips. With ``N = J*Co`` filters in all and R rounds, a round holds
 ``N / R`` of them on average, with ``sum_j taps_j / J`` taps each and, per axis, the mean over the phases of
 their clipped tile; the largest round is no smaller than the mean one, so weights and ofmap tiles are
-under-estimated. Intervals are those of the hulls. The compute cycles are at least, whatever the packing (no pass split),
+under-estimated. Intervals are those of the hulls. The compute cycles are, whatever the packing, at least
+those without split passes,
 
     groups * sum_j ceil(Co / limit) * least a_ci(j) * a_sp(j)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dnns.layer import Deconvolution
@@ -89,7 +89,6 @@ def small_problems(draw):
         ratio = [draw(st.integers(1, 5)) for _ in range(3)]
         partition = Partition.from_ratio(ratio, machine.buffer_bits, machine.bank_bits)
     return SharedProblem(deconv, machine, draw(strategies.objectives()), partition)
-
 
 
 @given(small_problems())
