@@ -184,9 +184,6 @@ def _within_cap(result: Result, starts: _Starts, mapping: Mapping) -> Result:
         return result
     return replace(
         result,
-        termination=Termination.CONVERGED
-        if result.termination is Termination.OPTIMAL
-        else result.termination,
         solution_status=SolutionStatus.FEASIBLE,
         mapping=mapping,
         cost=problem.evaluate(mapping),

@@ -69,13 +69,10 @@ def solve(
     bound = _OBJECTIVES[problem.objective.kind](run)
     found = run.best
     proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found, bound)
-    termination = run.termination
-    if termination is Termination.OPTIMAL and not proven:
-        termination = Termination.CONVERGED
     return Result(
         problem,
         method,
-        termination,
+        run.termination,
         SolutionStatus.OPTIMAL if proven else SolutionStatus.FEASIBLE,
         found.mapping,
         problem.evaluate(found.mapping),

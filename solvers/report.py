@@ -79,6 +79,13 @@ class PartReport:
         """Buffer taken per tensor [bits]."""
         return self.result.cost.footprint if self.result and self.result.cost else None
 
+    @property
+    def sensitivity(self) -> dict[str, float]:
+        """Marginal values of buffer and bandwidth for one occurrence, where the method has them."""
+        values = self.result.extras.get("sensitivity") if self.result else None
+        known = values.items() if isinstance(values, dict) else ()
+        return {name: value for name, value in known if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:
@@ -174,6 +181,15 @@ class Report:
     def solved_layers(self) -> Iterable[LayerReport]:
         """The layers that the totals cover."""
         return (layer for layer in self.layers if layer.solved)
+
+    def sensitivity(self) -> dict[str, float] | None:
+        """Marginal values of buffer and bandwidth, summed over the parts that have them; None if none has."""
+        total: dict[str, float] = {}
+        for layer in self.layers:
+            for part in layer.parts if layer.shared is None else ():
+                for name, value in part.sensitivity.items():
+                    total[name] = total.get(name, 0.0) + part.count * value
+        return total or None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

@@ -13,10 +13,12 @@ from formulation.problem import Kind, Problem
 
 
 class Termination(StrEnum):
-    """Why a solver stopped."""
+    """Why a solver stopped: ``OPTIMAL`` if it solved what it set out to, be that a relaxation.
+
+    Whether the mapping it returns is optimal is another matter: see ``SolutionStatus``.
+    """
 
     OPTIMAL = "optimal"
-    CONVERGED = "converged"  # ran to its end, without a proof that the point is optimal
     TIME_LIMIT = "time_limit"
     ITERATION_LIMIT = "iteration_limit"
     INFEASIBLE = "infeasible"

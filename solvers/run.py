@@ -109,6 +109,8 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     _option(group, "outfile", metavar="F", help="write the results as JSON")
     _option(group, "csv", metavar="F", help="write one line per part as CSV")
     _option(group, "jobs", type=int, metavar="N", help="processes (1)")
+    text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
+    group.add_argument("--sensitivity", action="store_true", help=text)
     group.add_argument("--quiet", action="store_true", help="no table, no progress")
 
 
@@ -264,6 +266,9 @@ def _run(args: argparse.Namespace) -> Report:
     if args.jobs is not None and args.jobs < 1:
         raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
     scenario = read(args)
+    if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
+        problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
+        raise InputError("--sensitivity", "", problem)
     network = scenario.read_network()
     check_model_type(network, args.model_type)
     from solvers.schedule import run_scenario
@@ -283,9 +288,12 @@ def _write(report: Report, args: argparse.Namespace) -> None:
     if not args.quiet:
         from rich.console import Console
 
-        from solvers.table import WIDTH, print_report
+        from solvers.table import WIDTH, print_report, print_sensitivity
 
-        print_report(report, Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True))
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
+        print_report(report, console)
+        if args.sensitivity:
+            print_sensitivity(report, console)
 
 
 if __name__ == "__main__":

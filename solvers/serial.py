@@ -209,6 +209,8 @@ def report_dict(report: Report) -> dict[str, Any]:
             "seconds": round(report.seconds, 6),
         },
     }
+    if (values := report.sensitivity()) is not None:
+        data["totals"]["sensitivity"] = values
     if report.partition is not None:
         data["partition_bytes"] = partition_dict(report.partition)
     return data

@@ -24,9 +24,10 @@ from formulation.tables import SpatialTable
 from solvers.bounding import SAFETY, Bounder, Point, Stage
 from solvers.result import LowerBound, SolutionStatus, Termination
 from solvers.search import LATENCY_FIRST, Goal, traffic_first
+from solvers.shared_candidates import Found
 from solvers.shared_exhaustive import weighted
 from solvers.shared_result import SharedResult
-from solvers.shared_search import Found, SharedSearch
+from solvers.shared_search import SharedSearch
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 _NEAR = 4  # tiles of one dimension that a relaxed one is rounded to, at most
@@ -67,7 +68,7 @@ def solve(
     return SharedResult(
         problem,
         method,
-        run.termination if run.termination is not Termination.OPTIMAL else Termination.CONVERGED,
+        run.termination,
         SolutionStatus.NONE if found is None else SolutionStatus.FEASIBLE,
         None if found is None else found.mapping,
         cost,

@@ -241,3 +241,36 @@ def _totals(report: Report) -> Table:
     table.add_row("time at the clock", f"{milliseconds:,.2f} ms", "", "")
     table.add_row("solved in", f"{report.seconds:.2f} s", "", "")
     return table
+
+
+_WORTH = {
+    "cycles_per_kib": "cycles\nper KiB",
+    "cycles_per_gbps": "cycles\nper GB/s",
+    "bytes_per_kib": "bytes\nper KiB",
+    "bytes_per_gbps": "bytes\nper GB/s",
+    "score_per_kib": "score\nper KiB",
+    "score_per_gbps": "score\nper GB/s",
+}
+
+
+def print_sensitivity(report: Report, console: Console) -> None:
+    """Print what one more KiB of buffer, or one more GB/s of bandwidth, saves by the relaxation."""
+    total = report.sensitivity() or {}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="saved by a little more", title_justify="left")
+    table.add_column("\nlayer", no_wrap=True)
+    names = [name for name in _WORTH if name in total]
+    for name in names:
+        table.add_column(_WORTH[name], justify="right", no_wrap=True)
+    for layer in report.layers:
+        for part in layer.parts if layer.shared is None else ():
+            times = f" x{part.count}" if part.count > 1 else ""
+            table.add_row(f"{part.name}{times}", *(_worth(part.sensitivity.get(name)) for name in names))
+    table.add_section()
+    table.add_row("network", *(_worth(total.get(name)) for name in names))
+    console.print(table)
+
+
+def _worth(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Property tests: a hundred examples by default, thousands with ``--hypothesis-profile thorough``."""
+"""Property tests: few examples by default, fifty times as many with ``--hypothesis-profile thorough``."""
 
 from hypothesis import HealthCheck, settings
 

@@ -2,13 +2,18 @@
 
 from fractions import Fraction
 
-from hypothesis import assume
+from hypothesis import assume, settings
 from hypothesis import strategies as st
 
 from dnns.layer import Axis, Layer, TransposedAxis
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
+
+
+def examples(count):
+    """Settings for a number of examples under the default profile, and in proportion under others."""
+    return settings(max_examples=max(1, count * settings().max_examples // 100))
 
 
 @st.composite

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.layer import Axis, Layer
@@ -14,10 +14,11 @@ from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Problem
 from tests import strategies
+from tests.strategies import examples
 from tests.walker import Walk, cuts, span
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.data())
 def test_counts_equal_a_walk_of_the_tiles(data):
     layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
@@ -52,7 +53,7 @@ def test_counts_equal_a_walk_of_the_tiles(data):
         assert cost.latency_cycles == walk.compute + transfer
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(strategies.axes(most=24))
 def test_axis_tables_equal_enumeration(axis):
     table = full_axis_table(axis)

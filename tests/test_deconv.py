@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.layer import Deconvolution, TransposedAxis
@@ -10,6 +10,7 @@ from formulation.bounds import compulsory_bits
 from formulation.deconv import naive, split, unique_layers
 from formulation.hardware import Hardware
 from tests import strategies
+from tests.strategies import examples
 
 
 def scatter(ifmap, weights, axes):
@@ -65,7 +66,7 @@ def gathered(deconv, ifmap, weights):
     return result
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     st.lists(strategies.transposed_axes(most=4), min_size=1, max_size=2), st.integers(1, 3), st.integers(1, 2)
 )
@@ -80,7 +81,7 @@ def test_split_and_naive_equal_the_transposed_convolution(axes, co, ci):
     assert np.array_equal(convolve(up, flipped, naive(deconv).axes), direct)
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(strategies.transposed_axes(), min_size=1, max_size=3))
 def test_split_accounts_for_every_output_weight_and_mac(axes):
     deconv = Deconvolution("d", 3, 2, tuple(axes), batch=2, groups=2)

@@ -5,7 +5,7 @@ from fractions import Fraction
 import highspy
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from dnns.layer import Axis, Layer
 from dnns.reader import read_network
@@ -22,6 +22,7 @@ from solvers.highs import solve_milp
 from solvers.result import SolutionStatus, Termination
 from tests import strategies
 from tests.readme import ROOT
+from tests.strategies import examples
 from tests.test_exhaustive import every_mapping
 
 SMALL = Problem(
@@ -43,13 +44,13 @@ def assert_same(result, reference):
     assert result.lower_bound == reference.lower_bound
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(strategies.problems(most=7, channels=8))
 def test_equals_exhaustive(problem):
     assert_same(exact.solve(problem), exhaustive.solve(problem))
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(strategies.problems(most=3, channels=4, most_axes=2))
 def test_the_unpruned_program_equals_exhaustive(problem):
     assert_same(exact.solve(problem, prune=False), exhaustive.solve(problem))
@@ -66,7 +67,7 @@ def test_equals_exhaustive_on_networks(network, shape, kind):
             assert_same(exact.solve(problem), exhaustive.solve(problem))
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(strategies.problems(most=4, channels=4))
 def test_sieves_lose_nothing(problem):
     """Every price that plain enumeration finds is reached, or beaten in both parts, by a candidate."""

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from dnns.layer import Axis, Layer
 from formulation.hardware import BitWidths, Fill, Halo, Hardware
@@ -15,6 +15,7 @@ from formulation.problem import Kind, Objective, Problem
 from solvers import exhaustive, static
 from solvers.result import BoundScope, SolutionStatus, Termination
 from tests import strategies
+from tests.strategies import examples
 
 CASES = json.loads((Path(__file__).parent / "data" / "cases.json").read_text())
 KINDS = {"traffic": Kind.TRAFFIC, "latency": Kind.LATENCY, "lex": Kind.BALANCED}
@@ -102,7 +103,7 @@ def plain_optimum(problem):
     return min(found, key=lambda pair: rank(pair[1])), fastest
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(strategies.problems(most=5, channels=5))
 def test_equals_plain_enumeration_ties_included(problem):
     result = exhaustive.solve(problem)

@@ -117,10 +117,27 @@ def test_a_combined_deconvolution_has_a_part_per_sub_kernel(tiny, capsys):
     assert data["totals"]["traffic_bytes"] <= split["totals"]["traffic_bytes"]
 
 
+def test_sensitivities_are_printed_and_add_up(tiny, capsys):
+    options = ["--search_method", "Constrained", "--bufsize", "1000", "--split", "--objective", "traffic"]
+    assert main([str(tiny), *options, "--sensitivity"]) == 0
+    assert "saved by a little more" in capsys.readouterr().out
+    data = result(tiny, *options)
+    parts = [part for layer in data["layers"] for part in layer["parts"] if part["mapping"]]
+    values = [(part["count"], part["extras"]["sensitivity"]["bytes_per_kib"]) for part in parts]
+    worth = sum(count * value for count, value in values if value is not None)
+    assert data["totals"]["sensitivity"]["bytes_per_kib"] == pytest.approx(worth)
+    assert worth > 0
+    assert main([str(tiny), "--sensitivity"]) == 2
+    assert "--sensitivity: exhaustive has no multipliers" in capsys.readouterr().err
+
+
 def test_every_number_of_processes_gives_the_same_bytes(tiny):
     texts = []
     for jobs in ("1", "2", "3"):
-        assert main([str(tiny), "--combine", "--quiet", "--jobs", jobs, "--outfile", str(tiny.parent / jobs)]) == 0
+        assert (
+            main([str(tiny), "--combine", "--quiet", "--jobs", jobs, "--outfile", str(tiny.parent / jobs)])
+            == 0
+        )
         texts.append(json.dumps(without_times(json.loads((tiny.parent / jobs).read_text()))))
     assert texts[0] == texts[1] == texts[2]
 
