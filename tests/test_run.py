@@ -118,7 +118,7 @@ def test_a_combined_deconvolution_has_a_part_per_sub_kernel(tiny, capsys):
 
 
 def test_sensitivities_are_printed_and_add_up(tiny, capsys):
-    options = ["--search_method", "Constrained", "--bufsize", "1000", "--split", "--objective", "traffic"]
+    options = ["--search_method", "Constrained", "--bufsize", "400", "--split", "--objective", "traffic"]
     assert main([str(tiny), *options, "--sensitivity"]) == 0
     assert "saved by a little more" in capsys.readouterr().out
     data = result(tiny, *options)
