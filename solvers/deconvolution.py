@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from time import monotonic
@@ -15,151 +15,16 @@ from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared import SharedProblem, SubKernels
+from solvers.deconvolution_result import DeconvolutionResult, KernelRow, Total, proven
 from solvers.methods import solver
-from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
+from solvers.result import LowerBound, Result, SolutionStatus, Termination
 from solvers.shared import solve
-from solvers.shared_result import SharedResult, relative_gap
+from solvers.shared_result import SharedResult
+
+__all__ = ["DeconvolutionResult", "KernelRow", "Parts", "Total", "combine", "solve_split"]
 
 Parts = Sequence[tuple[Result, int]]
 """Results of the distinct sub-convolutions, each with how many of them there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class KernelRow:
-    """One sub-kernel, for the table under its layer.
-
-    Attributes:
-        name: residues of its phases.
-        kernel: taps per axis, none (zeros) if no tap reaches its outputs.
-        out: output extents.
-        filters: filters in each round; empty unless the ifmap tiles are shared.
-    """
-
-    name: str
-    kernel: tuple[int, ...]
-    out: tuple[int, ...]
-    filters: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """Latency [ticks] and traffic [bits] of one run of a deconvolution."""
-
-    latency: int
-    traffic: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeconvolutionResult:
-    """The better way to run a deconvolution, one run.
-
-    Attributes:
-        deconv: the deconvolution.
-        hardware: the machine.
-        objective: what was minimised.
-        partition: the buffer's parts if they were given.
-        method: the solver, lower case.
-        choice: ``COMBINE`` if ifmap tiles are shared, ``SPLIT`` if not.
-        shared: the answer with shared tiles, None if no sub-kernel has taps.
-        parts: the answers of ``split``.
-        total: latency and traffic of the choice, outputs that no tap reaches included; None if neither fits.
-        split_total: the same of ``split``.
-        shared_total: the same with shared tiles; None also if no such mapping is within the latency cap.
-        lower_bound: on both ways: the lesser of the two bounds.
-        seconds: wall time of the shared problem.
-    """
-
-    deconv: Deconvolution
-    hardware: Hardware
-    objective: Objective
-    partition: Partition | None
-    method: str
-    choice: Treatment
-    shared: SharedResult | None
-    parts: tuple[tuple[Result, int], ...]
-    total: Total | None
-    split_total: Total | None
-    shared_total: Total | None
-    lower_bound: LowerBound
-    seconds: float
-
-    @property
-    def latency_cycles(self) -> Fraction | None:
-        """Latency of the choice."""
-        return None if self.total is None else self.hardware.tick.cycles(self.total.latency)
-
-    @property
-    def traffic_bytes(self) -> Fraction | None:
-        """Traffic of the choice."""
-        return None if self.total is None else Fraction(self.total.traffic, 8)
-
-    @property
-    def termination(self) -> Termination:
-        """``OPTIMAL`` if both ways are settled, else why one is not; ``INFEASIBLE`` if neither fits."""
-        if self.total is None and not self._reasons - _SETTLED:
-            return Termination.INFEASIBLE
-        return next(iter(sorted(self._reasons - _SETTLED)), Termination.OPTIMAL)
-
-    @property
-    def _reasons(self) -> set[Termination]:
-        results = [result for result, _ in self.parts]
-        return {r.termination for r in (*results, self.shared) if r is not None}
-
-    @property
-    def solution_status(self) -> SolutionStatus:
-        """``OPTIMAL`` if both ways are proven."""
-        if self.total is None:
-            return SolutionStatus.NONE
-        proven = all(_proven(r) for r, _ in self.parts) and (self.shared is None or _proven(self.shared))
-        return SolutionStatus.OPTIMAL if proven else SolutionStatus.FEASIBLE
-
-    @property
-    def bound_scope(self) -> BoundScope:
-        """Where the bound holds."""
-        return BoundScope.MAP_SPACE if self.partition is None else BoundScope.PARTITION
-
-    @property
-    def gap(self) -> float | None:
-        """``(objective - bound) / objective`` of the objective's own quantity."""
-        bound = self.lower_bound
-        match self.objective.kind:
-            case Kind.LATENCY:
-                return self.latency_gap
-            case Kind.WEIGHTED:
-                score = None if self.total is None or self.shared is None else self._score(self.total)
-                return relative_gap(score, bound.score)
-            case _:
-                return relative_gap(self.traffic_bytes, bound.traffic_bytes)
-
-    @property
-    def latency_gap(self) -> float | None:
-        """The same for latency."""
-        return relative_gap(self.latency_cycles, self.lower_bound.latency_cycles)
-
-    def _score(self, total: Total) -> Fraction:
-        assert self.shared is not None
-        return self.shared.problem.score(total.latency, total.traffic)
-
-    @property
-    def kernels(self) -> tuple[KernelRow, ...]:
-        """The sub-kernels, with their filters in each round where tiles are shared."""
-        rounds: Iterator[tuple[int, ...]] = iter(())
-        if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.mapping is not None:
-            rounds = iter(self.shared.mapping.rounds)
-        rows = []
-        for sub in split(self.deconv):
-            filters = next(rounds, ()) if sub.layer is not None else ()
-            rows.append(KernelRow(sub.name, tuple(p.taps for p in sub.phases), sub.out, filters))
-        return tuple(rows)
-
-
-_SETTLED = {Termination.OPTIMAL, Termination.INFEASIBLE}
-
-
-def _proven(result: Result | SharedResult) -> bool:
-    return result.solution_status is SolutionStatus.OPTIMAL or (
-        result.solution_status is SolutionStatus.NONE and result.termination in _SETTLED
-    )
 
 
 def solve_split(
@@ -314,16 +179,16 @@ def _bound(
     ]
     traffics = [_sum([(r.lower_bound.traffic_bytes, n) for r, n in parts], Fraction(aside.traffic, 8))]
     scores: list[Fraction | float | None] = [None]
-    if apart is None and all(_proven(r) for r, _ in parts):  # no way at all
+    if apart is None and all(proven(r) for r, _ in parts):  # no way at all
         latencies, traffics, scores = [], [], []
     if shared is not None and shared.termination is not Termination.INFEASIBLE:
         proof = shared.lower_bound
         latencies.append(_sum([(proof.latency_cycles, 1)], hardware.tick.cycles(aside.latency)))
-        if not (shared.mapping is None and _proven(shared)):
+        if not (shared.mapping is None and proven(shared)):
             traffics.append(_sum([(proof.traffic_bytes, 1)], Fraction(aside.traffic, 8)))
         if objective.kind is Kind.WEIGHTED:
             score = shared.problem.score
-            if apart is not None and all(_proven(r) for r, _ in parts):
+            if apart is not None and all(proven(r) for r, _ in parts):
                 scores = [score(apart.latency, apart.traffic)]
             scores.append(_sum([(proof.score, 1)], score(aside.latency, aside.traffic)))
     return LowerBound(_least(latencies), _least(traffics), _least(scores))

@@ -22,9 +22,10 @@ from formulation.space import CLASSES
 from solvers.highs import solve_milp
 from solvers.result import Termination
 from solvers.search import Goal
+from solvers.shared_candidates import Candidate, Found, Outcome
 from solvers.shared_exhaustive import run
 from solvers.shared_result import SharedResult
-from solvers.shared_search import Candidate, Found, Outcome, SharedSearch
+from solvers.shared_search import SharedSearch
 
 _SAFETY = 1e-9  # relative; taken off HiGHS's dual bounds
 _LARGEST = 16  # candidates of one model

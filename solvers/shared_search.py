@@ -9,7 +9,6 @@ settled by branch and bound, once the incumbent is known, if their bound is stil
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from time import monotonic
@@ -26,6 +25,7 @@ from formulation.space import CLASSES
 from formulation.space import Price as Prices
 from formulation.tables import SpatialTable
 from solvers.search import Goal
+from solvers.shared_candidates import Batch, Candidate, Found, Outcome, in_order
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
@@ -33,101 +33,6 @@ _LEAD = 4  # choices of tiles looked at before the rest of a chunk
 _BLOCK = 64  # numbers of rounds looked at together
 _NODES = 150_000  # of all branch and bound of one search
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A mapping with its quantities in the goal's order; ``choice`` breaks ties."""
-
-    keys: tuple[Fraction | int, ...]
-    choice: tuple[int, int, int, int]
-    mapping: SharedMapping
-    latency: int
-    traffic: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The end of a search.
-
-    Attributes:
-        found: the best mapping, None if none fits (the cap).
-        bound: of the goal's first quantity, proven for every mapping; None if none fits.
-        proven: whether ``found`` is optimal in that quantity.
-        packed: packing problems looked at.
-    """
-
-    found: Found | None
-    bound: Fraction | int | None
-    proven: bool
-    packed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Choices but for the packing.
-
-    Attributes:
-        keys: bounds on the goal's quantities.
-        choice: class, rounds, position of the input-channel tile, rank of the tile.
-        tile: the tile.
-        bounds: of the packing: without, with a split pass [ticks].
-        most: P and Q that might fit.
-        target: P and Q that packings without a split pass might have.
-        traffic: in bits.
-    """
-
-    keys: tuple[Any, ...]
-    choice: tuple[int, int, int, int]
-    tile: Tiles
-    bounds: tuple[int, int]
-    most: tuple[int, int]
-    target: tuple[int, int]
-    traffic: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Batch:
-    """Candidates of one loop order, as arrays."""
-
-    which: int
-    tiles: Tiles
-    ci: Ints
-    rounds: Ints
-    keys: tuple[Any, ...]
-    bounds: PackedBounds
-    traffic: Any
-
-    def candidate(self, i: int) -> Candidate:
-        """One of them."""
-        most, target = self.bounds.most, self.bounds.target
-        return Candidate(
-            tuple(k[i] for k in self.keys),
-            (self.which, int(self.rounds[i]), int(self.ci[i]), int(self.tiles.table.rank[i])),
-            self.tiles.take(slice(i, i + 1)),
-            (int(self.bounds.whole[i]), int(self.bounds.split[i])),
-            (int(most[0][i]), int(most[1][i])),
-            (int(target[0][i]), int(target[1][i])),
-            int(self.traffic[i]),
-        )
-
-
-def _in_order(batches: list[_Batch]) -> Iterable[Candidate]:
-    """All candidates in ascending order of their bounds, then of what breaks ties."""
-    if not batches:
-        return
-    sizes = [len(b.ci) for b in batches]
-    batch = np.repeat(np.arange(len(batches)), sizes)
-    place = np.concatenate([np.arange(n) for n in sizes])
-    keys = [np.concatenate(column) for column in zip(*(b.keys for b in batches), strict=True)]
-    choice = [
-        np.repeat([b.which for b in batches], sizes),
-        np.concatenate([b.rounds for b in batches]),
-        np.concatenate([b.ci for b in batches]),
-        np.concatenate([b.tiles.table.rank for b in batches]),
-    ]
-    for i in np.lexsort((*choice[::-1], *keys[::-1])):
-        yield batches[batch[i]].candidate(int(place[i]))
 
 
 class SharedSearch:
@@ -233,14 +138,14 @@ class SharedSearch:
         fits, prices = self.space.open_bounds(part, ci)
         fewest = self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
         for limit in (_LEAD, None):  # the most promising ones first, for an incumbent
-            batches: list[_Batch] = []
+            batches: list[Batch] = []
             for which, price in enumerate(prices):
                 at = np.flatnonzero(self._wanted(goal, fits, price))
                 at = at[np.argsort(goal.keys(price)[0][at], kind="stable")][:limit]
                 if len(at):
                     found = self._rounds(goal, which, part.take(at), ci[at], fewest[at])
                     batches += islice(found, None if limit is None else 2)
-            for candidate in _in_order(batches):
+            for candidate in in_order(batches):
                 if not self._better(candidate.keys, candidate.choice):
                     break
                 self._visit(goal, candidate)
@@ -249,7 +154,7 @@ class SharedSearch:
         """What is done with a candidate that may be better than the incumbent."""
         self._pack(goal, candidate, nodes=0)
 
-    def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[_Batch]:
+    def _rounds(self, goal: Goal, which: int, tiles: Tiles, ci: Ints, fewest: Ints) -> Iterable[Batch]:
         """Candidates of every number of rounds, as far as more rounds may still be better."""
         top = self.space.filters * len(self.space.kernels.layers)
         start = 0
@@ -266,7 +171,7 @@ class SharedSearch:
             if len(good):
                 keys = goal.keys(price.take(good))
                 bits, kept = price.traffic[good], bounds.take(good)
-                yield _Batch(which, part.take(good), cis[good], rounds[good], keys, kept, bits)
+                yield Batch(which, part.take(good), cis[good], rounds[good], keys, kept, bits)
             start += _BLOCK
             on = fewest + start <= top
             tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
