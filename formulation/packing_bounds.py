@@ -20,7 +20,8 @@ import numpy as np
 
 from formulation.cost import Num, TensorBits, array_ticks, held_bits
 from formulation.extents import Ints
-from formulation.shared_space import FAR, SharedSpace, Tiles
+from formulation.shared_space import FAR, SharedSpace
+from formulation.shared_tiles import Tiles
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,8 @@ from formulation.extents import Ints
 from formulation.hardware import Halo
 from formulation.hull import grid_extent, hull_table
 from formulation.relaxed_data import Relaxation, Variant
-from formulation.shared_space import SharedSpace, Tiles
+from formulation.shared_space import SharedSpace
+from formulation.shared_tiles import Tiles
 from formulation.underestimates import Underestimate, underestimate
 
 _GRID = 1 << 14  # most spatial tiles of which a table is made

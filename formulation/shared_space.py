@@ -11,14 +11,11 @@ through R. With all but the packing fixed, ``bounds`` says what the array and th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import gcd, prod
-from typing import Any
 
 import numpy as np
 
-from dnns.layer import Layer
 from formulation.cost import (
     Num,
     TensorBits,
@@ -39,6 +36,7 @@ from formulation.mapping import Group, Stationary
 from formulation.packing import Items
 from formulation.packing_search import PackingProblem
 from formulation.shared import Rounds, SharedMapping, SharedProblem
+from formulation.shared_tiles import Kind, Tiles
 from formulation.space import CLASSES
 from formulation.space import Price as Prices
 from formulation.tables import SpatialTable, TileGrid
@@ -46,40 +44,6 @@ from formulation.tables import SpatialTable, TileGrid
 _INT64_SAFE = 1 << 61
 #: Ticks beyond any mapping's.
 FAR = 1 << 61
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Sub-kernels that are alike in all that the cost sees.
-
-    Attributes:
-        layer: one of them.
-        members: positions among the sub-kernels with taps.
-        shape: position of its output extents among the distinct ones.
-    """
-
-    layer: Layer
-    members: tuple[int, ...]
-    shape: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tiles:
-    """Tiles of the common grid with what each shape of sub-kernel makes of them.
-
-    Attributes:
-        table: the tiles.
-        cycles: per shape, the spatial group's factor of the compute cycles (shapes by tiles).
-        pixels: per shape, output positions of its largest tile (shapes by tiles).
-    """
-
-    table: SpatialTable
-    cycles: Ints
-    pixels: Ints
-
-    def take(self, index: Any) -> Tiles:
-        """The tiles at the given positions, or where a mask is true."""
-        return Tiles(self.table.take(index), self.cycles[:, index], self.pixels[:, index])
 
 
 class SharedSpace:

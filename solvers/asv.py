@@ -85,7 +85,7 @@ class Comparison:
 
 
 def compare(scenario: Scenario, name: str) -> Comparison:
-    """Run a scenario's network in all ways; raises InputError if it cannot be read or a layer does not fit."""
+    """Run a network in all ways; raises InputError if it cannot be read or a layer does not fit."""
     started = monotonic()
     fixed = {"search_method": "static", "time_limit": None}
     naive = run_scenario(

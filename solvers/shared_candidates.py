@@ -12,7 +12,7 @@ import numpy as np
 from formulation.extents import Ints
 from formulation.packing_bounds import PackedBounds
 from formulation.shared import SharedMapping
-from formulation.shared_space import Tiles
+from formulation.shared_tiles import Tiles
 
 
 @dataclass(frozen=True, slots=True)

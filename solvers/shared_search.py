@@ -20,7 +20,8 @@ from formulation.extents import Ints
 from formulation.packing_bounds import PackedBounds, packed_bounds
 from formulation.packing_search import NODES, best_packing
 from formulation.shared import SharedMapping
-from formulation.shared_space import SharedSpace, Tiles
+from formulation.shared_space import SharedSpace
+from formulation.shared_tiles import Tiles
 from formulation.space import CLASSES
 from formulation.space import Price as Prices
 from formulation.tables import SpatialTable
