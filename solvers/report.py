@@ -98,6 +98,7 @@ class LayerReport:
         parts: its pieces.
         shared: the answer with shared ifmap tiles, if that is how it is run; ``parts`` then are what
             ``split`` would be.
+        weighed: the answer of ``combine``, whichever way it chose; None if it was not asked for.
     """
 
     operator: Operator
@@ -105,6 +106,7 @@ class LayerReport:
     treatment: Treatment | None
     parts: tuple[PartReport, ...]
     shared: DeconvolutionResult | None = None
+    weighed: DeconvolutionResult | None = None
 
     @property
     def solved(self) -> bool:

@@ -276,10 +276,10 @@ def _layer_report(
         reports.append(
             PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, setting.machine)
         )
-    treatment, shared = None, None
+    treatment, shared, best = None, None, None
     if isinstance(operator, Deconvolution):
         treatment = setting.scenario.treatment
         best = combined.get(_bare(operator))
         if best is not None:
             treatment, shared = best.choice, best if best.choice is Treatment.COMBINE else None
-    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared)
+    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared, best)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from formulation.hardware import Hardware
 from formulation.problem import Kind
+from solvers.columns import Title, Unit, fitted
 from solvers.report import LayerReport, PartReport, Report
 
 if TYPE_CHECKING:
@@ -51,24 +52,13 @@ def _bits(machine: Hardware) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
-    """What the numbers of a column are divided by, and its name."""
-
-    name: str
-    size: int
-
-    def __call__(self, value: Fraction | int | None) -> str:
-        return "-" if value is None else f"{float(value) / self.size:,.0f}"
-
-
-@dataclass(frozen=True, slots=True)
 class _Units:
     """Units in which the largest number of each column has at most some seven digits."""
 
-    macs: _Unit
-    cycles: _Unit
-    traffic: _Unit
-    buffer: _Unit
+    macs: Unit
+    cycles: Unit
+    traffic: Unit
+    buffer: Unit
 
     @classmethod
     def of(cls, report: Report) -> _Units:
@@ -77,10 +67,10 @@ class _Units:
         cycles = max((layer.total("latency_cycles") or 0 for layer in solved), default=0)
         traffic = max((layer.total("traffic_bytes") or 0 for layer in solved), default=0)
         return cls(
-            _Unit("M", 10**6) if macs >= 10**7 else _Unit("", 1),
-            _Unit("kcycles", 1000) if cycles >= 10**7 else _Unit("cycles", 1),
-            _Unit("kB", 1000) if traffic >= 10**7 else _Unit("B", 1),
-            _Unit("KiB", 8 * 1024) if report.hardware.buffer_bytes >= 2**17 else _Unit("B", 8),
+            Unit("M", 10**6) if macs >= 10**7 else Unit("", 1),
+            Unit("kcycles", 1000) if cycles >= 10**7 else Unit("cycles", 1),
+            Unit("kB", 1000) if traffic >= 10**7 else Unit("B", 1),
+            Unit("KiB", 8 * 1024) if report.hardware.buffer_bytes >= 2**17 else Unit("B", 8),
         )
 
     def parts(self, bits: tuple[int, ...]) -> str:
@@ -91,7 +81,7 @@ class _Units:
 def _layers(report: Report, units: _Units, console: Console) -> Table:
     """The widest table that the console has room for: columns are left out, never cut."""
     rows = [row for layer in report.layers for row in _rows(layer, units)]
-    titles = (
+    titles: tuple[Title, ...] = (
         ("\nlayer", "left"),
         (f"MACs\n{units.macs.name}", "right"),
         ("tile\nco x ci x sp", "right"),
@@ -103,18 +93,7 @@ def _layers(report: Report, units: _Units, console: Console) -> Table:
         ("buffer\n%", "right"),
         ("gap\n%", "right"),
     )
-    shown = list(range(len(titles)))
-    for dispensable in (None, *_DISPENSABLE):
-        if dispensable is not None:
-            shown.remove(dispensable)
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for title, side in (titles[column] for column in shown):
-            table.add_column(title, justify=side, no_wrap=True)  # type: ignore[arg-type]
-        for row in rows:
-            table.add_row(*(row[column] for column in shown))
-        if console.measure(table, options=console.options.update(max_width=999)).maximum <= console.width:
-            break
-    return table
+    return fitted(titles, rows, _DISPENSABLE, console)
 
 
 #: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays.
