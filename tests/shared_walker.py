@@ -1,7 +1,7 @@
 """A machine that runs a combined deconvolution on real numbers, round by round, and counts what moves.
 
-Written from the definition of the transposed convolution (output ``y = x*stride + dilation*t - pad_lo``) and the
-model's words; it shares no code with ``formulation``. DRAM holds whole tensors, SRAM one tile of each:
+Written from the definition of the transposed convolution (output ``y = x*stride + dilation*t - pad_lo``) and
+the model's words; it shares no code with ``formulation``. DRAM holds whole tensors, SRAM one tile of each:
 computing reads nothing else.
 """
 
