@@ -3,8 +3,8 @@
 Per network, speed-up and traffic reduction over the best single static partition with zero-inserted
 deconvolutions, of: splitting the deconvolutions (the partition stays); every layer and sub-convolution
 optimised with a partition of its own; sub-convolutions sharing ifmap tiles where that is better. Once for
-the deconvolutions alone and once for the whole network, beside what the paper prints (ASV, MICRO 2019,
-figures 9 and 10): speed-up, and reduction of *energy*.
+the deconvolutions alone and once for the whole network, beside what the paper prints (ASV, MICRO 2019):
+speed-up, and reduction of *energy*.
 """
 
 from __future__ import annotations
