@@ -11,9 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from formulation.hardware import Hardware
+
 Title = tuple[str, Literal["left", "right"]]
 """A column's title and the side its cells are aligned to."""
 _ANY_WIDTH = 999
+_KIB_FROM = 2**17  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Unit:
     def __call__(self, value: Fraction | int | None) -> str:
         """A quantity in this unit, ``-`` if there is none."""
         return "-" if value is None else f"{float(value) / self.size:,.0f}"
+
+
+def buffer_unit(machine: Hardware) -> Unit:
+    """KiB, or bytes where the buffer is small, for quantities in bits."""
+    return Unit("KiB", 8 * 1024) if machine.buffer_bytes >= _KIB_FROM else Unit("B", 8)
 
 
 def fitted(

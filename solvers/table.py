@@ -15,7 +15,7 @@ from rich.text import Text
 
 from formulation.hardware import Hardware
 from formulation.problem import Kind
-from solvers.columns import Title, Unit, fitted
+from solvers.columns import Title, Unit, buffer_unit, fitted
 from solvers.report import LayerReport, PartReport, Report
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class _Units:
             Unit("M", 10**6) if macs >= 10**7 else Unit("", 1),
             Unit("kcycles", 1000) if cycles >= 10**7 else Unit("cycles", 1),
             Unit("kB", 1000) if traffic >= 10**7 else Unit("B", 1),
-            Unit("KiB", 8 * 1024) if report.hardware.buffer_bytes >= 2**17 else Unit("B", 8),
+            buffer_unit(report.hardware),
         )
 
     def parts(self, bits: tuple[int, ...]) -> str:

@@ -1,0 +1,127 @@
+"""``python -m solvers.compare``: several methods on the same scenarios, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dnns.errors import InputError
+from dnns.options import BAD_INPUT, LineParser
+from solvers.methods import METHODS
+from solvers.run import DOES_NOT_FIT, INTERRUPTED, progress, unfit
+
+if TYPE_CHECKING:
+    from solvers.comparison import Comparison
+    from solvers.schedule import Notify
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    p = LineParser(
+        prog="python -m solvers.compare",
+        description="Solve scenarios by several methods, and show for each layer and in total what each "
+        "method reaches, what it proves, and what it takes.",
+        epilog="Exit code: 0 done, 2 bad input, 3 a layer does not fit for some method.",
+    )
+    p.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="scenario file (.yaml)")
+    text = f"methods, with commas or spaces between (all: {','.join(METHODS)})"
+    p.add_argument("--methods", nargs="+", default=list(METHODS), metavar="METHOD", help=text)
+    p.add_argument("--csv", metavar="F", help="write one line per problem and method as CSV")
+    p.add_argument("--json", metavar="F", help="write everything as JSON")
+    p.add_argument("--verbose", action="store_true", help="sizes of the mixed-integer programs as well")
+    p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    text = "per sub-problem and method [s], 0 for none; the scenario's by default"
+    p.add_argument("--time-limit", "--time_limit", type=float, metavar="S", help=text)
+    p.add_argument("--quiet", action="store_true", help="no table, no progress")
+    return p
+
+
+def chosen_methods(words: Sequence[str]) -> list[str]:
+    """The methods named, each once; raises InputError for one that there is not."""
+    names = [name.strip().lower() for word in words for name in word.split(",") if name.strip()]
+    for name in names:
+        if name not in METHODS:
+            raise InputError("--methods", "", f"got {name[:60]!r}, allowed: {', '.join(METHODS)}")
+    if not names:
+        raise InputError("--methods", "", f"names none, allowed: {', '.join(METHODS)}")
+    return list(dict.fromkeys(names))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = parser().parse_intermixed_args(argv)
+    try:
+        comparisons = list(_compare_all(args))
+        _write(comparisons, args)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    lines = [
+        f"{comparison.network}, {method}: {line}"
+        for comparison in comparisons
+        for method, report in comparison.reports.items()
+        for line in unfit(report)
+    ]
+    for line in lines:
+        print(line, file=sys.stderr)
+    return DOES_NOT_FIT if lines else 0
+
+
+def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
+    if args.jobs < 1:
+        raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
+    methods = chosen_methods(args.methods)
+    from solvers.comparison import compare
+    from solvers.scenario import read_scenario
+
+    overrides: dict[str, Any] = {}
+    if args.time_limit is not None:
+        overrides["time_limit"] = args.time_limit or None
+    scenarios = [read_scenario(file, overrides) for file in args.scenarios]
+    for scenario in scenarios:
+        with _watching(args.quiet) as watch:
+            yield compare(scenario, methods, jobs=args.jobs, watch=watch)
+
+
+@contextmanager
+def _watching(quiet: bool) -> Iterator[Any]:
+    """A progress bar whose description begins with the method, if standard error is a terminal."""
+    with progress(quiet) as notify:
+        if notify is None:
+            yield None
+            return
+
+        def watch(method: str) -> Notify:
+            return lambda done, total, name: notify(done, total, f"{method} {name}")
+
+        yield watch
+
+
+def _write(comparisons: Sequence[Comparison], args: argparse.Namespace) -> None:
+    from solvers.comparison import write_csv, write_json
+
+    for path, write in ((args.json, write_json), (args.csv, write_csv)):
+        if path is not None:
+            try:
+                with open(path, "w", encoding="utf-8", newline="") as stream:
+                    write(comparisons, stream)
+            except OSError as error:
+                raise InputError(path, "", f"cannot be written: {error.strerror}") from None
+    if not args.quiet:
+        from rich.console import Console
+
+        from solvers.comparison_table import WIDTH, print_comparison
+
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
+        for comparison in comparisons:
+            print_comparison(comparison, console, verbose=args.verbose)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
