@@ -50,7 +50,7 @@ class SharedSearch:
         self.best: Found | None = None
         self.open: list[Candidate] = []
         self.packed = 0
-        self.nodes = _NODES
+        self.spare_nodes = _NODES
 
     def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -60,7 +60,7 @@ class SharedSearch:
             known: a mapping, looked at first.
             settle: whether to settle by branch and bound the packings that do not meet their bounds.
         """
-        self.best, self.open, self.packed, self.nodes = None, [], 0, _NODES
+        self.best, self.open, self.packed, self.spare_nodes = None, [], 0, _NODES
         if known is not None:
             self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
         self._best_first(goal, [self.coarse])
@@ -208,7 +208,7 @@ class SharedSearch:
         split = candidate.bounds[1] - packing.fixed
         answer = best_packing(packing, count, candidate.most, candidate.target, least, split, nodes=nodes)
         self.packed += 1
-        self.nodes -= answer.nodes
+        self.spare_nodes -= answer.nodes
         if answer.packing is not None:
             latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
@@ -227,8 +227,8 @@ class SharedSearch:
         for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
             if not self._better(candidate.keys, candidate.choice):
                 break
-            late = self.nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
-            if late or not self._pack(goal, candidate, nodes=min(NODES, self.nodes)):
+            late = self.spare_nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
+            if late or not self._pack(goal, candidate, nodes=min(NODES, self.spare_nodes)):
                 bound = _safe(candidate.keys[0])
                 left = bound if left is None else min(left, bound)
         return left
