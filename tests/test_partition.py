@@ -34,7 +34,7 @@ def networks(draw, most=4):
     return [(Problem(layer, machine, objective), draw(st.integers(1, 3))) for layer in layers]
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 6 // 10)
 @given(networks())
 def test_each_layer_takes_the_optimum_of_the_exhaustive_search(network):
     table = partition_table(network)
@@ -98,13 +98,13 @@ def score_of(network, objective):
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(networks(most=3))
 def test_the_choice_is_that_of_the_definition(network):
     assert best_partition(network) == plain_best(network)
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings.default.max_examples * 6 // 10)
 @given(networks())
 def test_highs_chooses_the_same(network):
     table = partition_table(network)
