@@ -7,12 +7,15 @@ Three sieves, each lossless for mappings that are at least as good as the incumb
 2. Dominance: a spatial tile if another has at most its trips, ifmap words (fetched and slid), largest ifmap
    tile, pixels and array cycles. Every cost is non-decreasing in each of these, and so is every footprint.
 3. Price: a triple of tiles in a loop order that does not fit, or whose exact price is worse.
+
+``Sieve`` says which of them are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -27,6 +30,14 @@ Wanted = Callable[[Price], Num]
 
 _FRONT_COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
 _PAIRS = 1 << 15  # pairs of tiles whose triples are priced at once
+
+
+class Sieve(StrEnum):
+    """What is taken from the program before it is built, beside what is dominated or does not fit."""
+
+    PRICES = "prices"  # mappings whose bound, or price, is worse than the incumbent's
+    BOUNDS = "bounds"  # those whose bound is: the program compares all prices
+    NONE = "none"  # nothing: the whole map space, for small layers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +86,9 @@ def undominated(tiles: SpatialTable, cycles: Ints) -> Ints:
     return np.asarray(order[kept])
 
 
-def candidates(space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted) -> Candidates:
+def candidates(
+    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted, exactly: Wanted | None = None
+) -> Candidates:
     """All triples over the undominated among the given spatial tiles that fit and whose price is wanted.
 
     Args:
@@ -83,11 +96,12 @@ def candidates(space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted) 
         tiles: spatial tiles that survived their bounds; all of them for an unpruned model.
         cycles: their cycle factors.
         wanted: must hold for a price if it holds for one that is greater or equal in both parts.
+        exactly: the same for the exact prices of triples, None if as for their bounds.
     """
     front = undominated(tiles, cycles)
     tiles, cycles = tiles.take(front), cycles[front]
     pieces = [
-        _triples(space, tiles, cycles, which, row, co, wanted)
+        _triples(space, tiles, cycles, which, row, co, exactly or wanted)
         for which, row, co in _pairs(space, tiles, cycles, wanted)
     ]
     which, co, ci, row, latency, traffic = (np.concatenate(column) for column in zip(*pieces, strict=True))

@@ -12,11 +12,12 @@ from dnns.reader import read_network
 from formulation.candidates import candidates, undominated
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.milp import Aim, build_milp
+from formulation.milp import build_milp
+from formulation.milp_scale import Aim
 from formulation.problem import Kind, Objective, Problem
 from formulation.space import CLASSES, Space
 from formulation.tables import SpatialTable
-from solvers import exact, exhaustive
+from solvers import exact, exact_stage, exhaustive
 from solvers.exact import SolverDisagreement
 from solvers.highs import solve_milp
 from solvers.result import SolutionStatus, Termination
@@ -53,7 +54,7 @@ def test_equals_exhaustive(problem):
 @examples(25)
 @given(strategies.problems(most=3, channels=4, most_axes=2))
 def test_the_unpruned_program_equals_exhaustive(problem):
-    assert_same(exact.solve(problem, prune=False), exhaustive.solve(problem))
+    assert_same(exact.solve(problem, sieve="none"), exhaustive.solve(problem))
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -162,7 +163,7 @@ def test_a_wrong_answer_is_an_error(monkeypatch):
         solved = solve_milp(model, **options)
         return replace(solved, objective=solved.objective - 100.0)
 
-    monkeypatch.setattr(exact, "solve_milp", liar)
+    monkeypatch.setattr(exact_stage, "solve_milp", liar)
     with pytest.raises(SolverDisagreement, match="latency"):
         exact.solve(SMALL)
 
@@ -173,17 +174,17 @@ def test_parts_of_a_given_partition_are_kept():
     assert_same(exact.solve(problem), exhaustive.solve(problem))
 
 
-@pytest.mark.parametrize("prune", [True, False])
-def test_coefficients_stay_within_six_orders_of_magnitude(tmp_path, prune):
+@pytest.mark.parametrize("sieve", ["prices", "none"])
+def test_coefficients_stay_within_six_orders_of_magnitude(tmp_path, sieve):
     """In every row; of the sieved program, which is what is solved, in the whole matrix."""
-    exact.solve(SMALL, dump_models=tmp_path, name="small", prune=prune)
+    exact.solve(SMALL, dump_models=tmp_path, name="small", sieve=sieve)
     for file in sorted(tmp_path.glob("*.lp")):
         solver = highspy.Highs()
         solver.setOptionValue("output_flag", False)
         solver.readModel(str(file))
         matrix = solver.getLp().a_matrix_
         values, rows = np.abs(matrix.value_), np.array(matrix.index_)
-        groups = [np.zeros_like(rows)] if prune else [rows]
+        groups = [np.zeros_like(rows)] if sieve == "prices" else [rows]
         for group in groups:
             for row in np.unique(group):
                 some = values[group == row]
@@ -196,7 +197,7 @@ def test_dumped_models_have_the_same_optimum_elsewhere(tmp_path, ending):
     from pyscipopt import Model
 
     problem = Problem(SMALL.layer, SMALL.hardware, Objective(Kind.TRAFFIC))
-    result = exact.solve(problem, dump_models=tmp_path, name="small", prune=False)
+    result = exact.solve(problem, dump_models=tmp_path, name="small", sieve="none")
     assert {f.name for f in tmp_path.iterdir()} >= {"small.1-traffic.lp", "small.1-traffic.mps"}
     file = str(tmp_path / f"small.1-traffic.{ending}")
     scip, highs = Model(), highspy.Highs()
@@ -217,7 +218,7 @@ def test_dumped_models_have_the_same_optimum_elsewhere(tmp_path, ending):
 
 
 def test_scaled_axes_are_exact_at_the_incumbent():
-    from formulation.milp import Scale
+    from formulation.milp_scale import Scale
 
     scale = Scale(10**12, 3.5)
     assert scale.value(scale.scaled(10**12 + 7)) == 10**12 + 7
