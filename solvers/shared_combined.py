@@ -9,7 +9,8 @@ from typing import Any
 from formulation.mapping import Partition
 from formulation.problem import Kind
 from formulation.shared import SharedProblem
-from solvers import shared_constrained, shared_exhaustive
+from solvers import shared_constrained, shared_exact, shared_exhaustive
+from solvers.result import SolutionStatus
 from solvers.shared_result import SharedResult
 
 _RATIOS = ((3, 3, 4), (1, 1, 1), (4, 1, 1), (1, 4, 1), (1, 1, 4))
@@ -22,6 +23,7 @@ def solve(
     time_limit: float | None = None,
     rival: int | None = None,
     aside: int = 0,
+    exact_after: bool = False,
     method: str = "combined",
     **options: Any,
 ) -> SharedResult:
@@ -33,6 +35,7 @@ def solve(
         time_limit: seconds.
         rival: as of ``shared_exhaustive.solve``.
         aside: as of ``shared_exhaustive.solve``.
+        exact_after: whether to go on to the exact method; its answer is taken if it is proven.
         method: the name under which the result is reported.
         options: of ``shared_constrained.solve``.
     """
@@ -60,6 +63,10 @@ def solve(
         method=method,
         **options,
     )
+    if exact_after:
+        left = None if time_limit is None else max(0.0, time_limit - (monotonic() - started))
+        exact = shared_exact.solve(problem, time_limit=left, rival=rival, aside=aside, method=method)
+        result = exact if exact.solution_status is SolutionStatus.OPTIMAL else result
     static = {} if given is None or given.problem.partition is None else _static(given)
     return replace(result, seconds=monotonic() - started, extras={**result.extras, **static})
 

@@ -123,3 +123,15 @@ def test_a_time_limit_leaves_a_bound():
     result = solve(problem, time_limit=0.0)
     assert result.mapping is not None
     assert result.lower_bound.traffic_bytes <= result.cost.traffic_bytes
+
+
+def test_combined_goes_on_to_the_exact_method_if_asked():
+    deconv = Deconvolution(
+        "up", 24, 16, (TransposedAxis(6, 4, 2, 1, 1, 1), TransposedAxis(7, 3, 2, 1, 1, 1, 1))
+    )
+    problem = SharedProblem(deconv, Hardware(buffer_bytes=4000))
+    best = solve(problem, method="exhaustive")
+    after = solve(problem, method="combined", exact_after=True)
+    assert after.method == "combined"
+    assert after.solution_status is SolutionStatus.OPTIMAL
+    assert (after.gap, after.cost.traffic_bits) == (0, best.cost.traffic_bits)
