@@ -133,7 +133,9 @@ class _Run:
         bound, proven = keys[0].value(best), True
         for i, key in enumerate(keys):
             if i and len(np.unique(np.stack([found.price.latency, found.price.traffic]), axis=1).T) <= 1:
-                break  # nothing is left to decide
+                for j in range(i, len(keys)):  # one price is left; the incumbent may be none of its mappings
+                    best = Stage(self.space, goal, keys[: j + 1], found, best).nearest(best)
+                break
             stage = self._few(Stage(self.space, goal, keys[: i + 1], found, best))
             best, low, done = stage.solve(self.backend)
             bound, proven = (low, done) if i == 0 else (bound, proven and done)

@@ -124,6 +124,12 @@ def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
             assert milp.choice() == (place[0], *place[2:])
 
 
+def test_a_single_price_that_is_left_beats_an_incumbent_that_ties_in_the_first_quantity():
+    axes = Axis(192, 3, 1, 1, 1, 1, 192), Axis(384, 3, 1, 1, 1, 1, 384)
+    problem = Problem(Layer("refine", 32, 97, axes), objective=Objective(Kind.LATENCY))
+    assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
 def test_very_many_ties_do_not_make_a_large_program(monkeypatch):
     flat = Problem(Layer("out", 2, 64, (Axis(48, in_size=48), Axis(40, in_size=40))))
     monkeypatch.setattr(exact, "_MANY", 10)
