@@ -24,7 +24,7 @@ Traffic, with n the trips (1 for the group that the loop order has innermost):
     traffic = sum ok * (n_a * ifmap(k) + n_k * weights) + sum inp * (n_b writes, n_b - 1 reads of the ofmap)
 
 Compute is the product of three cycle factors. That of the pair (a, k) is known; if the input channels' differ
-between candidates, it is disaggregated over them, between its least and its greatest value:
+between candidates, it is disaggregated over them, between its least value and its greatest of interest:
 
     z(a,k) = f_a * f_k;  share[v,b] >= 0;  share[v,b] <= (max z - min z) * inp[v,b]
     sum_b share[v,b] = sum ok * (z(a,k) - min z)
@@ -51,18 +51,9 @@ from pyomo.repn.standard_repn import generate_standard_repn
 
 from formulation.candidates import Candidates
 from formulation.mapping import Stationary
-from formulation.milp_scale import (
-    GRAIN,
-    SPAN,
-    Aim,
-    Scale,
-    beyond,
-    rounded_sum,
-    scaled_cap,
-    scales,
-    shifted,
-)
-from formulation.milp_terms import TENSORS, WHOLE, Keys, Terms, Variant, merge, variant_name, variants_of
+from formulation.milp_axes import add_axes, add_score_cap
+from formulation.milp_scale import GRAIN, SPAN, Aim, Scale, rounded_sum
+from formulation.milp_terms import TENSORS, WHOLE, Keys, Variant, merge, variant_name, variants_of
 from formulation.space import Space
 
 
@@ -75,12 +66,14 @@ class Milp:
         objective: scale of its objective.
         margin: by how much the scaled objective may be below the exact one, rounding in all.
         labels: position in its table of each tile's binary, by (family, index).
+        variants: what it is made of.
     """
 
     model: Any
     objective: Scale
     margin: float
     labels: Mapping[tuple[str, Keys], int]
+    variants: tuple[Variant, ...]
 
     def choice(self) -> tuple[Stationary, int, int, int]:
         """Loop order, and positions of the tiles, in the model's solution."""
@@ -103,6 +96,12 @@ class Milp:
                 values.append((v, int(key[0] == name and self.labels[family, key] == position)))
         return values
 
+    def cheapest(self, whole: bool, co: int, ci: int, row: int) -> Stationary | None:
+        """The loop order in which the program knows a mapping at its own price, or at all; None if none."""
+        moved = [(v.moves(co, ci, row), v.stationary) for v in self.variants if v.whole == whole]
+        known = [(bits, stationary) for bits, stationary in moved if bits is not None]
+        return min(known, key=lambda found: found[0])[1] if known else None
+
     def forbid(self, stationary: Stationary, whole: bool, co: int, ci: int, row: int) -> None:
         """Cut one mapping off."""
         if not hasattr(self.model, "forbidden"):
@@ -123,8 +122,10 @@ def build_milp(space: Space, found: Candidates, aim: Aim) -> Milp:
     model = pyo.ConcreteModel()
     labels = _choices(model, variants)
     _buffer(model, space, variants)
-    latency, traffic = _axes(model, space, variants, aim)
-    return Milp(model, _objective(model, aim, latency, traffic), _margin(model), labels)
+    latency, traffic = add_axes(model, space, variants, aim)
+    if aim.score_cap is not None and latency is not None and traffic is not None:
+        add_score_cap(model, aim.score_cap, latency, traffic)
+    return Milp(model, _objective(model, aim, latency, traffic), _margin(model), labels, tuple(variants))
 
 
 def _choices(model: Any, variants: list[Variant]) -> dict[tuple[str, Keys], int]:
@@ -189,61 +190,6 @@ def _buffer(model: Any, space: Space, variants: list[Variant]) -> None:
     model.fits = pyo.Constraint(TENSORS, rule=fits)
     if given is None:
         model.buffer = pyo.Constraint(expr=sum(model.part.values()) <= banks / unit)
-
-
-def _axes(model: Any, space: Space, variants: list[Variant], aim: Aim) -> tuple[Scale | None, Scale | None]:
-    """Latency and traffic above their floors, in units; either is left out where nothing needs it."""
-    moved, low_traffic = shifted(variants, [v.traffic() for v in variants])
-    timed = bool(aim.latency) or aim.latency_cap is not None
-    sides = _sides(model, space, variants) if timed else {"": ({}, 0)}
-    latency, traffic = scales(aim, max(low for _, low in sides.values()), low_traffic)
-    if timed:
-        cap = scaled_cap(latency, aim.latency_cap)
-        model.latency = pyo.Var(bounds=(0, cap))
-        for name, (terms, low) in sides.items():
-            start = latency.scaled(low)
-            expr = rounded_sum(model, terms, latency.unit, beyond(cap) - start) + start <= model.latency
-            setattr(model, name, pyo.Constraint(expr=expr))
-    if not aim.traffic and aim.traffic_cap is None:
-        return latency, None
-    cap = scaled_cap(traffic, aim.traffic_cap)
-    model.traffic = pyo.Var(bounds=(0, cap))
-    model.moves = pyo.Constraint(expr=rounded_sum(model, moved, traffic.unit, beyond(cap)) == model.traffic)
-    return latency if timed else None, traffic
-
-
-def _sides(model: Any, space: Space, variants: list[Variant]) -> dict[str, tuple[Terms, int]]:
-    """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
-    hardware = space.problem.hardware
-    tick = hardware.tick
-    work = []
-    for variant, (cycles, most) in zip(variants, _compute(model, variants), strict=True):
-        terms = {key: n * tick.per_cycle * (most if key[0] == "share" else 1) for key, n in cycles.items()}
-        bits = variant.edge() if hardware.double_buffered else {}
-        work.append(merge([terms, {key: n * tick.per_bit for key, n in bits.items()}]))
-    moved = [{key: n * tick.per_bit for key, n in v.traffic().items()} for v in variants]
-    if hardware.double_buffered:
-        sides = {"computes": work, "transfers": moved}
-    else:
-        sides = {"works": [merge(pair) for pair in zip(work, moved, strict=True)]}
-    return {name: shifted(variants, terms) for name, terms in sides.items()}
-
-
-def _compute(model: Any, variants: list[Variant]) -> list[tuple[Terms, int]]:
-    """Array cycles of each variant, and what one unit of its ``share`` stands for."""
-    parts = [variant.compute() for variant in variants]
-    index = [key for terms, _, _ in parts for family, key in terms if family == "share"]
-    model.share = pyo.Var(index, bounds=(0, 1))
-    model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
-    sums = {v.name: (above, most) for v, (_, above, most) in zip(variants, parts, strict=True) if above}
-
-    def adds_up(m: Any, name: str) -> Any:
-        above, most = sums[name]
-        mine = [m.share[key] for key in index if key[0] == name]
-        return pyo.quicksum(mine) == rounded_sum(m, above, most)
-
-    model.shares = pyo.Constraint(list(sums), rule=adds_up)
-    return [(terms, most) for terms, _, most in parts]
 
 
 def _margin(model: Any) -> float:

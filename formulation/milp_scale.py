@@ -24,8 +24,23 @@ FINEST = 1e-5
 BEYOND = 10.0
 #: Coefficients are rounded down to multiples of this fraction of the largest in their row.
 GRAIN = 1e-6
-#: Room for the solver's rounding on the scaled axes.
-ROUNDING = 1e-6
+#: Room for the solver's rounding on the scaled axes. Less than 1e-4 would be too small a bound for HiGHS.
+ROUNDING = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCap:
+    """A cap on a weighted sum.
+
+    Attributes:
+        latency: weight of latency, per tick.
+        traffic: weight of traffic, per bit.
+        score: the greatest sum.
+    """
+
+    latency: float
+    traffic: float
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Aim:
         traffic: weight of traffic, per bit.
         latency_cap: greatest latency [ticks]; None for none.
         traffic_cap: greatest traffic [bits]; None for none.
+        score_cap: on a weighted sum; None for none.
         incumbent: latency [ticks] and traffic [bits] of a known mapping; they set the scale.
     """
 
@@ -45,6 +61,7 @@ class Aim:
     incumbent: tuple[int, int]
     latency_cap: int | None = None
     traffic_cap: int | None = None
+    score_cap: ScoreCap | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ partial sums and the sliding ifmap are settled. All numbers come from ``formulat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,19 @@ WHOLE = "_whole"
 Keys = tuple[Any, ...]
 Terms = dict[tuple[str, Keys], int]
 """A linear function: coefficients by (family of variables, index)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Array cycles of a variant.
+
+    Attributes:
+        terms: cycles; of ``share`` per cycle of the pair (output channels, tile).
+        above: by how much each pair is above the least; empty if it needs no ``share``.
+    """
+
+    terms: Terms
+    above: Terms
 
 
 class Variant:
@@ -113,6 +128,7 @@ class Variant:
         none = np.zeros_like(first)
         return {"ok": (first, none, second), "ik": (none, first, second), "oi": (first, second, none)}[family]
 
+    @cached_property
     def traffic(self) -> Terms:
         """Bits moved."""
         space = self.space
@@ -127,26 +143,34 @@ class Variant:
         moved = self.terms("ok", self.ok, Traffic(ifmap, weights, 0, 0).bits(hardware))
         return moved | self.terms("inp", self.ci, written.bits(hardware))
 
+    def moves(self, co: int, ci: int, row: int) -> int | None:
+        """Bits that a mapping of the variant moves; None if it is not in it."""
+        pairs = ((self.ok, co, row), (self.ik, ci, row), (self.oi, co, ci))
+        if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
+            return None
+        return self.traffic["ok", self.index("ok", co, row)] + self.traffic["inp", self.index("inp", ci)]
+
     def _passes(self, group: Group, trips: Any) -> Any:
         """Passes of a tensor when all other groups have several trips: never below the true ones."""
         several = {other.value: 2 for other in Group} | {group.value: trips}
         return passes(self.stationary, group, Trips(**several))
 
-    def compute(self) -> tuple[Terms, Terms, int]:
-        """Array cycles: terms, what ``share`` adds up, and its greatest value (0 without ``share``)."""
+    @cached_property
+    def compute(self) -> Compute:
+        """Array cycles."""
         space = self.space
         groups = space.problem.layer.groups
         factor = space.ci.cycles[self.ci]
         co, row = self.ok
         pair = groups * space.co.cycles[co] * self.cycles[row]
         if len(set(factor.tolist())) == 1:
-            return self.terms("ok", self.ok, pair * factor[0]), {}, 0
+            return Compute(self.terms("ok", self.ok, pair * factor[0]), {})
         least = int(pair.min())
         terms = self.terms("inp", self.ci, [int(f) * least for f in factor])
         if least == pair.max():
-            return terms, {}, 0
+            return Compute(terms, {})
         shares = {("share", self.index("inp", b)): int(f) for b, f in zip(self.ci, factor, strict=True)}
-        return terms | shares, self.terms("ok", self.ok, pair - least), int(pair.max()) - least
+        return Compute(terms | shares, self.terms("ok", self.ok, pair - least))
 
 
 def variant_name(stationary: Stationary, whole: bool) -> str:

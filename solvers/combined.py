@@ -228,17 +228,13 @@ def _record(result: Result) -> dict[str, Any]:
     """What a solve of the program took, as plain values."""
     solves = result.extras.get("solves")
     return {
-        "start_accepted": {s["stage"]: _accepted(s) for s in solves} if isinstance(solves, list) else {},
+        "start_accepted": {s["stage"]: s["start_accepted"] for s in solves}
+        if isinstance(solves, list)
+        else {},
         "iterations": result.iterations,
         "nodes": result.nodes,
         "seconds": round(result.seconds, 6),
     }
-
-
-def _accepted(solve: dict[str, Any]) -> bool | None:
-    """Whether HiGHS took the start; None if presolve left nothing to start."""
-    nothing = not any(solve["presolved"].values())
-    return None if nothing and not solve["start_accepted"] else solve["start_accepted"]
 
 
 def _left(deadline: float | None) -> float | None:

@@ -19,14 +19,13 @@ import numpy as np
 
 from formulation.candidates import Candidates
 from formulation.milp import Milp, build_milp
-from formulation.milp_scale import SPAN, Aim
+from formulation.milp_scale import SPAN, Aim, ScoreCap
 from formulation.space import CLASSES, Price, Space
 from solvers.highs import Solved, solve_milp
 from solvers.result import Termination
 from solvers.search import Found, Goal, given, ranked
 
 _ROUNDING = 1e-12  # relative error that a floating-point score may carry
-_CHOICES = 4  # binaries that are one: variant, output channels, input channels, tile
 
 
 class SolverDisagreement(RuntimeError):
@@ -196,7 +195,15 @@ class Stage:
             incumbent=(self.best.latency, self.best.traffic),
             latency_cap=self.best.latency if "latency" in before else self.goal.cap,
             traffic_cap=self.best.traffic if "traffic" in before else None,
+            score_cap=self._score_cap(),
         )
+
+    def _score_cap(self) -> ScoreCap | None:
+        """The cap that a weighted sum before the last quantity stands for."""
+        for key in self.keys[:-1]:
+            if key not in (LATENCY, TRAFFIC):
+                return ScoreCap(float(key.latency), float(key.traffic), float(key.value(self.best)))
+        return None
 
     def _order(self, found: Found) -> Any:
         return [k.value(found) for k in self.keys], found.choice
@@ -274,5 +281,5 @@ class Stage:
     def _start(self, milp: Milp) -> list[tuple[Any, int]]:
         """The known mapping as a start; empty if the program does not have it."""
         place = self._place(self.best.choice)
-        values = milp.binaries(*place) if place else []
-        return values if sum(one for _, one in values) == _CHOICES else []
+        stationary = milp.cheapest(*place[1:]) if place else None
+        return [] if stationary is None else milp.binaries(stationary, *place[1:])

@@ -51,7 +51,8 @@ class Solved:
         iterations: of the simplex method.
         size: of the model.
         presolved: the same after presolve.
-        start_accepted: whether the given start was feasible to HiGHS; None if none was given.
+        start_accepted: whether HiGHS completed the given start and took it into its search; None if none was
+            given, or if presolve left nothing to search.
     """
 
     termination: Termination
@@ -187,6 +188,9 @@ def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None) -> 
     discrete = any(not v.is_continuous() for v in variables)
     objective = float(info.objective_function_value) if solved else None
     bound = float(info.mip_dual_bound) if discrete else objective
+    presolved = _presolved(lp)
+    if not accepted and presolved.cols == 0:
+        accepted = None
     return Solved(
         termination=_TERMINATION.get(status, Termination.ERROR),
         objective=objective,
@@ -194,7 +198,7 @@ def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None) -> 
         nodes=max(0, int(info.mip_node_count)),
         iterations=max(0, int(info.simplex_iteration_count)),
         size=_size(lp),
-        presolved=_presolved(lp),
+        presolved=presolved,
         start_accepted=accepted,
     )
 

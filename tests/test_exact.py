@@ -10,7 +10,7 @@ from hypothesis import given
 from dnns.layer import Axis, Layer
 from dnns.reader import read_network
 from formulation.candidates import candidates, undominated
-from formulation.hardware import Hardware
+from formulation.hardware import BitWidths, Dataflow, Hardware
 from formulation.mapping import Partition
 from formulation.milp import build_milp
 from formulation.milp_scale import Aim
@@ -128,6 +128,56 @@ def test_a_single_price_that_is_left_beats_an_incumbent_that_ties_in_the_first_q
     axes = Axis(192, 3, 1, 1, 1, 1, 192), Axis(384, 3, 1, 1, 1, 1, 384)
     problem = Problem(Layer("refine", 32, 97, axes), objective=Objective(Kind.LATENCY))
     assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
+#: HiGHS never returned from a program of this layer when a bound of 1e-6 met coefficients of 4e6.
+FLAT = Problem(
+    Layer("flat", 2, 4, (Axis(3, 5, 3, 1, 3, 4, 4),)),
+    Hardware(
+        rows=3,
+        cols=2,
+        buffer_bytes=2185,
+        bandwidth=Fraction(2),
+        frequency=Fraction(7, 10),
+        bits=BitWidths(8, 4, 4, 8),
+        dataflow=Dataflow.WEIGHT,
+        double_buffered=False,
+    ),
+)
+
+
+def whole_space(problem):
+    """All undominated mappings of a problem."""
+    space = Space(problem)
+    tiles = SpatialTable.join(list(space.grid.slabs()))
+    return space, candidates(space, tiles, space.grid.cycles(tiles), lambda price: price.latency >= 0)
+
+
+def test_a_tight_cap_meets_no_huge_coefficient():
+    """With the least latency as the cap and the incumbent: small bounds and large coefficients stay apart."""
+    space, found = whole_space(FLAT)
+    latency = int(found.price.latency.min())
+    traffic = int(found.price.traffic[found.price.latency == latency].min())
+    milp = build_milp(space, found, Aim(0.0, 1.0, (latency, traffic), latency_cap=latency))
+    largest = max(abs(c) for row in milp.model.works.values() for c in coefficients(row))
+    assert largest <= 1e6
+    assert milp.model.latency.ub >= 1e-4
+    solved = solve_milp(milp.model, time_limit=20)
+    assert solved.termination is Termination.OPTIMAL
+    assert abs(milp.objective.scaled(traffic) - solved.objective) <= milp.margin
+
+
+def coefficients(row):
+    return generate_standard_repn(row.body).linear_coefs
+
+
+@settings(max_examples=40)
+@given(strategies.problems(most=5, channels=5, most_axes=2))
+def test_the_program_does_the_whole_proof(problem):
+    """With bounds alone as a sieve HiGHS compares all prices; every start that it looks at is accepted."""
+    result = exact.solve(problem, sieve="bounds")
+    assert_same(result, exhaustive.solve(problem))
+    assert False not in [solve["start_accepted"] for solve in result.extras.get("solves", [])]
 
 
 def test_very_many_ties_do_not_make_a_large_program(monkeypatch):
