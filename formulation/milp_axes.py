@@ -5,7 +5,6 @@ The equations are those of ``formulation.milp``.
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any
 
 import pyomo.environ as pyo
@@ -79,7 +78,7 @@ def _latency(
         setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, int]:
+def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, float]:
     """Disaggregated pairs; what one unit of a variant's ``share`` stands for.
 
     Args:
@@ -91,15 +90,14 @@ def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, int
     index = [key for part in parts.values() for family, key in part.terms if family == "share"]
     model.share = pyo.Var(index, bounds=(0, 1))
     model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
-    most = {}
+    most: dict[str, float] = {}
     for name, part in parts.items():
         least = min(n for (family, _), n in part.terms.items() if family == "share")
-        most[name] = min(max(part.above.values()), ceil(beyond / least))
+        most[name] = min(max(part.above.values()), beyond / least)
 
     def adds_up(m: Any, name: str) -> Any:
-        above = {key: min(n, most[name]) for key, n in parts[name].above.items()}
         mine = [m.share[key] for key in index if key[0] == name]
-        return pyo.quicksum(mine) == rounded_sum(m, above, most[name])
+        return pyo.quicksum(mine) == rounded_sum(m, parts[name].above, most[name], 1.0)
 
     model.shares = pyo.Constraint(list(parts), rule=adds_up)
     return most

@@ -8,13 +8,14 @@ their row: the program bounds the exact one from below.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from typing import Any
 
 import pyomo.environ as pyo
 
-from formulation.milp_terms import Terms, Variant
+from formulation.milp_terms import Keys, Terms, Variant
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -108,7 +109,9 @@ def shifted(variants: list[Variant], terms: list[Terms]) -> tuple[Terms, int]:
     return {key: value for key, value in merged.items() if value}, lowest
 
 
-def rounded_sum(model: Any, terms: Terms, unit: float, most: float = float("inf")) -> Any:
+def rounded_sum(
+    model: Any, terms: Mapping[tuple[str, Keys], float], unit: float, most: float = float("inf")
+) -> Any:
     """The function in units, its coefficients cut at ``most`` and rounded down to a millionth of the largest.
 
     Args:

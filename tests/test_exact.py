@@ -6,6 +6,7 @@ import highspy
 import numpy as np
 import pytest
 from hypothesis import given
+from pyomo.repn.standard_repn import generate_standard_repn
 
 from dnns.layer import Axis, Layer
 from dnns.reader import read_network
@@ -171,7 +172,7 @@ def coefficients(row):
     return generate_standard_repn(row.body).linear_coefs
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(strategies.problems(most=5, channels=5, most_axes=2))
 def test_the_program_does_the_whole_proof(problem):
     """With bounds alone as a sieve HiGHS compares all prices; every start that it looks at is accepted."""
