@@ -67,6 +67,8 @@ class Milp:
         margin: by how much the scaled objective may be below the exact one, rounding in all.
         labels: position in its table of each tile's binary, by (family, index).
         variants: what it is made of.
+        latency: scale of the variable ``latency`` [ticks]; None if there is none.
+        traffic: scale of the variable ``traffic`` [bits]; None if there is none.
     """
 
     model: Any
@@ -74,6 +76,8 @@ class Milp:
     margin: float
     labels: Mapping[tuple[str, Keys], int]
     variants: tuple[Variant, ...]
+    latency: Scale | None
+    traffic: Scale | None
 
     def choice(self) -> tuple[Stationary, int, int, int]:
         """Loop order, and positions of the tiles, in the model's solution."""
@@ -125,7 +129,8 @@ def build_milp(space: Space, found: Candidates, aim: Aim) -> Milp:
     latency, traffic = add_axes(model, space, variants, aim)
     if aim.score_cap is not None and latency is not None and traffic is not None:
         add_score_cap(model, aim.score_cap, latency, traffic)
-    return Milp(model, _objective(model, aim, latency, traffic), _margin(model), labels, tuple(variants))
+    objective, margin = _objective(model, aim, latency, traffic), _margin(model)
+    return Milp(model, objective, margin, labels, tuple(variants), latency, traffic)
 
 
 def _choices(model: Any, variants: list[Variant]) -> dict[tuple[str, Keys], int]:

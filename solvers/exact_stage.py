@@ -20,7 +20,9 @@ import numpy as np
 from formulation.candidates import Candidates
 from formulation.milp import Milp, build_milp
 from formulation.milp_scale import SPAN, Aim, ScoreCap
+from formulation.problem import Problem
 from formulation.space import CLASSES, Price, Space
+from solvers.exact_dump import dump
 from solvers.highs import Solved, solve_milp
 from solvers.result import Termination
 from solvers.search import Found, Goal, given, ranked
@@ -122,15 +124,11 @@ class Backend:
             raise SolverDisagreement(f"HiGHS stopped with {solved.termination} on a program with a solution")
         return solved
 
-    def dump(self, milp: Milp, stage: str) -> None:
-        """Write a program as ``.lp`` and ``.mps``, if that is wanted."""
-        if self.files is None:
-            return
-        folder, name = self.files
-        folder.mkdir(parents=True, exist_ok=True)
-        for ending in ("lp", "mps"):
-            file = str(folder / f"{name}.{stage}.{ending}")
-            milp.model.write(file, io_options={"symbolic_solver_labels": True})
+    def dump(self, milp: Milp, problem: Problem, stage: str) -> None:
+        """Write a program to its files, if that is wanted."""
+        if self.files is not None:
+            folder, name = self.files
+            dump(milp, problem, folder, f"{name}.{stage}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ class Stage:
         """The best mapping, a bound on the last quantity, and whether the mapping is optimal."""
         stage = f"{len(backend.log.solves) + 1}-{self.keys[-1].name}"
         milp, best = build_milp(self.space, self.found, self._aim()), self.best
-        backend.dump(milp, stage)
+        backend.dump(milp, self.space.problem, stage)
         start = self._start(milp)
         while True:
             solved = backend.solve(milp, stage, start)

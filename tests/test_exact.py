@@ -1,6 +1,8 @@
 """The mixed-integer program: agreement with exhaustive search, claims checked, models read elsewhere."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import highspy
 import numpy as np
@@ -268,6 +270,8 @@ def test_dumped_models_have_the_same_optimum_elsewhere(tmp_path, ending):
     assert scip.getStatus() == "optimal"
     assert scip.getObjVal() == pytest.approx(highs.getInfo().objective_function_value, rel=1e-6)
     assert scip.getObjVal() == pytest.approx(result.extras["solves"][0]["objective"], rel=1e-6)
+    floor, unit = re.search(r"traffic \[bytes\] = (\S+) \+ (\S+) \* traffic", Path(file).read_text()).groups()
+    assert float(floor) + float(unit) * scip.getObjVal() == pytest.approx(float(result.cost.traffic_bytes))
     solution = scip.getBestSol()
     chosen = [v.name for v in scip.getVars() if v.vtype() == "BINARY" and solution[v] > 0.5]
     assert len(chosen) == 4

@@ -1,0 +1,44 @@
+"""Mixed-integer programs as files: ``.lp`` and ``.mps``, with names, and with what their numbers stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from formulation.milp import Milp
+from formulation.milp_scale import Scale
+from formulation.problem import Problem
+
+_COMMENT = {"lp": "\\ ", "mps": "* "}
+
+
+def dump(milp: Milp, problem: Problem, folder: Path, name: str) -> None:
+    """Write a program as ``<name>.lp`` and ``<name>.mps``; both begin with the problem and the scales.
+
+    Args:
+        milp: the program.
+        problem: whose it is.
+        folder: made if missing.
+        name: of the program, without ending.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    milp.model.name = name
+    for ending, mark in _COMMENT.items():
+        file = folder / f"{name}.{ending}"
+        milp.model.write(str(file), io_options={"symbolic_solver_labels": True})
+        head = "".join(f"{mark}{line}\n" for line in _heading(milp, problem))
+        file.write_text(head + file.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
+    yield f"{problem.layer}"
+    yield f"{problem.hardware}"
+    yield f"{problem.objective}"
+    if milp.latency is not None:
+        yield f"latency [cycles] = {_line(milp.latency, problem.hardware.tick.per_cycle)} * latency"
+    if milp.traffic is not None:
+        yield f"traffic [bytes] = {_line(milp.traffic, 8)} * traffic"
+
+
+def _line(scale: Scale, size: int) -> str:
+    return f"{scale.floor / size:.12g} + {scale.unit / size:.12g}"
