@@ -13,7 +13,7 @@ big-M is needed), ``>= 0``:
 
     sum_k ok[v,a,k] = out[v,a],   sum_a ok[v,a,k] = tile[v,k]        and likewise ik (b, k), oi (a, b)
 
-Buffer, in whole banks if there are any; the parts are given, or variables:
+Buffer, needs in whole banks if there are any; the parts are given, or variables:
 
     sum ik * ifmap_need(b,k) <= part[I]
     sum ok * ofmap_need(a,k) <= part[O]
@@ -178,12 +178,15 @@ def _row(members: dict[Any, list[Any]], whole: Any, key: Keys) -> Any:
 
 
 def _buffer(model: Any, space: Space, variants: list[Variant]) -> None:
-    """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or whole banks."""
+    """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks.
+
+    Needs are whole banks, so parts are as well, or can be cut down to it: their variables need not be integer
+    (and HiGHS 1.15.1 has been seen to lose the optimum when they were).
+    """
     hardware, given = space.problem.hardware, space.problem.partition
     banks = hardware.buffer_bits // hardware.bank_bits
     unit = 1.0 if hardware.bank_bytes else banks / SPAN
-    domain = pyo.NonNegativeIntegers if hardware.bank_bytes else pyo.NonNegativeReals
-    model.part = pyo.Var(TENSORS, domain=domain, bounds=(0, banks / unit))
+    model.part = pyo.Var(TENSORS, bounds=(0, banks / unit))
     for tensor in TENSORS:
         if given is not None:
             model.part[tensor].fix(getattr(given, tensor) // hardware.bank_bits / unit)

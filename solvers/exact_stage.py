@@ -115,10 +115,10 @@ class Backend:
     files: tuple[Path, str] | None
     log: Log = field(default_factory=Log)
 
-    def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]]) -> Solved:
+    def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> Solved:
         """Solve a program."""
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
-        solved = solve_milp(milp.model, time_limit=left, start=start, **self.options)
+        solved = solve_milp(milp.model, time_limit=left, start=start, presolve=presolve, **self.options)
         self.log.add(stage, solved)
         if solved.termination not in (Termination.OPTIMAL, Termination.TIME_LIMIT, Termination.INFEASIBLE):
             raise SolverDisagreement(f"HiGHS stopped with {solved.termination} on a program with a solution")
@@ -150,13 +150,23 @@ class Stage:
     best: Found
 
     def solve(self, backend: Backend) -> tuple[Found, Fraction, bool]:
-        """The best mapping, a bound on the last quantity, and whether the mapping is optimal."""
+        """The best mapping, a bound on the last quantity, and whether the mapping is optimal.
+
+        Presolves of HiGHS have lost optima (1.14.0 on models of three variables), so what is found wrong is
+        solved once more without.
+        """
+        try:
+            return self._solve(backend, presolve=True)
+        except SolverDisagreement:
+            return self._solve(backend, presolve=False)
+
+    def _solve(self, backend: Backend, presolve: bool) -> tuple[Found, Fraction, bool]:
         stage = f"{len(backend.log.solves) + 1}-{self.keys[-1].name}"
         milp, best = build_milp(self.space, self.found, self._aim()), self.best
         backend.dump(milp, self.space.problem, stage)
         start = self._start(milp)
         while True:
-            solved = backend.solve(milp, stage, start)
+            solved = backend.solve(milp, stage, start, presolve)
             answer = None if solved.objective is None else self._priced(milp)
             if answer is not None and not self._allowed(answer):
                 milp.forbid(*self._place(answer.choice))

@@ -72,6 +72,7 @@ def solve_milp(
     start: Sequence[tuple[Any, float]] = (),
     threads: int = 1,
     seed: int = 0,
+    presolve: bool = True,
 ) -> Solved:
     """Minimise a linear model to a zero gap.
 
@@ -81,6 +82,7 @@ def solve_milp(
         start: variables and values of some variables of a known solution; HiGHS completes them.
         threads: of HiGHS.
         seed: of HiGHS.
+        presolve: whether HiGHS may reduce the model first.
     """
     variables = list(model.component_data_objects(pyo.Var, descend_into=True))
     column = {id(v): i for i, v in enumerate(variables)}
@@ -96,7 +98,7 @@ def solve_milp(
             solver.setSolution(len(index), index, np.array([value for _, value in start], dtype=np.float64))
         solver.run()
         accepted = _ACCEPTED in log.read_text() if start else None
-    return _read(solver, lp, variables, accepted)
+    return _read(solver, lp, variables, accepted, _presolved(lp) if presolve else _size(lp))
 
 
 def _solver(time_limit: float | None, threads: int, seed: int) -> Any:
@@ -179,7 +181,7 @@ def _rows(model: Any, column: dict[int, int]) -> Iterable[tuple[float, float, di
         )
 
 
-def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None) -> Solved:
+def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None, presolved: Size) -> Solved:
     info, status = solver.getInfo(), solver.getModelStatus()
     solved = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     if solved:
@@ -188,7 +190,6 @@ def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None) -> 
     discrete = any(not v.is_continuous() for v in variables)
     objective = float(info.objective_function_value) if solved else None
     bound = float(info.mip_dual_bound) if discrete else objective
-    presolved = _presolved(lp)
     if not accepted and presolved.cols == 0:
         accepted = None
     return Solved(

@@ -13,7 +13,7 @@ from pyomo.repn.standard_repn import generate_standard_repn
 from dnns.layer import Axis, Layer
 from dnns.reader import read_network
 from formulation.candidates import candidates, undominated
-from formulation.hardware import BitWidths, Dataflow, Hardware
+from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition
 from formulation.milp import build_milp
 from formulation.milp_scale import Aim
@@ -225,6 +225,43 @@ def test_a_wrong_answer_is_an_error(monkeypatch):
     monkeypatch.setattr(exact_stage, "solve_milp", liar)
     with pytest.raises(SolverDisagreement, match="latency"):
         exact.solve(SMALL)
+
+
+def test_an_optimum_that_presolve_loses_is_found_without(monkeypatch):
+    """What HiGHS proves is held against the candidates; a wrong proof costs a second solve, not the answer."""
+    from dataclasses import replace
+
+    asked = []
+
+    def forgetful(model, presolve, **options):
+        asked.append(presolve)
+        solved = solve_milp(model, presolve=presolve, **options)
+        return replace(solved, objective=solved.objective + 100.0) if presolve else solved
+
+    monkeypatch.setattr(exact_stage, "solve_milp", forgetful)
+    assert_same(exact.solve(SMALL), exhaustive.solve(SMALL))
+    assert asked == [True, False] * (len(asked) // 2)
+
+
+def test_whole_banks_keep_their_optimum():
+    """HiGHS 1.15.1 lost it when the parts were integer variables."""
+    axes = Axis(3, 1, 3, 2, 3, 3, 1), Axis(3, 1, 3, 1, 0, -1, 9)
+    machine = Hardware(
+        rows=5,
+        cols=2,
+        buffer_bytes=374,
+        bandwidth=Fraction(2),
+        bits=BitWidths(16, 4, 16, 32),
+        bank_bytes=41,
+        double_buffered=False,
+        halo=Halo.REUSE,
+        fill=Fill.EXPOSED,
+    )
+    problem = Problem(Layer("banks", 7, 8, axes, batch=3), machine)
+    result = exact.solve(problem, sieve="bounds")
+    assert_same(result, exhaustive.solve(problem))
+    stages = [solve["stage"] for solve in result.extras["solves"]]
+    assert stages == sorted(set(stages))  # none was solved twice
 
 
 def test_parts_of_a_given_partition_are_kept():
