@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import highspy
@@ -228,7 +229,7 @@ def test_a_wrong_answer_is_an_error(monkeypatch):
 
 
 def test_an_optimum_that_presolve_loses_is_found_without(monkeypatch):
-    """What HiGHS proves is held against the candidates; a wrong proof costs a second solve, not the answer."""
+    """HiGHS's proof is held against the candidates: a wrong proof costs a second solve, not the answer."""
     from dataclasses import replace
 
     asked = []
@@ -260,8 +261,8 @@ def test_whole_banks_keep_their_optimum():
     problem = Problem(Layer("banks", 7, 8, axes, batch=3), machine)
     result = exact.solve(problem, sieve="bounds")
     assert_same(result, exhaustive.solve(problem))
-    stages = [solve["stage"] for solve in result.extras["solves"]]
-    assert stages == sorted(set(stages))  # none was solved twice
+    stages = [solve["stage"].partition("-")[2] for solve in result.extras["solves"]]
+    assert all(one != other for one, other in pairwise(stages))  # none was solved twice
 
 
 def test_parts_of_a_given_partition_are_kept():
