@@ -31,7 +31,7 @@ def add_axes(
     moved, low_traffic = shifted(variants, [v.traffic for v in variants])
     timed = bool(aim.latency) or aim.latency_cap is not None or aim.score_cap is not None
     sides = _sides(space, variants) if timed else {"": ({}, 0)}
-    latency, traffic = scales(aim, max(low for _, low in sides.values()), low_traffic)
+    latency, traffic = scales(aim, [low for _, low in sides.values()], low_traffic)
     if timed:
         _latency(model, space, variants, sides, latency, scaled_cap(latency, aim.latency_cap))
     if not aim.traffic and aim.traffic_cap is None and aim.score_cap is None:
@@ -69,8 +69,9 @@ def _latency(
 ) -> None:
     """Latency is at least each of the sides."""
     model.latency = pyo.Var(bounds=(0, cap))
-    cycles = beyond(cap) * axis.unit / space.problem.hardware.tick.per_cycle
-    most = _shares(model, variants, cycles)
+    lowest = min(low for _, low in sides.values())
+    ticks = beyond(cap) * axis.unit + axis.floor - lowest
+    most = _shares(model, variants, ticks / space.problem.hardware.tick.per_cycle)
     for name, (terms, low) in sides.items():
         whole = {key: n * (most[key[1][0]] if key[0] == "share" else 1) for key, n in terms.items()}
         start = axis.scaled(low)
@@ -84,7 +85,8 @@ def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, flo
     Args:
         model: gets the variables.
         variants: of the program.
-        beyond: array cycles that no mapping of interest takes; pairs are cut where they reach it.
+        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
+            any input-channel tile, they reach it.
     """
     parts = {v.name: v.compute for v in variants if v.compute.above}
     index = [key for part in parts.values() for family, key in part.terms if family == "share"]

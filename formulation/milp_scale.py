@@ -8,7 +8,7 @@ their row: the program bounds the exact one from below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Any
@@ -81,15 +81,24 @@ class Scale:
         return (value - self.floor) / self.unit
 
 
-def scales(aim: Aim, latency_floor: int, traffic_floor: int) -> tuple[Scale, Scale]:
-    """Axes of latency and traffic on which the incumbent, or its weighted sum, is at ``SPAN`` or below."""
-    floors, weights = (latency_floor, traffic_floor), (aim.latency, aim.traffic)
+def scales(aim: Aim, latency_floors: Sequence[int], traffic_floor: int) -> tuple[Scale, Scale]:
+    """Axes of latency and traffic on which the incumbent, or its weighted sum, is at ``SPAN`` or below.
+
+    Args:
+        aim: has the incumbent.
+        latency_floors: of all that bounds latency from below. The axis begins at the greatest, and is coarse
+            enough for the least to be at ``-BEYOND * SPAN`` or above: coefficients stay moderate.
+        traffic_floor: where the axis of traffic begins.
+    """
+    floors, weights = (max(latency_floors), traffic_floor), (aim.latency, aim.traffic)
     spans = [max(best - low, best * FINEST, 1.0) for best, low in zip(aim.incumbent, floors, strict=True)]
     if all(weights):
         above = sum(w * (best - low) for w, best, low in zip(weights, aim.incumbent, floors, strict=True))
         whole = sum(w * best for w, best in zip(weights, aim.incumbent, strict=True))
         spans = [max(above, whole * FINEST) / weight for weight in weights]
-    return Scale(latency_floor, spans[0] / SPAN), Scale(traffic_floor, spans[1] / SPAN)
+    coarser = max(1.0, (floors[0] - min(latency_floors)) / BEYOND / spans[0])
+    spans = [coarser * span for span in spans] if all(weights) else [coarser * spans[0], spans[1]]
+    return Scale(floors[0], spans[0] / SPAN), Scale(traffic_floor, spans[1] / SPAN)
 
 
 def shifted(variants: list[Variant], terms: list[Terms]) -> tuple[Terms, int]:

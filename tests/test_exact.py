@@ -265,6 +265,23 @@ def test_whole_banks_keep_their_optimum():
     assert all(one != other for one, other in pairwise(stages))  # none was solved twice
 
 
+def test_an_array_far_below_the_transfers_is_measured_from_its_own_floor():
+    """The least latency is the transfers'; what the array takes beyond it begins far below."""
+    axes = Axis(4, 4, 4, 1, 2, 1, 13), Axis(1, 2, 2, 2, 4, -1, 1)
+    machine = Hardware(
+        rows=5,
+        cols=5,
+        buffer_bytes=459,
+        bandwidth=Fraction(1, 2),
+        frequency=Fraction(7, 10),
+        bank_bytes=51,
+        fill=Fill.EXPOSED,
+    )
+    part = Partition(ifmap=1632, ofmap=1224, weights=816)
+    problem = Problem(Layer("slow", 5, 3, axes, batch=2), machine, Objective(Kind.TRAFFIC), part)
+    assert_same(exact.solve(problem), exhaustive.solve(problem))
+
+
 def test_parts_of_a_given_partition_are_kept():
     part = Partition.from_ratio([1, 2, 1], SMALL.hardware.buffer_bits, 1)
     problem = Problem(SMALL.layer, SMALL.hardware, Objective(), part)
