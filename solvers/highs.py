@@ -50,7 +50,7 @@ class Solved:
         nodes: of the branch-and-bound tree.
         iterations: of the simplex method.
         size: of the model.
-        presolved: the same after presolve.
+        presolved: what presolve makes of it, used or not.
         start_accepted: whether HiGHS completed the given start and took it into its search; None if none was
             given, or if presolve left nothing to search.
     """
@@ -88,7 +88,7 @@ def solve_milp(
     column = {id(v): i for i, v in enumerate(variables)}
     lp = _translate(model, variables, column)
     with TemporaryDirectory() as folder:
-        solver = _solver(time_limit, threads, seed)
+        solver = _solver(time_limit, threads, seed, presolve)
         log = Path(folder) / "log"
         solver.passModel(lp)
         if start:
@@ -98,10 +98,10 @@ def solve_milp(
             solver.setSolution(len(index), index, np.array([value for _, value in start], dtype=np.float64))
         solver.run()
         accepted = _ACCEPTED in log.read_text() if start else None
-    return _read(solver, lp, variables, accepted, _presolved(lp) if presolve else _size(lp))
+    return _read(solver, lp, variables, accepted, presolve)
 
 
-def _solver(time_limit: float | None, threads: int, seed: int) -> Any:
+def _solver(time_limit: float | None, threads: int, seed: int, presolve: bool = True) -> Any:
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {
         "output_flag": False,
@@ -113,6 +113,7 @@ def _solver(time_limit: float | None, threads: int, seed: int) -> Any:
         "dual_feasibility_tolerance": TOLERANCE,
         "threads": threads,
         "random_seed": seed,
+        "presolve": "choose" if presolve else "off",
     }
     if time_limit is not None:
         options["time_limit"] = max(0.0, float(time_limit))
@@ -181,7 +182,7 @@ def _rows(model: Any, column: dict[int, int]) -> Iterable[tuple[float, float, di
         )
 
 
-def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None, presolved: Size) -> Solved:
+def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None, presolve: bool) -> Solved:
     info, status = solver.getInfo(), solver.getModelStatus()
     solved = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     if solved:
@@ -190,7 +191,8 @@ def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None, pre
     discrete = any(not v.is_continuous() for v in variables)
     objective = float(info.objective_function_value) if solved else None
     bound = float(info.mip_dual_bound) if discrete else objective
-    if not accepted and presolved.cols == 0:
+    presolved = _presolved(lp)
+    if not accepted and presolve and presolved.cols == 0:
         accepted = None
     return Solved(
         termination=_TERMINATION.get(status, Termination.ERROR),
