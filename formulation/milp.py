@@ -180,7 +180,7 @@ def _row(members: dict[Any, list[Any]], whole: Any, key: Keys) -> Any:
 def _buffer(model: Any, space: Space, variants: list[Variant]) -> None:
     """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks.
 
-    Needs are whole banks, so parts are as well, or can be cut down to it: their variables need not be integer.
+    Needs are whole banks; so parts are, or can be cut down to it, and their variables need not be integer.
     """
     hardware, given = space.problem.hardware, space.problem.partition
     banks = hardware.buffer_bits // hardware.bank_bits
