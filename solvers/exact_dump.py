@@ -1,4 +1,4 @@
-"""Mixed-integer programs as files, ``.lp`` and ``.mps``: with names, and with what their numbers stand for."""
+"""Mixed-integer programs as files (``.lp``, ``.mps``): names, and what their numbers stand for."""
 
 from __future__ import annotations
 
