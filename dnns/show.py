@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -17,6 +18,7 @@ from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
 from dnns.listing import Row, rows, shaping_summary
 from dnns.options import BAD_INPUT, LineParser, sizes
+from dnns.output import check_writable, write_file
 from dnns.reader import read_network
 
 _FIGURES = {"macs": "MACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not 1 <= options.bits <= 64:
             raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
+        check_writable(options.csv)
         network = read_network(
             options.file, input=options.input, input_3d=options.input_3d, dims=sizes(options.dim)
         )
@@ -148,16 +151,16 @@ def _totals(network: Network, bits: int) -> list[str]:
 def _write_csv(path: str | Path, listed: Sequence[Row], bits: int) -> None:
     fields = ("name", "op", "scheduled", "ifmap_shape", "ofmap_shape", "window", "groups", "count")
     figures = ("macs", "ifmap", "weights", "ofmap", "parameters")
-    try:
-        with open(path, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow([*fields, *figures, "macs_per_byte"])
-            for row in listed:
-                shapes = {"ifmap_shape": _by(row.ifmap_shape), "ofmap_shape": _by(row.ofmap_shape)}
-                values = [shapes.get(name, getattr(row, name)) for name in (*fields, *figures)]
-                writer.writerow([*values, row.operational_intensity(bits)])
-    except OSError as error:
-        raise InputError(path, "", f"cannot be written: {error.strerror}") from None
+
+    def write(stream: TextIO) -> None:
+        writer = csv.writer(stream)
+        writer.writerow([*fields, *figures, "macs_per_byte"])
+        for row in listed:
+            shapes = {"ifmap_shape": _by(row.ifmap_shape), "ofmap_shape": _by(row.ofmap_shape)}
+            values = [shapes.get(name, getattr(row, name)) for name in (*fields, *figures)]
+            writer.writerow([*values, row.operational_intensity(bits)])
+
+    write_file(path, write)
 
 
 if __name__ == "__main__":

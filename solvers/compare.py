@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
-from dnns.options import BAD_INPUT, LineParser
+from dnns.options import LineParser
+from dnns.output import check_writable, write_file
 from solvers.methods import METHODS
-from solvers.run import DOES_NOT_FIT, INTERRUPTED, progress, unfit
+from solvers.run import guarded, print_lines, progress, unfit
 
 if TYPE_CHECKING:
     from solvers.comparison import Comparison
@@ -53,24 +55,20 @@ def chosen_methods(words: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     args = parser().parse_intermixed_args(argv)
-    try:
-        comparisons = list(_compare_all(args))
-        _write(comparisons, args)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted, nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    return guarded(lambda: _main(args))
+
+
+def _main(args: argparse.Namespace) -> int:
+    check_writable(args.json, args.csv)
+    comparisons = list(_compare_all(args))
+    _write(comparisons, args)
     lines = [
         f"{comparison.network}, {method}: {line}"
         for comparison in comparisons
         for method, report in comparison.reports.items()
         for line in unfit(report)
     ]
-    for line in lines:
-        print(line, file=sys.stderr)
-    return DOES_NOT_FIT if lines else 0
+    return print_lines(lines)
 
 
 def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
@@ -106,13 +104,6 @@ def _watching(quiet: bool) -> Iterator[Any]:
 def _write(comparisons: Sequence[Comparison], args: argparse.Namespace) -> None:
     from solvers.comparison import write_csv, write_json
 
-    for path, write in ((args.json, write_json), (args.csv, write_csv)):
-        if path is not None:
-            try:
-                with open(path, "w", encoding="utf-8", newline="") as stream:
-                    write(comparisons, stream)
-            except OSError as error:
-                raise InputError(path, "", f"cannot be written: {error.strerror}") from None
     if not args.quiet:
         from rich.console import Console
 
@@ -121,6 +112,9 @@ def _write(comparisons: Sequence[Comparison], args: argparse.Namespace) -> None:
         console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
         for comparison in comparisons:
             print_comparison(comparison, console, verbose=args.verbose)
+    for path, write in ((args.json, write_json), (args.csv, write_csv)):
+        if path is not None:
+            write_file(path, partial(write, comparisons))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-"""Property tests: few examples by default, fifty times as many with ``--hypothesis-profile thorough``."""
+"""What all tests share.
 
+Property tests: few examples by default, fifty times as many with ``--hypothesis-profile thorough``.
+"""
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -13,3 +17,22 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("default")
+
+TINY = """\
+name: tiny
+input: [3, 12, 10]
+layers:
+  - {name: a, op: conv, out_channels: 8, kernel: 3, padding: 1}
+  - {name: up, op: deconv, out_channels: 4, kernel: 3, stride: 2, padding: 1, output_padding: 1}
+  - {name: gaps, op: deconv, out_channels: 2, kernel: 2, stride: 3}
+  - {name: head, op: fc, out_channels: 10}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """The scenario of a small network with everything in it."""
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("network: tiny.yaml\nhardware: {bufsize: 4096}\ndeconvolution: split\n")
+    return scenario

@@ -3,33 +3,16 @@
 import csv
 import json
 import math
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from solvers.run import deconvolution, main
+from solvers.arguments import deconvolution
+from solvers.run import main
 
 ROOT = Path(__file__).parent.parent
-TINY = """\
-name: tiny
-input: [3, 12, 10]
-layers:
-  - {name: a, op: conv, out_channels: 8, kernel: 3, padding: 1}
-  - {name: up, op: deconv, out_channels: 4, kernel: 3, stride: 2, padding: 1, output_padding: 1}
-  - {name: gaps, op: deconv, out_channels: 2, kernel: 2, stride: 3}
-  - {name: head, op: fc, out_channels: 10}
-"""
-
-
-@pytest.fixture
-def tiny(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    scenario = tmp_path / "scenario.yaml"
-    scenario.write_text("network: tiny.yaml\nhardware: {bufsize: 4096}\ndeconvolution: split\n")
-    return scenario
 
 
 def run(*args, **settings):
@@ -198,62 +181,6 @@ def test_options_of_the_original_tool_override_the_scenario(tiny):
     assert data["layers"][0]["parts"][0]["bound_scope"] == "partition"
 
 
-BAD = [
-    ("networkk: x.yaml", "networkk.*did you mean network"),
-    ("hardware: {}", "network: missing"),
-    ("network: none.yaml", "none.yaml.*No such file"),
-    ("network: tiny.yaml\nhardware: {sa_size: 0}", "line 2, hardware.sa_size: got 0"),
-    ("network: tiny.yaml\nhardware: {bufsize: big}", "hardware.bufsize: got 'big'"),
-    ("network: tiny.yaml\nhardware: {bank_bytes: 99999999}", "bank_bytes is 99999999"),
-    ("network: tiny.yaml\nhardware: {bit_width: {ofmap: 16, partial_sums: 8}}", "partial_sums is 8"),
-    ("network: tiny.yaml\nsearch_method: Magic", "search_method: got 'Magic', allowed: 'static'"),
-    ("network: tiny.yaml\nobjective: {kind: balanced, tolerance: -1}", "objective.tolerance: got -1"),
-    ("network: tiny.yaml\nobjective: speed", "objective.kind: got 'speed'"),
-    ("network: tiny.yaml\nobjective: {kind: weighted, latency: 0, traffic: 0}", "one of them above 0"),
-    ("network: tiny.yaml\nbuffer_partition: [0, 0, 0]", "line 2, buffer_partition: .*one of them above 0"),
-    ("network: tiny.yaml\nbuffer_partition: [1, 2]", "buffer_partition"),
-    ("network: tiny.yaml\ndump_models: out", "dump_models"),
-    ("network: tiny.yaml\ntime_limit: -3", "time_limit: got -3"),
-    ("network: tiny.yaml\nsource: x", "unknown field 'source'"),
-    ("network: [1", "is not YAML"),
-    ("- 1", "must be a mapping"),
-    ("network: tiny.yaml\ninput: [3, 12, 0]", "input.*got 0"),
-]
-
-
-@pytest.mark.parametrize(("text", "message"), BAD, ids=[text[-30:] for text, _ in BAD])
-def test_bad_scenarios_get_one_line_and_exit_code_2(tiny, text, message, capsys):
-    tiny.write_text(text)
-    assert main([str(tiny)]) == 2
-    out, err = capsys.readouterr()
-    assert not out
-    assert len(err.splitlines()) == 1
-    assert str(tiny.parent) in err
-    assert re.search(message, err)
-
-
-BAD_OPTIONS = [
-    (["--sa_size", "0"], "--sa_size: got 0"),
-    (["--buffer_partition", "1", "x", "1"], "--buffer_partition: got 1 x 1"),
-    (["--combine", "--split", "False"], "--combine"),
-    (["--jobs", "0"], "--jobs: got 0"),
-    (["--outfile", "/no/such/folder/x"], "cannot be written"),
-    (["--model_type", "3D"], "--model_type: is 3D"),
-    (["--search_method", "magic"], "--search_method: got 'magic'"),
-    (["--split", "perhaps"], "got 'perhaps', allowed: True or False"),
-    (["--nonsense"], "unrecognized arguments: --nonsense"),
-    (["--bufsize", "many"], "many"),
-]
-
-
-@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=[o[0] for o, _ in BAD_OPTIONS])
-def test_bad_options_get_one_line_and_exit_code_2(tiny, options, message):
-    code, out, err = run(tiny, *options)
-    assert (code, out) == (2, "")
-    assert len(err.splitlines()) == 1
-    assert message in err
-
-
 def test_symbolic_dimensions_of_an_onnx_network_are_set(tmp_path):
     from onnx import TensorProto, helper, save
 
@@ -270,29 +197,6 @@ def test_symbolic_dimensions_of_an_onnx_network_are_set(tmp_path):
     assert main([*options, "--dim", "images=5"]) == 0
     assert json.loads(outfile.read_text())["totals"]["macs"] == 5 * 4 * 3 * 9 * 36
     assert main([*options, "--dim", "images"]) == 2
-
-
-def test_no_scenario_and_no_network_says_what_to_give(capsys):
-    assert main([]) == 2
-    assert "--dnnfile" in capsys.readouterr().err
-
-
-def test_a_layer_that_does_not_fit_is_named_and_the_others_reported(tiny, capsys):
-    out = tiny.parent / "out.json"
-    assert main([str(tiny), "--bufsize", "60", "--outfile", str(out)]) == 3
-    text, err = capsys.readouterr()
-    data = json.loads(out.read_text())
-    assert data["complete"] is False
-    assert "does not fit" in text
-    assert (
-        err.splitlines() == ["up/1.1: does not fit: its smallest tile needs 84 bytes, there are 80 bytes"]
-        or err
-    )
-    unfit = [part for layer in data["layers"] for part in layer["parts"] if "bytes_needed" in part]
-    assert [(p["name"], p["mapping"], p["latency_cycles"], p["bytes_needed"]) for p in unfit] == [
-        ("a", None, None, 76)
-    ]
-    assert data["totals"]["latency_cycles"] > 0
 
 
 def test_help_explains_every_option_with_its_unit(capsys):

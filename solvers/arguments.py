@@ -1,0 +1,184 @@
+"""The options of ``python -m solvers.run``, and the scenario's fields that they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from dnns.errors import InputError
+from dnns.options import LineParser, sizes
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    p = LineParser(
+        prog="python -m solvers.run",
+        description="Find, for each layer of a network, the tiling, loop order and buffer partition that "
+        "minimise latency and DRAM traffic on a systolic-array accelerator.",
+        epilog="Options override the scenario's fields. Exit code: 0 done, 2 bad input, "
+        "3 a layer does not fit.",
+    )
+    p.add_argument("scenario", nargs="?", help="scenario file (.yaml)")
+    _network_options(p)
+    _machine_options(p)
+    _search_options(p)
+    _output_options(p)
+    return p
+
+
+def _option(group: argparse._ArgumentGroup, name: str, **settings: Any) -> None:
+    """An option under both spellings, with ``_`` and with ``-``."""
+    spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
+    group.add_argument(*spellings, dest=name, default=None, **settings)
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"got {text!r}, allowed: True or False")
+    return words[text.lower()]
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
+
+
+def _network_options(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("network")
+    _option(group, "dnnfile", metavar="F", help="network file: .yaml, .txt or .onnx")
+    _option(group, "ifmap", nargs=3, type=int, metavar=("W", "H", "C"), help="input: width, height, channels")
+    shape = ("W", "H", "D", "C")
+    _option(group, "ifmap3d", nargs=4, type=int, metavar=shape, help="3-D input, depth before channels")
+    text = "size of a symbolic ONNX dimension; repeat it"
+    _option(group, "dim", action="append", metavar="NAME=SIZE", help=text)
+    kinds = ("2D", "3D")
+    text = "check that the network is all 2-D, or has 3-D layers"
+    _option(group, "model_type", type=str.upper, choices=kinds, help=text)
+    flag: dict[str, Any] = {"nargs": "?", "const": True, "type": _boolean, "metavar": "True|False"}
+    _option(group, "split", **flag, help="split deconvolutions into disjoint sub-convolutions")
+    _option(group, "combine", **flag, help="let sub-convolutions share each ifmap tile where that is better")
+
+
+def _machine_options(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("machine")
+    _option(group, "bufsize", type=_number, metavar="BYTES", help="SRAM buffer [bytes]")
+    _option(group, "memory_bandwidth", type=_number, metavar="GB/S", help="DRAM bandwidth [GB/s]")
+    _option(group, "sa_size", type=int, nargs="+", metavar="A", help="array: A x A, or ROWS COLS [elements]")
+    _option(group, "bit_width", type=int, metavar="BITS", help="word width of every tensor [bits]")
+    _option(group, "halo", choices=("refetch", "reuse"), help="whether tiles slide along one axis")
+
+
+def _search_options(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("search")
+    methods = "Static, Constrained, Exhaustive, Exact or Combined, in any case"
+    _option(group, "search_method", metavar="METHOD", help=methods)
+    flag: dict[str, Any] = {"nargs": "?", "const": True, "type": _boolean, "metavar": "True|False"}
+    _option(group, "static", **flag, help="fix the partition for all layers")
+    text = "ratio of the buffer's parts for ifmap, ofmap, weights, or auto for the best single one"
+    _option(group, "buffer_partition", nargs="+", metavar="I O W", help=text)
+    kinds = ("latency", "traffic", "balanced", "weighted")
+    _option(group, "objective", choices=kinds, help="what is minimised; balanced by default")
+    _option(
+        group, "tolerance", type=_number, metavar="T", help="balanced: relative latency given up for traffic"
+    )
+    shares = ("LATENCY", "TRAFFIC")
+    text = "weighted: of latency / roofline, and of traffic / compulsory traffic (0.5 0.5)"
+    _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
+    text = "Combined: go on to the mixed-integer program from the best mapping"
+    _option(group, "exact_after", **flag, help=text)
+    _option(group, "time_limit", type=_number, metavar="S", help="per sub-problem [s]; 0 for none")
+    _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
+
+
+def _output_options(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("output")
+    _option(group, "outfile", metavar="F", help="write the results as JSON")
+    _option(group, "csv", metavar="F", help="write one line per part as CSV")
+    _option(group, "jobs", type=int, metavar="N", help="processes (1)")
+    text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
+    group.add_argument("--sensitivity", action="store_true", help=text)
+    group.add_argument("--quiet", action="store_true", help="no table, no progress")
+
+
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """The scenario's fields that the options set.
+
+    Raises:
+        InputError: if options contradict each other.
+    """
+    fields: dict[str, Any] = {}
+    if args.dnnfile is not None:
+        fields["network"] = str(Path(args.dnnfile).absolute())
+    if args.ifmap is not None:
+        fields["input"] = args.ifmap[::-1]
+    if args.ifmap3d is not None:
+        w, h, d, c = args.ifmap3d
+        fields["input_3d" if args.ifmap is not None else "input"] = [c, d, h, w]
+        if str(args.dnnfile or "").endswith(".txt"):
+            fields["input_3d"] = fields.pop("input") if args.ifmap is None else fields["input_3d"]
+    if args.dim is not None:
+        fields["dims"] = sizes(args.dim)
+    machine = {name: getattr(args, name) for name in ("bufsize", "memory_bandwidth", "bit_width", "halo")}
+    if args.sa_size is not None:
+        machine["sa_size"] = args.sa_size[0] if len(args.sa_size) == 1 else args.sa_size
+    fields |= {
+        "hardware": _given(machine),
+        "objective": _given({"kind": args.objective, "tolerance": args.tolerance} | _weights(args)),
+    }
+    for name in ("search_method", "static", "exact_after", "dump_models"):
+        fields[name] = getattr(args, name)
+    if args.dump_models is not None:
+        fields["dump_models"] = str(Path(args.dump_models).absolute())
+    if args.buffer_partition is not None:
+        fields["buffer_partition"] = _partition(args.buffer_partition)
+    fields = {name: value for name, value in fields.items() if value not in (None, {})}
+    if args.time_limit is not None:
+        fields["time_limit"] = args.time_limit or None
+    return fields
+
+
+def _weights(args: argparse.Namespace) -> dict[str, Any]:
+    if args.weights is None:
+        return {}
+    latency, traffic = args.weights
+    if not (min(latency, traffic) >= 0 and 0 < latency + traffic < inf):
+        problem = f"got {latency} {traffic}, allowed: two numbers of at least 0, one of them above 0"
+        raise InputError("--weights", "", problem)
+    return {"latency": latency, "traffic": traffic}
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _partition(words: list[str]) -> Any:
+    if words == ["auto"]:
+        return "auto"
+    try:
+        return [_number(word) for word in words]
+    except ValueError:
+        raise InputError("--buffer_partition", "", f"got {' '.join(words)}, allowed: I O W or auto") from None
+
+
+def deconvolution(split: bool | None, combine: bool | None, default: str) -> str:
+    """The treatment that ``--split`` and ``--combine`` ask for, on top of the scenario's.
+
+    Raises:
+        InputError: for ``--combine`` with ``--split False``.
+    """
+    if combine:
+        if split is False:
+            raise InputError(
+                "--combine", "", "shares the tiles of a split deconvolution: leave out --split False"
+            )
+        return "combine"
+    if split is False:
+        return "naive"
+    if split or (combine is False and default == "combine"):
+        return "split"
+    return default
