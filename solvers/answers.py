@@ -36,7 +36,7 @@ class Answer:
         seconds: wall time.
         iterations: of the solver, None if it counts none.
         nodes: of its search trees.
-        models: mixed-integer programs with their sizes, as the exact method records them.
+        models: mixed-integer programs with their sizes, as the exact method records them, and whose they are.
     """
 
     layer: str
@@ -108,13 +108,16 @@ def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
         result.seconds,
         result.iterations,
         result.nodes,
-        tuple(_models(result)),
+        tuple(_models(result, part.name)),
     )
 
 
 def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective) -> Answer:
     solved: list[Result | SharedResult] = [result for result, _ in best.parts]
-    solved += [best.shared] if best.shared else []
+    names = [part.name for part in layer.parts if part.result is not None]
+    if best.shared is not None:
+        solved.append(best.shared)
+        names.append(f"{layer.operator.name} shared")
     return Answer(
         layer.operator.name,
         "",
@@ -131,7 +134,7 @@ def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective
         sum(result.seconds for result in solved),
         _sum([result.iterations for result in solved]),
         _sum([result.nodes for result in solved]),
-        tuple(model for result in solved for model in _models(result)),
+        tuple(model for result, name in zip(solved, names, strict=True) for model in _models(result, name)),
     )
 
 
@@ -147,9 +150,11 @@ def _objective(best: DeconvolutionResult, objective: Objective) -> Fraction | No
             return best.traffic_bytes
 
 
-def _models(result: Result | SharedResult) -> list[dict[str, Any]]:
+def _models(result: Result | SharedResult, name: str) -> list[dict[str, Any]]:
     solves = result.extras.get("solves")
-    return [solve for solve in solves if "size" in solve] if isinstance(solves, list) else []
+    if not isinstance(solves, list):
+        return []
+    return [{"part": name, **solve} for solve in solves if "size" in solve]
 
 
 def _sum(numbers: list[int | None]) -> int | None:

@@ -154,7 +154,7 @@ def _notes(comparison: Comparison) -> Iterator[Text]:
 
 def _models(comparison: Comparison, console: Console) -> Table:
     titles: tuple[Title, ...] = (
-        ("\nlayer", "left"),
+        ("\npart", "left"),
         ("\nmethod", "left"),
         ("\nprogram", "left"),
         ("\nrows", "right"),
@@ -167,7 +167,7 @@ def _models(comparison: Comparison, console: Console) -> Table:
         ("\niterations", "right"),
     )
     rows = [
-        (_name(row), row.method, str(model.get("stage", "")), *_sizes(model))
+        (model["part"], row.method, model["stage"], *_sizes(model))
         for row in comparison.rows
         for model in row.answer.models
     ]
