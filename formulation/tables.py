@@ -7,8 +7,9 @@ that breaks ties, so what is left out is never the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
 
 import numpy as np
@@ -136,40 +137,37 @@ class TileGrid:
             for start in range(0, self.shape[cut], step):
                 yield self.table([*fixed, whole[cut][start : start + step], *whole[cut + 1 :]])
 
-    def table(self, picks: list[Ints]) -> SpatialTable:
+    def table(self, picks: Sequence[Ints]) -> SpatialTable:
         """The product of the given positions of each dimension."""
+        return self._table(picks, lambda over, columns: reduce(over.outer, columns).reshape(-1))
 
-        def outer(columns: list[Ints]) -> Ints:
-            result = columns[0]
-            for column in columns[1:]:
-                result = np.multiply.outer(result, column)
-            return np.asarray(result).reshape(-1)
+    def at(self, picks: Sequence[Ints]) -> SpatialTable:
+        """The tiles at the given positions, as many in each dimension, taken together."""
+        return self._table(picks, reduce)
 
-        def column(name: str, d: int) -> Ints:
-            values: Ints = getattr(self.dims[d], name)
-            return values[picks[d]]
-
+    def _table(self, picks: Sequence[Ints], combine: Callable[[np.ufunc, list[Ints]], Ints]) -> SpatialTable:
+        """Tiles from one column of each dimension."""
         dims = range(len(picks))
-        strides = [prod(self.shape[d + 1 :]) for d in dims]
-        rank = picks[0] * strides[0]
-        for pick, stride in zip(picks[1:], strides[1:], strict=True):
-            rank = np.add.outer(rank, pick * stride)
-        fetched = outer([column("fetched", d) for d in dims])
+
+        def product(names: Sequence[str]) -> Ints:
+            columns = [getattr(self.dims[d], names[d])[picks[d]] for d in dims]
+            return combine(np.multiply, columns)
+
+        fetched = product(["fetched" for _ in dims])
         slid, slide = fetched, np.full(len(fetched), -1)
         if self.hardware.halo is Halo.REUSE:
             for axis in dims[1:]:
-                other = outer([column("slid" if d == axis else "fetched", d) for d in dims])
+                other = product(["slid" if d == axis else "fetched" for d in dims])
                 slide = np.where(other < slid, axis - 1, slide)
                 slid = np.minimum(slid, other)
-        channels = self.in_channels
         return SpatialTable(
-            rank=rank.reshape(-1),
-            trips=outer([column("trips", d) for d in dims]),
-            fetched=channels * fetched,
-            slid=channels * slid,
+            rank=combine(np.add, [picks[d] * prod(self.shape[d + 1 :]) for d in dims]),
+            trips=product(["trips" for _ in dims]),
+            fetched=self.in_channels * fetched,
+            slid=self.in_channels * slid,
             slide=slide,
-            largest=outer([column("largest", d) for d in dims]),
-            pixels=outer([column("tile", d) for d in dims]),
+            largest=product(["largest" for _ in dims]),
+            pixels=product(["tile" for _ in dims]),
         )
 
 

@@ -17,6 +17,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from formulation.blocks import sift
 from formulation.cost import Cost, Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
@@ -109,7 +110,6 @@ class Search:
     def __init__(self, space: Space, deadline: float | None = None) -> None:
         self.space, self.deadline = space, deadline
         self.coarse = space.grid.coarse()
-        self._whole: tuple[SpatialTable, Ints] | None = None
 
     def minimise(self, goal: Goal, known: Sequence[Found] = ()) -> Outcome:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -121,7 +121,16 @@ class Search:
         within = [k for k in known if goal.cap is None or k.latency <= goal.cap]
         best = min((ranked(goal, k) for k in within), key=lambda k: (k.keys, k.choice), default=None)
         seed = self._best_first(goal, [self.coarse], best).found
-        return self._best_first(goal, self.space.grid.slabs(), seed)
+        return self._best_first(goal, self._sifted(goal, seed), seed)
+
+    def _sifted(self, goal: Goal, best: Found | None) -> Iterable[SpatialTable]:
+        """The tiles of all blocks that are not beaten by the incumbent."""
+
+        def wanted(blocks: SpatialTable) -> NDArray[np.bool_]:
+            cycles = self.space.grid.least_cycles(blocks)
+            return self._least(goal, *self.space.bounds(blocks, cycles), best)[1]
+
+        return sift(self.space.grid, wanted)
 
     def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable], seed: Found | None) -> Outcome:
         best = seed
@@ -146,8 +155,10 @@ class Search:
 
     def survivors(self, goal: Goal, best: Found) -> tuple[SpatialTable, Ints]:
         """All spatial tiles whose bound is within the cap and no worse than a known mapping, with cycles."""
-        kept = [piece for slab in self.space.grid.slabs() for piece in self._survivors(goal, slab, best)]
-        return SpatialTable.join([t for t, _, _ in kept]), np.concatenate([c for _, c, _ in kept])
+        kept = [piece for slab in self._sifted(goal, best) for piece in self._survivors(goal, slab, best)]
+        tiles, cycles = SpatialTable.join([t for t, _, _ in kept]), np.concatenate([c for _, c, _ in kept])
+        order = np.argsort(tiles.rank)
+        return tiles.take(order), cycles[order]
 
     def _survivors(
         self, goal: Goal, slab: SpatialTable, best: Found | None
