@@ -11,6 +11,7 @@ them, and there are few blocks: an axis of 512 outputs has 45 trip counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def sift(grid: TileGrid, wanted: Wanted, size: int = SLAB) -> Iterator[SpatialTa
 
     Args:
         grid: all tiles.
-        wanted: is asked about blocks; ``rank`` and ``slide`` mean nothing there.
+        wanted: is asked about blocks; their ``rank`` is that of their first tile, ``slide`` means nothing.
         size: most tiles in a piece.
 
     Returns:
@@ -39,10 +40,11 @@ def sift(grid: TileGrid, wanted: Wanted, size: int = SLAB) -> Iterator[SpatialTa
         [_least(d, f) for d, f in zip(grid.dims, first, strict=True)], grid.in_channels, grid.hardware
     )
     for slab in blocks.slabs():
-        index = np.unravel_index(slab.rank[wanted(slab)], blocks.shape)
+        index = np.unravel_index(slab.rank, blocks.shape)
         starts = [f[i] for f, i in zip(first, index, strict=True)]
-        counts = [c[i] for c, i in zip(count, index, strict=True)]
-        yield from _spread_out(grid, starts, counts, size)
+        keep = wanted(replace(slab, rank=np.ravel_multi_index(starts, grid.shape)))
+        counts = [c[i[keep]] for c, i in zip(count, index, strict=True)]
+        yield from _spread_out(grid, [s[keep] for s in starts], counts, size)
 
 
 def _least(dim: AxisTable, first: Ints) -> AxisTable:

@@ -146,26 +146,34 @@ class Space:
         parts = TensorBits(*(part // hardware.copies for part in given.parts))
         return parts.total, parts
 
-    def bounds(self, sp: SpatialTable, sp_cycles: Num, co: Num = None) -> tuple[Num, list[Price]]:
+    def bounds(
+        self, sp: SpatialTable, sp_cycles: Num, co: Num = None, most: tuple[int, int] | None = None
+    ) -> tuple[Num, list[Price]]:
         """What mappings with these spatial tiles cost at least, for each loop order.
+
+        Every bound is non-decreasing in the cycle factors and in every column of the tiles, ``rank`` and
+        ``slide`` aside. So what is no greater than several tiles in each of them bounds them all.
 
         Args:
             sp: tiles.
             sp_cycles: their cycle factors, or bounds below them.
             co: positions in the table ``co`` if that choice is made as well; broadcasts with ``sp``.
+            most: largest output- and input-channel tile looked at [channels], None for all; the first
+                does not matter if ``co`` is given.
 
         Returns:
             Where any mapping fits, and per class the bounds, which are meaningless elsewhere.
         """
         layer = self.problem.layer
+        limit_co, limit_ci = most or (layer.out_channels, layer.in_channels)
         if co is None:
-            most_co, co_tile = self.most_out_channels(sp), np.ones_like(sp.trips)
+            most_co, co_tile = np.minimum(self.most_out_channels(sp), limit_co), np.ones_like(sp.trips)
             trips_co = -(-layer.out_channels // np.maximum(most_co, 1))
             cycles = self.co.least_cycles[trips_co]
         else:
             most_co, co_tile = self.co.tile[co], self.co.tile[co]
             trips_co, cycles = self.co.trips[co], self.co.cycles[co]
-        most_ci = self.most_in_channels(co_tile, sp)
+        most_ci = np.minimum(self.most_in_channels(co_tile, sp), limit_ci)
         trips_ci = -(-layer.in_channels // np.maximum(most_ci, 1))
         cycles = cycles * self.ci.least_cycles[trips_ci] * sp_cycles
         trips = Trips(trips_co, trips_ci, sp.trips)

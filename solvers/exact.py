@@ -22,9 +22,10 @@ from formulation.problem import Kind, Problem
 from formulation.space import Price, Space
 from formulation.tables import SpatialTable
 from solvers.exact_stage import LATENCY, TRAFFIC, Backend, Key, SolverDisagreement, Stage
+from solvers.goals import LATENCY_FIRST, Found, Goal, given, ranked, traffic_first, weighted
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
 from solvers.rounding import Rounder
-from solvers.search import LATENCY_FIRST, Found, Goal, Search, given, ranked, traffic_first, weighted
+from solvers.search import Search
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]
 

@@ -23,9 +23,9 @@ from formulation.milp_scale import SPAN, Aim, ScoreCap
 from formulation.problem import Problem
 from formulation.space import CLASSES, Price, Space
 from solvers.exact_dump import dump
+from solvers.goals import Found, Goal, given, ranked
 from solvers.highs import Solved, solve_milp
 from solvers.result import Termination
-from solvers.search import Found, Goal, given, ranked
 
 _ROUNDING = 1e-12  # relative error that a floating-point score may carry
 

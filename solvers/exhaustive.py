@@ -8,8 +8,9 @@ from time import monotonic
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
 from formulation.space import Space
+from solvers.goals import LATENCY_FIRST, Found, given, traffic_first, weighted
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
-from solvers.search import LATENCY_FIRST, Found, Outcome, Search, given, traffic_first, weighted
+from solvers.search import Outcome, Search
 
 
 def solve(

@@ -14,7 +14,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.space import CLASSES, Price, Space
-from solvers.search import Found, Goal
+from solvers.goals import Found, Goal
 
 _MENU = 40  # tiles of one dimension that the local search looks at
 _NEAR = 9  # of which next to the present one, on either side

@@ -10,78 +10,32 @@ When the next bound is above the incumbent, the incumbent is optimal. Nothing el
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formulation.blocks import sift
-from formulation.cost import Cost, Num
+from formulation.cost import Num
 from formulation.extents import Ints
-from formulation.mapping import Mapping
-from formulation.problem import Problem
 from formulation.space import CLASSES, Price, Space
 from formulation.tables import SpatialTable
+from solvers.goals import ROUNDING, Found, Goal, limit, ranked
+
+_Left = tuple[SpatialTable, Ints, NDArray[np.generic]]
+"""Spatial tiles, their cycle factors, and bounds on the first quantity of their mappings."""
+
+_Seen = tuple[NDArray[np.bool_], NDArray[np.generic]]
+"""Which of some tiles, or blocks, are of interest, and bounds on the first quantity of their mappings."""
+
+_Look = Callable[[SpatialTable, Ints], _Seen]
+"""What is seen of tiles with cycle factors, or of blocks with the least of their tiles."""
 
 _CELLS = 1 << 18  # mappings priced at once
 _FIRST = 16  # spatial tiles of the first chunk; the next are larger
-_ROUNDING = 1e-12  # relative error that a floating-point score may carry
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """A lexicographic order of prices, and a cap.
-
-    Attributes:
-        keys: from a price to the quantities to minimise, the most important first. The first may be a
-            floating-point score; ``exact`` then settles what it leaves undecided.
-        cap: mappings of higher latency are not wanted [ticks]; None for no cap.
-        exact: the first quantity exactly, from latency and traffic; None if it is an integer already.
-    """
-
-    keys: Callable[[Price], tuple[Num, ...]]
-    cap: int | None = None
-    exact: Callable[[int, int], Fraction] | None = None
-
-
-LATENCY_FIRST = Goal(lambda price: (price.latency, price.traffic))
-
-
-def traffic_first(cap: int | None = None) -> Goal:
-    """Least traffic, then least latency, up to a latency cap [ticks]."""
-    return Goal(lambda price: (price.traffic, price.latency), cap)
-
-
-def weighted(problem: Problem) -> Goal:
-    """The weighted objective, then latency, then traffic."""
-    per_tick, per_bit = (float(weight) for weight in problem.score_weights)
-
-    def keys(price: Price) -> tuple[Num, ...]:
-        score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
-        return score, price.latency, price.traffic
-
-    return Goal(keys, exact=problem.score)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The best mapping so far.
-
-    Attributes:
-        keys: its quantities in the goal's order.
-        choice: class, positions of the channel tiles, rank of the spatial tile: what breaks ties.
-        mapping: the mapping.
-        latency: its latency [ticks].
-        traffic: its traffic [bits].
-    """
-
-    keys: tuple[Fraction | int, ...]
-    choice: tuple[int, int, int, int]
-    mapping: Mapping
-    latency: int
-    traffic: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +74,24 @@ class Search:
         """
         within = [k for k in known if goal.cap is None or k.latency <= goal.cap]
         best = min((ranked(goal, k) for k in within), key=lambda k: (k.keys, k.choice), default=None)
-        seed = self._best_first(goal, [self.coarse], best).found
-        return self._best_first(goal, self._sifted(goal, seed), seed)
+        seed = self._best_first(goal, self._left([self.coarse], partial(self._open, goal, best)), best).found
+        look = partial(self._open, goal, seed)
+        return self._best_first(goal, self._left(self._sifted(look), look), seed)
 
-    def _sifted(self, goal: Goal, best: Found | None) -> Iterable[SpatialTable]:
-        """The tiles of all blocks that are not beaten by the incumbent."""
+    def survivors(self, goal: Goal, best: Found) -> tuple[SpatialTable, Ints]:
+        """All spatial tiles whose bound is within the cap and no worse than a known mapping, with cycles.
 
-        def wanted(blocks: SpatialTable) -> NDArray[np.bool_]:
-            cycles = self.space.grid.least_cycles(blocks)
-            return self._least(goal, *self.space.bounds(blocks, cycles), best)[1]
+        No worse in the goal's first quantity: what is as good is kept. At least the known mapping's is.
+        """
+        look = partial(self._promising, goal, best)
+        tiles, cycles, _ = self._left(self._sifted(look), look)
+        order = np.argsort(tiles.rank)
+        return tiles.take(order), cycles[order]
 
-        return sift(self.space.grid, wanted)
-
-    def _best_first(self, goal: Goal, slabs: Iterable[SpatialTable], seed: Found | None) -> Outcome:
-        best = seed
-        kept = [piece for slab in slabs for piece in self._survivors(goal, slab, best)]
-        if not kept:
-            return Outcome(best, best.keys[0] if best else None, True)
-        table = SpatialTable.join([t for t, _, _ in kept])
-        cycles = np.concatenate([c for _, c, _ in kept])
-        bound = np.concatenate([b for _, _, b in kept])
-        order = np.argsort(bound, kind="stable")
+    def _best_first(self, goal: Goal, left: _Left, seed: Found | None) -> Outcome:
+        """The best mapping of some tiles, which are taken in ascending order of their bounds."""
+        table, cycles, bound = left
+        best, order = seed, np.lexsort((table.rank, bound))
         table, cycles, bound = table.take(order), cycles[order], bound[order]
         start, size = 0, _FIRST
         while start < len(bound) and not _beaten(bound[start], best):
@@ -148,45 +99,85 @@ class Search:
                 return Outcome(best, min(_safe(bound[start]), best.keys[0]), False)
             stop = min(len(bound), start + size)
             if best is not None:
-                stop = start + int(np.searchsorted(bound[start:stop], _limit(best), side="right"))
+                stop = start + int(np.searchsorted(bound[start:stop], limit(best), side="right"))
             best = self._extend(goal, table.take(np.arange(start, stop)), cycles[start:stop], best)
             start, size = stop, min(4 * size, max(_FIRST, 8 * _CELLS // len(self.space.co.tile)))
         return Outcome(best, best.keys[0] if best else None, True)
 
-    def survivors(self, goal: Goal, best: Found) -> tuple[SpatialTable, Ints]:
-        """All spatial tiles whose bound is within the cap and no worse than a known mapping, with cycles."""
-        kept = [piece for slab in self._sifted(goal, best) for piece in self._survivors(goal, slab, best)]
-        tiles, cycles = SpatialTable.join([t for t, _, _ in kept]), np.concatenate([c for _, c, _ in kept])
-        order = np.argsort(tiles.rank)
-        return tiles.take(order), cycles[order]
+    def _sifted(self, look: _Look) -> Iterable[SpatialTable]:
+        """The tiles of all blocks that a look leaves."""
+        return sift(self.space.grid, lambda blocks: look(blocks, self.space.grid.least_cycles(blocks))[0])
 
-    def _survivors(
-        self, goal: Goal, slab: SpatialTable, best: Found | None
-    ) -> Iterable[tuple[SpatialTable, Ints, NDArray[np.generic]]]:
-        """Tiles of a slab that are not beaten by the incumbent: by a cheap bound, then with exact cycles."""
-        for cycles_of in (self.space.grid.least_cycles, self.space.grid.cycles):
-            if not len(slab):
-                return
-            cycles = cycles_of(slab)
-            fits, prices = self.space.bounds(slab, cycles)
-            bound, alive = self._least(goal, fits, prices, best)
-            slab, cycles, bound = slab.take(alive), cycles[alive], bound[alive]
-        if len(slab):
-            yield slab, cycles, bound
+    def _left(self, slabs: Iterable[SpatialTable], look: _Look) -> _Left:
+        """Tiles that a look leaves: by a cheap bound, then with exact cycles; with those and the bound."""
+        grid = self.space.grid
+        none = self.coarse.take(np.arange(0))
+        left: list[_Left] = [(none, none.rank, none.rank)]
+        for slab in slabs:
+            tiles = slab.take(look(slab, grid.least_cycles(slab))[0])
+            cycles = grid.cycles(tiles)
+            alive, bound = look(tiles, cycles)
+            left.append((tiles.take(alive), cycles[alive], bound[alive]))
+        tables, factors, bounds = zip(*left, strict=True)
+        return SpatialTable.join(tables), np.concatenate(factors), np.concatenate(bounds)
 
-    @staticmethod
-    def _least(
-        goal: Goal, fits: Num, prices: list[Price], best: Found | None
-    ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-        """Least first quantity over the classes, and where it is not beaten."""
-        alive = np.zeros(fits.shape, dtype=bool)
-        bound = None
-        for price in prices:
-            key = goal.keys(price)[0]
-            good = fits if goal.cap is None else fits & (price.latency <= goal.cap)
-            bound = key if bound is None else np.minimum(bound, key)
-            alive |= good if best is None else good & (key <= _limit(best))
-        return np.asarray(bound), alive
+    def _promising(self, goal: Goal, best: Found | None, sp: SpatialTable, cycles: Ints) -> _Seen:
+        """Where tiles may be as good as the incumbent in the first quantity, and their bounds on it."""
+        fits, prices = self.space.bounds(sp, cycles)
+        alive = [goal.promising(price, best) for price in prices]
+        return fits & np.logical_or.reduce(alive), np.minimum.reduce([goal.keys(p)[0] for p in prices])
+
+    def _open(self, goal: Goal, best: Found | None, sp: SpatialTable, cycles: Ints) -> _Seen:
+        """Where tiles may come before the incumbent, and their bounds on the first quantity."""
+        fits, prices = self.space.bounds(sp, cycles)
+        alive = [self._first(goal, best, which, price, sp, cycles) for which, price in enumerate(prices)]
+        return fits & np.logical_or.reduce(alive), np.minimum.reduce([goal.keys(p)[0] for p in prices])
+
+    def _first(
+        self,
+        goal: Goal,
+        best: Found | None,
+        which: int,
+        bound: Price,
+        sp: SpatialTable,
+        cycles: Ints,
+        co: Ints | None = None,
+    ) -> NDArray[np.bool_]:
+        """Where mappings of one loop order may come before the incumbent, which ties included.
+
+        Where a bound is just the incumbent's price, only its equals can come before it, if they do by what
+        breaks ties: in the same loop order by a smaller channel tile, whose bound may be worse, or by
+        the same channel tiles beside an earlier spatial tile.
+        """
+        may: NDArray[np.bool_] = goal.wanted(bound, best)
+        if best is None or which < best.choice[0]:
+            return may
+        tied = np.flatnonzero(may & (bound.latency == best.latency) & (bound.traffic == best.traffic))
+        if which > best.choice[0]:
+            may[tied] = False
+        elif len(tied):
+            given_co = None if co is None else co[tied]
+            may[tied] = self._sooner(goal, best, sp.take(tied), cycles[tied], given_co)
+        return may
+
+    def _sooner(
+        self, goal: Goal, best: Found, sp: SpatialTable, cycles: Ints, co: Ints | None
+    ) -> NDArray[np.bool_]:
+        """Where mappings in the incumbent's loop order may be as good and have smaller tiles."""
+        space = self.space
+        which, best_co, best_ci, rank = best.choice
+
+        def as_good(most_co: int, most_ci: int) -> Num:
+            fits, prices = space.bounds(sp, cycles, co, (most_co, most_ci))
+            return fits & goal.wanted(prices[which], best)
+
+        same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
+        same &= goal.wanted(space.price(CLASSES[which], best_co, best_ci, sp, cycles), best)
+        co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
+        sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
+        if co is None:
+            return np.asarray(sooner | as_good(co_tile[best_co], ci_tile[-1]))
+        return np.asarray((co < best_co) | ((co == best_co) & sooner))
 
     def _extend(self, goal: Goal, sp: SpatialTable, cycles: Ints, best: Found | None) -> Found | None:
         """Extend spatial tiles by all output-channel tiles, and what the bounds leave by all others."""
@@ -199,10 +190,7 @@ class Search:
             fits, prices = space.bounds(part, cycles[row], co)
             for which, price in enumerate(prices):
                 key = goal.keys(price)[0]
-                good = fits if goal.cap is None else fits & (price.latency <= goal.cap)
-                if best is not None:
-                    good = good & (key <= _limit(best))
-                at = np.flatnonzero(good)
+                at = np.flatnonzero(fits & self._first(goal, best, which, price, part, cycles[row], co))
                 at = at[np.argsort(key[at], kind="stable")]
                 best = self._price(goal, which, sp, cycles, row[at], co[at], best)
         return best
@@ -235,7 +223,7 @@ class Search:
         at = np.arange(len(co)) if goal.cap is None else np.flatnonzero(price.latency <= goal.cap)
         keys = goal.keys(price)
         if best is not None:
-            at = at[keys[0][at] <= _limit(best)]
+            at = at[keys[0][at] <= limit(best)]
         if not len(at):
             return best
         if goal.exact is not None:
@@ -258,7 +246,7 @@ class Search:
     ) -> Found | None:
         """As ``_better`` where the first key is rounded: what is close to the least is compared exactly."""
         score = goal.keys(price)[0]
-        at = at[score[at] <= score[at].min() * (1 + _ROUNDING)]
+        at = at[score[at] <= score[at].min() * (1 + ROUNDING)]
         pairs = {(int(price.latency[i]), int(price.traffic[i])) for i in at}
         latency, bits = min(pairs, key=lambda p: (exact(*p), *p))
         at = at[(price.latency[at] == latency) & (price.traffic[at] == bits)]
@@ -285,30 +273,10 @@ class Search:
         return Found(keys, choice, mapping, int(price.latency[i]), int(price.traffic[i]))
 
 
-def given(mapping: Mapping, cost: Cost) -> Found:
-    """A mapping from elsewhere; of equals, one that the search finds comes first."""
-    return Found((), (len(CLASSES), 0, 0, 0), mapping, cost.latency_ticks, cost.traffic_bits)
-
-
-def ranked(goal: Goal, known: Found) -> Found:
-    """A known mapping with the keys of a goal."""
-    price = Price(np.array(known.latency), np.array(known.traffic))
-    keys: list[Fraction | int] = [int(key) for key in goal.keys(price)]
-    if goal.exact is not None:
-        keys[0] = goal.exact(known.latency, known.traffic)
-    return replace(known, keys=tuple(keys))
-
-
-def _limit(best: Found) -> int | float:
-    """What a first key must not exceed to be of interest beside an incumbent."""
-    first = best.keys[0]
-    return first if isinstance(first, int) else float(first) * (1 + _ROUNDING)
-
-
 def _beaten(bound: Num, best: Found | None) -> bool:
-    return best is not None and bool(bound > _limit(best))
+    return best is not None and bool(bound > limit(best))
 
 
 def _safe(bound: Num) -> Fraction | int:
     """A bound that may be rounded, made exact and safe."""
-    return Fraction(float(bound) * (1 - _ROUNDING)) if isinstance(bound, float) else int(bound)
+    return Fraction(float(bound) * (1 - ROUNDING)) if isinstance(bound, float) else int(bound)

@@ -13,8 +13,8 @@ from formulation.problem import Kind
 from formulation.shared import SharedProblem
 from formulation.shared_space import SharedSpace
 from formulation.space import Price
+from solvers.goals import LATENCY_FIRST, Goal, traffic_first
 from solvers.result import LowerBound, SolutionStatus, Termination
-from solvers.search import LATENCY_FIRST, Goal, traffic_first
 from solvers.shared_candidates import Outcome
 from solvers.shared_result import SharedResult
 from solvers.shared_search import SharedSearch

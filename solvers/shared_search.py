@@ -25,7 +25,7 @@ from formulation.shared_tiles import Tiles
 from formulation.space import CLASSES
 from formulation.space import Price as Prices
 from formulation.tables import SpatialTable
-from solvers.search import Goal
+from solvers.goals import Goal
 from solvers.shared_candidates import Batch, Candidate, Found, Outcome, in_order
 
 _FIRST = 8  # tiles of the first chunk; the next are larger

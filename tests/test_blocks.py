@@ -1,5 +1,9 @@
 """Blocks of tiles of equal trip counts: none that is wanted is lost, and every bound holds for its tiles."""
 
+from dataclasses import replace
+from fractions import Fraction
+from unittest.mock import patch
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +11,14 @@ from hypothesis import strategies as st
 from dnns.layer import Axis, Layer
 from formulation.blocks import sift
 from formulation.hardware import Hardware
-from formulation.space import Space
+from formulation.mapping import Mapping, Stationary, Tile
+from formulation.problem import Kind, Objective, Problem
+from formulation.space import CLASSES, Space
 from formulation.tables import SpatialGrid, SpatialTable
+from solvers import exhaustive, search
+from solvers.goals import LATENCY_FIRST, limit, ranked, traffic_first, weighted
 from solvers.rounding import Rounder
-from solvers.search import LATENCY_FIRST, Search, traffic_first, weighted
+from solvers.search import Search
 from tests import strategies
 from tests.strategies import examples
 
@@ -57,14 +65,84 @@ def test_blocks_that_are_not_wanted_are_not_looked_at():
 @given(strategies.problems(most=9, channels=6), st.integers(0, 2))
 def test_survivors_are_those_of_a_look_at_every_tile(problem, which):
     space = Space(problem)
-    goal = (LATENCY_FIRST, traffic_first(), weighted(problem))[which]
-    best = Rounder(space).smallest(goal) if problem.fits_at_all else None
+    best = Rounder(space).smallest(traffic_first()) if problem.fits_at_all else None
     if best is None:
         return
-    if which == 1:
-        goal = traffic_first(best.latency)
-    search = Search(space)
-    tiles, cycles = search.survivors(goal, best)
-    kept = [piece for piece in search._survivors(goal, whole(space.grid), best)]
-    assert np.array_equal(tiles.rank, np.concatenate([t.rank for t, _, _ in kept]))
+    goal = (LATENCY_FIRST, traffic_first(best.latency), weighted(problem))[which]
+    best = ranked(goal, best)
+    tiles, cycles = Search(space).survivors(goal, best)
+    every = whole(space.grid)
+    fits, bounds = space.bounds(every, space.grid.cycles(every))
+    good = [
+        (goal.keys(bound)[0] <= limit(best)) & (bound.latency <= (goal.cap or bound.latency))
+        for bound in bounds
+    ]
+    assert np.array_equal(tiles.rank, every.rank[fits & np.logical_or.reduce(good)])
     assert np.array_equal(cycles, space.grid.cycles(tiles))
+
+
+@st.composite
+def with_many_ties(draw):
+    """Problems whose tiles mostly cost the same: no halo, few channels, all bound by the transfer."""
+    axes = tuple(Axis(n, in_size=n) for n in draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)))
+    layer = Layer(
+        "ties", draw(st.integers(1, 6)), draw(st.integers(1, 6)), axes, draw(st.sampled_from((1, 3)))
+    )
+    machine = draw(strategies.hardware())
+    bandwidth = draw(st.sampled_from((Fraction(1, 50), machine.bandwidth)))
+    machine = replace(machine, bandwidth=bandwidth, buffer_bytes=draw(st.integers(40, 900)), bank_bytes=None)
+    return Problem(layer, machine, draw(strategies.objectives()))
+
+
+def priced(problem):
+    """Every mapping over the tables of channel tiles that fits: choice, latency and traffic."""
+    space = Space(problem)
+    every = whole(space.grid)
+    co, ci, row = (axis.ravel() for axis in np.indices((len(space.co.tile), len(space.ci.tile), len(every))))
+    fits = space.feasible(space.tile(co, ci, every.take(row)))
+    co, ci, row = co[fits], ci[fits], row[fits]
+    tiles = every.take(row)
+    for which, stationary in enumerate(CLASSES):
+        price = space.price(stationary, co, ci, tiles, space.grid.cycles(tiles))
+        for column in zip(co, ci, row, price.latency, price.traffic, tiles.slide, strict=True):
+            c, i, r, latency, traffic, slide = (int(x) for x in column)
+            yield (which, c, i, r), latency, traffic, space.mapping(stationary, c, i, r, slide)
+
+
+@examples(150)
+@given(with_many_ties() | strategies.problems(most=9, channels=5), st.floats(0, 0.999), st.integers(1, 3))
+def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
+    """From any first tile and in small chunks: on small layers the coarse grid would be all of it."""
+    found = list(priced(problem))
+    with (
+        patch.object(
+            SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))
+        ),
+        patch.object(search, "_FIRST", chunk),
+        patch.object(search, "_CELLS", chunk),
+    ):
+        result = exhaustive.solve(problem)
+    if not found:
+        assert result.mapping is None
+        return
+    cap = problem.objective.cap(min(latency for _, latency, _, _ in found))
+    order = {
+        Kind.LATENCY: lambda latency, traffic: (latency, traffic),
+        Kind.TRAFFIC: lambda latency, traffic: (traffic, latency),
+        Kind.BALANCED: lambda latency, traffic: (latency > cap, traffic, latency),
+        Kind.WEIGHTED: lambda latency, traffic: (problem.score(latency, traffic), latency, traffic),
+    }[problem.objective.kind]
+    best = min(found, key=lambda f: (order(f[1], f[2]), f[0]))
+    assert result.mapping == best[3]
+
+
+def test_a_tie_in_an_earlier_loop_order_comes_first():
+    """Six channels at six places in eleven words: halving the channels, or the places, moves as much."""
+    machine = Hardware(1, 1, buffer_bytes=22, double_buffered=False)
+    problem = Problem(Layer("l", 6, 1, (Axis(6, in_size=6),)), machine, Objective(Kind.TRAFFIC))
+    tied = Mapping(Tile(1, 1, 1, (3,)), Stationary.INPUT)
+    with patch.object(SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([2]))):
+        found = Search(Space(problem)).minimise(traffic_first()).found
+        assert found.mapping == Mapping(Tile(3, 1, 1, (1,)), Stationary.WEIGHT)
+    assert found.traffic == problem.evaluate(tied).traffic_bits
+    assert found.latency == problem.evaluate(tied).latency_ticks
