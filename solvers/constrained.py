@@ -16,7 +16,7 @@ from time import monotonic
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
-from formulation.relaxed_data import Aim, Relaxation, Variant
+from formulation.relaxed_data import Aim, Variant
 from formulation.space import Space
 from solvers.bounding import SAFETY, Bounder, Stage
 from solvers.branching import refine
@@ -61,7 +61,7 @@ def solve(
     """
     started = monotonic()
     if dump_models is not None:
-        dump(Relaxation(problem), Path(dump_models), name or problem.layer.name)
+        dump(problem, Path(dump_models), name or problem.layer.name)
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
