@@ -26,7 +26,7 @@ from typing import Any
 from pyomo.core.base import ConcreteModel, Constraint, Objective, Param, Var
 from pyomo.core.expr import exp
 
-from formulation.cost import Traffic, Trips, passes, tile_bits
+from formulation.cost import Tensors, Traffic, Trips, passes, tile_bits
 from formulation.mapping import Group, Stationary
 from formulation.underestimates import LINES, MONOMIALS
 
@@ -207,22 +207,35 @@ def _traffic_constraint(m: Any, s: Structure) -> None:
     loop order when every group takes several trips (and input channels one trip without partial sums); a
     mapping with fewer moves no more in the model of another class, so the least over the models holds.
     """
+    words_per_channel = exp(sum(m.log_fetched[d] for d in s.dims[3:]))
+    one_pass = m.ifmap_stored * m.extent["ci"] * m.extent["batch"] * words_per_channel
+    trips = Trips(*(exp(_trips(m, s, group)) for group in Group))
+    layer, machine = _symbolic(m)
+    words = class_traffic(layer, s, one_pass, trips)
+    m.moved = Constraint(expr=words.bits(machine) / m.compulsory_bits <= m.traffic)
+
+
+def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Trips) -> Traffic:
+    """Words moved in a class: its tensors' passes are those of its loop order with all trips above one.
+
+    Args:
+        layer: gives the words of weights and ofmap.
+        structure: of the class.
+        one_pass: ifmap words of one pass, one group.
+        trips: of the three groups; those of the input channels are not looked at without partial sums.
+    """
 
     def moved(group: Group) -> Any:
-        many = passes(s.stationary, group, s.trips) > 1
-        return exp(_trips(m, s, group)) if many else 1
+        many = passes(structure.stationary, group, structure.trips) > 1
+        return trips.of(group) if many else 1
 
-    channels = m.ifmap_stored * m.extent["ci"] * m.extent["batch"]
-    one_pass = channels * exp(sum(m.log_fetched[d] for d in s.dims[3:]))
     writes = moved(Group.CI)
-    words = Traffic(
-        ifmap=m.groups * one_pass * moved(Group.CO),
-        weights=m.weight_words * moved(Group.SP),
-        ofmap_write=m.ofmap_words * writes,
-        ofmap_read=m.ofmap_words * (writes - 1),
+    return Traffic(
+        ifmap=layer.groups * one_pass * moved(Group.CO),
+        weights=layer.weight_words * moved(Group.SP),
+        ofmap_write=layer.ofmap_words * writes,
+        ofmap_read=layer.ofmap_words * (writes - 1),
     )
-    _, machine = _symbolic(m)
-    m.moved = Constraint(expr=words.bits(machine) / m.compulsory_bits <= m.traffic)
 
 
 def _latency_constraints(m: Any, s: Structure, held: Any) -> None:

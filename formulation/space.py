@@ -124,14 +124,16 @@ class Space:
             most = np.where(co * held.ofmap > parts.ofmap, 0, most)
         return np.minimum(most, self.problem.layer.in_channels)
 
-    def most_out_channels(self, sp: SpatialTable) -> Num:
-        """Most output channels of a tile beside one input channel [channels]; below 1 if none fits."""
+    def most_out_channels(self, sp: SpatialTable, ci: Num = 1) -> Num:
+        """Most output channels of a tile beside ``ci`` input channels [channels]; below 1 if none fits."""
         held = self._unit_bits(sp)
         total, parts = self._room()
-        most = (total - held.ifmap) // (held.weights + held.ofmap)
+        most = (total - ci * held.ifmap) // (ci * held.weights + held.ofmap)
         if parts is not None:
-            most = np.minimum(most, np.minimum(parts.ofmap // held.ofmap, parts.weights // held.weights))
-            most = np.where(held.ifmap > parts.ifmap, 0, most)
+            most = np.minimum(
+                most, np.minimum(parts.ofmap // held.ofmap, parts.weights // (ci * held.weights))
+            )
+            most = np.where(ci * held.ifmap > parts.ifmap, 0, most)
         return np.minimum(most, self.problem.layer.out_channels)
 
     def _unit_bits(self, sp: SpatialTable) -> TensorBits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf
@@ -101,6 +101,11 @@ class Bounder:
         self._points: dict[Variant, Point] = {}
         self.iterations = 0
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The classes."""
+        return tuple(self._programs)
+
     def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
         """The numbers of one model."""
         found = form(variant.structure)
@@ -118,6 +123,7 @@ class Bounder:
         incumbent: float,
         known: Mapping[Variant, float] | None = None,
         slack: float = 0.0,
+        closed: Collection[Variant] = (),
     ) -> Stage:
         """Bound an objective over all models.
 
@@ -130,12 +136,13 @@ class Bounder:
             incumbent: objective of a known mapping; no bound is above it.
             known: bounds on the models' latencies; a model whose bound exceeds the cap is infeasible.
             slack: relative; how much lower a bound may be for a solve that is saved.
+            closed: models that are proven to hold no mapping that is better than the incumbent.
         """
         before = self.iterations
-        bounds: dict[Variant, float] = {}
+        bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
         solved: list[Point] = []
         status = Termination.OPTIMAL
-        waiting = {v: _aimed(p, aim) for v, p in self._programs.items()}
+        waiting = {v: _aimed(p, aim) for v, p in self._programs.items() if v not in closed}
         late = {v for v in waiting if (known or {}).get(v, 0.0) * (1 - SAFETY) > aim.latency_cap}
         for variant in [v for v in waiting if v in late or self.relaxation.is_empty(v, aim)]:
             del waiting[variant]

@@ -12,64 +12,131 @@ from math import inf, log
 
 import numpy as np
 
-from formulation.relaxed_data import Aim, Relaxation, Variant
-from solvers.bounding import Bounder, Point, Stage, price
+from formulation.presolve import Presolve
+from formulation.relaxed_data import Relaxation, Variant
+from solvers.bounding import SAFETY, Bounder, Point, Stage, price
 from solvers.result import Termination
 
 _INTEGRAL = 1e-3  # relative distance at which a trip count is taken to be an integer
 
 
-def refine(bounder: Bounder, stage: Stage, aim: Aim, incumbent: float, solves: int, target: float) -> Stage:
+def refine(
+    bounder: Bounder, stage: Stage, presolve: Presolve, incumbent: float, solves: int, target: float
+) -> Stage:
     """Raise the bound of a stage.
 
     Args:
         bounder: of the problem.
-        stage: complete, of this aim.
-        aim: the objective and its caps.
+        stage: complete, of the presolve's aim.
+        presolve: lists what is left of the classes.
         incumbent: objective of a known mapping.
         solves: most models to solve.
-        target: relative gap at which to stop.
+        target: relative gap at which to stop solving models.
 
     Returns:
         The stage with the parts of models instead of those that were split.
     """
     if stage.bound is None:
         return stage
-    bounds, points = dict(stage.bounds), {p.variant: p for p in stage.points}
     before = bounder.iterations
-    while solves > 0:
-        limiting = min(bounds, key=lambda v: bounds[v])
-        if bounds[limiting] >= incumbent * (1 - target):
+    tree = _Tree(bounder, presolve, stage)
+    while True:
+        limiting = tree.limiting
+        if tree.bounds[limiting] >= incumbent * (1 - SAFETY):
             break
-        point = points.get(limiting)
-        if point is None:
-            outcome = bounder.solve(limiting, bounder.aimed(limiting, aim), aim)
-            solves -= 1
-            if isinstance(outcome, Termination):
-                break
-            if outcome is None:
-                bounds[limiting] = inf
-                continue
-            points[limiting] = outcome
-            bounds[limiting] = max(bounds[limiting], outcome.bound)
+        if tree.reduce(limiting, incumbent):
             continue
-        parts = split(bounder.relaxation, point)
-        if not parts:
+        if limiting in tree.exact or tree.bounds[limiting] >= incumbent * (1 - target):
             break
-        least = bounds.pop(limiting)
-        for part in parts:
-            if bounder.relaxation.is_empty(part, aim):
-                bounds[part] = inf
-            else:
-                bounds[part] = max(least, price(bounder.aimed(part, aim), point))
-    bound = min([incumbent, *bounds.values()])
+        if limiting in tree.points:
+            if not tree.split(limiting):
+                break
+            continue
+        if solves <= 0 or not tree.solve(limiting):
+            break
+        solves -= 1
+    bound = min([incumbent, *tree.bounds.values()])
     return replace(
         stage,
         bound=max(bound, stage.bound),
-        bounds=bounds,
-        points=tuple(sorted((points[v] for v in points if v in bounds), key=lambda p: p.bound)),
+        bounds=tree.bounds,
+        points=tuple(sorted(tree.points.values(), key=lambda p: (tree.bounds[p.variant], p.bound))),
         iterations=stage.iterations + bounder.iterations - before,
     )
+
+
+class _Tree:
+    """The open parts of all classes.
+
+    Attributes:
+        bounds: of each part.
+        points: of those parts that are solved.
+        exact: parts whose bound is their least objective.
+    """
+
+    def __init__(self, bounder: Bounder, presolve: Presolve, stage: Stage) -> None:
+        self.bounder, self.presolve = bounder, presolve
+        self.bounds = dict(stage.bounds)
+        self.points = {p.variant: p for p in stage.points}
+        self.exact: set[Variant] = set()
+        self._reduced: set[Variant] = set()
+        self._nearby: dict[Variant, Point] = {}
+
+    @property
+    def limiting(self) -> Variant:
+        """The part whose bound is the least."""
+        return min(self.bounds, key=lambda v: self.bounds[v])
+
+    def reduce(self, variant: Variant, incumbent: float) -> bool:
+        """Presolve a part, once; whether that changed its bound or its ranges."""
+        if variant in self._reduced:
+            return False
+        self._reduced.add(variant)
+        least, cut = self.presolve.reduce(variant, incumbent)
+        if least is None and self.bounder.relaxation.is_empty(cut, self.presolve.aim):
+            least = inf
+        if least is not None:
+            self.exact.add(variant)
+            self._raise(variant, min(least, incumbent))
+            return True
+        if cut == variant and variant in self.points:
+            return False
+        near = self.points.pop(variant, None) or self._nearby.get(variant)
+        self.bounds[cut] = self.bounds.pop(variant)
+        self._reduced.add(cut)
+        if near is not None:
+            self._nearby[cut] = near
+            self._raise(cut, price(self.bounder.aimed(cut, self.presolve.aim), near))
+        return True
+
+    def split(self, variant: Variant) -> bool:
+        """Replace a solved part by parts of it; false if it cannot be split."""
+        point = self.points[variant]
+        parts = split(self.bounder.relaxation, point)
+        if not parts:
+            return False
+        del self.points[variant]
+        bound = self.bounds.pop(variant)
+        for part in parts:
+            self.presolve.cut(variant, part)
+            self.bounds[part], self._nearby[part] = bound, point
+        return True
+
+    def solve(self, variant: Variant) -> bool:
+        """Solve the model of a part; false if that fails."""
+        aim = self.presolve.aim
+        outcome = self.bounder.solve(variant, self.bounder.aimed(variant, aim), aim)
+        if isinstance(outcome, Termination):
+            return False
+        if outcome is None:
+            self.bounds[variant] = inf
+            return True
+        self.points[variant] = outcome
+        self._raise(variant, outcome.bound)
+        return True
+
+    def _raise(self, variant: Variant, bound: float) -> None:
+        self.bounds[variant] = max(self.bounds[variant], bound)
 
 
 def split(relaxation: Relaxation, point: Point) -> list[Variant]:

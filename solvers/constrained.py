@@ -15,6 +15,7 @@ from time import monotonic
 
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.mapping import Mapping
+from formulation.presolve import Presolve
 from formulation.problem import Kind, Problem
 from formulation.relaxed_data import Aim, Variant
 from formulation.space import Space
@@ -130,14 +131,27 @@ class _Run:
             measure: the objective of a mapping, in the models' units.
         """
         self.bounder.start = self._trips()
-        stage = self.bounder.minimise(aim, measure(self.best), self.latencies, _SLACK)
+        presolve = Presolve(self.rounder.space, aim)
+        closed = presolve.start(self.bounder.variants, measure(self.best))
+        stage = self.bounder.minimise(aim, measure(self.best), self.latencies, _SLACK, closed)
         if name == "latency":
             self.latencies = stage.bounds
         self._round(goal, stage, measure(self.best), 1)
-        stage = refine(self.bounder, stage, aim, measure(self.best), self.branches, _TARGET)
+        stage = refine(self.bounder, stage, presolve, measure(self.best), self.branches, _TARGET)
+        self._choose(goal, stage, presolve, measure)
         self._round(goal, stage, measure(self.best) * (1 - _TARGET), _THOROUGH)
         self.stages[name] = stage
         return stage
+
+    def _choose(
+        self, goal: Goal, stage: Stage, presolve: Presolve, measure: Callable[[Found], float]
+    ) -> None:
+        """The best mapping of the classes that are not closed and hold few."""
+        for variant, bound in stage.bounds.items():
+            if bound < measure(self.best) * (1 - SAFETY) and presolve.is_short(variant):
+                rest = presolve.lists[variant]
+                found = self.rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
+                self.best = found or self.best
 
     def _round(self, goal: Goal, stage: Stage, wanted: float, most: int) -> None:
         """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.space import CLASSES, Price, Space
+from formulation.tables import SpatialTable
 from solvers.goals import Found, Goal
 
 _MENU = 40  # tiles of one dimension that the local search looks at
@@ -116,10 +117,30 @@ class Rounder:
 
     def _best(self, goal: Goal, picks: Sequence[Ints], best: Found | None) -> Found | None:
         """The best of a product of positions, in all loop orders, and of the given mapping."""
+        sp = self.space.grid.table(list(picks[2:]))
+        return self.listed(goal, picks[0], picks[1], sp, self.space.grid.cycles(sp), best)
+
+    def listed(
+        self,
+        goal: Goal,
+        out_channels: Ints,
+        in_channels: Ints,
+        sp: SpatialTable,
+        cycles: Ints,
+        best: Found | None,
+    ) -> Found | None:
+        """The best of all mappings of three lists, in all loop orders, and of the given mapping.
+
+        Args:
+            goal: the order of mappings.
+            out_channels: positions in the table of output-channel tiles.
+            in_channels: positions in that of input-channel tiles.
+            sp: spatial tiles.
+            cycles: their cycle factors.
+            best: a mapping ranked by the goal.
+        """
         space = self.space
-        sp = space.grid.table(list(picks[2:]))
-        cycles = space.grid.cycles(sp)
-        each = np.ix_(picks[0], picks[1], np.arange(len(sp)))
+        each = np.ix_(out_channels, in_channels, np.arange(len(sp)))
         co, ci, row = (i.reshape(-1) for i in np.broadcast_arrays(*each))
         some = np.flatnonzero(space.feasible(space.tile(co, ci, sp.take(row))))
         if not len(some):
