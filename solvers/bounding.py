@@ -10,7 +10,6 @@ from time import monotonic
 
 import numpy as np
 
-from formulation.problem import Problem
 from formulation.relaxed import Structure, build_relaxed
 from formulation.relaxed_data import Aim, Relaxation, Variant
 from solvers import ipopt
@@ -82,29 +81,27 @@ class Bounder:
     """The relaxed models of one problem.
 
     Args:
-        problem: feasible.
+        relaxation: of a feasible problem.
         timed: whether latency matters.
         deadline: by ``time.monotonic``; None for never.
         max_iterations: of IPOPT per model.
 
     Attributes:
+        variants: the classes.
         start: trip counts to start from, by dimension.
         iterations: of IPOPT so far.
     """
 
-    def __init__(self, problem: Problem, timed: bool, deadline: float | None, max_iterations: int) -> None:
-        self.relaxation = Relaxation(problem)
-        self.start: Mapping[str, float] = dict.fromkeys(self.relaxation.extents, 1.0)
+    def __init__(
+        self, relaxation: Relaxation, timed: bool, deadline: float | None, max_iterations: int
+    ) -> None:
+        self.relaxation = relaxation
+        self.variants = tuple(relaxation.variants(timed))
+        self.start: Mapping[str, float] = dict.fromkeys(relaxation.extents, 1.0)
         self.deadline, self.max_iterations = deadline, max_iterations
-        whole = Aim(1.0, 1.0, inf, inf)
-        self._programs = {v: self.program(v, whole) for v in self.relaxation.variants(timed)}
+        self._programs: dict[Variant, Program] = {}
         self._points: dict[Variant, Point] = {}
         self.iterations = 0
-
-    @property
-    def variants(self) -> tuple[Variant, ...]:
-        """The classes."""
-        return tuple(self._programs)
 
     def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
         """The numbers of one model."""
@@ -116,6 +113,12 @@ class Bounder:
     def aimed(self, variant: Variant, aim: Aim) -> Program:
         """The numbers of one model, with an objective and its caps."""
         return _aimed(self.program(variant, aim), aim)
+
+    def _whole(self, variant: Variant, aim: Aim) -> Program:
+        """The same of a whole class, whose numbers are kept."""
+        if variant not in self._programs:
+            self._programs[variant] = self.program(variant, aim)
+        return _aimed(self._programs[variant], aim)
 
     def minimise(
         self,
@@ -142,11 +145,13 @@ class Bounder:
         bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
         solved: list[Point] = []
         status = Termination.OPTIMAL
-        waiting = {v: _aimed(p, aim) for v, p in self._programs.items() if v not in closed}
-        late = {v for v in waiting if (known or {}).get(v, 0.0) * (1 - SAFETY) > aim.latency_cap}
-        for variant in [v for v in waiting if v in late or self.relaxation.is_empty(v, aim)]:
-            del waiting[variant]
-            bounds[variant] = inf
+        late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.latency_cap}
+        waiting: dict[Variant, Program] = {}
+        for variant in [v for v in self.variants if v not in closed]:
+            if variant in late or self.relaxation.is_empty(variant, aim):
+                bounds[variant] = inf
+            else:
+                waiting[variant] = self._whole(variant, aim)
         floor = aim.latency_weight + aim.traffic_weight
         prices = {
             v: max(

@@ -17,7 +17,7 @@ from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.mapping import Mapping
 from formulation.presolve import Presolve
 from formulation.problem import Kind, Problem
-from formulation.relaxed_data import Aim, Variant
+from formulation.relaxed_data import Aim, Relaxation, Variant
 from formulation.space import Space
 from solvers.bounding import SAFETY, Bounder, Stage
 from solvers.branching import refine
@@ -99,7 +99,7 @@ class _Run:
         self.rounder = Rounder(Space(problem))
         goal = problem.objective
         timed = goal.kind is not Kind.TRAFFIC and (goal.kind is not Kind.WEIGHTED or goal.latency_weight > 0)
-        self.bounder = Bounder(problem, timed, deadline, max_iterations)
+        self.bounder = Bounder(Relaxation(problem), timed, deadline, max_iterations)
         self.given = self._given(initial)
         self.branches = branches
         self.stages: dict[str, Stage] = {}

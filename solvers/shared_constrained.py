@@ -21,7 +21,7 @@ from formulation.shared import SharedMapping, SharedProblem
 from formulation.shared_relaxed import SharedRelaxation
 from formulation.shared_space import SharedSpace
 from formulation.tables import SpatialTable
-from solvers.bounding import SAFETY, Bounder, Point, Stage
+from solvers.bounding import SAFETY, Bounder, Stage
 from solvers.goals import LATENCY_FIRST, Goal, traffic_first
 from solvers.result import LowerBound, SolutionStatus, Termination
 from solvers.shared_candidates import Found
@@ -79,19 +79,6 @@ def solve(
     )
 
 
-class SharedBounder(Bounder):
-    """The relaxed models of a shared problem; arguments as of ``Bounder``."""
-
-    def __init__(self, space: SharedSpace, timed: bool, deadline: float | None, max_iterations: int) -> None:
-        self.relaxation = SharedRelaxation(space)
-        self.start: Mapping[str, float] = dict.fromkeys(self.relaxation.extents, 1.0)
-        self.deadline, self.max_iterations = deadline, max_iterations
-        whole = Aim(1.0, 1.0, inf, inf)
-        self._programs = {v: self.program(v, whole) for v in self.relaxation.variants(timed)}
-        self._points: dict[Variant, Point] = {}
-        self.iterations = 0
-
-
 class _Run:
     """One problem on its way: known mappings, stages done."""
 
@@ -100,8 +87,8 @@ class _Run:
         self.search = SharedSearch(self.space, deadline)
         goal = problem.objective
         timed = goal.kind is not Kind.TRAFFIC and (goal.kind is not Kind.WEIGHTED or goal.latency_weight > 0)
-        self.bounder = SharedBounder(self.space, timed, deadline, max_iterations)
         self.relaxation = SharedRelaxation(self.space)
+        self.bounder = Bounder(self.relaxation, timed, deadline, max_iterations)
         self.known: list[Found] = []
         self.stages: dict[str, Stage] = {}
         self.extras: dict[str, object] = {}

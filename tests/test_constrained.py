@@ -17,7 +17,7 @@ from formulation import presolve
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
-from formulation.relaxed_data import Aim
+from formulation.relaxed_data import Aim, Relaxation
 from solvers import constrained, exhaustive, ipopt
 from solvers.bounding import Bounder
 from solvers.result import SolutionStatus, Termination
@@ -202,7 +202,7 @@ def test_what_the_array_leaves_within_the_cap_is_priced(name):
 
 def least(problem, aim):
     """The relaxed optimum over all models, and what is known beside it."""
-    bounder = Bounder(problem, True, None, 300)
+    bounder = Bounder(Relaxation(problem), True, None, 300)
     bounder.start = dict.fromkeys(bounder.relaxation.extents, 2.0)
     return bounder, bounder.minimise(aim, inf)
 
