@@ -1,6 +1,6 @@
 """Best-first search of the map space of shared ifmap tiles.
 
-As ``solvers.search``: tiles are bounded in slabs against the best mapping of a coarse grid, then taken in
+As ``solvers.search``: tiles are bounded in blocks against the best mapping of a coarse grid, then taken in
 ascending order of their bound, extended by input-channel tiles and numbers of rounds, and bounded again.
 For what is left the filters are packed. A packing that meets its lower bound is optimal; the others are
 settled by branch and bound, once the incumbent is known, if their bound is still below it.
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from formulation.blocks import sift
 from formulation.extents import Ints
 from formulation.packing_bounds import PackedBounds, packed_bounds
 from formulation.packing_search import NODES, best_packing
@@ -65,7 +66,7 @@ class SharedSearch:
             self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
         self._best_first(goal, [self.coarse])
         self.open = []
-        reached = self._best_first(goal, self.space.grid.slabs())
+        reached = self._best_first(goal, self._sifted(goal))
         left = self._settle(goal) if settle else self._unsettled()
         bounds = [b for b in (reached, left) if b is not None]
         if self.best is None:
@@ -103,22 +104,26 @@ class SharedSearch:
             start, size = start + size, min(4 * size, max(_FIRST, _CELLS // len(self.space.ci)))
         return None
 
+    def _sifted(self, goal: Goal) -> Iterable[SpatialTable]:
+        """The tiles of all blocks that the incumbent does not beat."""
+        return sift(self.space.grid, lambda blocks: self._look(goal, self.space.rough_tiles(blocks))[0])
+
     def _survivors(self, goal: Goal, slab: SpatialTable) -> Iterable[tuple[SpatialTable, Any]]:
         """Tiles of a slab that the incumbent does not beat: by a cheap bound, then with exact cycles."""
         bound = None
-        for look in (self.space.rough_tiles, self.space.tiles):
+        for tiles_of in (self.space.rough_tiles, self.space.tiles):
             if not len(slab):
                 return
-            fits, prices = self.space.rough_bounds(look(slab))
-            alive = np.zeros(len(slab), dtype=bool)
-            bound = None
-            for price in prices:
-                key = goal.keys(price)[0]
-                alive |= self._wanted(goal, fits, price)
-                bound = key if bound is None else np.minimum(bound, key)
-            slab, bound = slab.take(alive), np.asarray(bound)[alive]
+            alive, bound = self._look(goal, tiles_of(slab))
+            slab, bound = slab.take(alive), bound[alive]
         if len(slab):
             yield slab, bound
+
+    def _look(self, goal: Goal, tiles: Tiles) -> tuple[Any, Any]:
+        """Where the incumbent does not beat tiles, and their bounds on the first quantity."""
+        fits, prices = self.space.rough_bounds(tiles)
+        alive = np.logical_or.reduce([self._wanted(goal, fits, price) for price in prices])
+        return alive, np.minimum.reduce([goal.keys(price)[0] for price in prices])
 
     def _wanted(self, goal: Goal, fits: Any, price: Prices) -> Any:
         """Where a bound is within the cap and comes before the incumbent."""
