@@ -100,6 +100,11 @@ class Relaxation:
         channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
         self.extents: dict[str, int] = channels | spatial
 
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """Lines that say what the models are of."""
+        return f"{self.problem.layer}", f"{self.problem.hardware}"
+
     @cached_property
     def roofline_cycles(self) -> float:
         """The unit of the models' latency."""

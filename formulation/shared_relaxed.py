@@ -76,6 +76,15 @@ class SharedRelaxation(Relaxation):
         channels = {"co": self.filters, "ci": deconv.in_channels, "batch": deconv.batch}
         self.extents = channels | spatial
 
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """Lines that say what the models are of, and what is meant by their dimensions."""
+        count = len(self.space.kernels.layers)
+        rounds = (
+            f"ifmap tiles shared by {count} sub-kernels: co are their {self.filters} filters, cut into rounds"
+        )
+        return f"{self.shared.deconv}", f"{self.space.hardware}", f"{rounds}; axes are of the common grid"
+
     @cached_property
     def compulsory_bits(self) -> int:
         """The unit of the models' traffic: without outputs that no tap reaches."""

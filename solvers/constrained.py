@@ -62,7 +62,7 @@ def solve(
     """
     started = monotonic()
     if dump_models is not None:
-        dump(problem, Path(dump_models), name or problem.layer.name)
+        dump(Relaxation(problem), Path(dump_models), name or problem.layer.name)
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit

@@ -36,15 +36,17 @@ def solve_split(
     method: str = "exhaustive",
     **options: Any,
 ) -> tuple[tuple[Result, int], ...]:
-    """Each distinct sub-convolution optimised on its own, with how many of them there are."""
-    solve_part = solver(method)
-    return tuple(
-        (
-            solve_part(Problem(replace(y, name="", count=1), hardware, objective, partition), **options),
-            len(same),
-        )
-        for y, same in unique_layers(split(deconv))
-    )
+    """Each distinct sub-convolution optimised on its own, with how many of them there are.
+
+    ``name``, of files, is that of the deconvolution; the sub-convolution's is added to it.
+    """
+    solve_part, name = solver(method), options.pop("name", None)
+    results = []
+    for y, same in unique_layers(split(deconv)):
+        problem = Problem(replace(y, name="", count=1), hardware, objective, partition)
+        named = {} if name is None else {"name": f"{name}-{same[0].name}"}
+        results.append((solve_part(problem, **options, **named), len(same)))
+    return tuple(results)
 
 
 def combine(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from formulation.problem import Kind, Problem
+from formulation.problem import Kind
 from formulation.relaxed import build_relaxed
 from formulation.relaxed_data import Aim, Relaxation
 from solvers.posynomial import Form, Program
@@ -17,14 +17,14 @@ _AIMS = {
 }
 
 
-def dump(problem: Problem, folder: Path, name: str) -> list[Path]:
+def dump(relaxation: Relaxation, folder: Path, name: str) -> list[Path]:
     """Write each relaxed model of a problem: ``<name>.<class>.nl``, ``.row``, ``.col`` and ``.txt``.
 
     The objective is the problem's; for balanced it is the traffic, and the cap on the latency, which only a
     known mapping gives, is left open.
 
     Args:
-        problem: whose models.
+        relaxation: of the problem.
         folder: made if missing.
         name: of the problem; characters that file names should not have are replaced.
 
@@ -34,7 +34,7 @@ def dump(problem: Problem, folder: Path, name: str) -> list[Path]:
     import pyomo.environ  # noqa: F401  (registers the writer)
 
     folder.mkdir(parents=True, exist_ok=True)
-    relaxation, goal = Relaxation(problem), problem.objective
+    goal = relaxation.problem.objective
     weighted = float(goal.latency_weight), float(goal.traffic_weight)
     latency, traffic = _AIMS.get(goal.kind, weighted)
     stem = re.sub(r"[^\w.+-]+", "_", name)
@@ -45,8 +45,8 @@ def dump(problem: Problem, folder: Path, name: str) -> list[Path]:
         base = folder / f"{stem}.{variant.name}"
         model.write(f"{base}.nl", format="nl", io_options={"symbolic_solver_labels": True})
         text = Path(f"{base}.txt")
-        about = f"{name}, class {variant.name}\n{problem.layer}\n{problem.hardware}\n\n"
-        text.write_text(about + render(Form(model).program()), encoding="utf-8")
+        about = "\n".join((f"{name}, class {variant.name}", *relaxation.heading))
+        text.write_text(f"{about}\n\n{render(Form(model).program())}", encoding="utf-8")
         written.append(text)
     return written
 

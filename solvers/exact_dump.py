@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from formulation.milp import Milp
 from formulation.milp_scale import Scale
@@ -13,20 +14,25 @@ _COMMENT = {"lp": "\\ ", "mps": "* "}
 
 
 def dump(milp: Milp, problem: Problem, folder: Path, name: str) -> None:
-    """Write a program as ``<name>.lp`` and ``<name>.mps``; both begin with the problem and the scales.
+    """Write a program, headed by the problem and the scales; arguments as of ``write``."""
+    write(milp.model, _heading(milp, problem), folder, name)
+
+
+def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
+    """Write a program as ``<name>.lp`` and ``<name>.mps``; both begin with the heading.
 
     Args:
-        milp: the program.
-        problem: whose it is.
+        model: the program.
+        heading: lines that say what it is of and how its numbers are read.
         folder: made if missing.
         name: of the program, without ending.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    milp.model.name = name
+    model.name, lines = name, tuple(heading)
     for ending, mark in _COMMENT.items():
         file = folder / f"{name}.{ending}"
-        milp.model.write(str(file), io_options={"symbolic_solver_labels": True})
-        head = "".join(f"{mark}{line}\n" for line in _heading(milp, problem))
+        model.write(str(file), io_options={"symbolic_solver_labels": True})
+        head = "".join(f"{mark}{line}\n" for line in lines)
         file.write_text(head + file.read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ def solve(
         aside: as of ``shared_exhaustive.solve``.
         exact_after: whether to go on to the exact method; its answer is taken if it is proven.
         method: the name under which the result is reported.
-        options: of ``shared_constrained.solve``.
+        options: of ``shared_constrained.solve``, and of ``shared_exact.solve`` after it.
     """
     started = monotonic()
     hardware = problem.hardware
@@ -65,7 +65,9 @@ def solve(
     )
     if exact_after:
         left = None if time_limit is None else max(0.0, time_limit - (monotonic() - started))
-        exact = shared_exact.solve(problem, time_limit=left, rival=rival, aside=aside, method=method)
+        exact = shared_exact.solve(
+            problem, time_limit=left, rival=rival, aside=aside, method=method, **options
+        )
         result = exact if exact.solution_status is SolutionStatus.OPTIMAL else result
     static = {} if given is None or given.problem.partition is None else _static(given)
     return replace(result, seconds=monotonic() - started, extras={**result.extras, **static})

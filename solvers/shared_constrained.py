@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import ceil, inf
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from formulation.shared_relaxed import SharedRelaxation
 from formulation.shared_space import SharedSpace
 from formulation.tables import SpatialTable
 from solvers.bounding import SAFETY, Bounder, Stage
+from solvers.dump import dump
 from solvers.goals import LATENCY_FIRST, Goal, traffic_first
 from solvers.result import LowerBound, SolutionStatus, Termination
 from solvers.shared_candidates import Found
@@ -41,6 +43,8 @@ def solve(
     rival: int | None = None,
     aside: int = 0,
     max_iterations: int = 300,
+    dump_models: Path | str | None = None,
+    name: str | None = None,
     method: str = "constrained",
     **options: Any,
 ) -> SharedResult:
@@ -53,11 +57,17 @@ def solve(
         rival: as of ``shared_exhaustive.solve``.
         aside: as of ``shared_exhaustive.solve``.
         max_iterations: of IPOPT per model.
+        dump_models: folder for the models' files, ``<name>.shared.<class>...``; None for none.
+        name: of the problem in their names; the deconvolution's if None.
         method: the name under which the result is reported.
         options: of other methods, ignored.
     """
     del options
     started = monotonic()
+    if dump_models is not None:
+        dump(
+            SharedRelaxation(SharedSpace(problem)), Path(dump_models), f"{name or problem.deconv.name}.shared"
+        )
     if not problem.fits_at_all:
         return SharedResult(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     run = _Run(problem, None if time_limit is None else started + time_limit, max_iterations)

@@ -8,7 +8,10 @@ filters and chooses the tiles that take the least time. Every packing is priced 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
 from math import floor
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -17,8 +20,9 @@ import numpy as np
 from formulation.packing import packing_of
 from formulation.shared import SharedProblem
 from formulation.shared_milp import Choice, PackingMilp, build_packing_milp
-from formulation.shared_space import FAR
+from formulation.shared_space import FAR, SharedSpace
 from formulation.space import CLASSES
+from solvers.exact_dump import write
 from solvers.goals import Goal
 from solvers.highs import solve_milp
 from solvers.result import Termination
@@ -39,21 +43,46 @@ def solve(
     time_limit: float | None = None,
     rival: int | None = None,
     aside: int = 0,
+    dump_models: Path | str | None = None,
+    name: str | None = None,
     method: str = "exact",
     **options: Any,
 ) -> SharedResult:
-    """The optimal mapping of a shared problem; arguments as of ``shared_exhaustive.solve``."""
+    """The optimal mapping of a shared problem.
+
+    Args:
+        problem: what to solve.
+        time_limit: as of ``shared_exhaustive.solve``, like ``rival``, ``aside``, ``method`` and ``options``.
+        rival: see there.
+        aside: see there.
+        dump_models: folder for the programs, ``<name>.shared.<number>-rounds<R>.lp`` and ``.mps``; None for
+            none. There is none where bounds settle the problem.
+        name: of the problem in their names; the deconvolution's if None.
+        method: see there.
+        options: see there.
+    """
     del options
-    return run(problem, ExactSearch, time_limit, rival, aside, method)
+    files = None if dump_models is None else (Path(dump_models), f"{name or problem.deconv.name}.shared")
+    return run(problem, partial(ExactSearch, files=files), time_limit, rival, aside, method)
 
 
 class ExactSearch(SharedSearch):
-    """A search whose packings are settled by HiGHS."""
+    """A search whose packings are settled by HiGHS.
 
-    sieving = False
-    sieved: list[Candidate]
-    solves = nodes = 0
-    limit: float | None = None
+    Args:
+        space: the map space.
+        deadline: when to stop, by ``time.monotonic``; None for never.
+        files: folder and stem of the dumped programs; None for none.
+    """
+
+    def __init__(
+        self, space: SharedSpace, deadline: float | None = None, files: tuple[Path, str] | None = None
+    ) -> None:
+        super().__init__(space, deadline)
+        self.files = files
+        self.sieving, self.sieved = False, list[Candidate]()
+        self.solves = self.nodes = 0
+        self.limit: float | None = None
 
     def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
         """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
@@ -119,12 +148,16 @@ class ExactSearch(SharedSearch):
             most = candidate.most[0], candidate.most[1] // problem.unit
             choices.append(Choice(problem, most, max(min(candidate.bounds), transfer)))
         milp = build_packing_milp(choices, count, space.hardware, space.problem.partition)
+        self.solves += 1
+        if self.files is not None:
+            folder, stem = self.files
+            write(milp.model, self._heading(milp, members), folder, f"{stem}.{self.solves}-rounds{count}")
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
         tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
         limits = (left, self.limit, _TIES if tied else None)
         limit = min((t for t in limits if t is not None), default=None)
         solved = solve_milp(milp.model, time_limit=limit, start=self._start(milp, members))
-        self.solves, self.nodes = self.solves + 1, self.nodes + solved.nodes
+        self.nodes += solved.nodes
         if solved.termination is Termination.INFEASIBLE:
             return None
         if solved.objective is not None:
@@ -134,6 +167,24 @@ class ExactSearch(SharedSearch):
         if solved.bound is not None:
             least = max(least, floor(milp.ticks(solved.bound) * (1 - _SAFETY)))
         return self._open(goal, least, members[0].traffic, solved.termination)
+
+    def _heading(self, milp: PackingMilp, members: list[Candidate]) -> Iterator[str]:
+        """What a program is of, and what its indices and numbers stand for."""
+        problem, tick = self.space.problem, self.space.hardware.tick.per_cycle
+        count, traffic = members[0].choice[1], members[0].traffic
+        yield f"{problem.deconv}"
+        yield f"{problem.hardware}"
+        yield f"{problem.objective}"
+        yield f"least latency of {count} rounds that move {traffic / 8:.12g} bytes"
+        yield f"latency [cycles] = {milp.floor / tick:.12g} + {milp.unit / tick:.12g} * latency"
+        yield "x(j,r), y(j,r): filters, and passes, of sub-kernel j in round r; z(c): candidate c is chosen"
+        for j, layer in enumerate(self.space.kernels.layers):
+            yield f"sub-kernel {j}: {layer.name.rpartition('/')[2]}, {layer.taps} taps"
+        for c, candidate in enumerate(members):
+            which, _, ci, rank = candidate.choice
+            mapping = self.space.mapping(CLASSES[which], ci, rank, ((),), candidate.tile)
+            sizes = "x".join(map(str, mapping.spatial))
+            yield f"candidate {c}: {mapping.stationary} ci{mapping.in_channels} n{mapping.batch} {sizes}"
 
     def _start(self, milp: PackingMilp, members: list[Candidate]) -> list[tuple[Any, float]]:
         """The incumbent, if it is one of the members."""

@@ -288,7 +288,7 @@ def test_a_form_evaluates_as_its_model():
 
 def test_dumped_models_have_readable_names(tmp_path):
     problem = Problem(LAYER, Hardware(halo=Halo.REUSE))
-    texts = dump(problem, tmp_path / "models", "block 1/conv")
+    texts = dump(Relaxation(problem), tmp_path / "models", "block 1/conv")
     names = {path.name for path in texts}
     assert "block_1_conv.weight_slide0.txt" in names
     assert "block_1_conv.output_partial.txt" in names
