@@ -5,17 +5,18 @@ from fractions import Fraction
 from unittest.mock import patch
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Layer
+from dnns.layer import Axis, Deconvolution, Layer
 from formulation.blocks import sift
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
+from formulation.shared import SharedProblem, SubKernels
 from formulation.space import CLASSES, Space
-from formulation.tables import SpatialGrid, SpatialTable
-from solvers import exhaustive, search
+from formulation.tables import SpatialGrid, SpatialTable, TileGrid
+from solvers import exhaustive, search, shared_exhaustive
 from solvers.goals import LATENCY_FIRST, limit, ranked, traffic_first, weighted
 from solvers.rounding import Rounder
 from solvers.search import Search
@@ -146,3 +147,23 @@ def test_a_tie_in_an_earlier_loop_order_comes_first():
         assert found.mapping == Mapping(Tile(3, 1, 1, (1,)), Stationary.WEIGHT)
     assert found.traffic == problem.evaluate(tied).traffic_bits
     assert found.latency == problem.evaluate(tied).latency_ticks
+
+
+@examples(60)
+@given(
+    st.lists(strategies.transposed_axes(most=5), min_size=1, max_size=2),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strategies.hardware(),
+    strategies.objectives(),
+    st.floats(0, 0.999),
+)
+def test_shared_tiles_are_found_from_any_first_tile(axes, channels, machine, objective, start):
+    deconv = Deconvolution("d", *channels, tuple(axes))
+    assume(SubKernels(deconv).layers)
+    problem = SharedProblem(deconv, machine, objective)
+    usual = shared_exhaustive.solve(problem)
+    with patch.object(TileGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))):
+        result = shared_exhaustive.solve(problem)
+    assert result.termination is usual.termination
+    assert result.mapping == usual.mapping
+    assert result.lower_bound == usual.lower_bound
