@@ -8,9 +8,11 @@ from functools import cached_property
 from math import exp, log, prod
 from typing import Any
 
+import numpy as np
+
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import fits, footprint, passes, tile_bits
-from formulation.extents import full_axis_table
+from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.problem import Problem
@@ -154,6 +156,16 @@ class Relaxation:
         tile = dict.fromkeys(self.extents, 1) | ({} if partial_sums else {"ci": self.extents["ci"]})
         return (not partial_sums or self.extents["ci"] > 1) and self._tile_fits(tile, 1 + partial_sums)
 
+    def counts(self, variant: Variant, dim: str) -> Ints:
+        """Trip counts of the tiles of a dimension in a class, by ascending tile."""
+        smallest, greatest = variant.tile_range(dim)
+        return trip_count(self.extents[dim], np.arange(smallest, greatest + 1))
+
+    def part(self, variant: Variant, dim: str, first: int, last: int) -> Variant:
+        """The part of a class between two positions of ``counts``, both included."""
+        smallest, _ = variant.tile_range(dim)
+        return variant.restricted(dim, smallest + first, smallest + last)
+
     def is_empty(self, variant: Variant, aim: Aim) -> bool:
         """Whether a class is proven to hold no mapping: nothing fits, or the array alone takes too long."""
         late = aim.hard and self.least_compute(variant) > aim.latency_cap
@@ -220,11 +232,15 @@ class Relaxation:
                 point[f"log_{name}[{index}]"] = float(under.log(log_trips[index]))
         return point
 
+    def product(self, variant: Variant, dim: str) -> float:
+        """The least ``n * tile`` of a dimension, so that ``tile >= product / n``."""
+        return float(least_product(self.extents[dim], *variant.tile_range(dim)))
+
     def load(self, model: Any, variant: Variant, aim: Aim) -> None:
         """Set a model's parameters and its variables' bounds to this problem's."""
         self._load_layer(model)
-        for dim, extent in self.extents.items():
-            model.product[dim].set_value(float(least_product(extent, *variant.tile_range(dim))))
+        for dim in self.extents:
+            model.product[dim].set_value(self.product(variant, dim))
         self._load_machine(model, aim)
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():

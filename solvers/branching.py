@@ -12,6 +12,7 @@ from math import inf, log
 
 import numpy as np
 
+from formulation.extents import Ints
 from formulation.presolve import Presolve
 from formulation.relaxed_data import Relaxation, Variant
 from solvers.bounding import SAFETY, Bounder, Point, Stage, price
@@ -147,36 +148,34 @@ def split(relaxation: Relaxation, point: Point) -> list[Variant]:
     """
     weight = _weights(point)
     best: tuple[float, str, list[tuple[int, int]]] | None = None
-    for dim, extent in relaxation.extents.items():
-        smallest, greatest = point.variant.tile_range(dim)
-        if smallest == greatest:
+    for dim in relaxation.extents:
+        counts = relaxation.counts(point.variant, dim)
+        if len(counts) == 1:
             continue
-        distance, cuts = _cuts(extent, smallest, greatest, point.trips[dim])
+        distance, cuts = _cuts(counts, point.trips[dim])
         if best is None or distance * weight[dim] > best[0]:
             best = distance * weight[dim], dim, cuts
     if best is None:
         return []
-    return [point.variant.restricted(best[1], low, high) for low, high in best[2] if low <= high]
+    return [relaxation.part(point.variant, best[1], *ends) for ends in best[2] if ends[0] <= ends[1]]
 
 
-def _cuts(extent: int, smallest: int, greatest: int, trips: float) -> tuple[float, list[tuple[int, int]]]:
-    """How far relaxed trips are from those of a tile in a range, and the range cut there.
+def _cuts(counts: Ints, trips: float) -> tuple[float, list[tuple[int, int]]]:
+    """How far relaxed trips are from those of a tile in a range, and the range cut there, as positions.
 
     Between two trip counts, the cut is between their tiles. At the trips of a tile, these tiles become a part
     of their own; where they are all there are, the smallest of them does.
     """
-    tile = np.arange(smallest, greatest + 1)
-    counts = -(-extent // tile)
+    end = len(counts) - 1
     near = int(np.argmin(abs(np.log(counts / trips))))
     if abs(log(counts[near] / trips)) > _INTEGRAL and counts[-1] < trips < counts[0]:
-        last = int(tile[counts > trips].max())
-        above, below = counts[counts > trips].min(), counts[counts < trips].max()
-        return min(log(above / trips), log(trips / below)), [(smallest, last), (last + 1, greatest)]
-    same = tile[counts == counts[near]]
+        last = int(np.count_nonzero(counts > trips)) - 1
+        return min(log(counts[last] / trips), log(trips / counts[last + 1])), [(0, last), (last + 1, end)]
+    same = np.flatnonzero(counts == counts[near])
     first, last = int(same[0]), int(same[-1])
-    if len(same) == len(tile):
-        return _INTEGRAL, [(smallest, smallest), (smallest + 1, greatest)]
-    return _INTEGRAL, [(smallest, first - 1), (first, last), (last + 1, greatest)]
+    if len(same) == len(counts):
+        return _INTEGRAL, [(0, 0), (1, end)]
+    return _INTEGRAL, [(0, first - 1), (first, last), (last + 1, end)]
 
 
 def _weights(point: Point) -> dict[str, float]:
