@@ -12,7 +12,8 @@ from math import prod
 
 from onnx import TensorProto
 
-from dnns.layer import Axis, Deconvolution, Layer, Operator, TransposedAxis
+from dnns.axes import Axis, TransposedAxis
+from dnns.layer import Deconvolution, Layer, Operator
 from dnns.onnx_values import Attributes, Shape, Value
 from dnns.windows import bounded, check_phases, same_padding, transposed_axis, window_axis
 

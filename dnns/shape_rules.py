@@ -11,7 +11,8 @@ from math import prod
 from typing import Any
 
 from dnns import yaml_schema as schema
-from dnns.layer import Axis, Deconvolution, Layer, Operator
+from dnns.axes import Axis
+from dnns.layer import Deconvolution, Layer, Operator
 from dnns.windows import check_phases, transposed_axis, window_axis, window_extent
 
 Shape = tuple[int, ...]

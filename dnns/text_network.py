@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dnns.axes import Axis, TransposedAxis
 from dnns.errors import InputError
 from dnns.files import read_text
-from dnns.layer import Axis, Deconvolution, Layer, Network, Node, Operator, TransposedAxis
+from dnns.layer import Deconvolution, Layer, Network, Node, Operator
 from dnns.windows import MAX_NODES, bounded, same_padding, transposed_axis, window_axis
 
 Shape = tuple[int, ...]

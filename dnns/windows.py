@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from dnns.layer import Axis, TransposedAxis
+from dnns.axes import Axis, TransposedAxis
 
 MAX_SIZE = 2**31 - 1
 """Largest extent of a dimension, and largest padding, in elements."""

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.extents import axis_table
 from formulation.hardware import Dataflow, Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition, Stationary

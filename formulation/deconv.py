@@ -1,7 +1,7 @@
 """Deconvolutions as convolutions: zero-inserted (naive), or split into disjoint sub-convolutions.
 
 Along one axis the outputs of equal residue modulo the stride form a *phase*; each sees its own taps and
-reads the ifmap with stride one (``dnns.layer.Phase``). Every combination of phases over the axes is a
+reads the ifmap with stride one (``dnns.axes.Phase``). Every combination of phases over the axes is a
 sub-convolution of its own; together they write each output exactly once. (ASV, MICRO 2019, section 4.1,
 for stride 2; here for any stride, kernel, padding, output padding and dilation.)
 """
@@ -14,7 +14,8 @@ from enum import StrEnum
 from itertools import product
 from math import prod
 
-from dnns.layer import Axis, Deconvolution, Layer, Phase, TransposedAxis
+from dnns.axes import Axis, Phase, TransposedAxis
+from dnns.layer import Deconvolution, Layer
 
 
 class Treatment(StrEnum):

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dnns.layer import Axis
+from dnns.axes import Axis
 
 Ints = NDArray[np.int64]
 

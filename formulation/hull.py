@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from dnns.layer import TransposedAxis
+from dnns.axes import TransposedAxis
 from formulation.deconv import phase_axis
 from formulation.extents import AxisTable, Ints, edge_tile, trip_count
 

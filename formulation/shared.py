@@ -21,7 +21,8 @@ from fractions import Fraction
 from functools import cached_property
 from math import prod
 
-from dnns.layer import Axis, Deconvolution, Layer
+from dnns.axes import Axis
+from dnns.layer import Deconvolution, Layer
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import (
     Cost,

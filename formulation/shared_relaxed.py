@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from dnns.layer import TransposedAxis
+from dnns.axes import TransposedAxis
 from formulation.bounds import compulsory_bits
 from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints

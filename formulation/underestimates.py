@@ -20,7 +20,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.cost import channel_tiles, group_cycles
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Hardware

@@ -5,7 +5,8 @@ from fractions import Fraction
 from hypothesis import assume, settings
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Layer, TransposedAxis
+from dnns.axes import Axis, TransposedAxis
+from dnns.layer import Layer
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Deconvolution, Layer
+from dnns.axes import Axis
+from dnns.layer import Deconvolution, Layer
 from formulation.blocks import sift
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Stationary, Tile

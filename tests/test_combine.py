@@ -6,7 +6,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 
-from dnns.layer import Deconvolution, TransposedAxis
+from dnns.axes import TransposedAxis
+from dnns.layer import Deconvolution
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware

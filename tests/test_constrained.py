@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.constrained import problems
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation import presolve
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.cost import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnns.layer import Deconvolution, TransposedAxis
+from dnns.axes import TransposedAxis
+from dnns.layer import Deconvolution
 from formulation.bounds import compulsory_bits
 from formulation.deconv import naive, split, unique_layers
 from formulation.hardware import Hardware

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Deconvolution, TransposedAxis
+from dnns.axes import Axis, TransposedAxis
+from dnns.layer import Deconvolution
 
 SMALL = st.integers(1, 7)
 PAD = st.integers(-3, 9)

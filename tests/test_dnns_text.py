@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from dnns.axes import Axis, TransposedAxis
 from dnns.errors import InputError
-from dnns.layer import Axis, Deconvolution, Layer, TransposedAxis
+from dnns.layer import Deconvolution, Layer
 from dnns.reader import read_network
 
 

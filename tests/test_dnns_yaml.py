@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from dnns.axes import Axis, TransposedAxis
 from dnns.errors import InputError
-from dnns.layer import Axis, Layer, TransposedAxis
+from dnns.layer import Layer
 from dnns.reader import read_network
 from dnns.yaml_file import load_yaml
 

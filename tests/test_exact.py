@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from pyomo.repn.standard_repn import generate_standard_repn
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from dnns.reader import read_network
 from formulation.candidates import candidates, undominated
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware

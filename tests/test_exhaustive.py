@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.hardware import BitWidths, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem

@@ -18,6 +18,7 @@ PLAIN = {
     "exhaustive",
     "static",
     "search",
+    "goals",
     "result",
     "scenario",
     "schedule",

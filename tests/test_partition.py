@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.extents import full_axis_table
 from formulation.frontier import Units
 from formulation.hardware import Hardware

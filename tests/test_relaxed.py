@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pyomo.core.base import ConcreteModel, Constraint, Objective, Var
 from pyomo.core.expr import exp
 
-from dnns.layer import Axis, Layer
+from dnns.axes import Axis
+from dnns.layer import Layer
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary

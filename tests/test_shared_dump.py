@@ -6,7 +6,8 @@ from dataclasses import replace
 import highspy
 import pytest
 
-from dnns.layer import Deconvolution, TransposedAxis
+from dnns.axes import TransposedAxis
+from dnns.layer import Deconvolution
 from formulation.hardware import Hardware
 from formulation.problem import Kind, Objective
 from formulation.shared import SharedProblem

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dnns.layer import Deconvolution, TransposedAxis
+from dnns.axes import TransposedAxis
+from dnns.layer import Deconvolution
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Stationary
 from formulation.problem import Kind, Objective

@@ -6,8 +6,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 
+from dnns.axes import TransposedAxis
 from dnns.errors import InputError
-from dnns.layer import Deconvolution, TransposedAxis
+from dnns.layer import Deconvolution
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
