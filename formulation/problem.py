@@ -9,7 +9,8 @@ from math import floor
 
 from dnns.layer import Layer
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Cost, TensorBits, evaluate, fits, footprint, tile_bits
+from formulation.cost import Cost, TensorBits, fits, footprint, tile_bits
+from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition

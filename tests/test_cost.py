@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import evaluate
+from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
