@@ -61,6 +61,7 @@ class Stage:
     """One objective minimised over all models.
 
     Attributes:
+        aim: the objective and its caps.
         floor: what the roofline and compulsory traffic allow.
         bound: proven for every mapping within the aim's caps; None if a model was left unresolved.
         bounds: of each model.
@@ -69,6 +70,7 @@ class Stage:
         termination: OPTIMAL if every model is resolved, else why one is not.
     """
 
+    aim: Aim
     floor: float
     bound: float | None
     bounds: Mapping[Variant, float]
@@ -185,7 +187,7 @@ class Bounder:
         solved.sort(key=lambda p: p.bound)
         complete = status is Termination.OPTIMAL
         bound = min([incumbent, *bounds.values()]) if complete else None
-        return Stage(floor, bound, bounds, tuple(solved), self.iterations - before, status)
+        return Stage(aim, floor, bound, bounds, tuple(solved), self.iterations - before, status)
 
     def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
         """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""

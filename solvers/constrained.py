@@ -61,13 +61,13 @@ def solve(
         the smallest tile fits. ``extras`` holds ``sensitivity`` and ``models``, the bound of each class.
     """
     started = monotonic()
-    if dump_models is not None:
-        dump(Relaxation(problem), Path(dump_models), name or problem.layer.name)
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
     run = _Run(problem, initial, deadline, max_iterations, branches)
     bound = _OBJECTIVES[problem.objective.kind](run)
+    if dump_models is not None:
+        dump(run.bounder, run.stages, Path(dump_models), name or problem.layer.name)
     found = run.best
     proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found, bound)
     return Result(

@@ -64,16 +64,14 @@ def solve(
     """
     del options
     started = monotonic()
-    if dump_models is not None:
-        dump(
-            SharedRelaxation(SharedSpace(problem)), Path(dump_models), f"{name or problem.deconv.name}.shared"
-        )
     if not problem.fits_at_all:
         return SharedResult(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     run = _Run(problem, None if time_limit is None else started + time_limit, max_iterations)
     if initial is not None:
         run.know(initial)
     found, bound = _OBJECTIVES[problem.objective.kind](run, rival, aside)
+    if dump_models is not None:
+        dump(run.bounder, run.stages, Path(dump_models), f"{name or problem.deconv.name}.shared")
     cost = None if found is None else problem.evaluate(found.mapping)
     return SharedResult(
         problem,

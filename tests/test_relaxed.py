@@ -30,7 +30,6 @@ from formulation.underestimates import (
 from solvers import ipopt
 from solvers.bounding import Bounder, form
 from solvers.dual import dual_bound
-from solvers.dump import dump
 from solvers.posynomial import Form, NotConvexError
 from solvers.result import Termination
 from tests import strategies
@@ -285,18 +284,3 @@ def test_a_form_evaluates_as_its_model():
     program = Form(small_model(lambda m: 3 * exp(2 * m.x - m.y) / 4 + 2 * m.x - (m.y - 5))).program()
     value = program.constraints(np.array([0.5, 0.25]))[0]
     assert isclose(value, 0.75 * np.exp(0.75) + 1 - 0.25 + 5)
-
-
-def test_dumped_models_have_readable_names(tmp_path):
-    problem = Problem(LAYER, Hardware(halo=Halo.REUSE))
-    texts = dump(Relaxation(problem), tmp_path / "models", "block 1/conv")
-    names = {path.name for path in texts}
-    assert "block_1_conv.weight_slide0.txt" in names
-    assert "block_1_conv.output_partial.txt" in names
-    assert len(names) == 9
-    for text in texts:
-        columns = text.with_suffix(".col").read_text().split()
-        assert "log_trips[co]" in columns
-        assert "moved" in text.with_suffix(".row").read_text().split()
-        assert text.with_suffix(".nl").stat().st_size > 500
-        assert "exp(-log_trips[ci]" in text.read_text().replace(" ", "")

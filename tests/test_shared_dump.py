@@ -40,12 +40,13 @@ def dumped(folder, method):
 def test_constrained_leaves_a_model_of_each_class(tmp_path):
     names = {n for n in dumped(tmp_path, "constrained") if ".shared." in n}
     classes = ("weight", "input", "weight_partial", "input_partial", "output_partial")
-    assert names == {f"block-up.shared.{c}.{e}" for c in classes for e in ("nl", "row", "col", "txt")}
-    base = tmp_path / "models" / "block-up.shared.input_partial"
-    assert "log_trips[co]" in base.with_suffix(".input_partial.col").read_text().split()
-    assert "moved" in base.with_suffix(".input_partial.row").read_text().split()
-    text = base.with_suffix(".input_partial.txt").read_text()
-    assert text.startswith("block-up.shared, class input_partial\nDeconvolution(")
+    stages, endings = ("latency", "traffic"), ("nl", "row", "col", "txt")
+    assert names == {f"block-up.shared.{c}.{s}.{e}" for c in classes for s in stages for e in endings}
+    base = tmp_path / "models" / "block-up.shared.input_partial.traffic.nl"
+    assert "log_trips[co]" in base.with_suffix(".col").read_text().split()
+    assert "moved" in base.with_suffix(".row").read_text().split()
+    text = base.with_suffix(".txt").read_text()
+    assert text.startswith("block-up.shared, class input_partial, stage traffic\nDeconvolution(")
     assert "shared by 4 sub-kernels: co are their 64 filters" in text
     assert re.search(r"moved:\n +\S+ \* exp\(", text)
 
@@ -90,4 +91,7 @@ def test_combined_leaves_the_programs_of_both_methods(tmp_path):
 def test_split_parts_are_dumped_under_names_of_their_own(tmp_path):
     deconv = replace(UP, axes=UP.axes[:1])
     solve_split(deconv, MACHINE, Objective(), method="constrained", dump_models=tmp_path, name="up")
-    assert {path.name.split(".weight")[0] for path in tmp_path.glob("*.weight.nl")} == {"up-0", "up-1"}
+    assert {path.name.split(".weight")[0] for path in tmp_path.glob("*.weight.traffic.nl")} == {
+        "up-0",
+        "up-1",
+    }
