@@ -68,6 +68,7 @@ class Stage:
         points: the models that were solved, in the order of their bounds.
         iterations: of IPOPT, in all.
         termination: OPTIMAL if every model is resolved, else why one is not.
+        priced: models of which all that may be as good as the incumbent is priced one by one.
     """
 
     aim: Aim
@@ -77,6 +78,7 @@ class Stage:
     points: tuple[Point, ...]
     iterations: int
     termination: Termination
+    priced: frozenset[Variant] = frozenset()
 
 
 class Bounder:

@@ -41,13 +41,13 @@ def refine(
         return stage
     before = bounder.iterations
     tree = _Tree(bounder, presolve, stage)
-    while True:
-        limiting = tree.limiting
-        if tree.bounds[limiting] >= incumbent * (1 - SAFETY):
+    while (limiting := tree.limiting) is not None:
+        reach = min([incumbent, *(tree.bounds[v] for v in tree.exact)])
+        if tree.bounds[limiting] >= reach * (1 + SAFETY):
             break
         if tree.reduce(limiting, incumbent):
             continue
-        if limiting in tree.exact or tree.bounds[limiting] >= incumbent * (1 - target):
+        if tree.bounds[limiting] >= reach * (1 - target):
             break
         if limiting in tree.points:
             if not tree.split(limiting):
@@ -56,13 +56,14 @@ def refine(
         if solves <= 0 or not tree.solve(limiting):
             break
         solves -= 1
-    bound = min([incumbent, *tree.bounds.values()])
+    bounds = {v: min(b, incumbent) if v in tree.exact else b for v, b in tree.bounds.items()}
     return replace(
         stage,
-        bound=max(bound, stage.bound),
-        bounds=tree.bounds,
-        points=tuple(sorted(tree.points.values(), key=lambda p: (tree.bounds[p.variant], p.bound))),
+        bound=max(stage.bound, min([incumbent, *bounds.values()])),
+        bounds=bounds,
+        points=tuple(sorted(tree.points.values(), key=lambda p: (bounds[p.variant], p.bound))),
         iterations=stage.iterations + bounder.iterations - before,
+        priced=frozenset(tree.exact),
     )
 
 
@@ -84,9 +85,10 @@ class _Tree:
         self._nearby: dict[Variant, Point] = {}
 
     @property
-    def limiting(self) -> Variant:
-        """The part whose bound is the least."""
-        return min(self.bounds, key=lambda v: self.bounds[v])
+    def limiting(self) -> Variant | None:
+        """The part whose bound is the least, of those that are not priced; None if all are."""
+        left = [v for v in self.bounds if v not in self.exact]
+        return min(left, key=lambda v: self.bounds[v], default=None)
 
     def reduce(self, variant: Variant, incumbent: float) -> bool:
         """Presolve a part, once; whether that changed its bound or its ranges."""
@@ -98,7 +100,7 @@ class _Tree:
             least = inf
         if least is not None:
             self.exact.add(variant)
-            self._raise(variant, min(least, incumbent))
+            self._raise(variant, least)
             return True
         if cut == variant and variant in self.points:
             return False

@@ -15,7 +15,7 @@ from time import monotonic
 
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.mapping import Mapping
-from formulation.presolve import Presolve
+from formulation.presolve import NOTHING, Presolve
 from formulation.problem import Kind, Problem
 from formulation.relaxed_data import Aim, Relaxation, Variant
 from formulation.space import Space
@@ -103,6 +103,7 @@ class _Run:
         self.given = self._given(initial)
         self.branches = branches
         self.stages: dict[str, Stage] = {}
+        self.proven: set[str] = set()  # stages whose best mapping is their optimum
         self.latencies: Fields[Variant, float] = {}
         self.best: Found
 
@@ -138,20 +139,20 @@ class _Run:
             self.latencies = stage.bounds
         self._round(goal, stage, measure(self.best), 1)
         stage = refine(self.bounder, stage, presolve, measure(self.best), self.branches, _TARGET)
-        self._choose(goal, stage, presolve, measure)
+        self._choose(goal, stage, presolve)
         self._round(goal, stage, measure(self.best) * (1 - _TARGET), _THOROUGH)
         self.stages[name] = stage
+        least = measure(self.best) * (1 + SAFETY)
+        if stage.bound is not None and all(v in stage.priced or b >= least for v, b in stage.bounds.items()):
+            self.proven.add(name)
         return stage
 
-    def _choose(
-        self, goal: Goal, stage: Stage, presolve: Presolve, measure: Callable[[Found], float]
-    ) -> None:
-        """The best mapping of the classes that are not closed and hold few."""
-        for variant, bound in stage.bounds.items():
-            if bound < measure(self.best) * (1 - SAFETY) and presolve.is_short(variant):
-                rest = presolve.lists[variant]
-                found = self.rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
-                self.best = found or self.best
+    def _choose(self, goal: Goal, stage: Stage, presolve: Presolve) -> None:
+        """The best mapping of the classes that are priced, compared exactly."""
+        for variant in filter(stage.priced.__contains__, stage.bounds):
+            rest = presolve.lists.get(variant, NOTHING)
+            found = self.rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
+            self.best = found or self.best
 
     def _round(self, goal: Goal, stage: Stage, wanted: float, most: int) -> None:
         """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""
@@ -224,6 +225,8 @@ def _latency_bound(run: _Run) -> Fraction | None:
     cap = _WORSE * value
     aim = Aim(1.0, 0.0, cap, run.most_traffic(cap))
     stage = run.stage("latency", LATENCY_FIRST, aim, run.rooflines)
+    if "latency" in run.proven:
+        return run.problem.hardware.tick.cycles(run.best.latency)
     problem = run.problem
     least = roofline_ticks(problem.layer, problem.hardware)
     if stage.bound is None:
@@ -243,6 +246,8 @@ def _traffic_bound(run: _Run, goal: Goal, latency_cap: float) -> Fraction | None
     value = run.compulsories(run.best)
     aim = Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True)
     stage = run.stage("traffic", goal, aim, run.compulsories)
+    if "traffic" in run.proven:
+        return Fraction(run.best.traffic, 8)
     least = compulsory_bits(run.problem.layer, run.problem.hardware)
     if stage.bound is None:
         return None
@@ -285,6 +290,8 @@ def _weighted(run: _Run) -> LowerBound:
     if stage.bound is None:
         return LowerBound()
     reached = run.problem.score(run.best.latency, run.best.traffic)
+    if "score" in run.proven:
+        return LowerBound(score=reached)
     floor = objective.latency_weight + objective.traffic_weight
     return LowerBound(score=min(max(floor, Fraction(stage.bound) * (1 - Fraction(SAFETY))), reached))
 

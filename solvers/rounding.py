@@ -15,7 +15,7 @@ import numpy as np
 from formulation.extents import Ints
 from formulation.space import CLASSES, Price, Space
 from formulation.tables import SpatialTable
-from solvers.goals import Found, Goal
+from solvers.goals import ROUNDING, Found, Goal
 
 _MENU = 40  # tiles of one dimension that the local search looks at
 _NEAR = 9  # of which next to the present one, on either side
@@ -181,6 +181,13 @@ def _least(goal: Goal, price: Price, ties: Iterable[Ints]) -> int | None:
         at = np.flatnonzero(price.latency <= goal.cap)
     if not len(at):
         return None
-    for key in (*goal.keys(price), *ties):
+    keys = goal.keys(price)
+    exact = goal.exact
+    if exact is not None:
+        at = at[keys[0][at] <= keys[0][at].min() * (1 + ROUNDING)]
+        pairs = {(int(price.latency[i]), int(price.traffic[i])) for i in at}
+        latency, bits = min(pairs, key=lambda pair: (exact(*pair), *pair))
+        at = at[(price.latency[at] == latency) & (price.traffic[at] == bits)]
+    for key in (*keys, *ties):
         at = at[key[at] == key[at].min()]
     return int(at[0])
