@@ -33,14 +33,18 @@ NETWORKS = {
 }
 
 
-def cube(channels: int, *sizes: int) -> Layer:
-    axes = tuple(Axis(n, 3, 1, 1, 1, 1, n) for n in sizes)
-    return Layer("cube", channels, channels, axes)
+def cube(out_channels: int, in_channels: int, *sizes: int, kernel: int = 3) -> Layer:
+    pad = kernel // 2
+    axes = tuple(Axis(n, kernel, 1, 1, pad, pad, n) for n in sizes)
+    return Layer("cube", out_channels, in_channels, axes)
 
 
 LAYERS = {
-    "32->32 3x3x3 on 48x64x128": cube(32, 48, 64, 128),
-    "64->64 3x3x3 on 96x128x256": cube(64, 96, 128, 256),
+    "32->32 3x3x3 on 48x64x128": cube(32, 32, 48, 64, 128),
+    "64->64 3x3x3 on 96x128x256": cube(64, 64, 96, 128, 256),
+    "GC-Net 32->32 3x3x3 on 96x288x480": cube(32, 32, 96, 288, 480),
+    "GC-Net 32->1 3x3x3 on 192x256x512": cube(1, 32, 192, 256, 512),
+    "32->1 1x1x1 on 96x128x256, all tie": cube(1, 32, 96, 128, 256, kernel=1),
 }
 
 
@@ -49,11 +53,11 @@ def main() -> None:
         started = perf_counter()
         command = [sys.executable, "-m", "solvers.run", *options, "--quiet"]
         subprocess.run(command, cwd=ROOT, check=True)
-        print(f"{name:32} {perf_counter() - started:6.2f} s, imports included")
+        print(f"{name:36} {perf_counter() - started:6.2f} s, imports included")
     for name, layer in LAYERS.items():
         started = perf_counter()
         solve(Problem(layer))
-        print(f"{name:32} {perf_counter() - started:6.2f} s")
+        print(f"{name:36} {perf_counter() - started:6.2f} s")
     print(f"largest process {getrusage(RUSAGE_CHILDREN).ru_maxrss / 1e6:.2f} GB")
 
 
