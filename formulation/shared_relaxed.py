@@ -14,7 +14,7 @@ which is a function of the spatial tiles alone; it is under-estimated over their
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import prod
@@ -28,6 +28,7 @@ from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints
 from formulation.hardware import Halo
 from formulation.hull import grid_extent, hull_table
+from formulation.relaxed import Structure
 from formulation.relaxed_data import Relaxation, Variant
 from formulation.shared_space import SharedSpace
 from formulation.shared_tiles import Tiles
@@ -58,6 +59,21 @@ class _Problem:
     partition: Any
 
 
+@dataclass(frozen=True, slots=True)
+class SharedVariant(Variant):
+    """A class of mappings with shared ifmap tiles.
+
+    Attributes:
+        rounds: fewest and most of them, the trips of ``co``.
+    """
+
+    rounds: tuple[int, int]
+
+    def trips_range(self, dim: str) -> tuple[int, int]:
+        """Least and most trips of a dimension."""
+        return self.rounds if dim == "co" else Variant.trips_range(self, dim)
+
+
 class SharedRelaxation(Relaxation):
     """A shared problem's share of the relaxed models.
 
@@ -75,6 +91,8 @@ class SharedRelaxation(Relaxation):
         spatial = {f"axis{i}": grid_extent(axis) for i, axis in enumerate(deconv.axes)}
         channels = {"co": self.filters, "ci": deconv.in_channels, "batch": deconv.batch}
         self.extents = channels | spatial
+        self._known: dict[Any, Underestimate] = {}
+        self._listed: dict[Any, tuple[Tiles, bool]] = {}
 
     @property
     def heading(self) -> tuple[str, ...]:
@@ -103,16 +121,56 @@ class SharedRelaxation(Relaxation):
         """The unit of the models' latency [cycles]."""
         return float(self.roofline_ticks / self.space.hardware.tick.per_cycle)
 
+    def _whole(self, structure: Structure, slide: int | None) -> Variant:
+        whole = super()._whole(structure, slide)
+        return SharedVariant(structure, slide, whole.tiles, whole.extents, (1, self.filters))
+
+    def counts(self, variant: Variant, dim: str) -> Ints:
+        """As of an ordinary layer; every number of rounds is one, the most rounds first."""
+        if dim != "co":
+            return super().counts(variant, dim)
+        fewest, most = variant.trips_range(dim)
+        return np.arange(most, fewest - 1, -1)
+
+    def part(self, variant: Variant, dim: str, first: int, last: int) -> Variant:
+        """The part of a class between two positions of ``counts``, both included."""
+        if dim != "co":
+            return super().part(variant, dim, first, last)
+        _, most = variant.trips_range(dim)
+        assert isinstance(variant, SharedVariant)
+        return replace(variant, rounds=(most - last, most - first))
+
     def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
-        """Whether tiles no larger than these do; a round holds a filter of the largest sub-kernel."""
-        layers = self.space.kernels.layers
-        sizes = [tile[f"axis{i}"] for i in range(len(self.problem.layer.axes))]
-        tables = [hull_table(axis) for axis in self.problem.layer.axes]
-        words = tile["batch"] * prod(int(t.largest[n - 1]) for t, n in zip(tables, sizes, strict=True))
-        taps = max(self.shared.most_taps, tile["co"] * self.space.taps // len(layers))
-        ofmap = tile["batch"]
-        held = held_bits(self.space.hardware, tile["ci"] * words, ofmap, tile["ci"] * taps, trips_ci)
-        return bool(fits(self.space.hardware, self.shared.partition, footprint(self.space.hardware, held)))
+        return self._rounds_fit(tile, self.filters, trips_ci)
+
+    def _smallest_fits(self, variant: Variant) -> bool:
+        tile = {d: variant.tile_range(d)[0] for d in self.extents}
+        return self._rounds_fit(tile, variant.trips_range("co")[1], 1 + variant.structure.partial_sums)
+
+    def _rounds_fit(self, tile: Mapping[str, int], rounds: int, trips_ci: int) -> bool:
+        """Whether tiles no larger than these do, in so many rounds.
+
+        The fullest round holds a filter of the largest sub-kernel, and no less than the mean round.
+        """
+        space, axes = self.space, self.problem.layer.axes
+        sizes = [tile[f"axis{i}"] for i in range(len(axes))]
+        words = prod(int(hull_table(axis).largest[n - 1]) for axis, n in zip(axes, sizes, strict=True))
+        clipped = [np.minimum(_outs(axis), n) for axis, n in zip(axes, sizes, strict=True)]
+        every = self.shared.deconv.out_channels * prod(int(c.sum()) for c in clipped)
+        pixels = max(-(-every // rounds), prod(int(c.max()) for c in clipped))
+        held = held_bits(
+            space.hardware,
+            tile["ci"] * tile["batch"] * words,
+            tile["batch"] * pixels,
+            tile["ci"] * int(self._most_weights(np.array([rounds]))[0]),
+            trips_ci,
+        )
+        return bool(fits(space.hardware, self.shared.partition, footprint(space.hardware, held)))
+
+    def _most_weights(self, rounds: Ints) -> Ints:
+        """Weights per input channel of the fullest of so many rounds, at least."""
+        step, words = self.space.tap_step, self.space.taps * self.shared.deconv.out_channels
+        return np.maximum(step * -(-words // (step * rounds)), self.shared.most_taps)
 
     def _slides(self) -> list[int | None]:
         if self.space.hardware.halo is Halo.REFETCH:
@@ -124,32 +182,73 @@ class SharedRelaxation(Relaxation):
         """Of each epigraph variable, by its name and index."""
         fetched, largest = {}, {}
         for i, axis in enumerate(self.problem.layer.axes):
-            of_axis = _axis_underestimates(axis)
+            of_axis = _axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
             fetched[f"axis{i}"] = of_axis["slid" if variant.slide == i else "fetched"]
             largest[f"axis{i}"] = of_axis["largest"]
         found = {"fetched": fetched, "largest": largest}
         if variant.structure.timed:
-            found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": self._cycles}
+            least, most = variant.trips_range("ci")
+            among = np.flatnonzero((least <= self.space.trips_ci) & (self.space.trips_ci <= most))
+            cycles = self._cycles(variant.tiles[2:], variant.trips_range("co")[0], tuple(map(int, among)))
+            found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": cycles}
         return found
 
-    @cached_property
-    def _cycles(self) -> Underestimate:
-        """Of the least compute cycles of one group, in the number of spatial tiles."""
-        space, grid = self.space, self.space.grid
-        groups = self.problem.layer.groups
-        if len(grid) <= _GRID:
-            tables = list(grid.slabs())
-            cycles = np.concatenate([space.roughest_cycles(space.tiles(t)) for t in tables])
-            trips = np.concatenate([t.trips for t in tables])
-            return underestimate(trips, np.asarray(cycles // groups, dtype=np.int64), 1)
-        whole: Tiles = space.rough_tiles(next(iter(grid.slabs())).take(np.array([0])))
-        return Underestimate(1, ((float(int(space.roughest_cycles(whole)[0]) // groups), 0.0),))
+    def _cycles(
+        self, ranges: tuple[tuple[int, int], ...], rounds: int, among: tuple[int, ...]
+    ) -> Underestimate:
+        """Of the least compute cycles of one group, in the number of spatial tiles.
+
+        Args:
+            ranges: smallest and greatest tile of the batch and of each axis.
+            rounds: at least so many.
+            among: positions of the input-channel tiles.
+        """
+        if (ranges, rounds, among) not in self._known:
+            groups, positions = self.problem.layer.groups, np.array(among)
+            tiles, few = self._tiles(ranges)
+            cycles = self.space.roughest_cycles(tiles, positions, rounds) // groups
+            trips = tiles.table.trips if few else np.ones(1, dtype=np.int64)
+            self._known[ranges, rounds, among] = underestimate(trips, np.asarray(cycles, dtype=np.int64), 1)
+        return self._known[ranges, rounds, among]
+
+    def _tiles(self, ranges: tuple[tuple[int, int], ...]) -> tuple[Tiles, bool]:
+        """All tiles in the given ranges; if they are many, one that takes no more cycles than any."""
+        if ranges not in self._listed:
+            few = prod(most - least + 1 for least, most in ranges) <= _GRID
+            picks = [np.arange(least - 1, most if few else least) for least, most in ranges]
+            table, space = self.space.grid.table(picks), self.space
+            self._listed[ranges] = (space.tiles(table) if few else space.rough_tiles(table)), few
+        return self._listed[ranges]
+
+    def product(self, variant: Variant, dim: str) -> float:
+        """Least ``n * tile``: of an axis the phases' mean, of the rounds the filters in all.
+
+        A round of the fullest has ``ceil(N / R)`` filters, each with the pixels of the smallest sub-kernel at
+        least; that is more than the mean round's if the sub-kernels are alike.
+        """
+        if dim == "co":
+            return self._filled(variant)[1]
+        if dim.startswith("axis"):
+            return _mean_product(self.problem.layer.axes[int(dim[4:])], *variant.tile_range(dim))[0]
+        return super().product(variant, dim)
+
+    def _filled(self, variant: Variant) -> tuple[float, float]:
+        """The least ``R *`` weights per input channel, and filters, of the fullest of R rounds."""
+        fewest, most = variant.trips_range("co")
+        rounds = np.arange(fewest, most + 1)
+        weights = float((rounds * self._most_weights(rounds)).min())
+        alike = prod(
+            _mean_product(axis, *variant.tile_range(f"axis{i}"))[1]
+            for i, axis in enumerate(self.problem.layer.axes)
+        )
+        filters = max(float(self.filters), float((rounds * -(-self.filters // rounds)).min()) * alike)
+        return weights * (1 - 1e-12), filters * (1 - 1e-12)
 
     def load(self, model: Any, variant: Variant, aim: Any) -> None:
-        """Set a model's parameters; tiles' extents are the phases' mean."""
+        """Set a model's parameters; taps are those that the fullest round's weights come to per filter."""
         super().load(model, variant, aim)
-        for i, axis in enumerate(self.problem.layer.axes):
-            model.product[f"axis{i}"].set_value(_mean_product(axis))
+        weights, filters = self._filled(variant)
+        model.taps.set_value(weights / filters)
         stored = all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
         model.ifmap_stored.set_value(float(stored))
 
@@ -161,18 +260,26 @@ class SharedRelaxation(Relaxation):
             m.extent[dim].set_value(float(extent))
 
 
-@lru_cache(maxsize=512)
-def _axis_underestimates(axis: TransposedAxis) -> dict[str, Underestimate]:
+def _outs(axis: TransposedAxis) -> Ints:
+    """Outputs of the phases that have taps."""
+    return np.array([phase.out for phase in axis.phases if phase.taps])
+
+
+@lru_cache(maxsize=4096)
+def _axis_underestimates(axis: TransposedAxis, smallest: int, greatest: int) -> dict[str, Underestimate]:
+    """Of an axis cut into tiles of ``smallest`` to ``greatest`` points of the grid."""
     table = hull_table(axis)
     if not table.fetched.all():
         return dict.fromkeys(("fetched", "slid", "largest"), _ONE)
+    at = slice(smallest - 1, greatest)
     powers = {"fetched": 1, "slid": 1, "largest": -1}
-    return {name: underestimate(table.trips, getattr(table, name), p) for name, p in powers.items()}
+    return {name: underestimate(table.trips[at], getattr(table, name)[at], p) for name, p in powers.items()}
 
 
-def _mean_product(axis: TransposedAxis) -> float:
-    """Least ``trips * mean clipped tile`` over the tile sizes of an axis."""
-    table = hull_table(axis)
-    outs: Ints = np.array([phase.out for phase in axis.phases if phase.taps])
-    clipped = np.minimum.outer(table.tile, outs).mean(axis=1)
-    return float((table.trips * clipped).min()) * (1 - 1e-12)
+@lru_cache(maxsize=4096)
+def _mean_product(axis: TransposedAxis, smallest: int, greatest: int) -> tuple[float, float]:
+    """Of tile sizes of a range: least ``trips * mean clipped tile``, least share of the mean that any has."""
+    table, at = hull_table(axis), slice(smallest - 1, greatest)
+    clipped = np.minimum.outer(table.tile[at], _outs(axis))
+    mean = clipped.mean(axis=1)
+    return float((table.trips[at] * mean).min()) * (1 - 1e-12), float((clipped.min(axis=1) / mean).min())

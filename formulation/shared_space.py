@@ -216,16 +216,26 @@ class SharedSpace:
         unit = held_bits(hardware, table.largest, 0, self.problem.most_taps, 1)
         most = (self.room()[0] - held.ofmap) // unit.total
         trips = -(-self.problem.deconv.in_channels // np.maximum(most, 1))
-        compute = self.roughest_cycles(tiles)
+        compute = self.roughest_cycles(tiles, np.arange(len(self.ci)))
         return fit & (most >= 1), [self._prices(s, rounds, trips, tiles, compute, held) for s in CLASSES]
 
-    def roughest_cycles(self, tiles: Tiles) -> Num:
-        """As ``least_cycles``, each kind with its own best input-channel tile."""
-        total: Num = 0
+    def roughest_cycles(self, tiles: Tiles, among: Ints, rounds: int = 1) -> Num:
+        """As ``least_cycles``, each kind with its own best input-channel tile.
+
+        No round is empty, so that there are at least as many passes as rounds; those beyond the least there
+        are cost no less than the cheapest.
+
+        Args:
+            tiles: the tiles.
+            among: positions in ``ci``.
+            rounds: at least so many.
+        """
+        total, cheapest = 0, []
         for k, kind in enumerate(self.kinds):
-            fixed, each = self.pass_cost(k, tiles, int(np.argmin(self.ci_cycles[k])))
+            fixed, each = self.pass_cost(k, tiles, among[int(np.argmin(self.ci_cycles[k, among]))])
             total = total + len(kind.members) * (fixed + each * -(-self.filters // self.limit))
-        return total
+            cheapest.append(each)
+        return total + max(rounds - self.passes, 0) * np.minimum.reduce(cheapest)
 
     def latency(self, array: Num, bits: Num) -> Num:
         """Latency [ticks] from the array's time with the edge [ticks] and the traffic [bits]."""

@@ -9,20 +9,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, log
+from typing import Protocol
 
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.presolve import Presolve
-from formulation.relaxed_data import Relaxation, Variant
+from formulation.relaxed_data import Aim, Relaxation, Variant
 from solvers.bounding import SAFETY, Bounder, Point, Stage, price
 from solvers.result import Termination
 
 _INTEGRAL = 1e-3  # relative distance at which a trip count is taken to be an integer
 
 
+class Lists(Protocol):
+    """What is left of the classes of a problem under an objective; see ``formulation.presolve``."""
+
+    @property
+    def aim(self) -> Aim:
+        """The objective and its caps."""
+
+    def reduce(self, variant: Variant, incumbent: float) -> tuple[float | None, Variant]:
+        """The least objective of a class if it is priced; the class, or what is left of it."""
+
+    def cut(self, whole: Variant, part: Variant) -> None:
+        """List a part of a class."""
+
+
 def refine(
-    bounder: Bounder, stage: Stage, presolve: Presolve, incumbent: float, solves: int, target: float
+    bounder: Bounder, stage: Stage, presolve: Lists, incumbent: float, solves: int, target: float
 ) -> Stage:
     """Raise the bound of a stage.
 
@@ -76,7 +90,7 @@ class _Tree:
         exact: parts whose bound is their least objective.
     """
 
-    def __init__(self, bounder: Bounder, presolve: Presolve, stage: Stage) -> None:
+    def __init__(self, bounder: Bounder, presolve: Lists, stage: Stage) -> None:
         self.bounder, self.presolve = bounder, presolve
         self.bounds = dict(stage.bounds)
         self.points = {p.variant: p for p in stage.points}
