@@ -80,6 +80,7 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     flag: dict[str, Any] = {"nargs": "?", "const": True, "type": _boolean, "metavar": "True|False"}
     _option(group, "static", **flag, help="fix the partition for all layers")
     text = "ratio of the buffer's parts for ifmap, ofmap, weights, or auto for the best single one"
+    text += " (with --combine, that of the split parts)"
     _option(group, "buffer_partition", nargs="+", metavar="I O W", help=text)
     kinds = ("latency", "traffic", "balanced", "weighted")
     _option(group, "objective", choices=kinds, help="what is minimised; balanced by default")
