@@ -1,8 +1,9 @@
-"""The constrained method beside the exhaustive: ``python benchmarks/constrained.py [--random N] [FILE ...]``.
+"""The constrained method beside the exhaustive: ``python -m benchmarks.constrained [--random N] [FILE ...]``.
 
 Per network: seconds per distinct layer, how far the rounded mapping is from the optimum, and the proven gap.
 Balanced: traffic, given latency within the true cap; a miss of the cap is counted apart. Without files, all
-networks of ``scenarios``; with ``--random N``, also N random layers of the tests, all objectives.
+networks of ``scenarios``; with ``--random N``, also N random layers of the tests, all objectives (from the
+root of the repository, as ``python -m benchmarks.constrained``). ``--models`` leaves the presolve out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from math import exp, log
 from pathlib import Path
 from time import perf_counter
 
+from formulation import presolve
 from formulation.problem import Kind, Objective, Problem
 from solvers import constrained, exhaustive
 from solvers.scenario import read_scenario
@@ -90,7 +92,10 @@ def main() -> None:
     options.add_argument("files", nargs="*", type=Path)
     options.add_argument("--random", type=int, default=0)
     options.add_argument("--objective", type=Kind, default=Kind.BALANCED)
+    options.add_argument("--models", action="store_true", help="relaxed models and branching alone")
     args = options.parse_args()
+    if args.models:
+        presolve._TILES = -1
     started = perf_counter()
     command = [sys.executable, "-m", "solvers.run", *FLOWNETC, "--search_method", "Constrained", "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True)
