@@ -171,7 +171,7 @@ class Bounder:
                 prices[variant] = max([prices[variant], *(price(program, p) for p in points)])
             variant = min(waiting, key=lambda v: prices[v])
             program = waiting.pop(variant)
-            enough = min([incumbent, *(b * (1 - slack) for b in bounds.values())])
+            enough = min([incumbent, *(b * (1 - slack) for v, b in bounds.items() if v not in closed)])
             if prices[variant] >= enough:
                 bounds[variant] = prices[variant]
                 continue
