@@ -11,8 +11,8 @@ from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
-from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
-from solvers.shared_result import SharedResult, relative_gap
+from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination, relative_gap
+from solvers.shared_result import SharedResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 from formulation.cost import Cost, Num
 from formulation.mapping import Mapping
 from formulation.problem import Problem
+from formulation.shared import SharedProblem
 from formulation.space import CLASSES, Price
 
 ROUNDING = 1e-12  # relative error that a floating-point score may carry
@@ -57,7 +58,7 @@ def traffic_first(cap: int | None = None) -> Goal:
     return Goal(lambda price: (price.traffic, price.latency), cap)
 
 
-def weighted(problem: Problem) -> Goal:
+def weighted(problem: Problem | SharedProblem) -> Goal:
     """The weighted objective, then latency, then traffic."""
     per_tick, per_bit = (float(weight) for weight in problem.score_weights)
 

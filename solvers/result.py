@@ -6,10 +6,11 @@ from collections.abc import Mapping as Fields
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from typing import Generic, Protocol, TypeVar
 
 from formulation.cost import Cost
-from formulation.mapping import Mapping
-from formulation.problem import Kind, Problem
+from formulation.mapping import Mapping, Partition
+from formulation.problem import Kind, Objective, Problem
 
 
 class Termination(StrEnum):
@@ -56,9 +57,28 @@ class LowerBound:
     score: Fraction | float | None = None
 
 
+class Posed(Protocol):
+    """A problem, as far as its answer needs to know it."""
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+
+    @property
+    def partition(self) -> Partition | None:
+        """The buffer's parts if they are given."""
+
+    def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
+        """The weighted objective, exactly."""
+
+
+P = TypeVar("P", bound=Posed)
+M = TypeVar("M")
+
+
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The answer to one problem.
+class Answer(Generic[P, M]):
+    """The answer to one problem of a kind, whose mappings are of one kind.
 
     Attributes:
         problem: what was asked.
@@ -74,11 +94,11 @@ class Result:
         extras: what else one method knows (model sizes, multipliers, ...), plain values.
     """
 
-    problem: Problem
+    problem: P
     method: str
     termination: Termination
     solution_status: SolutionStatus
-    mapping: Mapping | None = None
+    mapping: M | None = None
     cost: Cost | None = None
     lower_bound: LowerBound = field(default_factory=LowerBound)
     seconds: float = 0.0
@@ -109,15 +129,21 @@ class Result:
         """``(objective - bound) / objective`` of the objective's own quantity."""
         bounds = {Kind.LATENCY: self.lower_bound.latency_cycles, Kind.WEIGHTED: self.lower_bound.score}
         bound = bounds.get(self.problem.objective.kind, self.lower_bound.traffic_bytes)
-        return _gap(self.objective_value, bound)
+        return relative_gap(self.objective_value, bound)
 
     @property
     def latency_gap(self) -> float | None:
         """The same for latency, against the bound on the least latency of all."""
-        return _gap(self.cost.latency_cycles if self.cost else None, self.lower_bound.latency_cycles)
+        return relative_gap(self.cost.latency_cycles if self.cost else None, self.lower_bound.latency_cycles)
 
 
-def _gap(value: Fraction | None, bound: Fraction | float | None) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Result(Answer[Problem, Mapping]):
+    """The answer to one layer's problem."""
+
+
+def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> float | None:
+    """``(value - bound) / value``, None where one is not known."""
     if value is None or bound is None:
         return None
     return float((value - Fraction(bound)) / value)

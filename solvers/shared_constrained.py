@@ -27,10 +27,9 @@ from formulation.tables import SpatialTable
 from solvers.bounding import SAFETY, Bounder, Stage
 from solvers.branching import refine
 from solvers.dump import dump
-from solvers.goals import LATENCY_FIRST, Goal, traffic_first
+from solvers.goals import LATENCY_FIRST, Goal, traffic_first, weighted
 from solvers.result import LowerBound, SolutionStatus, Termination
 from solvers.shared_candidates import Found
-from solvers.shared_exhaustive import weighted
 from solvers.shared_result import SharedResult
 from solvers.shared_search import SharedSearch
 

@@ -7,13 +7,10 @@ from fractions import Fraction
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
 from formulation.problem import Kind
 from formulation.shared import SharedProblem
 from formulation.shared_space import SharedSpace
-from formulation.space import Price
-from solvers.goals import LATENCY_FIRST, Goal, traffic_first
+from solvers.goals import LATENCY_FIRST, traffic_first, weighted
 from solvers.result import LowerBound, SolutionStatus, Termination
 from solvers.shared_candidates import Outcome
 from solvers.shared_result import SharedResult
@@ -127,17 +124,6 @@ def _balanced(
     proven = outcome.proven and (fastest.proven or same)
     found = Outcome(outcome.found, outcome.bound, proven, outcome.packed + fastest.packed)
     return found, bound, least
-
-
-def weighted(problem: SharedProblem) -> Goal:
-    """Least weighted score."""
-    per_tick, per_bit = (float(weight) for weight in problem.score_weights)
-
-    def keys(price: Price) -> tuple[Any, ...]:
-        score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
-        return score, price.latency, price.traffic
-
-    return Goal(keys, exact=problem.score)
 
 
 def _whole(outcome: Outcome) -> int:
