@@ -35,6 +35,7 @@ from solvers.shared_search import SharedSearch
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 _TARGET = 0.01  # gap at which branching stops
+_FAST = 0.001  # the same for the least latency, from which the balanced objective's cap is taken
 _NEAR = 4  # tiles of one dimension that a relaxed one is rounded to, at most
 
 
@@ -148,7 +149,8 @@ class _Run:
             self.latencies = stage.bounds
         self._round(goal, stage)
         presolve = SharedPresolve(self.relaxation, aim)
-        stage = refine(self.bounder, stage, presolve, value(self.best(goal)), self.branches, _TARGET)
+        target = _FAST if name == "latency" else _TARGET
+        stage = refine(self.bounder, stage, presolve, value(self.best(goal)), self.branches, target)
         self._round(goal, stage)
         for variant, bound in stage.bounds.items():
             if bound < value(self.best(goal)) * (1 - SAFETY) and presolve.is_short(variant):
