@@ -28,7 +28,7 @@ from pyomo.core.expr import exp
 
 from formulation.cost import Tensors, Traffic, Trips, passes, tile_bits
 from formulation.mapping import Group, Stationary
-from formulation.underestimates import LINES, MONOMIALS
+from formulation.underestimates import LINES, MONOMIALS, Underestimate
 
 GROUPS = tuple(group.value for group in Group)
 TENSORS = ("ifmap", "ofmap", "weights")
@@ -251,3 +251,28 @@ def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
         m.transferred = Constraint(expr=transfer <= m.latency)
     else:
         m.computed = Constraint(expr=compute + transfer <= m.latency)
+
+
+def load_underestimate(model: Any, name: str, index: str, under: Underestimate) -> None:
+    """Set the coefficients of an under-estimate; constraints that it has no use for are switched off."""
+    for family, keys, rows in (("line", "AB", under.lines), ("monomial", "CS", under.monomials)):
+        coefficients = getattr(model, f"{name}_{family}")
+        constraints = getattr(model, f"{name}_above_{family}")
+        for k in range(LINES if family == "line" else MONOMIALS):
+            switch(constraints[index, k], k < len(rows))
+            for key, value in zip(keys, rows[k] if k < len(rows) else (0.0, 0.0), strict=True):
+                coefficients[index, k, key].set_value(value)
+
+
+def switch(constraint: Any, active: bool) -> None:
+    """Switch a constraint on or off."""
+    if active:
+        constraint.activate()
+    else:
+        constraint.deactivate()
+
+
+def set_range(variable: Any, low: float, high: float) -> None:
+    """Set a variable's bounds."""
+    variable.setlb(low)
+    variable.setub(high)

@@ -16,10 +16,8 @@ from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.problem import Problem
-from formulation.relaxed import TENSORS, Structure
+from formulation.relaxed import TENSORS, Structure, load_underestimate, set_range, switch
 from formulation.underestimates import (
-    LINES,
-    MONOMIALS,
     Underestimate,
     always_fetches,
     axis_underestimates,
@@ -244,7 +242,7 @@ class Relaxation:
         self._load_machine(model, aim)
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():
-                _load_underestimate(model, name, index, under)
+                load_underestimate(model, name, index, under)
                 low, high = self.log_trips_range(variant, index)
                 low, high = under.log_range(low, high)
                 getattr(model, f"log_{name}")[index].setlb(low)
@@ -277,39 +275,16 @@ class Relaxation:
         m.capacity.set_value(1.0)
         m.latency_weight.set_value(aim.latency_weight)
         m.traffic_weight.set_value(aim.traffic_weight)
-        _bound(m.latency, 0.0, aim.latency_cap)
-        _bound(m.traffic, 1.0, aim.traffic_cap)
+        set_range(m.latency, 0.0, aim.latency_cap)
+        set_range(m.traffic, 1.0, aim.traffic_cap)
         self._load_partition(m)
 
     def _load_partition(self, m: Any) -> None:
         """Parts that are given bind one by one; otherwise only their sum is bounded."""
         partition, whole = self.problem.partition, self.problem.hardware.buffer_bits
-        _use(m.parts_fit, partition is None)
+        switch(m.parts_fit, partition is None)
         for tensor in TENSORS:
             share = 1.0 if partition is None else getattr(partition, tensor) / whole
             m.share[tensor].set_value(share)
-            _bound(m.part[tensor], 0.0, 2 * share)  # never binding: the constraint is
-            _use(m.partition[tensor], partition is not None)
-
-
-def _load_underestimate(model: Any, name: str, index: str, under: Underestimate) -> None:
-    """Set the coefficients of an under-estimate; constraints that it has no use for are switched off."""
-    for family, keys, rows in (("line", "AB", under.lines), ("monomial", "CS", under.monomials)):
-        coefficients = getattr(model, f"{name}_{family}")
-        constraints = getattr(model, f"{name}_above_{family}")
-        for k in range(LINES if family == "line" else MONOMIALS):
-            _use(constraints[index, k], k < len(rows))
-            for key, value in zip(keys, rows[k] if k < len(rows) else (0.0, 0.0), strict=True):
-                coefficients[index, k, key].set_value(value)
-
-
-def _use(constraint: Any, active: bool) -> None:
-    if active:
-        constraint.activate()
-    else:
-        constraint.deactivate()
-
-
-def _bound(variable: Any, low: float, high: float) -> None:
-    variable.setlb(low)
-    variable.setub(high)
+            set_range(m.part[tensor], 0.0, 2 * share)  # never binding: the constraint is
+            switch(m.partition[tensor], partition is not None)
