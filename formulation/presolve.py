@@ -107,7 +107,7 @@ class Presolve:
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
         self.lists: dict[Variant, Rest] = {}
 
-    def start(self, variants: Iterable[Variant], incumbent: float) -> set[Variant]:
+    def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
         """List what is left of whole classes.
 
         Args:
@@ -115,7 +115,7 @@ class Presolve:
             incumbent: objective of a known mapping, in the models' units.
 
         Returns:
-            The classes of which nothing is left.
+            The classes of which nothing is left, in their order.
         """
         channels = {v: self._channels(v) for v in variants}
 
@@ -135,7 +135,7 @@ class Presolve:
         for variant, kept in pieces.items():
             rest = Rest(*channels[variant], *_joined(kept)) if kept else NOTHING
             self.lists[variant] = self._narrowed(variant, rest, incumbent)
-        return {v for v, rest in self.lists.items() if not len(rest)}
+        return tuple(v for v, rest in self.lists.items() if not len(rest))
 
     def _channels(self, variant: Variant) -> tuple[Ints, Ints]:
         ci = np.flatnonzero((self.space.ci.trips > 1) == variant.structure.partial_sums)

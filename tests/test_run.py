@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -205,3 +207,14 @@ def test_help_explains_every_option_with_its_unit(capsys):
     text = capsys.readouterr().out
     for word in ("--bufsize", "[bytes]", "--memory-bandwidth", "[GB/s]", "--tolerance", "--jobs"):
         assert word in text
+
+
+@pytest.mark.parametrize("method", ["Constrained", "Exact", "Combined"])
+def test_no_byte_depends_on_the_order_of_sets(tiny, method):
+    texts = set()
+    for seed in "123":
+        out = tiny.parent / f"{seed}.json"
+        options = ("--combine", "--search_method", method, "--quiet", "--outfile", out)
+        assert run(tiny, *options, env={**os.environ, "PYTHONHASHSEED": seed}) == (0, "", "")
+        texts.add(re.sub(r'"seconds": [\d.e-]+', "", out.read_text()))
+    assert len(texts) == 1
