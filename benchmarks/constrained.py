@@ -17,11 +17,11 @@ from math import exp, log
 from pathlib import Path
 from time import perf_counter
 
-from formulation import presolve
 from formulation.problem import Kind, Objective, Problem
-from solvers import constrained, exhaustive
+from formulation.relaxed import presolve
+from solvers.layers import constrained, exhaustive
+from solvers.network.schedule import parts_of
 from solvers.scenario import read_scenario
-from solvers.schedule import parts_of
 
 ROOT = Path(__file__).parent.parent
 FLOWNETC = ["--dnnfile", "dnns/flowNetC.txt", "--ifmap", "960", "576", "6", "--split", "False"]

@@ -10,8 +10,8 @@ from dnns.layer import Network
 from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.problem import Problem
-from solvers import exact, exhaustive
-from solvers.schedule import parts_of
+from solvers.layers import exact, exhaustive
+from solvers.network.schedule import parts_of
 
 DNNS = Path(__file__).parent.parent / "dnns"
 

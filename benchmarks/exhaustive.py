@@ -14,7 +14,7 @@ from time import perf_counter
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.problem import Problem
-from solvers.exhaustive import solve
+from solvers.layers.exhaustive import solve
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = {

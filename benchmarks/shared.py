@@ -17,9 +17,9 @@ from dnns.layer import Deconvolution, Network
 from dnns.reader import read_network
 from formulation.hardware import Hardware
 from formulation.problem import Objective
-from formulation.shared import SharedProblem
+from formulation.shared.problem import SharedProblem
 from solvers.scenario import read_scenario
-from solvers.shared import solve
+from solvers.shared.methods import solve
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("flownetc", "psmnet")

@@ -43,12 +43,12 @@ def read_network(
 
         return read_text_network(path, shape, None if input_3d is None else tuple(input_3d))
     if ending in (".yaml", ".yml"):
-        from dnns.yaml_network import read_yaml_network
+        from dnns.yaml_reader.network import read_yaml_network
 
         return read_yaml_network(path, shape)
     if ending == ".onnx":
         try:
-            from dnns.onnx_network import read_onnx_network
+            from dnns.onnx_reader.network import read_onnx_network
         except ImportError:
             raise InputError(path, "", "reading ONNX needs the package onnx: pip install .[onnx]") from None
         return read_onnx_network(path, shape, dims or {})

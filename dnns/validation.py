@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from dnns.errors import InputError, shown, unknown
-from dnns.yaml_file import FieldPath, Locate, load_yaml
+from dnns.yaml_reader.file import FieldPath, Locate, load_yaml
 
 Model = TypeVar("Model", bound=BaseModel)
 

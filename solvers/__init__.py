@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from solvers.methods import solve
-    from solvers.report import Report
+    from solvers.network.report import Report
+    from solvers.network.schedule import run_scenario
     from solvers.result import Result
-    from solvers.schedule import run_scenario
 
 __all__ = ["Report", "Result", "run_scenario", "solve"]
 
 _HOMES = {
-    "Report": "solvers.report",
+    "Report": "solvers.network.report",
     "Result": "solvers.result",
-    "run_scenario": "solvers.schedule",
+    "run_scenario": "solvers.network.schedule",
     "solve": "solvers.methods",
 }
 

@@ -20,10 +20,10 @@ from time import monotonic
 from dnns.errors import InputError
 from dnns.layer import Deconvolution
 from formulation.mapping import Partition
-from solvers.deconvolution import combine
-from solvers.report import LayerReport, Report
+from solvers.network.report import LayerReport, Report
+from solvers.network.schedule import run_scenario
 from solvers.scenario import Scenario, read_scenario
-from solvers.schedule import run_scenario
+from solvers.shared.deconvolution import combine
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios" / "asv"
 NETWORKS = ("dispnet", "flownetc", "gcnet", "psmnet", "dcgan", "gan3d")

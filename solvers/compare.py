@@ -16,8 +16,8 @@ from solvers.methods import METHODS
 from solvers.run import guarded, print_lines, progress, unfit
 
 if TYPE_CHECKING:
-    from solvers.comparison import Comparison
-    from solvers.schedule import Notify
+    from solvers.cli.comparison import Comparison
+    from solvers.network.schedule import Notify
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,7 +75,7 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
     if args.jobs < 1:
         raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
     methods = chosen_methods(args.methods)
-    from solvers.comparison import compare
+    from solvers.cli.comparison import compare
     from solvers.scenario import read_scenario
 
     overrides: dict[str, Any] = {}
@@ -102,12 +102,12 @@ def _watching(quiet: bool) -> Iterator[Any]:
 
 
 def _write(comparisons: Sequence[Comparison], args: argparse.Namespace) -> None:
-    from solvers.comparison import write_csv, write_json
+    from solvers.cli.comparison import write_csv, write_json
 
     if not args.quiet:
         from rich.console import Console
 
-        from solvers.comparison_table import WIDTH, print_comparison
+        from solvers.cli.comparison_table import WIDTH, print_comparison
 
         console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
         for comparison in comparisons:

@@ -11,8 +11,8 @@ import numpy as np
 from formulation.cost import Cost, Num
 from formulation.mapping import Mapping
 from formulation.problem import Problem
-from formulation.shared import SharedProblem
-from formulation.space import CLASSES, Price
+from formulation.shared.problem import SharedProblem
+from formulation.space.space import CLASSES, Price
 
 ROUNDING = 1e-12  # relative error that a floating-point score may carry
 

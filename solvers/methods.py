@@ -36,7 +36,7 @@ def solver(method: str) -> Callable[..., Result]:
     if name not in METHODS:
         raise InputError("method", "", f"got {method!r}, allowed: {', '.join(METHODS)}")
     try:
-        function: Callable[..., Result] = import_module(f"solvers.{name}").solve
+        function: Callable[..., Result] = import_module(f"solvers.layers.{name}").solve
     except ModuleNotFoundError as error:
         raise InputError("method", name, f"needs the package {error.name}, install it first") from None
     return function

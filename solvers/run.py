@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError
 from dnns.options import BAD_INPUT
 from dnns.output import check_writable, write_file
-from solvers.arguments import deconvolution, overrides, parser
+from solvers.cli.arguments import deconvolution, overrides, parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dnns.layer import Network
-    from solvers.report import Report
+    from solvers.network.report import Report
+    from solvers.network.schedule import Notify
     from solvers.scenario import Scenario
-    from solvers.schedule import Notify
 
 DOES_NOT_FIT, INTERRUPTED = 3, 130
 
@@ -132,7 +132,7 @@ def _run(args: argparse.Namespace) -> Report:
         raise InputError("--sensitivity", "", problem)
     network = scenario.read_network()
     check_model_type(network, args.model_type)
-    from solvers.schedule import run_scenario
+    from solvers.network.schedule import run_scenario
 
     with progress(args.quiet) as notify:
         return run_scenario(scenario, network=network, jobs=args.jobs or 1, notify=notify)
@@ -141,7 +141,7 @@ def _run(args: argparse.Namespace) -> Report:
 def _print(report: Report, args: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from solvers.table import WIDTH, print_report, print_sensitivity
+    from solvers.cli.schedule_table import WIDTH, print_report, print_sensitivity
 
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
     print_report(report, console)

@@ -1,0 +1,211 @@
+"""ONNX operators without MACs: the shapes they make.
+
+Only operators that are known to hold no MACs are let through; a new one is an error until it is listed here.
+The shapes of standard operators come from ONNX's own inference, one node at a time with all sizes known.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from onnx import NodeProto, TensorProto, TypeProto, defs, numpy_helper, shape_inference
+
+from dnns.onnx_reader.layers import MICROSOFT
+from dnns.onnx_reader.values import Attributes, Shape, Value, attributes, operator_of
+from dnns.windows import MAX_SIZE, bounded, same_padding, window_extent
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ELEMENTWISE = _names(
+    """
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Bernoulli BitCast BitShift BitwiseAnd
+    BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum DequantizeLinear
+    Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual GroupNormalization HardSigmoid
+    HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less
+    LessOrEqual Log LogSoftmax LpNormalization Max Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not
+    Or PRelu Pow QuantizeLinear RMSNormalization RandomNormalLike RandomUniformLike Reciprocal Relu
+    ReverseSequence RotaryEmbedding Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt
+    Sub Sum Swish Tan Tanh ThresholdedRelu Trilu Where Xor
+    """
+)
+"""Standard operators whose output has the shape of their broadcast inputs, or of the first."""
+
+_SHAPING = _names(
+    """
+    ArgMax ArgMin AveragePool CenterCropPad Col2Im Compress Concat Constant ConstantOfShape DepthToSpace
+    DynamicQuantizeLinear Expand EyeLike Flatten Gather GatherElements GatherND GlobalAveragePool
+    GlobalLpPool GlobalMaxPool GridSample LpPool MaxPool MaxRoiPool MaxUnpool Multinomial
+    NonMaxSuppression NonZero OneHot Pad RandomNormal RandomUniform Range ReduceL1 ReduceL2 ReduceLogSum
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Reshape Resize
+    RoiAlign Scatter ScatterElements ScatterND Shape Size Slice SpaceToDepth Split Squeeze TensorScatter
+    Tile TopK Transpose Unique Unsqueeze Upsample
+    """
+)
+"""Other standard operators without MACs."""
+
+_MICROSOFT_LIKE_FIRST = _names(
+    """
+    BiasGelu DequantizeLinear FastGelu Gelu QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QuantizeLinear
+    QuickGelu SimplifiedLayerNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization
+    """
+)
+_CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
+_ONE_STEP = {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"}
+
+
+def shaped(node: NodeProto, inputs: list[Value | None], versions: dict[str, int]) -> list[Value]:
+    """The outputs of an operator without MACs, in order.
+
+    Args:
+        node: the operator.
+        inputs: what it reads; None for an optional input that is left out.
+        versions: operator set version of each domain.
+
+    Raises:
+        ValueError: if it is control flow, not known to hold no MACs, or not valid for its inputs.
+    """
+    domain, operator = operator_of(node)
+    if domain == "" and operator in _CONTROL_FLOW:
+        raise ValueError("control flow is not supported")
+    if domain == MICROSOFT:
+        return _microsoft(node, inputs)
+    if domain != "" or operator not in _ELEMENTWISE | _SHAPING:
+        raise ValueError("the operator is not supported, it may hold MACs")
+    return _standard(node, inputs, versions.get("", 1))
+
+
+def _standard(node: NodeProto, inputs: list[Value | None], version: int) -> list[Value]:
+    try:
+        schema = defs.get_schema(node.op_type, version, "")
+    except defs.SchemaError:
+        raise ValueError(f"operator set {version} does not have the operator") from None
+    if not schema.has_type_and_shape_inference_function:
+        if node.op_type not in _ELEMENTWISE:
+            raise ValueError(f"its form in operator set {version} has no shape rule")
+        return _like_inputs(node, inputs)
+    known = {name: value for name, value in zip(node.input, inputs, strict=True) if value is not None}
+    types = {name: value.proto() for name, value in known.items()}
+    data = {name: numpy_helper.from_array(v.data, name) for name, v in known.items() if v.data is not None}
+    try:
+        inferred = shape_inference.infer_node_outputs(schema, node, types, data)
+    except Exception as error:  # C++ exceptions of several kinds, all of them about this node
+        raise ValueError(_last_line(error)) from None
+    values = [_from_type(inferred.get(name)) if name else Value(None) for name in node.output]
+    if values and values[0].shape is None and _pool(node, inputs):
+        return [Value(_pool(node, inputs), values[0].elem)]
+    if node.op_type == "Reshape" and inputs and inputs[0] is not None and values:
+        _same_elements(inputs[0].shape, values[0].shape)
+    return values
+
+
+def _same_elements(before: Shape | None, after: Shape | None) -> None:
+    if before is not None and after is not None and prod(before) != prod(after):
+        raise ValueError(f"cannot reshape {list(before)} to {list(after)}: the number of elements differs")
+
+
+def _last_line(error: Exception) -> str:
+    text = str(error).strip().splitlines() or ["ONNX cannot infer its shape"]
+    return f"does not fit its inputs: {text[-1][-200:]}"
+
+
+def _from_type(proto: TypeProto | None) -> Value:
+    if proto is None or not proto.HasField("tensor_type"):
+        return Value(None)
+    tensor = proto.tensor_type
+    elem = tensor.elem_type or TensorProto.FLOAT
+    if not tensor.HasField("shape") or any(not d.HasField("dim_value") for d in tensor.shape.dim):
+        return Value(None, elem)
+    shape = tuple(dim.dim_value for dim in tensor.shape.dim)
+    for size in shape:
+        bounded("a size of its output", size, 0, MAX_SIZE)
+    return Value(shape, elem)
+
+
+def _like_inputs(node: NodeProto, inputs: list[Value | None]) -> list[Value]:
+    """Forms that ONNX has no inference for: the broadcast shape, or the first input's in old forms."""
+    values = [value for value in inputs if value is not None]
+    if not values:
+        raise ValueError("has no inputs")
+    first = values[0]
+    broadcast = node.op_type in ("GreaterOrEqual", "LessOrEqual")
+    shape = _broadcast([value.known for value in values]) if broadcast else first.shape
+    elem = TensorProto.BOOL if broadcast else first.elem
+    return [Value(shape, elem)] + [Value(None, first.elem) for _ in node.output[1:]]
+
+
+def _broadcast(shapes: list[Shape]) -> Shape:
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = tuple(max(sizes) if 0 not in sizes else 0 for sizes in zip(*padded, strict=True))
+    if any(size not in (1, whole) for shape in padded for size, whole in zip(shape, result, strict=True)):
+        raise ValueError(f"shapes {', '.join(str(list(shape)) for shape in shapes)} cannot be broadcast")
+    return result
+
+
+def _microsoft(node: NodeProto, inputs: list[Value | None]) -> list[Value]:
+    rest = [Value(None) for _ in node.output[1:]]
+    if node.op_type in _MICROSOFT_LIKE_FIRST:
+        first = _given(inputs, 0)
+        sums = [Value(first.shape, first.elem)] if node.op_type in _ONE_STEP else []
+        return [Value(first.shape, first.elem), *rest[:2], *sums, *rest[3:]][: len(node.output)]
+    if node.op_type in ("QLinearAdd", "QLinearMul"):
+        first = _given(inputs, 0)
+        return [Value(_broadcast([first.known, _given(inputs, 3).known]), first.elem), *rest]
+    if node.op_type == "QLinearConcat":
+        return [_concatenated([_given(inputs, i) for i in range(2, len(inputs), 3)], attributes(node)), *rest]
+    if node.op_type in ("QLinearGlobalAveragePool", "QLinearAveragePool"):
+        first = _given(inputs, 0)
+        if attributes(node).integer("channels_last", 0):
+            raise ValueError("channels_last is not supported")
+        if node.op_type == "QLinearAveragePool":
+            return [Value(_pooled(first.known, attributes(node)), first.elem), *rest]
+        return [Value((*first.known[:2], *(1 for _ in first.known[2:])), first.elem), *rest]
+    raise ValueError("the operator is not supported, it may hold MACs")
+
+
+def _given(inputs: list[Value | None], position: int) -> Value:
+    value = inputs[position] if position < len(inputs) else None
+    if value is None:
+        raise ValueError(f"input {position} is missing")
+    return value
+
+
+def _concatenated(parts: list[Value], attrs: Attributes) -> Value:
+    if not parts:
+        raise ValueError("has no inputs")
+    shape = list(parts[0].known)
+    axis = attrs.integer("axis", 1)
+    axis += len(shape) if axis < 0 else 0
+    bounded("axis", axis, 0, len(shape) - 1)
+    for part in parts:
+        if part.known[:axis] + part.known[axis + 1 :] != (*shape[:axis], *shape[axis + 1 :]):
+            raise ValueError("shapes of its inputs do not fit")
+    shape[axis] = sum(part.known[axis] for part in parts)
+    return Value(tuple(shape), parts[0].elem)
+
+
+def _pool(node: NodeProto, inputs: list[Value | None]) -> Shape | None:
+    """Pools with ``auto_pad``, where ONNX leaves the shape open."""
+    if node.op_type not in ("AveragePool", "LpPool", "MaxPool") or "kernel_shape" not in attributes(node):
+        return None
+    return _pooled(_given(inputs, 0).known, attributes(node))
+
+
+def _pooled(shape: Shape, attrs: Attributes) -> Shape:
+    sizes, kernel = shape[2:], attrs.integers("kernel_shape")
+    ones, automatic = (1,) * len(sizes), attrs.text("auto_pad", "NOTSET")
+    strides, dilations = attrs.integers("strides") or ones, attrs.integers("dilations") or ones
+    pads = attrs.integers("pads") or (0,) * (2 * len(sizes))
+    if {len(kernel), len(strides), len(dilations), len(pads) // 2} != {len(sizes)}:
+        raise ValueError("its attributes do not fit the axes of its input")
+    ceil_mode = bool(attrs.integer("ceil_mode", 0))
+    out: list[int] = []
+    for i, size in enumerate(sizes):
+        pad = (pads[i], pads[i + len(sizes)])
+        if automatic.startswith("SAME"):
+            pad = same_padding(size, kernel[i], strides[i], dilations[i])
+        out.append(window_extent(size, kernel[i], strides[i], dilations[i], pad, ceil_mode))
+    return (*shape[:2], *out)

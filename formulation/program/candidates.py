@@ -1,0 +1,140 @@
+"""Candidate mappings for the mixed-integer program: what an incumbent leaves, and loses nothing.
+
+Three sieves, each lossless for mappings that are at least as good as the incumbent:
+
+1. Bounds (``formulation.space.space``): spatial tiles, then pairs of them with output-channel tiles, whose
+   bound is worse than the incumbent or above the latency cap.
+2. Dominance: a spatial tile if another has at most its trips, ifmap words (fetched and slid), largest ifmap
+   tile, pixels and array cycles. Every cost is non-decreasing in each of these, and so is every footprint.
+3. Price: a triple of tiles in a loop order that does not fit, or whose exact price is worse.
+
+``Sieve`` says which of them are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from formulation.cost import Num
+from formulation.extents import Ints
+from formulation.space.space import CLASSES, Price, Space
+from formulation.space.tables import SpatialTable
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+Wanted = Callable[[Price], Num]
+"""Where a price, or a bound on one, is still of interest."""
+
+_FRONT_COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
+_PAIRS = 1 << 15  # pairs of tiles whose triples are priced at once
+
+
+class Sieve(StrEnum):
+    """What is taken from the program before it is built, beside what is dominated or does not fit."""
+
+    PRICES = "prices"  # mappings whose bound, or price, is worse than the incumbent's
+    BOUNDS = "bounds"  # those whose bound is: the program compares all prices
+    NONE = "none"  # nothing: the whole map space, for small layers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Triples of tiles with a loop order.
+
+    Attributes:
+        tiles: spatial tiles.
+        cycles: their cycle factors.
+        which: position of the loop order in ``CLASSES``, for each triple.
+        co: position in the space's output-channel table, for each triple.
+        ci: the same for input channels.
+        row: the same for ``tiles``.
+        price: exact latency and traffic of each triple.
+    """
+
+    tiles: SpatialTable
+    cycles: Ints
+    which: Ints
+    co: Ints
+    ci: Ints
+    row: Ints
+    price: Price
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def take(self, keep: Mask | Ints) -> Candidates:
+        """Some of the triples, over the same tiles."""
+        which, co, ci, row = (getattr(self, name)[keep] for name in ("which", "co", "ci", "row"))
+        price = Price(self.price.latency[keep], self.price.traffic[keep])
+        return Candidates(self.tiles, self.cycles, which, co, ci, row, price)
+
+
+def undominated(tiles: SpatialTable, cycles: Ints) -> Ints:
+    """Positions of spatial tiles that no other one dominates; of equals the first."""
+    columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
+    order = np.lexsort([tiles.rank, *columns[::-1]])
+    points = np.stack(columns, axis=1)[order]
+    alive = np.ones(len(order), dtype=bool)
+    kept = []
+    for i in range(len(order)):  # in lexicographic order only an earlier one can dominate
+        if alive[i]:
+            kept.append(i)
+            alive[i + 1 :] &= (points[i + 1 :] < points[i]).any(axis=1)
+    return np.asarray(order[kept])
+
+
+def candidates(
+    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted, exactly: Wanted | None = None
+) -> Candidates:
+    """All triples over the undominated among the given spatial tiles that fit and whose price is wanted.
+
+    Args:
+        space: the map space.
+        tiles: spatial tiles that survived their bounds; all of them for an unpruned model.
+        cycles: their cycle factors.
+        wanted: must hold for a price if it holds for one that is greater or equal in both parts.
+        exactly: the same for the exact prices of triples, None if as for their bounds.
+    """
+    front = undominated(tiles, cycles)
+    tiles, cycles = tiles.take(front), cycles[front]
+    pieces = [
+        _triples(space, tiles, cycles, which, row, co, exactly or wanted)
+        for which, row, co in _pairs(space, tiles, cycles, wanted)
+    ]
+    which, co, ci, row, latency, traffic = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Candidates(tiles, cycles, which, co, ci, row, Price(latency, traffic))
+
+
+def _pairs(
+    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted
+) -> Iterable[tuple[int, Ints, Ints]]:
+    """Pairs (spatial tile, output-channel tile) per loop order whose bound is wanted, in pieces."""
+    width = len(space.co.tile)
+    step = max(1, _PAIRS // width)
+    for start in range(0, len(tiles), step):
+        rows = np.arange(start, min(len(tiles), start + step))
+        row, co = np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+        fits, prices = space.bounds(tiles.take(row), cycles[row], co)
+        for which, price in enumerate(prices):
+            keep = np.flatnonzero(fits & wanted(price))
+            for first in range(0, max(1, len(keep)), _PAIRS):
+                piece = keep[first : first + _PAIRS]
+                yield which, row[piece], co[piece]
+
+
+def _triples(
+    space: Space, tiles: SpatialTable, cycles: Ints, which: int, row: Ints, co: Ints, wanted: Wanted
+) -> tuple[Ints, ...]:
+    """Pairs extended by every input-channel tile: columns which, co, ci, row, latency, traffic."""
+    width = len(space.ci.tile)
+    ci = np.tile(np.arange(width), len(row))
+    row, co = np.repeat(row, width), np.repeat(co, width)
+    fits = np.flatnonzero(space.feasible(space.tile(co, ci, tiles.take(row))))
+    ci, row, co = ci[fits], row[fits], co[fits]
+    price = space.price(CLASSES[which], co, ci, tiles.take(row), cycles[row])
+    keep = np.flatnonzero(wanted(price))
+    ci, row, co = ci[keep], row[keep], co[keep]
+    return np.full(len(keep), which), co, ci, row, price.latency[keep], price.traffic[keep]

@@ -1,0 +1,114 @@
+"""Latency and traffic of the mixed-integer program: variables, and what they are at least.
+
+The equations are those of ``formulation.program.model``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyomo.environ as pyo
+
+from formulation.program.coefficients import Terms, Variant, merge
+from formulation.program.scaling import (
+    ROUNDING,
+    Aim,
+    Scale,
+    ScoreCap,
+    beyond,
+    rounded_sum,
+    scaled_cap,
+    scales,
+    shifted,
+)
+from formulation.space.space import Space
+
+
+def add_axes(
+    model: Any, space: Space, variants: list[Variant], aim: Aim
+) -> tuple[Scale | None, Scale | None]:
+    """Latency and traffic above their floors, in units; either is left out where nothing needs it."""
+    moved, low_traffic = shifted(variants, [v.traffic for v in variants])
+    timed = bool(aim.latency) or aim.latency_cap is not None or aim.score_cap is not None
+    sides = _sides(space, variants) if timed else {"": ({}, 0)}
+    latency, traffic = scales(aim, [low for _, low in sides.values()], low_traffic)
+    if timed:
+        _latency(model, space, variants, sides, latency, scaled_cap(latency, aim.latency_cap))
+    if not aim.traffic and aim.traffic_cap is None and aim.score_cap is None:
+        return latency, None
+    cap = scaled_cap(traffic, aim.traffic_cap)
+    model.traffic = pyo.Var(bounds=(0, cap))
+    model.moves = pyo.Constraint(expr=rounded_sum(model, moved, traffic.unit, beyond(cap)) == model.traffic)
+    return latency if timed else None, traffic
+
+
+def _sides(space: Space, variants: list[Variant]) -> dict[str, tuple[Terms, int]]:
+    """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
+    hardware = space.problem.hardware
+    tick = hardware.tick
+    work = []
+    for variant in variants:
+        bits = variant.edge() if hardware.double_buffered else {}
+        ticks = {key: n * tick.per_bit for key, n in bits.items()}
+        work.append(merge([{key: n * tick.per_cycle for key, n in variant.compute.terms.items()}, ticks]))
+    moved = [{key: n * tick.per_bit for key, n in v.traffic.items()} for v in variants]
+    if hardware.double_buffered:
+        sides = {"computes": work, "transfers": moved}
+    else:
+        sides = {"works": [merge(pair) for pair in zip(work, moved, strict=True)]}
+    return {name: shifted(variants, terms) for name, terms in sides.items()}
+
+
+def _latency(
+    model: Any,
+    space: Space,
+    variants: list[Variant],
+    sides: dict[str, tuple[Terms, int]],
+    axis: Scale,
+    cap: float | None,
+) -> None:
+    """Latency is at least each of the sides."""
+    model.latency = pyo.Var(bounds=(0, cap))
+    lowest = min(low for _, low in sides.values())
+    ticks = beyond(cap) * axis.unit + axis.floor - lowest
+    most = _shares(model, variants, ticks / space.problem.hardware.tick.per_cycle)
+    for name, (terms, low) in sides.items():
+        whole = {key: n * (most[key[1][0]] if key[0] == "share" else 1) for key, n in terms.items()}
+        start = axis.scaled(low)
+        expr = rounded_sum(model, whole, axis.unit, beyond(cap) - start) + start <= model.latency
+        setattr(model, name, pyo.Constraint(expr=expr))
+
+
+def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, float]:
+    """Disaggregated pairs; what one unit of a variant's ``share`` stands for.
+
+    Args:
+        model: gets the variables.
+        variants: of the program.
+        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
+            any input-channel tile, they reach it.
+    """
+    parts = {v.name: v.compute for v in variants if v.compute.above}
+    index = [key for part in parts.values() for family, key in part.terms if family == "share"]
+    model.share = pyo.Var(index, bounds=(0, 1))
+    model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
+    most: dict[str, float] = {}
+    for name, part in parts.items():
+        least = min(n for (family, _), n in part.terms.items() if family == "share")
+        most[name] = min(max(part.above.values()), beyond / least)
+
+    def adds_up(m: Any, name: str) -> Any:
+        mine = [m.share[key] for key in index if key[0] == name]
+        return pyo.quicksum(mine) == rounded_sum(m, parts[name].above, most[name], 1.0)
+
+    model.shares = pyo.Constraint(list(parts), rule=adds_up)
+    return most
+
+
+def add_score_cap(model: Any, limit: ScoreCap, latency: Scale, traffic: Scale) -> None:
+    """The weighted sum of latency and traffic is at most a cap."""
+    parts = [(limit.latency, latency, model.latency), (limit.traffic, traffic, model.traffic)]
+    unit = sum(weight * scale.unit for weight, scale, _ in parts)
+    cap = Scale(sum(weight * scale.floor for weight, scale, _ in parts), unit).scaled(limit.score)
+    terms = [weight * scale.unit / unit * variable for weight, scale, variable in parts if weight]
+    model.score = pyo.Constraint(expr=sum(terms) <= max(0.0, cap) + ROUNDING)

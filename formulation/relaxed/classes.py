@@ -1,0 +1,290 @@
+"""The numbers of a relaxation: which models a problem has, their parameters and their variables' bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import exp, log, prod
+from typing import Any
+
+import numpy as np
+
+from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import fits, footprint, passes, tile_bits
+from formulation.extents import Ints, full_axis_table, trip_count
+from formulation.hardware import Halo
+from formulation.mapping import Group, Stationary
+from formulation.problem import Problem
+from formulation.relaxed.model import TENSORS, Structure, load_underestimate, set_range, switch
+from formulation.relaxed.underestimates import (
+    Underestimate,
+    always_fetches,
+    axis_underestimates,
+    channel_cycles_underestimate,
+    least_product,
+    spatial_cycles_underestimate,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One class of mappings of a problem.
+
+    Attributes:
+        structure: of the model.
+        slide: the axis along which tiles slide.
+        tiles: smallest and greatest tile of each dimension, in the structure's order.
+        extents: of each dimension, in the same order.
+    """
+
+    structure: Structure
+    slide: int | None
+    tiles: tuple[tuple[int, int], ...]
+    extents: tuple[int, ...]
+
+    def tile_range(self, dim: str) -> tuple[int, int]:
+        """Smallest and greatest tile of a dimension."""
+        return self.tiles[self.structure.dims.index(dim)]
+
+    def trips_range(self, dim: str) -> tuple[int, int]:
+        """Least and most trips of a dimension."""
+        at = self.structure.dims.index(dim)
+        smallest, greatest = self.tiles[at]
+        return -(-self.extents[at] // greatest), -(-self.extents[at] // smallest)
+
+    def restricted(self, dim: str, smallest: int, greatest: int) -> Variant:
+        """The part of the class whose tiles of one dimension lie within a range."""
+        at = self.structure.dims.index(dim)
+        return replace(self, tiles=(*self.tiles[:at], (smallest, greatest), *self.tiles[at + 1 :]))
+
+    @property
+    def name(self) -> str:
+        """For files and tables: ``weight``, ``input_partial_slide1``, ..."""
+        partial = "_partial" if self.structure.partial_sums else ""
+        slide = "" if self.slide is None else f"_slide{self.slide}"
+        return f"{self.structure.stationary.value}{partial}{slide}"
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What one solve of a relaxation minimises, and the bounds that keep its variables finite.
+
+    Attributes:
+        latency_weight: of latency in rooflines.
+        traffic_weight: of traffic in compulsory traffics.
+        latency_cap: no mapping of higher latency is of interest [rooflines].
+        traffic_cap: the same for traffic [compulsory traffics].
+        hard: whether the latency cap is a constraint; otherwise it only follows from the objective.
+    """
+
+    latency_weight: float
+    traffic_weight: float
+    latency_cap: float
+    traffic_cap: float
+    hard: bool = False
+
+
+class Relaxation:
+    """A problem's share of all its relaxed models.
+
+    Attributes:
+        problem: the problem.
+        extents: extent of each dimension, by name.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        layer = problem.layer
+        spatial = {f"axis{i}": axis.out for i, axis in enumerate(layer.axes)}
+        channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
+        self.extents: dict[str, int] = channels | spatial
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """Lines that say what the models are of."""
+        return f"{self.problem.layer}", f"{self.problem.hardware}"
+
+    @cached_property
+    def roofline_cycles(self) -> float:
+        """The unit of the models' latency."""
+        hardware = self.problem.hardware
+        return float(roofline_ticks(self.problem.layer, hardware) / hardware.tick.per_cycle)
+
+    @cached_property
+    def compulsory_bits(self) -> int:
+        """The unit of the models' traffic."""
+        return compulsory_bits(self.problem.layer, self.problem.hardware)
+
+    @property
+    def transfer_bound(self) -> float:
+        """Whether the roofline is that of the transfers, 1 or 0: what doubling the bandwidth is worth."""
+        tick = self.problem.hardware.tick
+        return float(self.compulsory_bits * tick.per_bit >= self.roofline_cycles * tick.per_cycle)
+
+    def variants(self, timed: bool) -> Iterator[Variant]:
+        """All models that are needed: every mapping is no better than the relaxation of one of them.
+
+        Per loop order, with and without partial sums: two loop orders whose tensors all move equally often
+        are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
+        with partial sums refetches. (An axis that does not slide moves no less than one that does.)
+        """
+        seen = set()
+        for partial_sums in (False, True):
+            for stationary in Stationary:
+                layer, hardware = self.problem.layer, self.problem.hardware
+                double = hardware.double_buffered
+                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed)
+                key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
+                if key in seen or not self._fits(partial_sums):
+                    continue
+                seen.add(key)
+                slides = self._slides() if stationary is not Stationary.OUTPUT or not partial_sums else [None]
+                yield from (self._whole(structure, slide) for slide in slides)
+
+    def _whole(self, structure: Structure, slide: int | None) -> Variant:
+        """A class with all its tiles; with partial sums, the input channels are never one tile."""
+        tiles = {d: (1, n) for d, n in self.extents.items()}
+        channels = self.extents["ci"]
+        tiles["ci"] = (1, channels - 1) if structure.partial_sums else (channels, channels)
+        return Variant(structure, slide, tuple(tiles.values()), tuple(self.extents.values()))
+
+    def _fits(self, partial_sums: bool) -> bool:
+        """Whether the smallest tile does: one element per dimension, or all input channels."""
+        tile = dict.fromkeys(self.extents, 1) | ({} if partial_sums else {"ci": self.extents["ci"]})
+        return (not partial_sums or self.extents["ci"] > 1) and self._tile_fits(tile, 1 + partial_sums)
+
+    def counts(self, variant: Variant, dim: str) -> Ints:
+        """Trip counts of the tiles of a dimension in a class, by ascending tile."""
+        smallest, greatest = variant.tile_range(dim)
+        return trip_count(self.extents[dim], np.arange(smallest, greatest + 1))
+
+    def part(self, variant: Variant, dim: str, first: int, last: int) -> Variant:
+        """The part of a class between two positions of ``counts``, both included."""
+        smallest, _ = variant.tile_range(dim)
+        return variant.restricted(dim, smallest + first, smallest + last)
+
+    def is_empty(self, variant: Variant, aim: Aim) -> bool:
+        """Whether a class is proven to hold no mapping: nothing fits, or the array alone takes too long."""
+        late = aim.hard and self.least_compute(variant) > aim.latency_cap
+        return late or not self._smallest_fits(variant)
+
+    def least_compute(self, variant: Variant) -> float:
+        """What the array takes at least [rooflines]; 0 where latency is not modelled."""
+        cycles = self.underestimates(variant).get("cycles")
+        if cycles is None:
+            return 0.0
+        least = sum(u.log_range(*self.log_trips_range(variant, g))[0] for g, u in cycles.items())
+        return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
+
+    def _smallest_fits(self, variant: Variant) -> bool:
+        """Whether the smallest tile of a class fits."""
+        tile = {d: variant.tile_range(d)[0] for d in self.extents}
+        return self._tile_fits(tile, 1 + variant.structure.partial_sums)
+
+    def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
+        layer, hardware = self.problem.layer, self.problem.hardware
+        spatial = [tile[f"axis{i}"] for i in range(len(layer.axes))]
+        largest = [int(full_axis_table(a).largest[t - 1]) for a, t in zip(layer.axes, spatial, strict=True)]
+        words, pixels = tile["batch"] * prod(largest), tile["batch"] * prod(spatial)
+        held = tile_bits(layer, hardware, tile["co"], tile["ci"], words, pixels, trips_ci)
+        return bool(fits(hardware, self.problem.partition, footprint(hardware, held)))
+
+    def _slides(self) -> list[int | None]:
+        if self.problem.hardware.halo is Halo.REFETCH:
+            return [None]
+        tables = [full_axis_table(axis) for axis in self.problem.layer.axes]
+        return [i for i, table in enumerate(tables) if (table.slid < table.fetched).any()] or [None]
+
+    def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
+        """Of each epigraph variable, by its name and index."""
+        layer, hardware = self.problem.layer, self.problem.hardware
+        axes = {}
+        for i, axis in enumerate(layer.axes):
+            axes[f"axis{i}"] = axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
+        sliding = None if variant.slide is None else f"axis{variant.slide}"
+        found = {
+            "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
+            "largest": {d: u.largest for d, u in axes.items()},
+        }
+        if variant.structure.timed:
+            found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware, variant.tiles[2:])}
+            for group in (Group.CO, Group.CI):
+                of_range = variant.tile_range(group.value)
+                found["cycles"][group.value] = channel_cycles_underestimate(layer, hardware, group, *of_range)
+        return found
+
+    def log_trips_range(self, variant: Variant, index: str) -> tuple[float, float]:
+        """Bounds on the logarithm of the trips of a dimension or of a group of loops."""
+        dims = variant.structure.dims[2:] if index == Group.SP.value else (index,)
+        ranges = [variant.trips_range(d) for d in dims]
+        return sum(log(low) for low, _ in ranges), sum(log(high) for _, high in ranges)
+
+    def lift(self, variant: Variant, trips: Mapping[str, float]) -> dict[str, float]:
+        """The logarithmic epigraph variables at their least, for given trip counts, by ``name[index]``."""
+        log_trips = {d: log(n) for d, n in trips.items()}
+        log_trips["sp"] = sum(log_trips[d] for d in variant.structure.dims[2:])
+        point = {f"log_trips[{d}]": log_trips[d] for d in variant.structure.dims}
+        for name, family in self.underestimates(variant).items():
+            for index, under in family.items():
+                point[f"log_{name}[{index}]"] = float(under.log(log_trips[index]))
+        return point
+
+    def product(self, variant: Variant, dim: str) -> float:
+        """The least ``n * tile`` of a dimension, so that ``tile >= product / n``."""
+        return float(least_product(self.extents[dim], *variant.tile_range(dim)))
+
+    def load(self, model: Any, variant: Variant, aim: Aim) -> None:
+        """Set a model's parameters and its variables' bounds to this problem's."""
+        self._load_layer(model)
+        for dim in self.extents:
+            model.product[dim].set_value(self.product(variant, dim))
+        self._load_machine(model, aim)
+        for name, family in self.underestimates(variant).items():
+            for index, under in family.items():
+                load_underestimate(model, name, index, under)
+                low, high = self.log_trips_range(variant, index)
+                low, high = under.log_range(low, high)
+                getattr(model, f"log_{name}")[index].setlb(low)
+                getattr(model, f"log_{name}")[index].setub(high)
+        for dim in variant.structure.dims:
+            low, high = self.log_trips_range(variant, dim)
+            model.log_trips[dim].setlb(low)
+            model.log_trips[dim].setub(high)
+
+    def _load_layer(self, m: Any) -> None:
+        layer = self.problem.layer
+        stored = all(always_fetches(axis) for axis in layer.axes)
+        m.ifmap_stored.set_value(float(stored))
+        m.groups.set_value(float(layer.groups))
+        m.taps.set_value(float(layer.taps))
+        m.weight_words.set_value(float(layer.weight_words))
+        m.ofmap_words.set_value(float(layer.ofmap_words))
+        for dim, extent in self.extents.items():
+            m.extent[dim].set_value(float(extent))
+
+    def _load_machine(self, m: Any, aim: Aim) -> None:
+        hardware = self.problem.hardware
+        for name in ("ifmap", "weights", "ofmap", "partial_sums"):
+            m.width[name].set_value(float(getattr(hardware.bits, name)))
+        m.copies.set_value(float(hardware.copies))
+        m.cycles_per_bit.set_value(hardware.tick.per_bit / hardware.tick.per_cycle)
+        m.buffer_bits.set_value(float(hardware.buffer_bits))
+        m.roofline_cycles.set_value(self.roofline_cycles)
+        m.compulsory_bits.set_value(float(self.compulsory_bits))
+        m.capacity.set_value(1.0)
+        m.latency_weight.set_value(aim.latency_weight)
+        m.traffic_weight.set_value(aim.traffic_weight)
+        set_range(m.latency, 0.0, aim.latency_cap)
+        set_range(m.traffic, 1.0, aim.traffic_cap)
+        self._load_partition(m)
+
+    def _load_partition(self, m: Any) -> None:
+        """Parts that are given bind one by one; otherwise only their sum is bounded."""
+        partition, whole = self.problem.partition, self.problem.hardware.buffer_bits
+        switch(m.parts_fit, partition is None)
+        for tensor in TENSORS:
+            share = 1.0 if partition is None else getattr(partition, tensor) / whole
+            m.share[tensor].set_value(share)
+            set_range(m.part[tensor], 0.0, 2 * share)  # never binding: the constraint is
+            switch(m.partition[tensor], partition is not None)

@@ -1,0 +1,278 @@
+"""The continuous relaxation: a Pyomo model per class of mappings, convex, and below the exact cost.
+
+``build_relaxed`` makes the model of one *structure*; everything that depends on the layer or the machine is
+a mutable parameter, which ``load`` (in ``formulation.relaxed.classes``) sets, with the variables' bounds.
+
+**Variables.** ``log_trips[d]``, the logarithm of the trip count ``n_d`` of each dimension: output and input
+channels, batch, each spatial axis. The tile is ``t_d = extent_d / n_d``, real, which at a mapping's own trip
+counts is at most its tile: what grows with the tile is under-estimated, what depends on the trips alone is
+exact. (Where a model is restricted to a range of tiles, the extent is replaced by the least ``n_d * tile``
+among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``log_cycles`` per group of loops
+(logarithms), ``part`` per tensor, ``latency``, ``traffic`` (linear: ``posynomial - constant <= variable`` is
+convex, which its logarithm would not be).
+
+**Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics.
+
+**Convexity.** Each constraint reads ``sum of C * exp(affine) + affine <= 0`` with ``C >= 0``. The formulas
+are those of ``formulation.cost``, called with the model's expressions instead of integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from pyomo.core.base import ConcreteModel, Constraint, Objective, Param, Var
+from pyomo.core.expr import exp
+
+from formulation.cost import Tensors, Traffic, Trips, passes, tile_bits
+from formulation.mapping import Group, Stationary
+from formulation.relaxed.underestimates import LINES, MONOMIALS, Underestimate
+
+GROUPS = tuple(group.value for group in Group)
+TENSORS = ("ifmap", "ofmap", "weights")
+_LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
+_WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
+_MACHINE = ("copies", "cycles_per_bit", "buffer_bits", "roofline_cycles", "compulsory_bits")
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What shapes a model, as opposed to the numbers in it.
+
+    Attributes:
+        axes: number of spatial axes.
+        stationary: the loop order.
+        partial_sums: whether input channels take more than one trip.
+        double_buffered: whether transfers and computation overlap.
+        timed: whether latency is modelled; it is not where traffic alone matters.
+    """
+
+    axes: int
+    stationary: Stationary
+    partial_sums: bool
+    double_buffered: bool
+    timed: bool
+
+    @property
+    def trips(self) -> Trips:
+        """Trip counts that stand for "one" or "more than one" of each group."""
+        return Trips(2, 2 if self.partial_sums else 1, 2)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the dimensions that are tiled; the first two are the channels, the third the batch."""
+        return ("co", "ci", "batch", *(f"axis{i}" for i in range(self.axes)))
+
+
+def build_relaxed(structure: Structure) -> ConcreteModel:
+    """The relaxation of all mappings of one structure.
+
+    ::
+
+        min   latency_weight * latency + traffic_weight * traffic
+        s.t.  log_fetched_a >= under-estimate of the sum of interval lengths(n_a)      (axes a)
+              log_largest_a >= under-estimate of the longest interval(n_a)             (axes a)
+              log_cycles_g  >= under-estimate of the group's array cycles(n_g)         (groups g)
+              copies * tile_x(t) <= part_x                                             (tensors x)
+              part_I + part_O + part_W <= capacity,   part_x <= share_x * capacity
+              passes_I * I + passes_W * W + ofmap writes and reads <= traffic
+              groups * cycles_co * cycles_ci * cycles_sp + edge <= latency             (double-buffered)
+              transfer(traffic) <= latency                                             (double-buffered)
+              groups * cycles_co * cycles_ci * cycles_sp + transfer <= latency         (otherwise)
+
+    Why no term exceeds its exact value at any integer mapping is said by the function that adds it. Banks
+    are relaxed to the whole of them: a part rounded up to banks is no smaller.
+    """
+    m = ConcreteModel("relaxation")
+    m.structure = structure
+    _parameters(m, structure)
+    _variables(m, structure)
+    m.objective = Objective(expr=m.latency_weight * m.latency + m.traffic_weight * m.traffic)
+    _interval_constraints(m, structure)
+    held = _held(m, structure)
+    _capacity_constraints(m, held)
+    _traffic_constraint(m, structure)
+    if structure.timed:
+        _cycle_constraints(m, structure)
+        _latency_constraints(m, structure, held)
+    return m
+
+
+def _parameters(m: Any, s: Structure) -> None:
+    for name in (*_LAYER, *_MACHINE, "latency_weight", "traffic_weight", "capacity"):
+        setattr(m, name, Param(mutable=True, initialize=1.0))
+    m.width = Param(_WIDTHS, mutable=True, initialize=1.0)
+    m.extent = Param(s.dims, mutable=True, initialize=1.0)
+    m.product = Param(s.dims, mutable=True, initialize=1.0)
+    m.share = Param(TENSORS, mutable=True, initialize=1.0)
+    for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), ("cycles", GROUPS)):
+        if name != "cycles" or s.timed:
+            setattr(m, f"{name}_line", Param(index, range(LINES), ("A", "B"), mutable=True, initialize=1.0))
+            monomial = Param(index, range(MONOMIALS), ("C", "S"), mutable=True, initialize=1.0)
+            setattr(m, f"{name}_monomial", monomial)
+
+
+def _variables(m: Any, s: Structure) -> None:
+    m.log_trips = Var(s.dims)
+    m.log_fetched = Var(s.dims[3:])
+    m.log_largest = Var(s.dims[3:])
+    m.part = Var(TENSORS)
+    m.latency = Var()
+    m.traffic = Var()
+    if s.timed:
+        m.log_cycles = Var(GROUPS)
+
+
+def _trips(m: Any, s: Structure, group: Group) -> Any:
+    """The logarithm of a group's trip count; the spatial group's is the product of its dimensions'."""
+    if group is Group.SP:
+        return sum(m.log_trips[d] for d in s.dims[2:])
+    return m.log_trips[group.value]
+
+
+def _tile(m: Any, dim: str) -> Any:
+    """Extent of a tile: ``product / n``, the product being the least ``n * tile``, at least the extent."""
+    return m.product[dim] * exp(-m.log_trips[dim])
+
+
+def _epigraph(m: Any, name: str, log_trips: dict[str, Any], power: int) -> None:
+    """``log_<name>`` above lines ``A + B * n**power`` and monomials ``C * n**S`` (``C`` as its logarithm).
+
+    At or below the exact value because each line and monomial is: ``formulation.relaxed.underestimates``.
+    """
+    value = getattr(m, f"log_{name}")
+    line, monomial = getattr(m, f"{name}_line"), getattr(m, f"{name}_monomial")
+
+    def line_rule(_: Any, i: str, k: int) -> Any:
+        a, b = line[i, k, "A"], line[i, k, "B"]
+        return a * exp(-value[i]) + b * exp(power * log_trips[i] - value[i]) <= 1
+
+    def monomial_rule(_: Any, i: str, k: int) -> Any:
+        return monomial[i, k, "C"] + monomial[i, k, "S"] * log_trips[i] - value[i] <= 0
+
+    setattr(m, f"{name}_above_line", Constraint(list(log_trips), range(LINES), rule=line_rule))
+    setattr(m, f"{name}_above_monomial", Constraint(list(log_trips), range(MONOMIALS), rule=monomial_rule))
+
+
+def _interval_constraints(m: Any, s: Structure) -> None:
+    """Input intervals: their sum and the longest of them, per axis; the batch has no halo."""
+    trips = {d: m.log_trips[d] for d in s.dims[3:]}
+    _epigraph(m, "fetched", trips, 1)
+    _epigraph(m, "largest", trips, -1)
+
+
+def _cycle_constraints(m: Any, s: Structure) -> None:
+    """Each group's factor of the compute cycles: quantised to the array, or streaming with its fill."""
+    _epigraph(m, "cycles", {g.value: _trips(m, s, g) for g in Group}, 1)
+
+
+def _held(m: Any, s: Structure) -> Any:
+    """Bits of one tile per tensor: products of tile extents and the longest intervals.
+
+    Below the exact value since each factor is; the ofmap's width is exact, as the structure fixes whether
+    there are partial sums.
+    """
+    largest = m.ifmap_stored * _tile(m, "batch") * exp(sum(m.log_largest[d] for d in s.dims[3:]))
+    pixels = 1
+    for d in s.dims[2:]:
+        pixels = pixels * _tile(m, d)
+    layer, machine = _symbolic(m)
+    return tile_bits(layer, machine, _tile(m, "co"), _tile(m, "ci"), largest, pixels, s.trips.ci)
+
+
+def _symbolic(m: Any) -> tuple[Any, Any]:
+    """A layer and a machine whose fields are the model's parameters, for the functions of ``cost``."""
+    layer = SimpleNamespace(**{name: getattr(m, name) for name in _LAYER})
+    widths = SimpleNamespace(**{name: m.width[name] for name in _WIDTHS})
+    return layer, SimpleNamespace(bits=widths, copies=m.copies)
+
+
+def _capacity_constraints(m: Any, held: Any) -> None:
+    """Each tensor's copies within its part, the parts within the buffer, and within given shares of it."""
+
+    def footprint_rule(_: Any, tensor: str) -> Any:
+        return m.copies * getattr(held, tensor) / m.buffer_bits <= m.part[tensor]
+
+    m.footprint = Constraint(TENSORS, rule=footprint_rule)
+    m.parts_fit = Constraint(expr=sum(m.part[x] for x in TENSORS) <= m.capacity)
+    m.partition = Constraint(TENSORS, rule=lambda _, x: m.part[x] <= m.share[x] * m.capacity)
+
+
+def _traffic_constraint(m: Any, s: Structure) -> None:
+    """Words of one pass times passes, each tensor at its width.
+
+    At a mapping's own trip counts only the ifmap's words are under-estimated. The passes are those of the
+    loop order when every group takes several trips (and input channels one trip without partial sums); a
+    mapping with fewer moves no more in the model of another class, so the least over the models holds.
+    """
+    words_per_channel = exp(sum(m.log_fetched[d] for d in s.dims[3:]))
+    one_pass = m.ifmap_stored * m.extent["ci"] * m.extent["batch"] * words_per_channel
+    trips = Trips(*(exp(_trips(m, s, group)) for group in Group))
+    layer, machine = _symbolic(m)
+    words = class_traffic(layer, s, one_pass, trips)
+    m.moved = Constraint(expr=words.bits(machine) / m.compulsory_bits <= m.traffic)
+
+
+def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Trips) -> Traffic:
+    """Words moved in a class: its tensors' passes are those of its loop order with all trips above one.
+
+    Args:
+        layer: gives the words of weights and ofmap.
+        structure: of the class.
+        one_pass: ifmap words of one pass, one group.
+        trips: of the three groups; those of the input channels are not looked at without partial sums.
+    """
+
+    def moved(group: Group) -> Any:
+        many = passes(structure.stationary, group, structure.trips) > 1
+        return trips.of(group) if many else 1
+
+    writes = moved(Group.CI)
+    return Traffic(
+        ifmap=layer.groups * one_pass * moved(Group.CO),
+        weights=layer.weight_words * moved(Group.SP),
+        ofmap_write=layer.ofmap_words * writes,
+        ofmap_read=layer.ofmap_words * (writes - 1),
+    )
+
+
+def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
+    """``max(compute + edge, transfer)`` as two constraints if double-buffered, else their sum.
+
+    Below the exact latency since cycles, tiles and traffic are.
+    """
+    compute = m.groups * exp(sum(m.log_cycles[g] for g in GROUPS)) / m.roofline_cycles
+    per_bit = m.cycles_per_bit / m.roofline_cycles
+    transfer = m.compulsory_bits * per_bit * m.traffic
+    if s.double_buffered:
+        m.computed = Constraint(expr=compute + held.total * per_bit <= m.latency)
+        m.transferred = Constraint(expr=transfer <= m.latency)
+    else:
+        m.computed = Constraint(expr=compute + transfer <= m.latency)
+
+
+def load_underestimate(model: Any, name: str, index: str, under: Underestimate) -> None:
+    """Set the coefficients of an under-estimate; constraints that it has no use for are switched off."""
+    for family, keys, rows in (("line", "AB", under.lines), ("monomial", "CS", under.monomials)):
+        coefficients = getattr(model, f"{name}_{family}")
+        constraints = getattr(model, f"{name}_above_{family}")
+        for k in range(LINES if family == "line" else MONOMIALS):
+            switch(constraints[index, k], k < len(rows))
+            for key, value in zip(keys, rows[k] if k < len(rows) else (0.0, 0.0), strict=True):
+                coefficients[index, k, key].set_value(value)
+
+
+def switch(constraint: Any, active: bool) -> None:
+    """Switch a constraint on or off."""
+    if active:
+        constraint.activate()
+    else:
+        constraint.deactivate()
+
+
+def set_range(variable: Any, low: float, high: float) -> None:
+    """Set a variable's bounds."""
+    variable.setlb(low)
+    variable.setub(high)

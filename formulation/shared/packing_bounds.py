@@ -1,0 +1,177 @@
+"""What a packing into R rounds costs at least: see ``formulation.shared.space`` for the setting.
+
+Let L be the filters of a full pass, g the common divisor of the taps, and count round r's passes weighted
+by taps as ``g*T_r``; its weights are at most ``min(P, L*g*T_r)``. That is concave in T_r, so for a given
+sum of all T_r the rounds hold most if the T_r differ by at most one:
+
+    no pass split: sum of T_r is  T = sum_j taps_j*ceil(Co/L) / g, so n rounds have v = ceil(T/R), others v-1:
+        n*min(P, L*g*v) + (R-n)*min(P, L*g*(v-1)) >= Co*sum_j taps_j     gives P from below
+    buffer allows at most P^:  y = floor(P^/(L*g)) whole units a round, and rounds with y+1 hold P^ at most:
+        sum of T_r >= R*y + ceil((Co*sum_j taps_j - R*L*g*y) / (P^ - L*g*y))     gives the passes to be split
+
+and the same for numbers of filters in place of weights, with ``taps = 1``, hence for Q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from formulation.cost import Num, TensorBits, array_ticks, held_bits
+from formulation.extents import Ints
+from formulation.shared.space import FAR, SharedSpace
+from formulation.shared.tiles import Tiles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedBounds:
+    """Bounds for choices of tile, input-channel tile and R; arrays of one length.
+
+    Attributes:
+        fits: where some packing might fit the buffer.
+        whole: on the array's time with the edge if no pass is split [ticks]; huge where that cannot fit.
+        split: the same if a pass is split.
+        most: the largest P and Q that might fit.
+        target: the least P and Q of packings that split no pass.
+    """
+
+    fits: Num
+    whole: Num
+    split: Num
+    most: tuple[Num, Num]
+    target: tuple[Num, Num]
+
+    def take(self, index: Ints) -> PackedBounds:
+        """The bounds at the given positions."""
+        most, target = ((p[index], q[index]) for p, q in (self.most, self.target))
+        return PackedBounds(self.fits[index], self.whole[index], self.split[index], most, target)
+
+    @property
+    def least(self) -> Num:
+        """The lesser of the two bounds [ticks]."""
+        return np.minimum(self.whole, self.split)
+
+
+def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> PackedBounds:
+    """The bounds, for tiles, positions of input-channel tiles, and numbers of rounds."""
+    view = _View(space, tiles, ci, rounds)
+    compute = space.least_cycles(tiles, ci)
+    p, q = view.least_words()
+    most = view.most_words(p, q)
+    fit = (p <= most[0]) & (q <= most[1]) & view.fits(p, q)
+    p_whole, q_whole = view.whole_words(p, q)
+    whole = view.ticks(compute, p_whole, q_whole)
+    possible = fit & view.fits(p_whole, q_whole) & (rounds <= space.passes)
+    split = view.ticks(compute + view.split_cycles(most), p, q)
+    return PackedBounds(
+        fit, np.where(possible, whole, FAR), np.where(fit, split, FAR), most, (p_whole, q_whole)
+    )
+
+
+class _View:
+    """One set of choices with what the bounds need of it."""
+
+    def __init__(self, space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> None:
+        self.space, self.tiles, self.ci, self.rounds = space, tiles, ci, rounds
+        self.unit = held_bits(
+            space.hardware, space.ci[ci] * tiles.table.largest, 1, space.ci[ci], space.trips_ci[ci]
+        )
+        self.filters = space.filters * len(space.kernels.layers)
+        self.weights = space.filters * space.taps
+        self.most_pixels, self.few_pixels = tiles.pixels.max(axis=0), tiles.pixels.min(axis=0)
+        self.passes_each = -(-space.filters // space.limit)
+
+    def held(self, p: Num, q: Num) -> TensorBits:
+        return TensorBits(self.unit.ifmap, q * self.unit.ofmap, p * self.unit.weights)
+
+    def fits(self, p: Num, q: Num) -> Num:
+        return self.space.feasible(self.held(p, q))
+
+    def ticks(self, compute: Num, p: Num, q: Num) -> Num:
+        return array_ticks(self.space.hardware, compute, self.held(p, q))
+
+    def least_words(self) -> tuple[Num, Num]:
+        """P and Q of the fullest round, at least."""
+        step = self.space.tap_step
+        p = np.maximum(step * -(-self.weights // (step * self.rounds)), self.space.problem.most_taps)
+        even = self.few_pixels * -(-self.filters // self.rounds)
+        q = np.maximum(even, -(-self.space.all_pixels(self.tiles) // self.rounds))
+        return p, np.maximum(q, self.most_pixels)
+
+    def most_words(self, p: Num, q: Num) -> tuple[Num, Num]:
+        """P and Q that the buffer allows, at most, beside the least of the other."""
+        total, parts = self.space.room()
+        free = total - self.unit.ifmap
+        most_p = (free - q * self.unit.ofmap) // self.unit.weights
+        most_q = (free - p * self.unit.weights) // self.unit.ofmap
+        if parts is not None:
+            most_p = np.minimum(most_p, parts.weights // self.unit.weights)
+            most_q = np.minimum(most_q, parts.ofmap // self.unit.ofmap)
+        return most_p, most_q
+
+    def whole_words(self, p: Num, q: Num) -> tuple[Num, Num]:
+        """P and Q at least, if no pass is split."""
+        size = -(-self.space.filters // self.passes_each)  # some pass of each sub-kernel has so many
+        step = self.space.tap_step
+        p_whole = step * self._even(self.space.taps * self.passes_each // step, self.weights // step)
+        count = np.maximum(self._even(self.space.passes, self.filters), self._crowded())
+        p_whole = np.maximum(p_whole, count * min(layer.taps for layer in self.space.kernels.layers))
+        p = np.maximum(np.maximum(p, p_whole), size * self.space.problem.most_taps)
+        return p, np.maximum(np.maximum(q, count * self.few_pixels), size * self.most_pixels)
+
+    def _crowded(self) -> Num:
+        """Filters of the fullest round: some round holds ``v = ceil(passes / R)`` passes.
+
+        The other passes of a sub-kernel hold at most N or L filters, so a pass holds at least ``Co - (n-1)*
+        min(N, L)`` (n passes of a sub-kernel; c of them in one round together no less than c times that),
+        and N is at least v times that.
+        """
+        v, others = -(-self.space.passes // self.rounds), self.passes_each - 1
+        filters, limit = self.space.filters, self.space.limit
+        below = -(-v * filters // (1 + v * others))
+        return np.where(below <= limit, below, v * (filters - others * limit))
+
+    def _even(self, units: int, amount: int) -> Num:
+        """Least load of the fullest round: ``units`` units of at most L each hold ``amount``."""
+        v = -(-units // self.rounds)
+        full = units - (v - 1) * self.rounds
+        below = self.space.limit * (v - 1)
+        rest = -(-(amount - (self.rounds - full) * below) // full)
+        return np.where(amount <= self.rounds * below, -(-amount // self.rounds), rest)
+
+    def split_cycles(self, most: tuple[Num, Num]) -> Num:
+        """Cycles of the passes that must be split, at least one.
+
+        Also where a pass of one sub-kernel alone would be more than the buffer's P or Q allow.
+        """
+        space, step = self.space, self.space.tap_step
+        if self.passes_each == space.filters:
+            return np.full(self.rounds.shape, FAR // space.hardware.tick.per_cycle)
+        units = space.taps * self.passes_each // step
+        weighted = self._forced(most[0] // step, self.weights // step) - units
+        counted = self._forced(most[1] // self.few_pixels, self.filters) - space.passes
+        counted = np.maximum(np.maximum(counted, self.rounds - space.passes), 1)
+        each = [space.pass_cost(k, self.tiles, self.ci)[1] for k in range(len(space.kinds))]
+        dearest = np.minimum.reduce(
+            [
+                np.maximum(weighted, 0) * step * e // k.layer.taps
+                for e, k in zip(each, space.kinds, strict=True)
+            ]
+        )
+        narrow: Num = 0
+        for kind, cost in zip(space.kinds, each, strict=True):
+            pixels = self.tiles.pixels[kind.shape]
+            held = np.minimum(np.minimum(most[0] // kind.layer.taps, most[1] // pixels), space.limit)
+            passes = -(-space.filters // np.maximum(held, 1)) - self.passes_each
+            narrow = narrow + len(kind.members) * passes * cost
+        return np.maximum(np.maximum(counted * np.minimum.reduce(each), dearest), narrow)
+
+    def _forced(self, most: Num, amount: int) -> Num:
+        """Units that rounds of load at most ``most`` need to hold ``amount``."""
+        limit = self.space.limit
+        whole = most // limit
+        short = amount - self.rounds * limit * whole
+        beyond = most - limit * whole
+        more = -(-short // np.maximum(beyond, 1))
+        return np.where(short > 0, self.rounds * whole + more, 0)

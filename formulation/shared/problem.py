@@ -1,0 +1,281 @@
+"""A deconvolution whose sub-kernels share each ifmap tile, their filters packed into rounds.
+
+The sub-kernels with taps run as one layer. A tile of the common grid is clipped to each sub-kernel's own
+outputs; the ifmap tile is the hull of what they need (``formulation.shared.hull``). Round r holds ``x[j,r]``
+filters of sub-kernel j, ``sum_r x[j,r] = Co``, and the rounds play the output-channel tiles of an ordinary
+layer:
+
+    traffic:  as ``cost.traffic`` with the sums of weights and ofmaps, R rounds for n_co
+    weights:  largest over r of  sum_j x[j,r] * ci * taps_j      (words of the round's weight tile)
+    ofmap:    largest over r of  sum_j x[j,r] * pixels_j
+    compute:  sum_j  a_co(x[j,.]) * a_ci(j) * a_sp(j)             (``cost.group_cycles`` of sub-kernel j)
+
+Sub-kernels without taps stand outside: their zeros are written, which costs the same however the others
+run, so they are no part of this problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+
+from dnns.axes import Axis
+from dnns.layer import Deconvolution, Layer
+from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import (
+    Cost,
+    TensorBits,
+    Trips,
+    channel_tiles,
+    fits,
+    footprint,
+    group_cycles,
+    held_bits,
+    latency_ticks,
+    spatial_tiles,
+    traffic,
+)
+from formulation.deconv import SubConvolution, split
+from formulation.extents import AxisTable, full_axis_table
+from formulation.hardware import Halo, Hardware
+from formulation.mapping import Group, Partition, Stationary
+from formulation.problem import Objective
+from formulation.shared.hull import hull_table
+
+Rounds = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMapping:
+    """One way to run all sub-kernels of a deconvolution on shared ifmap tiles.
+
+    Attributes:
+        in_channels: of a tile.
+        batch: of a tile.
+        spatial: extents of a tile of the common grid; each sub-kernel's is clipped to its own outputs.
+        rounds: filters of each sub-kernel with taps (first index, in the order of ``split``) in each round.
+        stationary: loop order, rounds in place of output-channel tiles.
+        sliding_axis: as of ``Mapping``.
+    """
+
+    in_channels: int
+    batch: int
+    spatial: tuple[int, ...]
+    rounds: Rounds
+    stationary: Stationary
+    sliding_axis: int | None = None
+
+    @property
+    def round_count(self) -> int:
+        """Number of rounds."""
+        return len(self.rounds[0])
+
+    def __str__(self) -> str:
+        batch = f" n{self.batch}" if self.batch > 1 else ""
+        slide = "" if self.sliding_axis is None else f" slide {self.sliding_axis}"
+        spatial = "x".join(map(str, self.spatial))
+        return f"{self.stationary} {self.round_count} rounds ci{self.in_channels}{batch} {spatial}{slide}"
+
+
+@dataclass(frozen=True)
+class SubKernels:
+    """The sub-kernels of a deconvolution that have taps, as one set of tensors.
+
+    Attributes:
+        deconv: the deconvolution.
+    """
+
+    deconv: Deconvolution
+
+    @cached_property
+    def subs(self) -> tuple[SubConvolution, ...]:
+        """All sub-convolutions, those without taps included."""
+        return split(self.deconv)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The sub-convolutions with taps."""
+        return tuple(sub.layer for sub in self.subs if sub.layer is not None)
+
+    @property
+    def groups(self) -> int:
+        """Groups, run one after another."""
+        return self.deconv.groups
+
+    @cached_property
+    def weight_words(self) -> int:
+        """Weights of all sub-kernels and groups."""
+        return sum(layer.weight_words for layer in self.layers)
+
+    @cached_property
+    def ofmap_words(self) -> int:
+        """Ofmap of all sub-kernels with taps and groups."""
+        return sum(layer.ofmap_words for layer in self.layers)
+
+    @property
+    def zero_words(self) -> int:
+        """Ofmap that no tap reaches."""
+        return sum(sub.ofmap_words for sub in self.subs if sub.layer is None)
+
+    @cached_property
+    def dims(self) -> tuple[AxisTable, ...]:
+        """Tables of the batch and of each axis of the common grid, for every tile size."""
+        batch = Axis(out=self.deconv.batch, in_size=self.deconv.batch)
+        return (full_axis_table(batch), *(hull_table(axis) for axis in self.deconv.axes))
+
+
+@dataclass(frozen=True)
+class SharedProblem:
+    """A deconvolution to be mapped with shared ifmap tiles; attributes as of ``Problem``.
+
+    Raises:
+        ValueError: if no sub-kernel has taps.
+    """
+
+    deconv: Deconvolution
+    hardware: Hardware = field(default_factory=Hardware)
+    objective: Objective = field(default_factory=Objective)
+    partition: Partition | None = None
+
+    def __post_init__(self) -> None:
+        if not self.kernels.layers:
+            raise ValueError("no sub-kernel has taps: nothing is shared")
+
+    @cached_property
+    def kernels(self) -> SubKernels:
+        """The sub-kernels."""
+        return SubKernels(self.deconv)
+
+    def evaluate(self, mapping: SharedMapping) -> Cost:
+        """The exact cost of a mapping, whether or not it fits the buffer.
+
+        Raises:
+            ValueError: if a tile is out of range, or the rounds do not hold every filter once.
+        """
+        _check(self, mapping)
+        kernels, hardware, deconv = self.kernels, self.hardware, self.deconv
+        sizes = (mapping.batch, *mapping.spatial)
+        trips = fetched = slid = largest = 1
+        for i, (table, size) in enumerate(zip(kernels.dims, sizes, strict=True)):
+            slides = mapping.sliding_axis is not None and i == mapping.sliding_axis + 1
+            trips *= int(table.trips[size - 1])
+            fetched *= int(table.fetched[size - 1])
+            slid *= int((table.slid if slides else table.fetched)[size - 1])
+            largest *= int(table.largest[size - 1])
+        n = Trips(mapping.round_count, -(-deconv.in_channels // mapping.in_channels), trips)
+        channels = deconv.in_channels
+        moved = traffic(kernels, mapping.stationary, n, channels * fetched, channels * slid)
+        bits = moved.bits(hardware)
+        weights, ofmap = largest_round(kernels, mapping.rounds, sizes)
+        ifmap = mapping.in_channels * largest
+        held = held_bits(hardware, ifmap, ofmap, mapping.in_channels * weights, n.ci)
+        compute = deconv.groups * sum(
+            _compute(hardware, layer, filters, sizes, mapping.in_channels, n.ci)
+            for layer, filters in zip(kernels.layers, mapping.rounds, strict=True)
+        )
+        ticks = latency_ticks(hardware, compute, bits, held)
+        need = footprint(hardware, held)
+        parts = Partition(need.ifmap, need.ofmap, need.weights)
+        return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+
+    def is_feasible(self, cost: Cost) -> bool:
+        """Whether the mapping of this cost fits the buffer and the partition."""
+        return bool(fits(self.hardware, self.partition, TensorBits(*cost.footprint.parts)))
+
+    def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
+        """The weighted objective, exactly."""
+        per_tick, per_bit = self.score_weights
+        return latency_ticks * per_tick + traffic_bits * per_bit
+
+    @property
+    def score_weights(self) -> tuple[Fraction, Fraction]:
+        """Weight of one tick of latency and of one bit of traffic: the deconvolution's own."""
+        goal = self.objective
+        return (
+            goal.latency_weight / roofline_ticks(self.deconv, self.hardware),
+            goal.traffic_weight / compulsory_bits(self.deconv, self.hardware),
+        )
+
+    def smallest_need(self) -> Partition:
+        """The buffer's parts of the smallest mapping [bits]: one grid point, one filter a round.
+
+        As of ``Problem.smallest_need``; some round holds a filter of the largest sub-kernel.
+        """
+        largest, taps = prod(int(d.largest[0]) for d in self.kernels.dims), self.most_taps
+        channels = self.deconv.in_channels
+        needs = [
+            footprint(self.hardware, held_bits(self.hardware, ci * largest, 1, ci * taps, -(-channels // ci)))
+            for ci in {1, channels}
+        ]
+        best = min(needs, key=lambda n: (not fits(self.hardware, self.partition, n), n.total))
+        return Partition(best.ifmap, best.ofmap, best.weights)
+
+    @property
+    def most_taps(self) -> int:
+        """Taps of the largest sub-kernel."""
+        return max(layer.taps for layer in self.kernels.layers)
+
+    @property
+    def fits_at_all(self) -> bool:
+        """Whether any mapping fits."""
+        return bool(fits(self.hardware, self.partition, TensorBits(*self.smallest_need().parts)))
+
+
+def clipped(layer: Layer, sizes: Iterable[int]) -> list[int]:
+    """A tile of the common grid (batch first) clipped to a sub-kernel's outputs: its largest tile."""
+    return [min(s, n) for s, n in zip(sizes, (layer.batch, *(a.out for a in layer.axes)), strict=True)]
+
+
+def largest_round(kernels: SubKernels, rounds: Rounds, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Weights per input channel, and ofmap words, of the largest round [words]."""
+    pixels = [prod(clipped(layer, sizes)) for layer in kernels.layers]
+    held = [
+        (
+            sum(x * layer.taps for x, layer in zip(column, kernels.layers, strict=True)),
+            sum(x * p for x, p in zip(column, pixels, strict=True)),
+        )
+        for column in zip(*rounds, strict=True)
+    ]
+    return max(w for w, _ in held), max(o for _, o in held)
+
+
+def _compute(
+    hardware: Hardware, layer: Layer, filters: tuple[int, ...], sizes: tuple[int, ...], ci: int, trips_ci: int
+) -> int:
+    """Cycles of one sub-kernel: the product of the three groups' factors."""
+    extents = (layer.batch, *(a.out for a in layer.axes))
+    tile = clipped(layer, sizes)
+    trips = [-(-n // t) for n, t in zip(extents, tile, strict=True)]
+    edge = [n - (k - 1) * t for n, t, k in zip(extents, tile, trips, strict=True)]
+    held = [(1, x) for x in filters if x]
+    channels = channel_tiles(layer.in_channels, ci, trips_ci)
+    return int(
+        group_cycles(layer, hardware, Group.CO, len(held), held)
+        * group_cycles(layer, hardware, Group.CI, trips_ci, channels)
+        * group_cycles(layer, hardware, Group.SP, prod(trips), spatial_tiles(trips, tile, edge))
+    )
+
+
+def _check(problem: SharedProblem, mapping: SharedMapping) -> None:
+    kernels, deconv = problem.kernels, problem.deconv
+    sizes = {"in_channels": (mapping.in_channels, deconv.in_channels), "batch": (mapping.batch, deconv.batch)}
+    if len(mapping.spatial) != len(deconv.axes):
+        raise ValueError(f"tile has {len(mapping.spatial)} spatial axes, layer has {len(deconv.axes)}")
+    for i, (size, table) in enumerate(zip(mapping.spatial, kernels.dims[1:], strict=True)):
+        sizes[f"spatial[{i}]"] = (size, len(table.tile))
+    for name, (size, extent) in sizes.items():
+        if not 1 <= size <= extent:
+            raise ValueError(f"tile {name} is {size}, must be from 1 to {extent}")
+    if len(mapping.rounds) != len(kernels.layers) or len({len(r) for r in mapping.rounds}) != 1:
+        raise ValueError(f"rounds must be {len(kernels.layers)} sub-kernels of equally many rounds")
+    for row in mapping.rounds:
+        if sum(row) != deconv.out_channels or min(row) < 0:
+            raise ValueError(f"the rounds of a sub-kernel hold {row}, must add up to {deconv.out_channels}")
+    if not all(any(column) for column in zip(*mapping.rounds, strict=True)):
+        raise ValueError("a round holds no filter")
+    slide = mapping.sliding_axis
+    if slide is not None and (problem.hardware.halo is Halo.REFETCH or not 0 <= slide < len(deconv.axes)):
+        raise ValueError(f"sliding axis {slide} needs halo reuse and one of {len(deconv.axes)} axes")

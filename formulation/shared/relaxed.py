@@ -1,0 +1,285 @@
+"""The relaxation of shared ifmap tiles: the models of ``formulation.relaxed.model``, read in another way.
+
+The rounds play the output-channel trips. With ``N = J*Co`` filters in all and R rounds, a round holds
+``N / R`` of them on average, with ``sum_j taps_j / J`` taps each and, per axis, the mean over the phases of
+their clipped tile; the largest round is no smaller than the mean one, so weights and ofmap tiles are
+under-estimated. Intervals are those of the hulls. The compute cycles are, whatever the packing, at least
+those without split passes,
+
+    groups * sum_j ceil(Co / limit) * least a_ci(j) * a_sp(j)
+
+which is a function of the spatial tiles alone; it is under-estimated over their trips as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dnns.axes import TransposedAxis
+from formulation.bounds import compulsory_bits
+from formulation.cost import fits, footprint, held_bits
+from formulation.extents import Ints
+from formulation.hardware import Halo
+from formulation.relaxed.classes import Relaxation, Variant
+from formulation.relaxed.model import Structure
+from formulation.relaxed.underestimates import Underestimate, underestimate
+from formulation.shared.hull import grid_extent, hull_table
+from formulation.shared.space import SharedSpace
+from formulation.shared.tiles import Tiles
+
+_GRID = 1 << 14  # most spatial tiles of which a table is made
+_ONE = Underestimate(1, ((1.0, 0.0),))
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the models see as the layer: means over the sub-kernels."""
+
+    axes: tuple[TransposedAxis, ...]
+    groups: int
+    taps: float
+    weight_words: int
+    ofmap_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What the models see as the problem."""
+
+    layer: _View
+    hardware: Any
+    objective: Any
+    partition: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVariant(Variant):
+    """A class of mappings with shared ifmap tiles.
+
+    Attributes:
+        rounds: fewest and most of them, the trips of ``co``.
+    """
+
+    rounds: tuple[int, int]
+
+    def trips_range(self, dim: str) -> tuple[int, int]:
+        """Least and most trips of a dimension."""
+        return self.rounds if dim == "co" else Variant.trips_range(self, dim)
+
+
+class SharedRelaxation(Relaxation):
+    """A shared problem's share of the relaxed models.
+
+    Args:
+        space: of the problem.
+    """
+
+    def __init__(self, space: SharedSpace) -> None:
+        self.space, self.shared = space, space.problem
+        kernels, deconv = space.kernels, space.problem.deconv
+        taps = Fraction(space.taps, len(kernels.layers))
+        view = _View(deconv.axes, deconv.groups, float(taps), kernels.weight_words, kernels.ofmap_words)
+        self.problem: Any = _Problem(view, space.hardware, self.shared.objective, self.shared.partition)
+        self.filters = deconv.out_channels * len(kernels.layers)
+        spatial = {f"axis{i}": grid_extent(axis) for i, axis in enumerate(deconv.axes)}
+        channels = {"co": self.filters, "ci": deconv.in_channels, "batch": deconv.batch}
+        self.extents = channels | spatial
+        self._known: dict[Any, Underestimate] = {}
+        self._listed: dict[Any, tuple[Tiles, bool]] = {}
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """Lines that say what the models are of, and what is meant by their dimensions."""
+        count = len(self.space.kernels.layers)
+        rounds = (
+            f"ifmap tiles shared by {count} sub-kernels: co are their {self.filters} filters, cut into rounds"
+        )
+        return f"{self.shared.deconv}", f"{self.space.hardware}", f"{rounds}; axes are of the common grid"
+
+    @cached_property
+    def compulsory_bits(self) -> int:
+        """The unit of the models' traffic: without outputs that no tap reaches."""
+        zeros = self.space.kernels.zero_words * self.space.hardware.bits.ofmap
+        return compulsory_bits(self.shared.deconv, self.space.hardware) - zeros
+
+    @cached_property
+    def roofline_ticks(self) -> Fraction:
+        """The unit of the models' latency [ticks]."""
+        hardware = self.space.hardware
+        compute = Fraction(self.shared.deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
+        return max(compute, Fraction(self.compulsory_bits * hardware.tick.per_bit))
+
+    @cached_property
+    def roofline_cycles(self) -> float:
+        """The unit of the models' latency [cycles]."""
+        return float(self.roofline_ticks / self.space.hardware.tick.per_cycle)
+
+    def _whole(self, structure: Structure, slide: int | None) -> Variant:
+        whole = super()._whole(structure, slide)
+        return SharedVariant(structure, slide, whole.tiles, whole.extents, (1, self.filters))
+
+    def counts(self, variant: Variant, dim: str) -> Ints:
+        """As of an ordinary layer; every number of rounds is one, the most rounds first."""
+        if dim != "co":
+            return super().counts(variant, dim)
+        fewest, most = variant.trips_range(dim)
+        return np.arange(most, fewest - 1, -1)
+
+    def part(self, variant: Variant, dim: str, first: int, last: int) -> Variant:
+        """The part of a class between two positions of ``counts``, both included."""
+        if dim != "co":
+            return super().part(variant, dim, first, last)
+        _, most = variant.trips_range(dim)
+        assert isinstance(variant, SharedVariant)
+        return replace(variant, rounds=(most - last, most - first))
+
+    def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
+        return self._rounds_fit(tile, self.filters, trips_ci)
+
+    def _smallest_fits(self, variant: Variant) -> bool:
+        tile = {d: variant.tile_range(d)[0] for d in self.extents}
+        return self._rounds_fit(tile, variant.trips_range("co")[1], 1 + variant.structure.partial_sums)
+
+    def _rounds_fit(self, tile: Mapping[str, int], rounds: int, trips_ci: int) -> bool:
+        """Whether tiles no larger than these do, in so many rounds.
+
+        The fullest round holds a filter of the largest sub-kernel, and no less than the mean round.
+        """
+        space, axes = self.space, self.problem.layer.axes
+        sizes = [tile[f"axis{i}"] for i in range(len(axes))]
+        words = prod(int(hull_table(axis).largest[n - 1]) for axis, n in zip(axes, sizes, strict=True))
+        clipped = [np.minimum(_outs(axis), n) for axis, n in zip(axes, sizes, strict=True)]
+        every = self.shared.deconv.out_channels * prod(int(c.sum()) for c in clipped)
+        pixels = max(-(-every // rounds), prod(int(c.max()) for c in clipped))
+        held = held_bits(
+            space.hardware,
+            tile["ci"] * tile["batch"] * words,
+            tile["batch"] * pixels,
+            tile["ci"] * int(self._most_weights(np.array([rounds]))[0]),
+            trips_ci,
+        )
+        return bool(fits(space.hardware, self.shared.partition, footprint(space.hardware, held)))
+
+    def _most_weights(self, rounds: Ints) -> Ints:
+        """Weights per input channel of the fullest of so many rounds, at least."""
+        step, words = self.space.tap_step, self.space.taps * self.shared.deconv.out_channels
+        return np.maximum(step * -(-words // (step * rounds)), self.shared.most_taps)
+
+    def _slides(self) -> list[int | None]:
+        if self.space.hardware.halo is Halo.REFETCH:
+            return [None]
+        tables = [hull_table(axis) for axis in self.problem.layer.axes]
+        return [i for i, t in enumerate(tables) if (t.slid < t.fetched).any()] or [None]
+
+    def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
+        """Of each epigraph variable, by its name and index."""
+        fetched, largest = {}, {}
+        for i, axis in enumerate(self.problem.layer.axes):
+            of_axis = _axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
+            fetched[f"axis{i}"] = of_axis["slid" if variant.slide == i else "fetched"]
+            largest[f"axis{i}"] = of_axis["largest"]
+        found = {"fetched": fetched, "largest": largest}
+        if variant.structure.timed:
+            least, most = variant.trips_range("ci")
+            among = np.flatnonzero((least <= self.space.trips_ci) & (self.space.trips_ci <= most))
+            cycles = self._cycles(variant.tiles[2:], variant.trips_range("co")[0], tuple(map(int, among)))
+            found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": cycles}
+        return found
+
+    def _cycles(
+        self, ranges: tuple[tuple[int, int], ...], rounds: int, among: tuple[int, ...]
+    ) -> Underestimate:
+        """Of the least compute cycles of one group, in the number of spatial tiles.
+
+        Args:
+            ranges: smallest and greatest tile of the batch and of each axis.
+            rounds: at least so many.
+            among: positions of the input-channel tiles.
+        """
+        if (ranges, rounds, among) not in self._known:
+            groups, positions = self.problem.layer.groups, np.array(among)
+            tiles, few = self._tiles(ranges)
+            cycles = self.space.roughest_cycles(tiles, positions, rounds) // groups
+            trips = tiles.table.trips if few else np.ones(1, dtype=np.int64)
+            self._known[ranges, rounds, among] = underestimate(trips, np.asarray(cycles, dtype=np.int64), 1)
+        return self._known[ranges, rounds, among]
+
+    def _tiles(self, ranges: tuple[tuple[int, int], ...]) -> tuple[Tiles, bool]:
+        """All tiles in the given ranges; if they are many, one that takes no more cycles than any."""
+        if ranges not in self._listed:
+            few = prod(most - least + 1 for least, most in ranges) <= _GRID
+            picks = [np.arange(least - 1, most if few else least) for least, most in ranges]
+            table, space = self.space.grid.table(picks), self.space
+            self._listed[ranges] = (space.tiles(table) if few else space.rough_tiles(table)), few
+        return self._listed[ranges]
+
+    def product(self, variant: Variant, dim: str) -> float:
+        """Least ``n * tile``: of an axis the phases' mean, of the rounds the filters in all.
+
+        A round of the fullest has ``ceil(N / R)`` filters, each with the pixels of the smallest sub-kernel at
+        least; that is more than the mean round's if the sub-kernels are alike.
+        """
+        if dim == "co":
+            return self._filled(variant)[1]
+        if dim.startswith("axis"):
+            return _mean_product(self.problem.layer.axes[int(dim[4:])], *variant.tile_range(dim))[0]
+        return super().product(variant, dim)
+
+    def _filled(self, variant: Variant) -> tuple[float, float]:
+        """The least ``R *`` weights per input channel, and filters, of the fullest of R rounds."""
+        fewest, most = variant.trips_range("co")
+        rounds = np.arange(fewest, most + 1)
+        weights = float((rounds * self._most_weights(rounds)).min())
+        alike = prod(
+            _mean_product(axis, *variant.tile_range(f"axis{i}"))[1]
+            for i, axis in enumerate(self.problem.layer.axes)
+        )
+        filters = max(float(self.filters), float((rounds * -(-self.filters // rounds)).min()) * alike)
+        return weights * (1 - 1e-12), filters * (1 - 1e-12)
+
+    def load(self, model: Any, variant: Variant, aim: Any) -> None:
+        """Set a model's parameters; taps are those that the fullest round's weights come to per filter."""
+        super().load(model, variant, aim)
+        weights, filters = self._filled(variant)
+        model.taps.set_value(weights / filters)
+        stored = all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
+        model.ifmap_stored.set_value(float(stored))
+
+    def _load_layer(self, m: Any) -> None:
+        layer = self.problem.layer
+        for name in ("groups", "taps", "weight_words", "ofmap_words"):
+            getattr(m, name).set_value(float(getattr(layer, name)))
+        for dim, extent in self.extents.items():
+            m.extent[dim].set_value(float(extent))
+
+
+def _outs(axis: TransposedAxis) -> Ints:
+    """Outputs of the phases that have taps."""
+    return np.array([phase.out for phase in axis.phases if phase.taps])
+
+
+@lru_cache(maxsize=4096)
+def _axis_underestimates(axis: TransposedAxis, smallest: int, greatest: int) -> dict[str, Underestimate]:
+    """Of an axis cut into tiles of ``smallest`` to ``greatest`` points of the grid."""
+    table = hull_table(axis)
+    if not table.fetched.all():
+        return dict.fromkeys(("fetched", "slid", "largest"), _ONE)
+    at = slice(smallest - 1, greatest)
+    powers = {"fetched": 1, "slid": 1, "largest": -1}
+    return {name: underestimate(table.trips[at], getattr(table, name)[at], p) for name, p in powers.items()}
+
+
+@lru_cache(maxsize=4096)
+def _mean_product(axis: TransposedAxis, smallest: int, greatest: int) -> tuple[float, float]:
+    """Of tile sizes of a range: least ``trips * mean clipped tile``, least share of the mean that any has."""
+    table, at = hull_table(axis), slice(smallest - 1, greatest)
+    clipped = np.minimum.outer(table.tile[at], _outs(axis))
+    mean = clipped.mean(axis=1)
+    return float((table.trips[at] * mean).min()) * (1 - 1e-12), float((clipped.min(axis=1) / mean).min())

@@ -1,0 +1,295 @@
+"""The map space of a deconvolution with shared ifmap tiles, and what any mapping in a part of it costs.
+
+A mapping is a choice of four: a tile of the common grid (and the batch), an input-channel tile, the number
+of rounds R with the packing of filters into them, and a loop order. Traffic depends on the packing only
+through R. With all but the packing fixed, ``bounds`` says what the array and the edge cost at least:
+
+    P >= Co*sum_j taps_j / R, a multiple of the taps' common divisor;   Q >= Co*sum_j pixels_j / R
+    without a split pass:  rounds hold v or v-1 units of whole passes, so the v-rounds hold the rest
+    with split passes:     as many more passes as the buffer's P and Q force, at least one
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import gcd, prod
+
+import numpy as np
+
+from formulation.cost import (
+    Num,
+    TensorBits,
+    Trips,
+    array_ticks,
+    channel_tiles,
+    fits,
+    footprint,
+    group_cycles,
+    held_bits,
+    latency_ticks,
+    overlapped,
+    spatial_tiles,
+    traffic,
+)
+from formulation.extents import Ints, trip_count
+from formulation.mapping import Group, Stationary
+from formulation.shared.packing import Items
+from formulation.shared.packing_search import PackingProblem
+from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
+from formulation.shared.tiles import Kind, Tiles
+from formulation.space.space import CLASSES
+from formulation.space.space import Price as Prices
+from formulation.space.tables import SpatialTable, TileGrid
+
+_INT64_SAFE = 1 << 61
+#: Ticks beyond any mapping's.
+FAR = 1 << 61
+
+
+class SharedSpace:
+    """All mappings of a shared problem.
+
+    Attributes:
+        problem: the problem.
+        grid: tiles over the batch and the common grid.
+        ci: undominated input-channel tiles.
+        trips_ci: their trip counts.
+    """
+
+    def __init__(self, problem: SharedProblem) -> None:
+        self.problem, self.kernels, self.hardware = problem, problem.kernels, problem.hardware
+        deconv = problem.deconv
+        self.grid = TileGrid(self.kernels.dims, deconv.in_channels, problem.hardware)
+        self.shapes = list(dict.fromkeys(tuple(a.out for a in y.axes) for y in self.kernels.layers))
+        alike: dict[tuple[int, int], list[int]] = {}
+        for j, layer in enumerate(self.kernels.layers):
+            shape = self.shapes.index(tuple(a.out for a in layer.axes))
+            alike.setdefault((layer.taps, shape), []).append(j)
+        self.kinds = [Kind(self.kernels.layers[m[0]], tuple(m), s) for (_, s), m in alike.items()]
+        self.ci, self.trips_ci, self.ci_cycles = self._channels()
+        self.streams = self._streams()
+        self.filters = deconv.out_channels
+        self.limit = self.filters if self.streams else min(self.hardware.cols, self.filters)
+        self.taps = sum(layer.taps for layer in self.kernels.layers)
+        self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
+        self._integer = self._integer_type()
+
+    def _streams(self) -> bool:
+        """Whether the output channels stream through the array instead of lying on a side of it."""
+        layer = self.kinds[0].layer
+        many = self.hardware.rows * self.hardware.cols + 1
+        streamed = many + self.hardware.fill_cycles  # on a side of one element without fill just as much
+        return bool(group_cycles(layer, self.hardware, Group.CO, 1, [(1, many)]) == streamed)
+
+    def _channels(self) -> tuple[Ints, Ints, Ints]:
+        """Input-channel tiles, their trips and each kind's factor of the compute cycles (kinds by tiles).
+
+        Left out: a tile that the smallest one of as many trips matches or beats for every kind.
+        """
+        extent = self.problem.deconv.in_channels
+        tile = np.arange(1, extent + 1)
+        trips = trip_count(extent, tile)
+        parts = channel_tiles(extent, tile, trips)
+        cycles = np.array([group_cycles(k.layer, self.hardware, Group.CI, trips, parts) for k in self.kinds])
+        first = np.maximum.accumulate(np.where(np.r_[True, np.diff(trips) != 0], np.arange(extent), 0))
+        keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
+        return tile[keep], trips[keep], cycles[:, keep]
+
+    def _integer_type(self) -> type:
+        """int64, or Python's integers where ticks of the worst mapping might not fit 64 bits."""
+        hardware, deconv, tick = self.hardware, self.problem.deconv, self.hardware.tick
+        bits = hardware.bits
+        width = max(bits.partial_sums, bits.ifmap, bits.weights)
+        streamed = (deconv.in_channels + 1) * (self.taps + hardware.fill_cycles) + deconv.out_channels
+        compute = deconv.groups * deconv.out_channels * deconv.pixels * streamed
+        spans = prod(int(d.fetched.max()) for d in self.kernels.dims)
+        rounds = deconv.out_channels * len(self.kernels.layers)
+        words = 4 * deconv.groups * deconv.in_channels * spans * rounds
+        words += 4 * (self.kernels.weight_words + self.kernels.ofmap_words) * (deconv.pixels + streamed)
+        worst = compute * tick.per_cycle + words * width * tick.per_bit
+        return np.int64 if worst < _INT64_SAFE else object
+
+    @cached_property
+    def tap_step(self) -> int:
+        """Common divisor of the sub-kernels' taps."""
+        return gcd(*(layer.taps for layer in self.kernels.layers))
+
+    def tiles(self, table: SpatialTable) -> Tiles:
+        """Tiles with exact cycles and pixels of every shape."""
+        sizes = self.grid.tiles(table.rank)
+        cycles, pixels = [], []
+        for kind, shape in zip(self._per_shape(), self.shapes, strict=True):
+            extents = (self.problem.deconv.batch, *shape)
+            used = [d for d, n in enumerate(self.grid.shape) if n > 1] or [0]
+            tile = [np.minimum(sizes[d], extents[d]) for d in used]
+            trips = [trip_count(extents[d], t) for d, t in zip(used, tile, strict=True)]
+            edge = [extents[d] - (n - 1) * t for d, n, t in zip(used, trips, tile, strict=True)]
+            parts = spatial_tiles(trips, tile, edge)
+            cycles.append(group_cycles(kind.layer, self.hardware, Group.SP, prod(trips), parts))
+            pixels.append(prod(tile))
+        return Tiles(table, np.array(cycles), np.array(pixels))
+
+    def rough_tiles(self, table: SpatialTable) -> Tiles:
+        """Tiles with a bound below their cycles, as if all pixels were one tile, and below their pixels."""
+        every = np.ones(len(table), dtype=np.int64)
+        cycles = [
+            every * group_cycles(kind.layer, self.hardware, Group.SP, 1, [(1, kind.layer.pixels)])
+            for kind in self._per_shape()
+        ]
+        return Tiles(table, np.array(cycles), np.ones((len(self.shapes), len(table)), dtype=np.int64))
+
+    def _per_shape(self) -> list[Kind]:
+        return [next(k for k in self.kinds if k.shape == s) for s in range(len(self.shapes))]
+
+    def room(self) -> tuple[int, TensorBits | None]:
+        """Bits for one copy of all tiles, and of each where the partition is given."""
+        given, copies = self.problem.partition, self.hardware.copies
+        if given is None:
+            return self.hardware.buffer_bits // copies, None
+        parts = TensorBits(*(part // copies for part in given.parts))
+        return parts.total, parts
+
+    def fewest_rounds(self, tiles: Tiles, ci: Ints, trips_ci: Num) -> tuple[Num, Num]:
+        """Where some packing might fit beside ``ci`` input channels, and a bound on its rounds."""
+        held = held_bits(self.hardware, ci * tiles.table.largest, 1, ci, trips_ci)
+        total, parts = self.room()
+        weights, ofmap = held.weights * self.filters * self.taps, held.ofmap * self.all_pixels(tiles)
+        most_taps, most_pixels = self.problem.most_taps, tiles.pixels.max(axis=0)
+        least = held.ifmap + held.weights * most_taps + held.ofmap * most_pixels
+        fit = least <= total
+        rounds = -(-(weights + ofmap) // np.maximum(total - held.ifmap, 1))
+        if parts is not None:
+            fit = fit & (held.ifmap <= parts.ifmap) & (held.weights * most_taps <= parts.weights)
+            fit = fit & (held.ofmap * most_pixels <= parts.ofmap)
+            rounds = -(-weights // max(parts.weights, 1))
+            rounds = np.maximum(rounds, -(-ofmap // max(parts.ofmap, 1)))
+        return fit, np.clip(rounds, 1, self.filters * len(self.kernels.layers))
+
+    def feasible(self, held: TensorBits) -> Num:
+        """Whether tiles fit the buffer."""
+        return fits(self.hardware, self.problem.partition, footprint(self.hardware, held))
+
+    def all_pixels(self, tiles: Tiles) -> Num:
+        """Ofmap words of one tile if all filters were in one round."""
+        return self.filters * sum(len(k.members) * tiles.pixels[k.shape] for k in self.kinds)
+
+    def moved_bits(self, stationary: Stationary, rounds: Num, trips_ci: Num, table: SpatialTable) -> Num:
+        """Traffic [bits]: exact."""
+        n = Trips(rounds, trips_ci, table.trips)
+        moved = traffic(self.kernels, stationary, n, table.fetched, table.slid)
+        return moved.bits(self.hardware).astype(self._integer)
+
+    def pass_cost(self, kind: int, tiles: Tiles, ci: Num) -> tuple[Num, Num]:
+        """Cycles of a sub-kernel whatever its packing, and of each pass; ``ci`` are positions in ``ci``."""
+        cycles = self.problem.deconv.groups * self.ci_cycles[kind, ci]
+        cycles = cycles.astype(self._integer) * tiles.cycles[self.kinds[kind].shape]
+        if self.streams:
+            return cycles * self.filters, cycles * self.hardware.fill_cycles
+        return cycles * 0, cycles
+
+    def least_cycles(self, tiles: Tiles, ci: Num) -> Num:
+        """Compute cycles without split passes; the least there are."""
+        total: Num = 0
+        for k, kind in enumerate(self.kinds):
+            fixed, each = self.pass_cost(k, tiles, ci)
+            total = total + len(kind.members) * (fixed + each * -(-self.filters // self.limit))
+        return total
+
+    def open_bounds(self, tiles: Tiles, ci: Num) -> tuple[Num, list[Prices]]:
+        """What mappings of these tiles and input-channel tiles cost at least, for each loop order."""
+        fit, rounds = self.fewest_rounds(tiles, self.ci[ci], self.trips_ci[ci])
+        compute = self.least_cycles(tiles, ci)
+        held = held_bits(
+            self.hardware,
+            self.ci[ci] * tiles.table.largest,
+            tiles.pixels.max(axis=0),
+            self.ci[ci] * self.problem.most_taps,
+            self.trips_ci[ci],
+        )
+        return fit, [self._prices(s, rounds, self.trips_ci[ci], tiles, compute, held) for s in CLASSES]
+
+    def rough_bounds(self, tiles: Tiles) -> tuple[Num, list[Prices]]:
+        """The same over all input-channel tiles."""
+        table, hardware = tiles.table, self.hardware
+        fit, rounds = self.fewest_rounds(tiles, np.ones_like(table.rank), 1)
+        held = held_bits(hardware, table.largest, tiles.pixels.max(axis=0), self.problem.most_taps, 1)
+        unit = held_bits(hardware, table.largest, 0, self.problem.most_taps, 1)
+        most = (self.room()[0] - held.ofmap) // unit.total
+        trips = -(-self.problem.deconv.in_channels // np.maximum(most, 1))
+        compute = self.roughest_cycles(tiles, np.arange(len(self.ci)))
+        return fit & (most >= 1), [self._prices(s, rounds, trips, tiles, compute, held) for s in CLASSES]
+
+    def roughest_cycles(self, tiles: Tiles, among: Ints, rounds: int = 1) -> Num:
+        """As ``least_cycles``, each kind with its own best input-channel tile.
+
+        No round is empty, so that there are at least as many passes as rounds; those beyond the least there
+        are cost no less than the cheapest.
+
+        Args:
+            tiles: the tiles.
+            among: positions in ``ci``.
+            rounds: at least so many.
+        """
+        total, cheapest = 0, []
+        for k, kind in enumerate(self.kinds):
+            fixed, each = self.pass_cost(k, tiles, among[int(np.argmin(self.ci_cycles[k, among]))])
+            total = total + len(kind.members) * (fixed + each * -(-self.filters // self.limit))
+            cheapest.append(each)
+        return total + max(rounds - self.passes, 0) * np.minimum.reduce(cheapest)
+
+    def latency(self, array: Num, bits: Num) -> Num:
+        """Latency [ticks] from the array's time with the edge [ticks] and the traffic [bits]."""
+        return overlapped(self.hardware, np.asarray(array), bits)
+
+    def packing(self, tile: Tiles, ci: int) -> PackingProblem:
+        """The packing problem beside one tile and input-channel tile; prices in ticks."""
+        table, hardware = tile.table, self.hardware
+        layers = len(self.kernels.layers)
+        pixels, costs, compute = [0] * layers, [0] * layers, 0
+        for k, kind in enumerate(self.kinds):
+            fixed, each = self.pass_cost(k, tile, ci)
+            for j in kind.members:
+                pixels[j] = int(tile.pixels[kind.shape, 0])
+                costs[j] = int(each[0]) * hardware.tick.per_cycle
+                compute += int(fixed[0])
+        unit = gcd(*pixels)
+        channels, trips = int(self.ci[ci]), int(self.trips_ci[ci])
+        held = held_bits(hardware, channels * int(table.largest[0]), unit, channels, trips)
+
+        def edge(ifmap: int, ofmap: int, weights: int) -> int:
+            return int(array_ticks(hardware, 0, TensorBits(ifmap, ofmap, weights)))
+
+        def fit(p: int, q: int) -> bool:
+            return bool(self.feasible(TensorBits(held.ifmap, q * held.ofmap, p * held.weights)))
+
+        return PackingProblem(
+            Items(
+                self.filters,
+                self.limit,
+                tuple(layer.taps for layer in self.kernels.layers),
+                tuple(p // unit for p in pixels),
+            ),
+            tuple(costs),
+            edge(0, 0, held.weights),
+            edge(0, held.ofmap, 0),
+            unit,
+            fit,
+            compute * hardware.tick.per_cycle + edge(held.ifmap, 0, 0),
+            held,
+        )
+
+    def mapping(
+        self, stationary: Stationary, ci: int, rank: int, rounds: Rounds, tile: Tiles
+    ) -> SharedMapping:
+        """The mapping of a choice, its sliding axis None where nothing slides."""
+        batch, *spatial = (int(t) for t in self.grid.tiles(np.asarray(rank)))
+        slide = int(tile.table.slide[0])
+        slides = slide >= 0 and not (stationary is Stationary.OUTPUT and self.trips_ci[ci] > 1)
+        axis = slide if slides else None
+        return SharedMapping(int(self.ci[ci]), batch, tuple(spatial), rounds, stationary, axis)
+
+    def _prices(
+        self, stationary: Stationary, rounds: Num, trips_ci: Num, tiles: Tiles, compute: Num, held: TensorBits
+    ) -> Prices:
+        bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
+        return Prices(latency_ticks(self.hardware, compute, bits, held), bits)

@@ -1,0 +1,191 @@
+"""The map space of a problem, and what any mapping in a part of it costs at least.
+
+A mapping is a choice of three: an output-channel tile, an input-channel tile, and a tile over the batch
+and the spatial axes; and of a loop order. Fixing only the last, or the last and the first, bounds the
+cost from below: capacity limits the largest channel tiles, hence the fewest trips, and every cost is
+non-decreasing in every trip count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from formulation.cost import (
+    Num,
+    TensorBits,
+    Trips,
+    fits,
+    footprint,
+    latency_ticks,
+    tile_bits,
+    traffic,
+)
+from formulation.extents import Ints
+from formulation.mapping import Group, Mapping, Stationary, Tile
+from formulation.problem import Problem
+from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
+
+CLASSES = tuple(Stationary)
+_INT64_SAFE = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Price:
+    """Latency [ticks] and traffic [bits] of many mappings, or bounds on them."""
+
+    latency: Ints
+    traffic: Ints
+
+    def take(self, index: Ints) -> Price:
+        """The prices at the given positions."""
+        return Price(self.latency[index], self.traffic[index])
+
+
+class Space:
+    """All mappings of a problem.
+
+    Attributes:
+        problem: the problem.
+        co: undominated output-channel tiles.
+        ci: undominated input-channel tiles.
+        grid: tiles over the batch and the spatial axes.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        layer, hardware = problem.layer, problem.hardware
+        self.problem = problem
+        self.co = channel_table(layer, hardware, Group.CO)
+        self.ci = channel_table(layer, hardware, Group.CI)
+        self.grid = SpatialGrid(layer, hardware)
+        self._integer = self._integer_type()
+
+    def _integer_type(self) -> type:
+        """int64, or Python's integers where ticks of the worst mapping might not fit 64 bits."""
+        layer, hardware = self.problem.layer, self.problem.hardware
+        bits, tick = hardware.bits, hardware.tick
+        width = max(bits.partial_sums, bits.ifmap, bits.weights)
+        span = max(int(dim.largest.max()) for dim in self.grid.dims)
+        streamed = (layer.in_channels + 1) * (layer.taps + hardware.fill_cycles) + layer.out_channels
+        compute = layer.groups * layer.out_channels * layer.pixels * streamed
+        words = 4 * (layer.macs + layer.ifmap_words * layer.out_channels * (layer.taps + span))
+        worst = compute * tick.per_cycle + words * width * tick.per_bit
+        return np.int64 if worst < _INT64_SAFE else object
+
+    def price(self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num) -> Price:
+        """Exact price of mappings; arguments broadcast.
+
+        Args:
+            stationary: loop order.
+            co: positions in the table ``co``.
+            ci: positions in the table ``ci``.
+            sp: tiles.
+            sp_cycles: their cycle factors.
+        """
+        cycles = self.co.cycles[co] * self.ci.cycles[ci] * sp_cycles
+        trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
+        return self._price(stationary, trips, cycles, self.tile(co, ci, sp), sp)
+
+    def _price(
+        self, stationary: Stationary, trips: Trips, cycles: Num, held: TensorBits, sp: SpatialTable
+    ) -> Price:
+        layer, hardware = self.problem.layer, self.problem.hardware
+        bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware).astype(self._integer)
+        compute = (layer.groups * cycles).astype(self._integer)
+        return Price(latency_ticks(hardware, compute, bits, held), bits)
+
+    def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
+        """Bits of the largest tiles; arguments as for ``price``."""
+        return tile_bits(
+            self.problem.layer,
+            self.problem.hardware,
+            self.co.tile[co],
+            self.ci.tile[ci],
+            sp.largest,
+            sp.pixels,
+            self.ci.trips[ci],
+        )
+
+    def feasible(self, held: TensorBits) -> Num:
+        """Whether tiles fit the buffer."""
+        hardware = self.problem.hardware
+        return fits(hardware, self.problem.partition, footprint(hardware, held))
+
+    def most_in_channels(self, co: Num, sp: SpatialTable) -> Num:
+        """Most input channels of a tile beside ``co`` output channels [channels]; below 1 if none fits."""
+        held = self._unit_bits(sp)
+        total, parts = self._room()
+        weights = co * held.weights
+        most = (total - co * held.ofmap) // (held.ifmap + weights)
+        if parts is not None:
+            most = np.minimum(most, parts.weights // weights)
+            most = np.minimum(most, np.where(held.ifmap > 0, parts.ifmap // np.maximum(held.ifmap, 1), most))
+            most = np.where(co * held.ofmap > parts.ofmap, 0, most)
+        return np.minimum(most, self.problem.layer.in_channels)
+
+    def most_out_channels(self, sp: SpatialTable, ci: Num = 1) -> Num:
+        """Most output channels of a tile beside ``ci`` input channels [channels]; below 1 if none fits."""
+        held = self._unit_bits(sp)
+        total, parts = self._room()
+        most = (total - ci * held.ifmap) // (ci * held.weights + held.ofmap)
+        if parts is not None:
+            most = np.minimum(
+                most, np.minimum(parts.ofmap // held.ofmap, parts.weights // (ci * held.weights))
+            )
+            most = np.where(ci * held.ifmap > parts.ifmap, 0, most)
+        return np.minimum(most, self.problem.layer.out_channels)
+
+    def _unit_bits(self, sp: SpatialTable) -> TensorBits:
+        """Least bits of the tiles per input channel, output channel, and pair of them."""
+        return tile_bits(self.problem.layer, self.problem.hardware, 1, 1, sp.largest, sp.pixels, 1)
+
+    def _room(self) -> tuple[int, TensorBits | None]:
+        """Bits for one copy of all tiles, and of each tile where the partition is given."""
+        hardware, given = self.problem.hardware, self.problem.partition
+        if given is None:
+            return hardware.buffer_bits // hardware.copies, None
+        parts = TensorBits(*(part // hardware.copies for part in given.parts))
+        return parts.total, parts
+
+    def bounds(
+        self, sp: SpatialTable, sp_cycles: Num, co: Num = None, most: tuple[int, int] | None = None
+    ) -> tuple[Num, list[Price]]:
+        """What mappings with these spatial tiles cost at least, for each loop order.
+
+        Every bound is non-decreasing in the cycle factors and in every column of the tiles, ``rank`` and
+        ``slide`` aside. So what is no greater than several tiles in each of them bounds them all.
+
+        Args:
+            sp: tiles.
+            sp_cycles: their cycle factors, or bounds below them.
+            co: positions in the table ``co`` if that choice is made as well; broadcasts with ``sp``.
+            most: largest output- and input-channel tile looked at [channels], None for all; the first
+                does not matter if ``co`` is given.
+
+        Returns:
+            Where any mapping fits, and per class the bounds, which are meaningless elsewhere.
+        """
+        layer = self.problem.layer
+        limit_co, limit_ci = most or (layer.out_channels, layer.in_channels)
+        if co is None:
+            most_co, co_tile = np.minimum(self.most_out_channels(sp), limit_co), np.ones_like(sp.trips)
+            trips_co = -(-layer.out_channels // np.maximum(most_co, 1))
+            cycles = self.co.least_cycles[trips_co]
+        else:
+            most_co, co_tile = self.co.tile[co], self.co.tile[co]
+            trips_co, cycles = self.co.trips[co], self.co.cycles[co]
+        most_ci = np.minimum(self.most_in_channels(co_tile, sp), limit_ci)
+        trips_ci = -(-layer.in_channels // np.maximum(most_ci, 1))
+        cycles = cycles * self.ci.least_cycles[trips_ci] * sp_cycles
+        trips = Trips(trips_co, trips_ci, sp.trips)
+        held = tile_bits(layer, self.problem.hardware, co_tile, 1, sp.largest, sp.pixels, 1)
+        prices = [self._price(stationary, trips, cycles, held, sp) for stationary in CLASSES]
+        return (most_co >= 1) & (most_ci >= 1), prices
+
+    def mapping(self, stationary: Stationary, co: int, ci: int, rank: int, slide: int) -> Mapping:
+        """The mapping of a choice, its sliding axis None where nothing slides."""
+        batch, *spatial = (int(t) for t in self.grid.tiles(np.asarray(rank)))
+        tile = Tile(int(self.co.tile[co]), int(self.ci.tile[ci]), batch, tuple(spatial))
+        slides = slide >= 0 and not (stationary is Stationary.OUTPUT and self.ci.trips[ci] > 1)
+        return Mapping(tile, stationary, int(slide) if slides else None)

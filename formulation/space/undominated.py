@@ -1,0 +1,58 @@
+"""Spatial tiles that no other is at least as good as, for whoever searches the same layer many times.
+
+A tile over the batch and the spatial axes enters footprint, traffic and latency only through six numbers:
+trip count, ifmap words (refetched and slid), the largest ifmap tile, pixels and array cycles. All of
+footprint, traffic and latency are non-decreasing in each. So a tile may be left out if another one is at
+most as large in all six, whatever the partition of the buffer, the latency cap and the objective.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulation.extents import Ints
+from formulation.space.tables import SpatialGrid, SpatialTable
+
+
+def undominated_tiles(grid: SpatialGrid) -> tuple[SpatialTable, Ints]:
+    """The tiles of a grid that no other one dominates, and their cycle factors."""
+    kept = SpatialTable.join([_front(grid, slab) for slab in grid.slabs()])
+    kept = _front(grid, kept)
+    return kept, grid.cycles(kept)
+
+
+def _front(grid: SpatialGrid, table: SpatialTable) -> SpatialTable:
+    columns = (table.trips, table.fetched, table.slid, table.largest, table.pixels, grid.cycles(table))
+    return table.take(undominated(np.stack(columns)))
+
+
+def undominated(columns: Ints) -> NDArray[np.int64]:
+    """Positions, ascending, of the points that no other one dominates; of equal points one is kept.
+
+    A point that is drawn leads to the least sum of logarithms among those that dominate it, which nothing
+    dominates, and which clears away all that it dominates: a few such leave little to go through.
+
+    Args:
+        columns: criteria x points, not negative; less is better.
+    """
+    draw = np.random.default_rng(0).permutation(columns.shape[1])
+    values = columns[:, draw]
+    size = np.log1p(values).sum(axis=0)
+    settled = np.zeros(len(draw), dtype=bool)
+    while not settled.all():
+        drawn = int(np.argmin(settled))
+        better = np.flatnonzero(_all_at_most(values, values[:, drawn]))
+        best = int(better[np.argmin(size[better])])
+        keep = ~_all_at_most(-values, -values[:, best])
+        keep[best] = settled[best] = True
+        draw, values, size, settled = draw[keep], values[:, keep], size[keep], settled[keep]
+    return np.sort(draw)
+
+
+def _all_at_most(values: Ints, limit: Ints) -> NDArray[np.bool_]:
+    """Where a column is at most the limit in every row."""
+    within = values[0] <= limit[0]
+    for row, most in zip(values[1:], limit[1:], strict=True):
+        within &= row <= most
+    return np.asarray(within)

@@ -1,0 +1,1 @@
+"""Proven bounds from convex relaxations: IPOPT, dual bounds, branching, sensitivities."""

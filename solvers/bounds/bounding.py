@@ -1,0 +1,298 @@
+"""Lower bounds over a whole map space: the least over its relaxed models, each priced by its multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import inf
+from time import monotonic
+
+import numpy as np
+
+from formulation.relaxed.classes import Aim, Relaxation, Variant
+from formulation.relaxed.model import Structure, build_relaxed
+from solvers.bounds import ipopt
+from solvers.bounds.dual import dual_bound
+from solvers.bounds.posynomial import Floats, Form, Program
+from solvers.result import Termination
+
+SAFETY = 1e-9
+"""Relative, taken off every bound: far above what rounding in the coefficients can add to it."""
+_WIDER = 1.001  # capacity of the second try where the first finds no interior
+_INTERIOR = 1e-4  # relative room that a cap leaves above the least relaxed latency
+_PATIENCE = 60  # iterations after which a model with a hard cap is suspected to have no point
+_START = 0.05  # how far epigraph variables start above their constraints
+
+
+@lru_cache(maxsize=64)
+def form(structure: Structure) -> Form:
+    """The model of a structure with its derivatives' shape; made once, loaded with numbers per problem."""
+    return Form(build_relaxed(structure))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """A solved model.
+
+    Attributes:
+        variant: the class of mappings.
+        program: what was solved.
+        x: its solution.
+        multipliers: of its constraints.
+        bound: the rigorous bound on its objective.
+        trips: relaxed trip counts by dimension.
+    """
+
+    variant: Variant
+    program: Program
+    x: Floats
+    multipliers: Floats
+    bound: float
+    trips: dict[str, float]
+
+    def value(self, name: str) -> float:
+        """Of a variable."""
+        return float(self.x[self.program.position(name)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """One objective minimised over all models.
+
+    Attributes:
+        aim: the objective and its caps.
+        floor: what the roofline and compulsory traffic allow.
+        bound: proven for every mapping within the aim's caps; None if a model was left unresolved.
+        bounds: of each model.
+        points: the models that were solved, in the order of their bounds.
+        iterations: of IPOPT, in all.
+        termination: OPTIMAL if every model is resolved, else why one is not.
+        priced: models of which all that may be as good as the incumbent is priced one by one.
+    """
+
+    aim: Aim
+    floor: float
+    bound: float | None
+    bounds: Mapping[Variant, float]
+    points: tuple[Point, ...]
+    iterations: int
+    termination: Termination
+    priced: frozenset[Variant] = frozenset()
+
+
+class Bounder:
+    """The relaxed models of one problem.
+
+    Args:
+        relaxation: of a feasible problem.
+        timed: whether latency matters.
+        deadline: by ``time.monotonic``; None for never.
+        max_iterations: of IPOPT per model.
+
+    Attributes:
+        variants: the classes.
+        start: trip counts to start from, by dimension.
+        iterations: of IPOPT so far.
+    """
+
+    def __init__(
+        self, relaxation: Relaxation, timed: bool, deadline: float | None, max_iterations: int
+    ) -> None:
+        self.relaxation = relaxation
+        self.variants = tuple(relaxation.variants(timed))
+        self.start: Mapping[str, float] = dict.fromkeys(relaxation.extents, 1.0)
+        self.deadline, self.max_iterations = deadline, max_iterations
+        self._programs: dict[Variant, Program] = {}
+        self._points: dict[Variant, Point] = {}
+        self.iterations = 0
+
+    def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
+        """The numbers of one model."""
+        found = form(variant.structure)
+        self.relaxation.load(found.model, variant, aim)
+        found.model.capacity.set_value(capacity)
+        return found.program()
+
+    def aimed(self, variant: Variant, aim: Aim) -> Program:
+        """The numbers of one model, with an objective and its caps."""
+        return _aimed(self.program(variant, aim), aim)
+
+    def _whole(self, variant: Variant, aim: Aim) -> Program:
+        """The same of a whole class, whose numbers are kept."""
+        if variant not in self._programs:
+            self._programs[variant] = self.program(variant, aim)
+        return _aimed(self._programs[variant], aim)
+
+    def minimise(
+        self,
+        aim: Aim,
+        incumbent: float,
+        known: Mapping[Variant, float] | None = None,
+        slack: float = 0.0,
+        closed: Collection[Variant] = (),
+    ) -> Stage:
+        """Bound an objective over all models.
+
+        A model is solved unless it is closed by a bound: priced with the multipliers of models solved
+        before, or by the roofline and compulsory traffic, or by the traffic of its least trips, it is no
+        better than the incumbent, or than what another model allows already.
+
+        Args:
+            aim: the objective and its caps; the latency cap may be one that cuts models off.
+            incumbent: objective of a known mapping; no bound is above it.
+            known: bounds on the models' latencies; a model whose bound exceeds the cap is infeasible.
+            slack: relative; how much lower a bound may be for a solve that is saved.
+            closed: models that are proven to hold no mapping that is better than the incumbent.
+        """
+        before = self.iterations
+        bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
+        solved: list[Point] = []
+        status = Termination.OPTIMAL
+        late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.latency_cap}
+        waiting: dict[Variant, Program] = {}
+        for variant in [v for v in self.variants if v not in closed]:
+            if variant in late or self.relaxation.is_empty(variant, aim):
+                bounds[variant] = inf
+            else:
+                waiting[variant] = self._whole(variant, aim)
+        floor = aim.latency_weight + aim.traffic_weight
+        prices = {
+            v: max(
+                floor,
+                _least_moved(p),
+                aim.latency_weight * self.relaxation.least_compute(v) + aim.traffic_weight,
+            )
+            for v, p in waiting.items()
+        }
+        while waiting:
+            for variant, program in waiting.items():
+                points = solved[-1:] if solved else list(self._points.values())
+                prices[variant] = max([prices[variant], *(price(program, p) for p in points)])
+            variant = min(waiting, key=lambda v: prices[v])
+            program = waiting.pop(variant)
+            enough = min([incumbent, *(b * (1 - slack) for v, b in bounds.items() if v not in closed)])
+            if prices[variant] >= enough:
+                bounds[variant] = prices[variant]
+                continue
+            outcome = self.solve(variant, program, aim)
+            if outcome is None:
+                bounds[variant] = inf
+                continue
+            if isinstance(outcome, Termination):
+                status = outcome
+                bounds[variant] = -inf
+                continue
+            solved.append(outcome)
+            bounds[variant] = max(outcome.bound, prices[variant])
+        self._points |= {p.variant: p for p in solved}
+        solved.sort(key=lambda p: p.bound)
+        complete = status is Termination.OPTIMAL
+        bound = min([incumbent, *bounds.values()]) if complete else None
+        return Stage(aim, floor, bound, bounds, tuple(solved), self.iterations - before, status)
+
+    def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
+        """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""
+        start = self._starting_point(variant, program)
+        if not aim.hard:
+            return self._solve(variant, program, aim, start)
+        outcome = self._attempt(variant, program, aim, start, min(self.max_iterations, _PATIENCE))
+        if isinstance(outcome, Point) or outcome is Termination.TIME_LIMIT:
+            return outcome
+        return self._least_latency_first(variant, program, aim)
+
+    def _solve(self, variant: Variant, program: Program, aim: Aim, start: Floats) -> Point | Termination:
+        """Solve one model; where that fails, once more with the capacity a little wider.
+
+        A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
+        """
+        outcome = self._attempt(variant, program, aim, start, self.max_iterations)
+        if outcome in (Termination.INFEASIBLE, Termination.ERROR):
+            wider = _aimed(self.program(variant, aim, _WIDER), aim)
+            return self._attempt(variant, wider, aim, start, self.max_iterations)
+        return outcome
+
+    def _attempt(
+        self, variant: Variant, program: Program, aim: Aim, start: Floats, most: int
+    ) -> Point | Termination:
+        """One run of IPOPT. Caps that only follow from the objective bound the dual's box, not the solver."""
+        left = None if self.deadline is None else self.deadline - monotonic()
+        if left is not None and left <= 0:
+            return Termination.TIME_LIMIT
+        found = ipopt.solve(_uncapped(program, aim), start, max_iterations=most, time_limit=left)
+        self.iterations += found.iterations
+        if found.termination is not Termination.OPTIMAL:
+            return found.termination
+        bound = dual_bound(program, found.x, found.multipliers)
+        trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
+        return Point(variant, program, found.x, found.multipliers, bound, trips)
+
+    def _least_latency_first(
+        self, variant: Variant, program: Program, aim: Aim
+    ) -> Point | Termination | None:
+        """A model that seems to have no point within its latency cap: prove it, or widen the cap.
+
+        Its least latency is bounded first. None if that is above the cap: no mapping of this class is within
+        it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
+        """
+        fastest = replace(aim, latency_weight=1.0, traffic_weight=0.0, hard=False)
+        start = self._starting_point(variant, program)
+        quick = self._solve(variant, _aimed(program, fastest), fastest, start)
+        if isinstance(quick, Termination):
+            return quick
+        if quick.bound * (1 - SAFETY) > aim.latency_cap:
+            return None
+        wider = replace(aim, latency_cap=max(aim.latency_cap, quick.value("latency") * (1 + _INTERIOR)))
+        return self._solve(variant, _aimed(program, wider), wider, quick.x)
+
+    def _starting_point(self, variant: Variant, program: Program) -> Floats:
+        """The point at given trip counts, moved into the variant's ranges, a little inside."""
+        trips = {}
+        for dim, count in self.start.items():
+            low, high = variant.trips_range(dim)
+            trips[dim] = min(max(count, low), high)
+        lifted = self.relaxation.lift(variant, trips)
+        x = np.array([lifted.get(name, 0.0) for name in program.names])
+        epigraph = [name.startswith(("log_f", "log_l", "log_c")) for name in program.names]
+        x += _START * np.array(epigraph)
+        for name in ("part[ifmap]", "part[ofmap]", "part[weights]"):
+            x[program.position(name)] = 1 / 3
+        for name in ("latency", "traffic"):
+            at = program.position(name)
+            x[at] = 0.5 * (program.low[at] + program.high[at])
+        return x
+
+
+def _aimed(program: Program, aim: Aim) -> Program:
+    """A program with another objective and other caps."""
+    cost, high = np.zeros_like(program.cost), program.high.copy()
+    for name, weight, cap in (
+        ("latency", aim.latency_weight, aim.latency_cap),
+        ("traffic", aim.traffic_weight, aim.traffic_cap),
+    ):
+        at = program.position(name)
+        cost[at], high[at] = weight, cap
+    return replace(program, cost=cost, high=high)
+
+
+def _uncapped(program: Program, aim: Aim) -> Program:
+    """A program without the caps that only say what is of interest."""
+    high = program.high.copy()
+    high[program.position("traffic")] = inf
+    if not aim.hard:
+        high[program.position("latency")] = inf
+    return replace(program, high=high)
+
+
+def _least_moved(program: Program) -> float:
+    """A bound without a solver: the traffic constraint alone, whose exponentials grow with the trips."""
+    at = program.position("traffic")
+    weights = np.array([program.cost[at] if row == "moved" else 0.0 for row in program.rows])
+    return dual_bound(program, program.low, weights)
+
+
+def price(program: Program, point: Point) -> float:
+    """A bound on one model from the multipliers of another: any that are not negative give one."""
+    multiplier = dict(zip(point.program.rows, point.multipliers, strict=True))
+    weights = np.array([multiplier.get(row, 0.0) for row in program.rows])
+    return dual_bound(program, point.x, weights)

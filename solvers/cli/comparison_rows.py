@@ -1,0 +1,162 @@
+"""What a report says of each thing that was optimised, in one shape for all kinds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from formulation.problem import Kind, Objective
+from solvers.network.report import LayerReport, PartReport, Report
+from solvers.result import LowerBound, Result
+from solvers.shared.result import SharedResult
+
+if TYPE_CHECKING:
+    from solvers.shared.deconvolution import DeconvolutionResult
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One layer, or one part of a split one, as one method has it; numbers are of one occurrence.
+
+    Attributes:
+        layer: its name in the network.
+        part: the sub-convolution's name, empty for a whole layer.
+        deconvolution: how a deconvolution is run; empty for a convolution.
+        count: how many occurrences run.
+        latency: in cycles; None if no mapping was found.
+        traffic: in bytes.
+        objective: the objective's own quantity: cycles, bytes (also for balanced) or the score.
+        bound: proven lower bound on it.
+        least_latency: the bound on latency.
+        scope: where the bounds hold, ``map_space`` or ``partition``.
+        termination: why the method stopped.
+        status: what kind of mapping it is.
+        seconds: wall time.
+        iterations: of the solver, None if it counts none.
+        nodes: of its search trees.
+        models: mixed-integer programs with their sizes, as the exact method records them, and whose they are.
+    """
+
+    layer: str
+    part: str
+    deconvolution: str
+    count: int
+    latency: Fraction | None
+    traffic: Fraction | None
+    objective: Fraction | None
+    bound: Fraction | float | None
+    least_latency: Fraction | float | None
+    scope: str
+    termination: str
+    status: str
+    seconds: float
+    iterations: int | None = None
+    nodes: int | None = None
+    models: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the part, or of the layer if it is whole."""
+        return self.part or self.layer
+
+
+def answers(report: Report) -> Iterator[Answer]:
+    """One per layer, or per sub-convolution of a split layer; what is only written is left out."""
+    for layer in report.layers:
+        if layer.weighed is not None:
+            yield _weighed(layer, layer.weighed, report.objective)
+            continue
+        for part in layer.parts:
+            if part.result is not None:
+                yield _part(layer, part, part.result)
+
+
+def written_only(report: Report) -> Iterator[PartReport]:
+    """Parts that no method decides about."""
+    for layer in report.layers:
+        if layer.weighed is None:
+            yield from (part for part in layer.parts if part.result is None)
+
+
+def bound_of(bound: LowerBound, objective: Objective) -> Fraction | float | None:
+    """The bound on the objective's own quantity."""
+    match objective.kind:
+        case Kind.LATENCY:
+            return bound.latency_cycles
+        case Kind.WEIGHTED:
+            return bound.score
+        case _:
+            return bound.traffic_bytes
+
+
+def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
+    return Answer(
+        layer.operator.name,
+        part.name if part.phases else "",
+        layer.treatment.value if layer.treatment else "",
+        part.count,
+        part.latency_cycles,
+        part.traffic_bytes,
+        result.objective_value,
+        bound_of(result.lower_bound, result.problem.objective),
+        result.lower_bound.latency_cycles,
+        result.bound_scope.value,
+        result.termination.value,
+        result.solution_status.value,
+        result.seconds,
+        result.iterations,
+        result.nodes,
+        tuple(_models(result, part.name)),
+    )
+
+
+def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective) -> Answer:
+    solved: list[Result | SharedResult] = [result for result, _ in best.parts]
+    names = [part.name for part in layer.parts if part.result is not None]
+    if best.shared is not None:
+        solved.append(best.shared)
+        names.append(f"{layer.operator.name} shared")
+    return Answer(
+        layer.operator.name,
+        "",
+        best.choice.value,
+        layer.operator.count,
+        best.latency_cycles,
+        best.traffic_bytes,
+        _objective(best, objective),
+        bound_of(best.lower_bound, objective),
+        best.lower_bound.latency_cycles,
+        best.bound_scope.value,
+        best.termination.value,
+        best.solution_status.value,
+        sum(result.seconds for result in solved),
+        _sum([result.iterations for result in solved]),
+        _sum([result.nodes for result in solved]),
+        tuple(model for result, name in zip(solved, names, strict=True) for model in _models(result, name)),
+    )
+
+
+def _objective(best: DeconvolutionResult, objective: Objective) -> Fraction | None:
+    match objective.kind:
+        case Kind.LATENCY:
+            return best.latency_cycles
+        case Kind.WEIGHTED:
+            if best.total is None or best.shared is None:
+                return None
+            return best.shared.problem.score(best.total.latency, best.total.traffic)
+        case _:
+            return best.traffic_bytes
+
+
+def _models(result: Result | SharedResult, name: str) -> list[dict[str, Any]]:
+    solves = result.extras.get("solves")
+    if not isinstance(solves, list):
+        return []
+    return [{"part": name, **solve} for solve in solves if "size" in solve]
+
+
+def _sum(numbers: list[int | None]) -> int | None:
+    known = [n for n in numbers if n is not None]
+    return sum(known) if known else None

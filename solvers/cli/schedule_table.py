@@ -1,0 +1,255 @@
+"""The report as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from formulation.hardware import Hardware
+from formulation.problem import Kind
+from solvers.cli.columns import Title, Unit, buffer_unit, fitted
+from solvers.network.report import LayerReport, PartReport, Report
+
+if TYPE_CHECKING:
+    from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
+
+#: Columns of a table that is not printed to a terminal.
+WIDTH = 130
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the layers and the totals."""
+    units = _Units.of(report)
+    console.print(Group(_heading(report, units), _layers(report, units, console), _totals(report)))
+
+
+def _heading(report: Report, units: _Units) -> Text:
+    machine = report.hardware
+    goal = report.objective
+    kind = goal.kind.value
+    if goal.kind is Kind.BALANCED:
+        kind = f"least traffic within {100 * float(goal.tolerance):.3g} % of the least latency"
+    buffer = f"{units.buffer(machine.buffer_bits)} {units.buffer.name}"
+    line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
+    line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(machine)}")
+    line.append(f"\n{report.scenario.search_method}: {kind}")
+    if report.partition is not None:
+        line.append(f"; partition I O W {units.parts(report.partition.parts)} {units.buffer.name}")
+    return line
+
+
+def _bits(machine: Hardware) -> str:
+    widths = [getattr(machine.bits, name) for name in machine.bits.__slots__]
+    return f"{widths[0]} bit" if len(set(widths)) == 1 else f"I W O P {'/'.join(map(str, widths))} bit"
+
+
+@dataclass(frozen=True, slots=True)
+class _Units:
+    """Units in which the largest number of each column has at most some seven digits."""
+
+    macs: Unit
+    cycles: Unit
+    traffic: Unit
+    buffer: Unit
+
+    @classmethod
+    def of(cls, report: Report) -> _Units:
+        solved = list(report.solved_layers)
+        macs = max((layer.macs for layer in solved), default=0)
+        cycles = max((layer.total("latency_cycles") or 0 for layer in solved), default=0)
+        traffic = max((layer.total("traffic_bytes") or 0 for layer in solved), default=0)
+        return cls(
+            Unit("M", 10**6) if macs >= 10**7 else Unit("", 1),
+            Unit("kcycles", 1000) if cycles >= 10**7 else Unit("cycles", 1),
+            Unit("kB", 1000) if traffic >= 10**7 else Unit("B", 1),
+            buffer_unit(report.hardware),
+        )
+
+    def parts(self, bits: tuple[int, ...]) -> str:
+        """The buffer's parts, I O W."""
+        return " / ".join(map(self.buffer, bits))
+
+
+def _layers(report: Report, units: _Units, console: Console) -> Table:
+    """The widest table that the console has room for: columns are left out, never cut."""
+    rows = [row for layer in report.layers for row in _rows(layer, units)]
+    titles: tuple[Title, ...] = (
+        ("\nlayer", "left"),
+        (f"MACs\n{units.macs.name}", "right"),
+        ("tile\nco x ci x sp", "right"),
+        ("\nstays", "left"),
+        (f"I / O / W\n{units.buffer.name}", "right"),
+        (f"latency\n{units.cycles.name}", "right"),
+        (f"traffic\n{units.traffic.name}", "right"),
+        ("array\n%", "right"),
+        ("buffer\n%", "right"),
+        ("gap\n%", "right"),
+    )
+    return fitted(titles, rows, _DISPENSABLE, console)
+
+
+#: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays.
+_DISPENSABLE = (1, 8, 7, 4, 3)
+
+
+def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
+    """One row for a whole layer; for a split one a row for itself and one for each part."""
+    if len(layer.parts) == 1 and layer.parts[0].count == 1 and layer.shared is None:
+        yield (layer.operator.name, *_part_cells(layer.parts[0], units))
+        return
+    note = f" {layer.treatment.value}" if layer.treatment else ""
+    cycles, traffic = layer.total("latency_cycles"), layer.total("traffic_bytes")
+    yield (
+        f"{layer.operator.name}{note}",
+        units.macs(layer.macs),
+        *(_shared_cells(layer.shared, units) if layer.shared else [""] * 3),
+        units.cycles(cycles),
+        units.traffic(traffic),
+        _busy(layer.macs, layer.hardware, cycles),
+        _shared_full(layer.shared) if layer.shared else "",
+        _percent(layer.shared.gap, digits=2) if layer.shared else "",
+    )
+    if layer.shared is not None:
+        yield from _kernel_rows(layer, units)
+        return
+    for part in layer.parts:
+        times = f" x{part.count}" if part.count > 1 else ""
+        yield (f"  {part.name.rpartition('/')[2]}{times}", *_part_cells(part, units))
+
+
+def _shared_cells(best: DeconvolutionResult, units: _Units) -> tuple[str, str, str]:
+    """Tile (rounds in place of output channels), what stays, and the buffer's parts."""
+    shared = best.shared
+    assert shared is not None
+    assert shared.mapping is not None
+    assert shared.cost is not None
+    mapping = shared.mapping
+    batch = [mapping.batch] if best.deconv.batch > 1 else []
+    slide = "" if mapping.sliding_axis is None else f" ~{mapping.sliding_axis}"
+    return (
+        "x".join(map(str, (f"{mapping.round_count}r", mapping.in_channels, *batch, *mapping.spatial))),
+        mapping.stationary.value + slide,
+        units.parts((best.partition or shared.cost.footprint).parts),
+    )
+
+
+def _shared_full(best: DeconvolutionResult) -> str:
+    assert best.shared is not None
+    assert best.shared.cost is not None
+    return _percent(Fraction(best.shared.cost.footprint.total, best.hardware.buffer_bits))
+
+
+def _kernel_rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
+    """The sub-kernels that share ifmap tiles; alike ones in one row, with their filters per round."""
+    assert layer.shared is not None
+    alike: dict[KernelRow, list[str]] = {}
+    for kernel in layer.shared.kernels:
+        alike.setdefault(replace(kernel, name=""), []).append(kernel.name)
+    macs = {phase: p.layer.macs if p.layer else 0 for p in layer.parts for phase in p.phases}
+    for kernel, names in alike.items():
+        times = f" x{len(names)}" if len(names) > 1 else ""
+        taps, out = ("x".join(map(str, sizes)) for sizes in (kernel.kernel, kernel.out))
+        filters = f"{_runs(kernel.filters)} filters" if kernel.filters else "written only"
+        yield f"  {names[0]}{times}", units.macs(macs[names[0]]), f"{taps} to {out}", "", filters, *[""] * 5
+
+
+def _runs(numbers: tuple[int, ...]) -> str:
+    """Numbers with equal neighbours counted: ``2 x 171, 170``."""
+    runs = ((len(list(same)), number) for number, same in groupby(numbers))
+    return ", ".join(f"{count} x {number}" if count > 1 else str(number) for count, number in runs)
+
+
+def _part_cells(part: PartReport, units: _Units) -> tuple[str, ...]:
+    macs = part.layer.macs if part.layer else 0
+    numbers = units.cycles(part.latency_cycles), units.traffic(part.traffic_bytes)
+    result, footprint = part.result, part.footprint
+    if not part.solved:
+        return units.macs(macs), "[red]does not fit", *[""] * 7
+    if result is None or result.mapping is None or footprint is None:
+        return units.macs(macs), "written only", "", "", *numbers, "", "", ""
+    tile, problem = result.mapping.tile, result.problem
+    batch = [tile.batch] if problem.layer.batch > 1 else []
+    slide = "" if result.mapping.sliding_axis is None else f" ~{result.mapping.sliding_axis}"
+    return (
+        units.macs(macs),
+        "x".join(map(str, (tile.out_channels, tile.in_channels, *batch, *tile.spatial))),
+        result.mapping.stationary.value + slide,
+        units.parts((problem.partition or footprint).parts),
+        *numbers,
+        _busy(macs, part.hardware, part.latency_cycles),
+        _percent(Fraction(footprint.total, part.hardware.buffer_bits)),
+        _percent(result.gap, digits=2),
+    )
+
+
+def _busy(macs: int, machine: Hardware, cycles: Fraction | None) -> str:
+    """Array utilisation: MACs per processing element and cycle."""
+    return _percent(Fraction(macs, machine.rows * machine.cols) / cycles if cycles else None)
+
+
+def _percent(value: Fraction | float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{100 * float(value):.{digits}f}"
+
+
+def _totals(report: Report) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("total" if report.complete else "total of the layers that fit")
+    for title in ("", "bound", "ratio"):
+        table.add_column(title, justify="right")
+    cycles, traffic = report.total("latency_cycles"), report.total("traffic_bytes")
+    table.add_row("MACs", f"{sum(layer.macs for layer in report.solved_layers):,}", "", "")
+    for name, value, bound in (
+        ("cycles (bound: roofline)", cycles, report.roofline_cycles),
+        ("traffic bytes (bound: compulsory)", traffic, report.compulsory_bytes),
+    ):
+        table.add_row(
+            name,
+            f"{float(value):,.0f}",
+            f"{float(bound):,.0f}",
+            f"{float(value / bound):.3f}" if bound else "-",
+        )
+    milliseconds = float(cycles / report.hardware.frequency) / 1e6
+    table.add_row("time at the clock", f"{milliseconds:,.2f} ms", "", "")
+    table.add_row("solved in", f"{report.seconds:.2f} s", "", "")
+    return table
+
+
+_WORTH = {
+    "cycles_per_kib": "cycles\nper KiB",
+    "cycles_per_gbps": "cycles\nper GB/s",
+    "bytes_per_kib": "bytes\nper KiB",
+    "bytes_per_gbps": "bytes\nper GB/s",
+    "score_per_kib": "score\nper KiB",
+    "score_per_gbps": "score\nper GB/s",
+}
+
+
+def print_sensitivity(report: Report, console: Console) -> None:
+    """Print what one more KiB of buffer, or one more GB/s of bandwidth, saves by the relaxation."""
+    total = report.sensitivity() or {}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="saved by a little more", title_justify="left")
+    table.add_column("\nlayer", no_wrap=True)
+    names = [name for name in _WORTH if name in total]
+    for name in names:
+        table.add_column(_WORTH[name], justify="right", no_wrap=True)
+    for layer in report.layers:
+        for part in layer.parts if layer.shared is None else ():
+            times = f" x{part.count}" if part.count > 1 else ""
+            table.add_row(f"{part.name}{times}", *(_worth(part.sensitivity.get(name)) for name in names))
+    table.add_section()
+    table.add_row("network", *(_worth(total.get(name)) for name in names))
+    console.print(table)
+
+
+def _worth(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 or value == 0 else f"{value:.3g}"

@@ -1,0 +1,193 @@
+"""From a relaxed point to a good feasible mapping: neighbouring tiles first, then a local search.
+
+The inverse of ``formulation.relaxed.model``. Everything is priced exactly, in all loop orders at once, and
+what does not fit the buffer is left out, so every mapping that is returned is feasible. Deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from math import ceil, floor
+
+import numpy as np
+
+from formulation.extents import Ints
+from formulation.space.space import CLASSES, Price, Space
+from formulation.space.tables import SpatialTable
+from solvers.goals import ROUNDING, Found, Goal
+
+_MENU = 40  # tiles of one dimension that the local search looks at
+_NEAR = 9  # of which next to the present one, on either side
+_SWEEPS = 20  # rounds of the local search; it stops by itself long before
+
+
+class Rounder:
+    """Rounds and improves mappings of one problem.
+
+    A place is a position in the table of output-channel tiles, one in that of input-channel tiles, and the
+    tile of the batch and of each axis, less one.
+
+    Args:
+        space: the problem's map space.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        hardware = space.problem.hardware
+        self._quanta = sorted({hardware.rows, hardware.cols} - {1})
+        self._extents = [len(dim.tile) for dim in space.grid.dims]
+        sizes = (len(space.co.tile), len(space.ci.tile), *self._extents)
+        free = [d for d, size in enumerate(sizes) if size > 1]
+        self._pairs = list(combinations(free, 2)) or [(d, d) for d in free]
+
+    def smallest(self, goal: Goal) -> Found | None:
+        """The best of the smallest tiles: one element, or all input channels, of one output."""
+        ci = np.unique([0, len(self.space.ci.tile) - 1])
+        return self._best(goal, [np.array([0]), ci, *[np.array([0])] * len(self._extents)], None)
+
+    def round(self, goal: Goal, trips: Mapping[str, float], best: Found | None = None) -> Found | None:
+        """The best mapping beside a relaxed point, or the given one if that is better.
+
+        Args:
+            goal: the order of mappings.
+            trips: relaxed trip counts by dimension: co, ci, batch, axis0, ...
+            best: a mapping ranked by the goal.
+        """
+        co, ci, *rest = trips.values()
+        picks = [self._channels(self.space.co.tile, co), self._channels(self.space.ci.tile, ci)]
+        for extent, n in zip(self._extents, rest, strict=True):
+            picks.append(self._neighbours(extent, n) - 1)
+        return self._best(goal, picks, best)
+
+    def improve(self, goal: Goal, start: Found) -> Found:
+        """Change two dimensions at a time for the better until no pair of them offers anything."""
+        best, clean = start, 0
+        for step in range(_SWEEPS * len(self._pairs)):
+            pair = self._pairs[step % len(self._pairs)]
+            found = self._improve_pair(goal, best, pair)
+            clean = clean + 1 if found is best else 1
+            best = found
+            if clean >= len(self._pairs):
+                break
+        return best
+
+    def _improve_pair(self, goal: Goal, best: Found, pair: tuple[int, int]) -> Found:
+        place = self._place(best)
+        menus = [self._menu(d, at) if d in pair else np.array([at]) for d, at in enumerate(place)]
+        return self._best(goal, menus, best) or best
+
+    def _place(self, found: Found) -> list[int]:
+        """Positions of a mapping's channel tiles, or of the largest listed ones within them, and its tile."""
+        tile = found.mapping.tile
+        co = int(np.searchsorted(self.space.co.tile, tile.out_channels, side="right")) - 1
+        ci = int(np.searchsorted(self.space.ci.tile, tile.in_channels, side="right")) - 1
+        return [co, ci, tile.batch - 1, *(t - 1 for t in tile.spatial)]
+
+    def _menu(self, dim: int, at: int) -> Ints:
+        """Positions of one dimension: all if they are few, else those near and some spread over all trips."""
+        count = (len(self.space.co.tile), len(self.space.ci.tile), *self._extents)[dim]
+        if count <= _MENU:
+            return np.arange(count)
+        near = np.arange(max(0, at - _NEAR), min(count, at + _NEAR + 1))
+        if dim < 2:
+            spread = np.linspace(0, count - 1, _MENU - len(near)).astype(np.int64)
+        else:
+            trips = np.unique(np.geomspace(1, count, _MENU - len(near)).astype(np.int64))
+            trips = np.r_[trips, -(-count // (at + 1)) + np.arange(-3, 4)]
+            spread = -(-count // trips[(trips >= 1) & (trips <= count)]) - 1
+            steps = [q * k - 1 for q in self._quanta for k in (1, 2, 3, 4)]
+            steps += [(at + 1) // q * q + q * k - 1 for q in self._quanta for k in (-1, 0, 1, 2)]
+            spread = np.r_[spread, [s for s in steps if 0 <= s < count]].astype(np.int64)
+        return np.unique(np.r_[near, spread])
+
+    def _neighbours(self, extent: int, trips: float) -> Ints:
+        """Tiles beside a relaxed one: of the next trip counts, and whole multiples of the array's sides."""
+        size = extent / trips
+        tiles = {floor(size), ceil(size), ceil(extent / max(1, floor(trips))), ceil(extent / ceil(trips))}
+        for quantum in self._quanta:
+            tiles |= {floor(size / quantum) * quantum, ceil(size / quantum) * quantum}
+        return np.array(sorted(t for t in tiles if 1 <= t <= extent), dtype=np.int64)
+
+    def _channels(self, tiles: Ints, trips: float) -> Ints:
+        """Positions of listed channel tiles that are next to the neighbours of a relaxed one."""
+        wanted = self._neighbours(int(tiles[-1]), trips)
+        above = np.searchsorted(tiles, wanted)
+        return np.unique(np.clip(np.r_[above, above - 1], 0, len(tiles) - 1))
+
+    def _best(self, goal: Goal, picks: Sequence[Ints], best: Found | None) -> Found | None:
+        """The best of a product of positions, in all loop orders, and of the given mapping."""
+        sp = self.space.grid.table(list(picks[2:]))
+        return self.listed(goal, picks[0], picks[1], sp, self.space.grid.cycles(sp), best)
+
+    def listed(
+        self,
+        goal: Goal,
+        out_channels: Ints,
+        in_channels: Ints,
+        sp: SpatialTable,
+        cycles: Ints,
+        best: Found | None,
+    ) -> Found | None:
+        """The best of all mappings of three lists, in all loop orders, and of the given mapping.
+
+        Args:
+            goal: the order of mappings.
+            out_channels: positions in the table of output-channel tiles.
+            in_channels: positions in that of input-channel tiles.
+            sp: spatial tiles.
+            cycles: their cycle factors.
+            best: a mapping ranked by the goal.
+        """
+        space = self.space
+        each = np.ix_(out_channels, in_channels, np.arange(len(sp)))
+        co, ci, row = (i.reshape(-1) for i in np.broadcast_arrays(*each))
+        some = np.flatnonzero(space.feasible(space.tile(co, ci, sp.take(row))))
+        if not len(some):
+            return best
+        co, ci, row = co[some], ci[some], row[some]
+        part, cycle = sp.take(row), cycles[row]
+        for which, stationary in enumerate(CLASSES):
+            price = space.price(stationary, co, ci, part, cycle)
+            at = _least(goal, price, (co, ci, part.rank))
+            if at is not None:
+                choice = which, int(co[at]), int(ci[at]), int(part.rank[at])
+                best = self._better(goal, choice, price, at, int(part.slide[at]), best)
+        return best
+
+    def _better(
+        self,
+        goal: Goal,
+        choice: tuple[int, int, int, int],
+        price: Price,
+        at: int,
+        slide: int,
+        best: Found | None,
+    ) -> Found | None:
+        latency, bits = int(price.latency[at]), int(price.traffic[at])
+        keys = tuple(int(key[at]) if goal.exact is None else key[at] for key in goal.keys(price))
+        if goal.exact is not None:
+            keys = (goal.exact(latency, bits), latency, bits)
+        if best is not None and (*best.keys, *best.choice) <= (*keys, *choice):
+            return best
+        mapping = self.space.mapping(CLASSES[choice[0]], *choice[1:], slide)
+        return Found(keys, choice, mapping, latency, bits)
+
+
+def _least(goal: Goal, price: Price, ties: Iterable[Ints]) -> int | None:
+    """Position of the best price within the goal's cap; None if there is none."""
+    at = np.arange(len(price.latency))
+    if goal.cap is not None:
+        at = np.flatnonzero(price.latency <= goal.cap)
+    if not len(at):
+        return None
+    keys = goal.keys(price)
+    exact = goal.exact
+    if exact is not None:
+        at = at[keys[0][at] <= keys[0][at].min() * (1 + ROUNDING)]
+        pairs = {(int(price.latency[i]), int(price.traffic[i])) for i in at}
+        latency, bits = min(pairs, key=lambda pair: (exact(*pair), *pair))
+        at = at[(price.latency[at] == latency) & (price.traffic[at] == bits)]
+    for key in (*keys, *ties):
+        at = at[key[at] == key[at].min()]
+    return int(at[0])

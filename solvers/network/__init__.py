@@ -1,0 +1,1 @@
+"""A whole network: schedule, best single partition, report."""

@@ -1,0 +1,247 @@
+"""``static: auto``: the one partition of the buffer that is best for a whole network.
+
+Enumerated are all divisions of the buffer into parts of whole units (``formulation.space.frontier.Units``:
+banks, or 1/24 of a buffer without banks), each part at least one unit: 253 for 24 units. In each partition
+every layer takes its own optimum under the objective, exactly what the method ``static`` finds there; the
+totals over the network, every layer times its count, then choose:
+
+* ``latency``: the least total latency, ties by total traffic; ``traffic`` the other way round.
+* ``balanced``: with L* the least total, over all partitions, of the layers' least latencies: the least total
+  traffic among partitions whose total latency is at most ``(1 + tolerance) * L*``, ties by total latency.
+  (In the partition of L* each layer keeps to its own cap, so their total keeps to the network's.)
+* ``weighted``: the least weighted sum of total latency / roofline and total traffic / compulsory traffic of
+  the network, ties by total latency, then total traffic.
+
+What still ties: the first in lexicographic order of I, O, W. ``solvers.programs.partition`` chooses from the
+same table by a mixed-integer program. If no partition holds every layer, those that hold the most (counted
+as they run) are compared, by the totals of the layers that fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import lcm
+from multiprocessing import get_context
+
+import numpy as np
+
+from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.extents import Ints
+from formulation.mapping import Partition
+from formulation.problem import Kind, Objective, Problem
+from formulation.space.frontier import Frontier, Units, frontier
+
+Shares = tuple[int, int, int]
+"""Units of the buffer for ifmap, ofmap and weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One layer in one partition: its optimum there.
+
+    Attributes:
+        latency: in ticks.
+        traffic: in bits.
+        least_latency: of any mapping within the partition [ticks]; equal to ``latency`` or within the
+            tolerance of it for the balanced objective.
+    """
+
+    latency: int
+    traffic: int
+    least_latency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The totals of a network in one partition, over the layers that fit.
+
+    Attributes:
+        unfit: runs of layers that do not fit.
+        latency: in ticks.
+        traffic: in bits.
+        least_latency: sum of the layers' least latencies [ticks].
+    """
+
+    unfit: int
+    latency: int
+    traffic: int
+    least_latency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Every layer's optimum in every partition.
+
+    Attributes:
+        problems: the layers, with how often each runs.
+        units: of the buffer.
+        shares: the partitions, in lexicographic order.
+        entries: per partition, per layer; None where a layer does not fit.
+    """
+
+    problems: tuple[tuple[Problem, int], ...]
+    units: Units
+    shares: tuple[Shares, ...]
+    entries: tuple[tuple[Entry | None, ...], ...]
+
+    @property
+    def objective(self) -> Objective:
+        """Of all layers."""
+        return self.problems[0][0].objective
+
+    def partition(self, place: int) -> Partition:
+        """The partition at a position of ``shares`` [bits]."""
+        return self.units.partition(self.shares[place])
+
+    def rows(self) -> tuple[Row, ...]:
+        """The totals, per partition."""
+        counts = [count for _, count in self.problems]
+        return tuple(_row(entries, counts) for entries in self.entries)
+
+
+def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
+    fits = [(e, n) for e, n in zip(entries, counts, strict=True) if e is not None]
+    return Row(
+        sum(counts) - sum(n for _, n in fits),
+        sum(n * e.latency for e, n in fits),
+        sum(n * e.traffic for e, n in fits),
+        sum(n * e.least_latency for e, n in fits),
+    )
+
+
+def best_partition(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -> Partition:
+    """The single partition that is best for a whole network.
+
+    Args:
+        problems: distinct layers on one machine with one objective and a free partition, and how often
+            each runs.
+        jobs: processes to use.
+    """
+    found = partition_table(problems, jobs=jobs)
+    return found.partition(best_place(found))
+
+
+def partition_table(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -> Table:
+    """Every layer's optimum in every partition.
+
+    Args:
+        problems: as of ``best_partition``.
+        jobs: processes to use; the table does not depend on it.
+
+    Raises:
+        ValueError: if there is no layer, or they differ in machine or objective.
+    """
+    if len({(p.hardware, p.objective) for p, _ in problems}) != 1:
+        raise ValueError("the layers of one machine and one objective, and at least one, are needed")
+    layers = [replace(problem, partition=None) for problem, _ in problems]
+    if jobs > 1 and len(layers) > 1:
+        with ProcessPoolExecutor(min(jobs, len(layers)), mp_context=get_context("spawn")) as pool:
+            columns = list(pool.map(layer_column, layers))
+    else:
+        columns = [layer_column(layer) for layer in layers]
+    units = Units.of(layers[0].hardware)
+    return Table(tuple(problems), units, tuple(units.shares()), tuple(zip(*columns, strict=True)))
+
+
+def layer_column(problem: Problem) -> list[Entry | None]:
+    """One layer's optimum in every partition."""
+    front, best = frontier(problem), _BEST[problem.objective.kind](problem)
+    column: list[Entry | None] = []
+    for shares in Units.of(problem.hardware).shares():
+        inside = front.take(front.within(shares))
+        column.append(_entry(inside, best) if len(inside.latency) else None)
+    return column
+
+
+Best = Callable[[Frontier], int]
+"""The position of the optimum among mappings."""
+
+
+def _entry(inside: Frontier, best: Best) -> Entry:
+    at = best(inside)
+    return Entry(int(inside.latency[at]), int(inside.traffic[at]), int(inside.latency.min()))
+
+
+def _least(*keys: Ints) -> int:
+    """The position of the lexicographically least; the first key is the most important."""
+    return int(np.lexsort(keys[::-1])[0])
+
+
+def _latency(problem: Problem) -> Best:
+    return lambda front: _least(front.latency, front.traffic)
+
+
+def _traffic(problem: Problem) -> Best:
+    return lambda front: _least(front.traffic, front.latency)
+
+
+def _balanced(problem: Problem) -> Best:
+    def best(front: Frontier) -> int:
+        cap = problem.objective.cap(int(front.latency.min()))
+        within = np.flatnonzero(front.latency <= cap)
+        return int(within[_least(front.traffic[within], front.latency[within])])
+
+    return best
+
+
+def _weighted(problem: Problem) -> Best:
+    per_tick, per_bit = problem.score_weights
+    scale = lcm(per_tick.denominator, per_bit.denominator)
+    tick, bit = int(per_tick * scale), int(per_bit * scale)
+
+    def best(front: Frontier) -> int:
+        score = front.latency.astype(object) * tick + front.traffic.astype(object) * bit
+        return _least(score, front.latency, front.traffic)
+
+    return best
+
+
+_BEST: dict[Kind, Callable[[Problem], Best]] = {
+    Kind.LATENCY: _latency,
+    Kind.TRAFFIC: _traffic,
+    Kind.BALANCED: _balanced,
+    Kind.WEIGHTED: _weighted,
+}
+
+
+def best_place(table: Table) -> int:
+    """The position of the best partition, by comparing the totals of all."""
+    rows, keys = table.rows(), network_keys(table)
+    places = [place for place, excess in enumerate(least_excess(table)) if excess <= 0]
+    return min(places, key=lambda place: (keys(rows[place]), place))
+
+
+def least_excess(table: Table) -> list[int]:
+    """By how much each partition misses what is asked of it first; 0 or below where it does not.
+
+    That is to hold the most layers, and for the balanced objective a total latency within the cap [ticks].
+    """
+    rows = table.rows()
+    unfit = min(row.unfit for row in rows)
+    if table.objective.kind is not Kind.BALANCED:
+        return [row.unfit - unfit for row in rows]
+    cap = table.objective.cap(min(row.least_latency for row in rows if row.unfit == unfit))
+    return [row.unfit - unfit if row.unfit > unfit else row.latency - cap for row in rows]
+
+
+def network_keys(table: Table) -> Callable[[Row], tuple[Fraction | int, ...]]:
+    """The quantities that a network's totals are compared by, the most important first."""
+    match table.objective.kind:
+        case Kind.LATENCY:
+            return lambda row: (row.latency, row.traffic)
+        case Kind.WEIGHTED:
+            per_tick, per_bit = network_weights(table)
+            return lambda row: (row.latency * per_tick + row.traffic * per_bit, row.latency, row.traffic)
+        case _:
+            return lambda row: (row.traffic, row.latency)
+
+
+def network_weights(table: Table) -> tuple[Fraction, Fraction]:
+    """Weight of one tick of total latency and of one bit of total traffic in the weighted objective."""
+    goal = table.objective
+    roofline = sum(n * roofline_ticks(p.layer, p.hardware) for p, n in table.problems)
+    compulsory = sum(n * compulsory_bits(p.layer, p.hardware) for p, n in table.problems)
+    return Fraction(goal.latency_weight) / roofline, Fraction(goal.traffic_weight) / compulsory

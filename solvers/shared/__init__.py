@@ -1,0 +1,1 @@
+"""The methods for deconvolutions whose sub-convolutions share each ifmap tile."""

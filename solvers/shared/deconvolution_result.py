@@ -1,0 +1,155 @@
+"""What ``combine`` returns: both ways to run a deconvolution, the better one, and what is proven of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from dnns.layer import Deconvolution
+from formulation.deconv import Treatment, split
+from formulation.hardware import Hardware
+from formulation.mapping import Partition
+from formulation.problem import Kind, Objective
+from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination, relative_gap
+from solvers.shared.result import SharedResult
+
+
+@dataclass(frozen=True, slots=True)
+class KernelRow:
+    """One sub-kernel, for the table under its layer.
+
+    Attributes:
+        name: residues of its phases.
+        kernel: taps per axis, none (zeros) if no tap reaches its outputs.
+        out: output extents.
+        filters: filters in each round; empty unless the ifmap tiles are shared.
+    """
+
+    name: str
+    kernel: tuple[int, ...]
+    out: tuple[int, ...]
+    filters: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Latency [ticks] and traffic [bits] of one run of a deconvolution."""
+
+    latency: int
+    traffic: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeconvolutionResult:
+    """The better way to run a deconvolution, one run.
+
+    Attributes:
+        deconv: the deconvolution.
+        hardware: the machine.
+        objective: what was minimised.
+        partition: the buffer's parts if they were given.
+        method: the solver, lower case.
+        choice: ``COMBINE`` if ifmap tiles are shared, ``SPLIT`` if not.
+        shared: the answer with shared tiles, None if no sub-kernel has taps.
+        parts: the answers of ``split``.
+        total: latency and traffic of the choice, outputs that no tap reaches included; None if neither fits.
+        split_total: the same of ``split``.
+        shared_total: the same with shared tiles; None also if no such mapping is within the latency cap.
+        lower_bound: on both ways: the lesser of the two bounds.
+        seconds: wall time of the shared problem.
+    """
+
+    deconv: Deconvolution
+    hardware: Hardware
+    objective: Objective
+    partition: Partition | None
+    method: str
+    choice: Treatment
+    shared: SharedResult | None
+    parts: tuple[tuple[Result, int], ...]
+    total: Total | None
+    split_total: Total | None
+    shared_total: Total | None
+    lower_bound: LowerBound
+    seconds: float
+
+    @property
+    def latency_cycles(self) -> Fraction | None:
+        """Latency of the choice."""
+        return None if self.total is None else self.hardware.tick.cycles(self.total.latency)
+
+    @property
+    def traffic_bytes(self) -> Fraction | None:
+        """Traffic of the choice."""
+        return None if self.total is None else Fraction(self.total.traffic, 8)
+
+    @property
+    def termination(self) -> Termination:
+        """``OPTIMAL`` if both ways are settled, else why one is not; ``INFEASIBLE`` if neither fits."""
+        if self.total is None and not self._reasons - SETTLED:
+            return Termination.INFEASIBLE
+        return next(iter(sorted(self._reasons - SETTLED)), Termination.OPTIMAL)
+
+    @property
+    def _reasons(self) -> set[Termination]:
+        results = [result for result, _ in self.parts]
+        return {r.termination for r in (*results, self.shared) if r is not None}
+
+    @property
+    def solution_status(self) -> SolutionStatus:
+        """``OPTIMAL`` if both ways are proven."""
+        if self.total is None:
+            return SolutionStatus.NONE
+        settled = all(proven(r) for r, _ in self.parts) and (self.shared is None or proven(self.shared))
+        return SolutionStatus.OPTIMAL if settled else SolutionStatus.FEASIBLE
+
+    @property
+    def bound_scope(self) -> BoundScope:
+        """Where the bound holds."""
+        return BoundScope.MAP_SPACE if self.partition is None else BoundScope.PARTITION
+
+    @property
+    def gap(self) -> float | None:
+        """``(objective - bound) / objective`` of the objective's own quantity."""
+        bound = self.lower_bound
+        match self.objective.kind:
+            case Kind.LATENCY:
+                return self.latency_gap
+            case Kind.WEIGHTED:
+                score = None if self.total is None or self.shared is None else self._score(self.total)
+                return relative_gap(score, bound.score)
+            case _:
+                return relative_gap(self.traffic_bytes, bound.traffic_bytes)
+
+    @property
+    def latency_gap(self) -> float | None:
+        """The same for latency."""
+        return relative_gap(self.latency_cycles, self.lower_bound.latency_cycles)
+
+    def _score(self, total: Total) -> Fraction:
+        assert self.shared is not None
+        return self.shared.problem.score(total.latency, total.traffic)
+
+    @property
+    def kernels(self) -> tuple[KernelRow, ...]:
+        """The sub-kernels, with their filters in each round where tiles are shared."""
+        rounds: Iterator[tuple[int, ...]] = iter(())
+        if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.mapping is not None:
+            rounds = iter(self.shared.mapping.rounds)
+        rows = []
+        for sub in split(self.deconv):
+            filters = next(rounds, ()) if sub.layer is not None else ()
+            rows.append(KernelRow(sub.name, tuple(p.taps for p in sub.phases), sub.out, filters))
+        return tuple(rows)
+
+
+#: The ends of a search that leave nothing open.
+SETTLED = {Termination.OPTIMAL, Termination.INFEASIBLE}
+
+
+def proven(result: Result | SharedResult) -> bool:
+    """Whether the best mapping is known, or that there is none."""
+    return result.solution_status is SolutionStatus.OPTIMAL or (
+        result.solution_status is SolutionStatus.NONE and result.termination in SETTLED
+    )

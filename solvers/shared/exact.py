@@ -1,0 +1,225 @@
+"""The optimum with shared ifmap tiles by mixed-integer linear programming, with HiGHS's dual bound.
+
+Bounds and built packings give an incumbent and sieve the choices of tiles, rounds and loop order without
+loss. What may still be better is grouped by traffic and number of rounds; for each group HiGHS packs the
+filters and chooses the tiles that take the least time. Every packing is priced again in integers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from math import floor
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from formulation.shared.milp import Choice, PackingMilp, build_packing_milp
+from formulation.shared.packing import packing_of
+from formulation.shared.problem import SharedProblem
+from formulation.shared.space import FAR, SharedSpace
+from formulation.space.space import CLASSES
+from solvers.goals import Goal
+from solvers.programs.files import write
+from solvers.programs.highs import solve_milp
+from solvers.result import Termination
+from solvers.shared.candidates import Candidate, Found, Outcome
+from solvers.shared.exhaustive import run
+from solvers.shared.result import SharedResult
+from solvers.shared.search import SharedSearch
+
+_SAFETY = 1e-9  # relative; taken off HiGHS's dual bounds
+_LARGEST = 16  # candidates of one model
+_BRIEF = 1.0  # seconds of a model whose answer may not be needed
+_TIES = 3.0  # seconds of a model that can improve only on what breaks ties
+
+
+def solve(
+    problem: SharedProblem,
+    *,
+    time_limit: float | None = None,
+    rival: int | None = None,
+    aside: int = 0,
+    dump_models: Path | str | None = None,
+    name: str | None = None,
+    method: str = "exact",
+    **options: Any,
+) -> SharedResult:
+    """The optimal mapping of a shared problem.
+
+    Args:
+        problem: what to solve.
+        time_limit: as of ``shared_exhaustive.solve``, like ``rival``, ``aside``, ``method`` and ``options``.
+        rival: see there.
+        aside: see there.
+        dump_models: folder for the programs, ``<name>.shared.<number>-rounds<R>.lp`` and ``.mps``; None for
+            none. There is none where bounds settle the problem.
+        name: of the problem in their names; the deconvolution's if None.
+        method: see there.
+        options: see there.
+    """
+    del options
+    files = None if dump_models is None else (Path(dump_models), f"{name or problem.deconv.name}.shared")
+    return run(problem, partial(ExactSearch, files=files), time_limit, rival, aside, method)
+
+
+class ExactSearch(SharedSearch):
+    """A search whose packings are settled by HiGHS.
+
+    Args:
+        space: the map space.
+        deadline: when to stop, by ``time.monotonic``; None for never.
+        files: folder and stem of the dumped programs; None for none.
+    """
+
+    def __init__(
+        self, space: SharedSpace, deadline: float | None = None, files: tuple[Path, str] | None = None
+    ) -> None:
+        super().__init__(space, deadline)
+        self.files = files
+        self.sieving, self.sieved = False, list[Candidate]()
+        self.solves = self.nodes = 0
+        self.limit: float | None = None
+
+    def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
+        """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
+        self.limit = None if settle else _BRIEF
+        quick = super().minimise(goal, known, settle=False)
+        if quick.found is None and quick.proven:
+            return quick
+        self.sieving, self.sieved, self.open = True, [], []
+        reached = self._best_first(goal, self.space.grid.slabs())
+        self.sieving = False
+        bounds = [b for b in (reached, self._prove(goal)) if b is not None]
+        if self.best is None:
+            return Outcome(None, min(bounds, default=None), not bounds, self.packed)
+        first = self.best.keys[0]
+        bound = min([first, *bounds])
+        return Outcome(self.best, bound, bound == first, self.packed)
+
+    def extras(self) -> dict[str, object]:
+        """Models solved, and nodes of their trees."""
+        return {"models": self.solves, "nodes": self.nodes}
+
+    def _visit(self, goal: Goal, candidate: Candidate) -> None:
+        if self.sieving:
+            self.sieved.append(candidate)
+        else:
+            super()._visit(goal, candidate)
+
+    def _better(self, keys: tuple[Any, ...], choice: tuple[int, ...]) -> bool:
+        """While sieving, the incumbent's own choice is kept, to be proven."""
+        return super()._better(keys, choice) or (
+            self.sieving and self.best is not None and choice == self.best.choice
+        )
+
+    def _prove(self, goal: Goal) -> Any:
+        """Solve the groups in the order of their bounds; returns a bound on what stays open."""
+        groups: dict[tuple[Any, ...], list[Candidate]] = defaultdict(list)
+        seen = set()
+        for candidate in self.sieved:
+            if candidate.choice not in seen:
+                seen.add(candidate.choice)
+                items = self.space.packing(candidate.tile, candidate.choice[2]).items
+                groups[candidate.traffic, candidate.choice[1], items].append(candidate)
+        left = None
+        for members in sorted(groups.values(), key=lambda g: min((c.keys, c.choice) for c in g)):
+            members.sort(key=lambda c: (c.keys, c.choice))
+            for start in range(0, len(members), _LARGEST):
+                some = members[start : start + _LARGEST]
+                mine = self.best is not None and any(c.choice == self.best.choice for c in some)
+                if not mine and not any(self._better(c.keys, c.choice) for c in some):
+                    continue
+                bound = self._solve(goal, some)
+                if bound is not None:
+                    left = bound if left is None else min(left, bound)
+        return left
+
+    def _solve(self, goal: Goal, members: list[Candidate]) -> Any:
+        """One model; returns a bound on the goal's first quantity if it is not settled."""
+        space, count = self.space, members[0].choice[1]
+        transfer = int(space.latency(0, members[0].traffic)) if space.hardware.double_buffered else 0
+        choices = []
+        for candidate in members:
+            problem = space.packing(candidate.tile, candidate.choice[2])
+            most = candidate.most[0], candidate.most[1] // problem.unit
+            choices.append(Choice(problem, most, max(min(candidate.bounds), transfer)))
+        milp = build_packing_milp(choices, count, space.hardware, space.problem.partition)
+        self.solves += 1
+        if self.files is not None:
+            folder, stem = self.files
+            write(milp.model, self._heading(milp, members), folder, f"{stem}.{self.solves}-rounds{count}")
+        left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
+        tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
+        limits = (left, self.limit, _TIES if tied else None)
+        limit = min((t for t in limits if t is not None), default=None)
+        solved = solve_milp(milp.model, time_limit=limit, start=self._start(milp, members))
+        self.nodes += solved.nodes
+        if solved.termination is Termination.INFEASIBLE:
+            return None
+        if solved.objective is not None:
+            chosen, x = milp.solution()
+            self._take(goal, members[chosen], choices[chosen], x)
+        least = milp.floor
+        if solved.bound is not None:
+            least = max(least, floor(milp.ticks(solved.bound) * (1 - _SAFETY)))
+        return self._open(goal, least, members[0].traffic, solved.termination)
+
+    def _heading(self, milp: PackingMilp, members: list[Candidate]) -> Iterator[str]:
+        """What a program is of, and what its indices and numbers stand for."""
+        problem, tick = self.space.problem, self.space.hardware.tick.per_cycle
+        count, traffic = members[0].choice[1], members[0].traffic
+        yield f"{problem.deconv}"
+        yield f"{problem.hardware}"
+        yield f"{problem.objective}"
+        yield f"least latency of {count} rounds that move {traffic / 8:.12g} bytes"
+        yield f"latency [cycles] = {milp.floor / tick:.12g} + {milp.unit / tick:.12g} * latency"
+        yield "x(j,r), y(j,r): filters, and passes, of sub-kernel j in round r; z(c): candidate c is chosen"
+        for j, layer in enumerate(self.space.kernels.layers):
+            yield f"sub-kernel {j}: {layer.name.rpartition('/')[2]}, {layer.taps} taps"
+        for c, candidate in enumerate(members):
+            which, _, ci, rank = candidate.choice
+            mapping = self.space.mapping(CLASSES[which], ci, rank, ((),), candidate.tile)
+            sizes = "x".join(map(str, mapping.spatial))
+            yield f"candidate {c}: {mapping.stationary} ci{mapping.in_channels} n{mapping.batch} {sizes}"
+
+    def _start(self, milp: PackingMilp, members: list[Candidate]) -> list[tuple[Any, float]]:
+        """The incumbent, if it is one of the members."""
+        for c, candidate in enumerate(members):
+            if self.best is not None and candidate.choice == self.best.choice:
+                items = self.space.packing(candidate.tile, candidate.choice[2]).items
+                return milp.start(c, packing_of(items, np.array(self.best.mapping.rounds)))
+        return []
+
+    def _take(self, goal: Goal, candidate: Candidate, choice: Choice, x: np.ndarray[Any, Any]) -> None:
+        """Price a packing in integers and keep it if it is the best."""
+        which, _, ci, rank = candidate.choice
+        packing = packing_of(choice.packing.items, x)
+        if len(packing.rounds[0]) != candidate.choice[1] or not choice.packing.fits(
+            packing.weights, packing.ofmap
+        ):
+            raise AssertionError("HiGHS returned a packing that does not fit")
+        latency = int(
+            self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
+        )
+        mapping = self.space.mapping(CLASSES[which], ci, rank, packing.rounds, candidate.tile)
+        self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
+
+    def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
+        """A bound on the first quantity if a group may hold something better than the incumbent."""
+        latency = int(self.space.latency(min(least, FAR), traffic))
+        if goal.cap is not None and latency > goal.cap:
+            return None
+        keys = self._keys(goal, latency, traffic)
+        if self.best is None or keys[0] < self.best.keys[0]:
+            close = self.best is not None and termination is Termination.OPTIMAL and self._same(keys[0])
+            return None if close else keys[0]
+        return None
+
+    def _same(self, key: Any) -> bool:
+        """Whether a bound equals the incumbent but for HiGHS's rounding."""
+        assert self.best is not None
+        return bool(float(key) >= float(self.best.keys[0]) * (1 - 10 * _SAFETY) - 1)

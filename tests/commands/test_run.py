@@ -1,0 +1,220 @@
+"""The command line: what it prints, writes and refuses."""
+
+import csv
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from solvers.cli.arguments import deconvolution
+from solvers.run import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*args, **settings):
+    """Exit code, standard output and standard error of the command in a process of its own."""
+    command = [sys.executable, "-m", "solvers.run", *map(str, args)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **settings)
+    return done.returncode, done.stdout, done.stderr
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        return {k: without_times(v) for k, v in value.items() if k != "seconds"}
+    return [without_times(v) for v in value] if isinstance(value, list) else value
+
+
+def result(scenario, *args):
+    out = scenario.parent / "out.json"
+    assert main([str(scenario), *args, "--quiet", "--outfile", str(out)]) == 0
+    return json.loads(out.read_text())
+
+
+def test_the_table_names_every_layer(tiny, capsys):
+    assert main([str(tiny)]) == 0
+    text = capsys.readouterr().out
+    for word in ("tiny on 16 x 16", "up split", "written only", "head", "roofline", "compulsory"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 130
+
+
+def test_json_has_the_documented_fields(tiny):
+    data = result(tiny)
+    assert data["network"] == "tiny"
+    assert data["method"] == "exhaustive"
+    assert data["complete"] is True
+    assert [layer["name"] for layer in data["layers"]] == ["a", "up", "gaps", "head"]
+    part = data["layers"][0]["parts"][0]
+    assert {"tile", "stationary", "sliding_axis", "partition_bytes"} <= part["mapping"].keys()
+    assert {"ifmap", "weights", "ofmap_write", "ofmap_read"} == part["traffic"].keys()
+    assert part["termination"] == part["solution_status"] == "optimal"
+    assert part["gap"] == 0
+    assert part["bound_scope"] == "map_space"
+    assert data["layers"][1]["deconvolution"] == "split"
+
+
+def test_totals_are_the_sums_of_layers_and_parts(tiny):
+    data = result(tiny)
+    for quantity in ("latency_cycles", "traffic_bytes"):
+        for layer in data["layers"]:
+            parts = sum(part["count"] * part[quantity] for part in layer["parts"])
+            assert layer[quantity] == pytest.approx(parts, rel=1e-12)
+        layers = sum(layer[quantity] for layer in data["layers"])
+        assert data["totals"][quantity] == pytest.approx(layers, rel=1e-12)
+    assert data["totals"]["roofline_cycles"] <= data["totals"]["latency_cycles"]
+    assert data["totals"]["compulsory_bytes"] <= data["totals"]["traffic_bytes"]
+
+
+def test_phases_without_taps_only_write(tiny):
+    parts = result(tiny)["layers"][2]["parts"]
+    written = [part for part in parts if part["mapping"] is None]
+    assert len(written) == 5  # of nine phases, those that a kernel of two misses on either axis
+    for part in written:
+        words = part["traffic"]["ofmap_write"]
+        assert part["traffic_bytes"] == 2 * words > 0
+        assert part["compute_cycles"] == 0
+        assert part["latency_cycles"] == pytest.approx(2 * words / 25.6)
+
+
+def test_a_combined_deconvolution_has_a_part_per_sub_kernel(tiny, capsys):
+    data = result(tiny, "--combine", "--bufsize", "1000")
+    assert main([str(tiny), "--combine", "--bufsize", "1000"]) == 0
+    table = capsys.readouterr().out
+    split = result(tiny, "--bufsize", "1000")
+    ways = {layer["name"]: layer["deconvolution"] for layer in data["layers"]}
+    assert ways["a"] is None
+    shared = [layer for layer in data["layers"] if layer["deconvolution"] == "combine"]
+    assert shared, "tiles are shared nowhere: choose another buffer"
+    for layer in shared:
+        assert "combine" in table
+        assert sum(math.prod(part["out"]) for part in layer["parts"]) > 0
+        filled = [part for part in layer["parts"] if part["rounds"]]
+        channels = {"up": 4, "gaps": 2}[layer["name"]]
+        assert all(sum(part["rounds"]) == channels for part in filled)
+        assert all(len(part["rounds"]) == layer["mapping"]["rounds"] for part in filled)
+        assert layer["gap"] == 0
+    assert data["totals"]["traffic_bytes"] <= split["totals"]["traffic_bytes"]
+
+
+def test_sensitivities_are_printed_and_add_up(tiny, capsys):
+    options = ["--search_method", "Constrained", "--bufsize", "400", "--split", "--objective", "traffic"]
+    assert main([str(tiny), *options, "--sensitivity"]) == 0
+    assert "saved by a little more" in capsys.readouterr().out
+    data = result(tiny, *options)
+    parts = [part for layer in data["layers"] for part in layer["parts"] if part["mapping"]]
+    values = [(part["count"], part["extras"]["sensitivity"]["bytes_per_kib"]) for part in parts]
+    worth = sum(count * value for count, value in values if value is not None)
+    assert data["totals"]["sensitivity"]["bytes_per_kib"] == pytest.approx(worth)
+    assert worth > 0
+    assert main([str(tiny), "--sensitivity"]) == 2
+    assert "--sensitivity: exhaustive has no multipliers" in capsys.readouterr().err
+
+
+def test_every_number_of_processes_gives_the_same_bytes(tiny):
+    texts = []
+    for jobs in ("1", "2", "3"):
+        assert (
+            main([str(tiny), "--combine", "--quiet", "--jobs", jobs, "--outfile", str(tiny.parent / jobs)])
+            == 0
+        )
+        texts.append(json.dumps(without_times(json.loads((tiny.parent / jobs).read_text()))))
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_csv_has_a_row_per_part(tiny):
+    out = tiny.parent / "out.csv"
+    data = result(tiny, "--csv", str(out))
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == sum(len(layer["parts"]) for layer in data["layers"])
+    assert rows[0]["mapping.tile.spatial"] == "x".join(
+        map(str, data["layers"][0]["parts"][0]["mapping"]["tile"]["spatial"])
+    )
+
+
+def test_the_report_from_python_is_the_same(tiny):
+    import solvers
+    from solvers.scenario import read_scenario
+
+    report = solvers.run_scenario(read_scenario(tiny))
+    assert without_times(report.to_dict()) == without_times(result(tiny))
+    frame = report.to_frame()
+    assert list(frame["layer"])[:1] == ["a"]
+    assert solvers.solve(report.layers[0].parts[0].result.problem, "Exhaustive").gap == 0
+
+
+@pytest.mark.parametrize(
+    ("split", "combine", "default", "expected"),
+    [
+        (None, None, "combine", "combine"),
+        (True, None, "combine", "split"),
+        (True, True, "naive", "combine"),
+        (False, None, "combine", "naive"),
+        (None, False, "combine", "split"),
+        (None, True, "naive", "combine"),
+        (False, False, "split", "naive"),
+        (None, False, "naive", "naive"),
+    ],
+)
+def test_split_and_combine_mean_what_they_say(split, combine, default, expected):
+    assert deconvolution(split, combine, default) == expected
+
+
+def test_options_of_the_original_tool_override_the_scenario(tiny):
+    data = result(
+        tiny,
+        *("--dnnfile", str(ROOT / "dnns" / "test.txt"), "--ifmap", "24", "16", "3", "--split", "False"),
+        *("--bufsize", "20000", "--memory-bandwidth", "12.8", "--sa_size", "8", "4", "--bit-width", "8"),
+        *("--search_method", "STATIC", "--buffer_partition", "1", "1", "2", "--model_type", "2D"),
+        *("--halo", "reuse", "--objective", "balanced", "--tolerance", "0.05", "--time-limit", "0"),
+    )
+    assert data["method"] == "static"
+    assert data["objective"]["tolerance"] == 0.05
+    machine = data["hardware"]
+    assert (machine["sa_size"], machine["bufsize"], machine["bit_width"]) == ([8, 4], 20000, 8)
+    assert data["partition_bytes"] == {"ifmap": 5000, "ofmap": 5000, "weights": 10000}
+    assert {layer["deconvolution"] for layer in data["layers"]} == {None, "naive"}
+    assert data["layers"][0]["parts"][0]["bound_scope"] == "partition"
+
+
+def test_symbolic_dimensions_of_an_onnx_network_are_set(tmp_path):
+    from onnx import TensorProto, helper, save
+
+    shape = ["images", 3, 8, 8]
+    node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3])
+    tensors = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", shape), ("w", [4, 3, 3, 3]))
+    ]
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    model = helper.make_model(helper.make_graph([node], "g", tensors, [out]))
+    save(model, tmp_path / "net.onnx")
+    outfile = tmp_path / "out.json"
+    options = ["--dnnfile", str(tmp_path / "net.onnx"), "--quiet", "--outfile", str(outfile)]
+    assert main([*options, "--dim", "images=5"]) == 0
+    assert json.loads(outfile.read_text())["totals"]["macs"] == 5 * 4 * 3 * 9 * 36
+    assert main([*options, "--dim", "images"]) == 2
+
+
+def test_help_explains_every_option_with_its_unit(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for word in ("--bufsize", "[bytes]", "--memory-bandwidth", "[GB/s]", "--tolerance", "--jobs"):
+        assert word in text
+
+
+@pytest.mark.parametrize("method", ["Constrained", "Exact", "Combined"])
+def test_no_byte_depends_on_the_order_of_sets(tiny, method):
+    texts = set()
+    for seed in "123":
+        out = tiny.parent / f"{seed}.json"
+        options = ("--combine", "--search_method", method, "--quiet", "--outfile", out)
+        assert run(tiny, *options, env={**os.environ, "PYTHONHASHSEED": seed}) == (0, "", "")
+        texts.add(re.sub(r'"seconds": [\d.e-]+', "", out.read_text()))
+    assert len(texts) == 1

@@ -1,0 +1,171 @@
+"""Blocks of tiles of equal trip counts: none that is wanted is lost, and every bound holds for its tiles."""
+
+from dataclasses import replace
+from fractions import Fraction
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dnns.axes import Axis
+from dnns.layer import Deconvolution, Layer
+from formulation.hardware import Hardware
+from formulation.mapping import Mapping, Stationary, Tile
+from formulation.problem import Kind, Objective, Problem
+from formulation.shared.problem import SharedProblem, SubKernels
+from formulation.space.blocks import sift
+from formulation.space.space import CLASSES, Space
+from formulation.space.tables import SpatialGrid, SpatialTable, TileGrid
+from solvers.goals import LATENCY_FIRST, limit, ranked, traffic_first, weighted
+from solvers.layers import exhaustive, search
+from solvers.layers.rounding import Rounder
+from solvers.layers.search import Search
+from solvers.shared import exhaustive as shared_exhaustive
+from tests import strategies
+from tests.strategies import examples
+
+COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
+
+
+def whole(grid):
+    """Every tile, in lexicographic order."""
+    return SpatialTable.join(list(grid.slabs()))
+
+
+@examples(150)
+@given(strategies.layers(most=14, channels=3), strategies.hardware(), st.integers(1, 40), st.data())
+def test_every_wanted_tile_is_kept_and_whole(layer, machine, size, data):
+    grid = SpatialGrid(layer, machine)
+    every = whole(grid)
+    row = data.draw(st.integers(0, len(every) - 1), label="limits from tile")
+    limits = {c: getattr(every, c)[row] for c in COLUMNS if data.draw(st.booleans(), label=c)}
+
+    def wanted(table):
+        return np.logical_and.reduce(
+            [np.full(len(table), True)] + [getattr(table, c) <= m for c, m in limits.items()]
+        )
+
+    pieces = list(sift(grid, wanted, size))
+    assert all(len(piece) <= size for piece in pieces)
+    kept = SpatialTable.join(pieces)
+    assert len(set(kept.rank.tolist())) == len(kept)
+    assert set(every.rank[wanted(every)].tolist()) <= set(kept.rank.tolist())
+    for name in SpatialTable.__slots__:
+        assert np.array_equal(getattr(kept, name), getattr(every, name)[kept.rank])
+
+
+def test_blocks_that_are_not_wanted_are_not_looked_at():
+    grid = SpatialGrid(Layer("l", 1, 1, (Axis(12, in_size=12), Axis(12, in_size=12))), Hardware())
+    kept = SpatialTable.join(list(sift(grid, lambda table: table.trips <= 2)))
+    assert sorted(zip(*(t.tolist() for t in grid.tiles(kept.rank)[1:]), strict=True)) == [
+        *((t, 12) for t in range(6, 12)),
+        *((12, t) for t in range(6, 13)),
+    ]
+
+
+@examples(100)
+@given(strategies.problems(most=9, channels=6), st.integers(0, 2))
+def test_survivors_are_those_of_a_look_at_every_tile(problem, which):
+    space = Space(problem)
+    best = Rounder(space).smallest(traffic_first()) if problem.fits_at_all else None
+    if best is None:
+        return
+    goal = (LATENCY_FIRST, traffic_first(best.latency), weighted(problem))[which]
+    best = ranked(goal, best)
+    tiles, cycles = Search(space).survivors(goal, best)
+    every = whole(space.grid)
+    fits, bounds = space.bounds(every, space.grid.cycles(every))
+    good = [
+        (goal.keys(bound)[0] <= limit(best)) & (bound.latency <= (goal.cap or bound.latency))
+        for bound in bounds
+    ]
+    assert np.array_equal(tiles.rank, every.rank[fits & np.logical_or.reduce(good)])
+    assert np.array_equal(cycles, space.grid.cycles(tiles))
+
+
+@st.composite
+def with_many_ties(draw):
+    """Problems whose tiles mostly cost the same: no halo, few channels, all bound by the transfer."""
+    axes = tuple(Axis(n, in_size=n) for n in draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)))
+    layer = Layer(
+        "ties", draw(st.integers(1, 6)), draw(st.integers(1, 6)), axes, draw(st.sampled_from((1, 3)))
+    )
+    machine = draw(strategies.hardware())
+    bandwidth = draw(st.sampled_from((Fraction(1, 50), machine.bandwidth)))
+    machine = replace(machine, bandwidth=bandwidth, buffer_bytes=draw(st.integers(40, 900)), bank_bytes=None)
+    return Problem(layer, machine, draw(strategies.objectives()))
+
+
+def priced(problem):
+    """Every mapping over the tables of channel tiles that fits: choice, latency and traffic."""
+    space = Space(problem)
+    every = whole(space.grid)
+    co, ci, row = (axis.ravel() for axis in np.indices((len(space.co.tile), len(space.ci.tile), len(every))))
+    fits = space.feasible(space.tile(co, ci, every.take(row)))
+    co, ci, row = co[fits], ci[fits], row[fits]
+    tiles = every.take(row)
+    for which, stationary in enumerate(CLASSES):
+        price = space.price(stationary, co, ci, tiles, space.grid.cycles(tiles))
+        for column in zip(co, ci, row, price.latency, price.traffic, tiles.slide, strict=True):
+            c, i, r, latency, traffic, slide = (int(x) for x in column)
+            yield (which, c, i, r), latency, traffic, space.mapping(stationary, c, i, r, slide)
+
+
+@examples(150)
+@given(with_many_ties() | strategies.problems(most=9, channels=5), st.floats(0, 0.999), st.integers(1, 3))
+def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
+    """From any first tile and in small chunks: on small layers the coarse grid would be all of it."""
+    found = list(priced(problem))
+    with (
+        patch.object(
+            SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))
+        ),
+        patch.object(search, "_FIRST", chunk),
+        patch.object(search, "_CELLS", chunk),
+    ):
+        result = exhaustive.solve(problem)
+    if not found:
+        assert result.mapping is None
+        return
+    cap = problem.objective.cap(min(latency for _, latency, _, _ in found))
+    order = {
+        Kind.LATENCY: lambda latency, traffic: (latency, traffic),
+        Kind.TRAFFIC: lambda latency, traffic: (traffic, latency),
+        Kind.BALANCED: lambda latency, traffic: (latency > cap, traffic, latency),
+        Kind.WEIGHTED: lambda latency, traffic: (problem.score(latency, traffic), latency, traffic),
+    }[problem.objective.kind]
+    best = min(found, key=lambda f: (order(f[1], f[2]), f[0]))
+    assert result.mapping == best[3]
+
+
+def test_a_tie_in_an_earlier_loop_order_comes_first():
+    """Six channels at six places in eleven words: halving the channels, or the places, moves as much."""
+    machine = Hardware(1, 1, buffer_bytes=22, double_buffered=False)
+    problem = Problem(Layer("l", 6, 1, (Axis(6, in_size=6),)), machine, Objective(Kind.TRAFFIC))
+    tied = Mapping(Tile(1, 1, 1, (3,)), Stationary.INPUT)
+    with patch.object(SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([2]))):
+        found = Search(Space(problem)).minimise(traffic_first()).found
+        assert found.mapping == Mapping(Tile(3, 1, 1, (1,)), Stationary.WEIGHT)
+    assert found.traffic == problem.evaluate(tied).traffic_bits
+    assert found.latency == problem.evaluate(tied).latency_ticks
+
+
+@examples(60)
+@given(
+    st.lists(strategies.transposed_axes(most=5), min_size=1, max_size=2),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strategies.hardware(),
+    strategies.objectives(),
+    st.floats(0, 0.999),
+)
+def test_shared_tiles_are_found_from_any_first_tile(axes, channels, machine, objective, start):
+    deconv = Deconvolution("d", *channels, tuple(axes))
+    assume(SubKernels(deconv).layers)
+    problem = SharedProblem(deconv, machine, objective)
+    usual = shared_exhaustive.solve(problem)
+    with patch.object(TileGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))):
+        result = shared_exhaustive.solve(problem)
+    assert result.termination is usual.termination
+    assert result.mapping == usual.mapping
+    assert result.lower_bound == usual.lower_bound

@@ -1,0 +1,134 @@
+"""The cost module against the reference walker, and the closed forms of extents against enumeration."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.evaluation import evaluate
+from formulation.extents import full_axis_table
+from formulation.hardware import BitWidths, Halo, Hardware
+from formulation.mapping import Mapping, Partition, Stationary, Tile
+from formulation.problem import Problem
+from tests import strategies
+from tests.strategies import examples
+from tests.walker import Walk, cuts, span
+
+
+@examples(400)
+@given(st.data())
+def test_counts_equal_a_walk_of_the_tiles(data):
+    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
+    mapping = data.draw(strategies.mappings(layer, machine))
+    cost, walk = evaluate(layer, machine, mapping), Walk(layer, machine, mapping)
+    moved = cost.traffic
+    assert (moved.ifmap, moved.weights) == (walk.ifmap, walk.weights)
+    assert (moved.ofmap_write, moved.ofmap_read) == (walk.writes, walk.reads)
+    assert cost.compute_cycles == walk.compute
+    width, several = machine.bits, mapping.tile.in_channels < layer.in_channels
+    outputs = layer.ofmap_words
+    bits = (
+        walk.ifmap * width.ifmap
+        + walk.weights * width.weights
+        + outputs * width.ofmap
+        + (walk.writes - outputs + walk.reads) * width.partial_sums
+    )
+    assert cost.traffic_bits == bits
+    held = [
+        walk.largest["ifmap"] * width.ifmap,
+        walk.largest["ofmap"] * (width.partial_sums if several else width.ofmap),
+        walk.largest["weights"] * width.weights,
+    ]
+    bank = machine.bank_bytes * 8 if machine.bank_bytes else 1
+    copies = 2 if machine.double_buffered else 1
+    assert cost.footprint.parts == tuple(-(-copies * part // bank) * bank for part in held)
+    per_cycle = 8 * machine.bandwidth / machine.frequency
+    transfer = bits / per_cycle
+    if machine.double_buffered:
+        assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle, transfer)
+    else:
+        assert cost.latency_cycles == walk.compute + transfer
+
+
+@examples(300)
+@given(strategies.axes(most=24))
+def test_axis_tables_equal_enumeration(axis):
+    table = full_axis_table(axis)
+    for i, tile in enumerate(range(1, axis.out + 1)):
+        spans = [span(axis, outputs) for outputs in cuts(axis.out, tile)]
+        assert table.trips[i] == len(spans)
+        assert table.edge[i] == axis.out - (len(spans) - 1) * tile
+        assert table.fetched[i] == sum(map(len, spans))
+        assert table.largest[i] == max(map(len, spans))
+        before = [frozenset(), *spans[:-1]]
+        assert table.slid[i] == sum(len(s - b) for s, b in zip(spans, before, strict=True))
+
+
+def test_clipped_borders_cost_less_than_the_obvious_formula():
+    table = full_axis_table(Axis(out=5, kernel=5, pad_lo=2, pad_hi=2, in_size=5))
+    assert table.fetched[0] == 19  # not the 25 that tiles of five words each would take
+
+
+WORKED = [
+    (Layer("a", 64, 6, (Axis(288, 7, 2, 1, 3, 3, 576), Axis(480, 7, 2, 1, 3, 3, 960))), 24_812_832),
+    (Layer("b", 256, 256, (Axis(72, 3, 1, 1, 1, 1, 72), Axis(120, 3, 1, 1, 1, 1, 120))), 16_199_680),
+    (Layer("c", 512, 512, (Axis(36, 3, 1, 1, 1, 1, 36), Axis(60, 3, 1, 1, 1, 1, 60))), 13_565_952),
+    (Layer("d", 3072, 768, (Axis(512, in_size=512),)), 11_796_480),
+]
+
+
+@pytest.mark.parametrize(("layer", "traffic"), WORKED)
+def test_worked_numbers(layer, traffic):
+    """Least traffic on the reference machine; see docs/model.md."""
+    from formulation.problem import Kind, Objective
+    from solvers.layers.exhaustive import solve
+
+    assert solve(Problem(layer, objective=Objective(Kind.TRAFFIC))).cost.traffic_bytes == traffic
+
+
+def test_balanced_reaches_the_same_traffic_in_few_cycles():
+    from solvers.layers.exhaustive import solve
+
+    result = solve(Problem(WORKED[1][0]))
+    assert result.cost.traffic_bytes == WORKED[1][1]
+    assert result.cost.latency_cycles == pytest.approx(19.9e6, rel=0.01)
+
+
+def test_evaluate_rejects_what_is_no_mapping():
+    layer = Layer("x", 4, 4, (Axis(4, in_size=4),))
+    with pytest.raises(ValueError, match="spatial\\[0\\] is 5"):
+        evaluate(layer, Hardware(), Mapping(Tile(1, 1, 1, (5,)), Stationary.WEIGHT))
+    with pytest.raises(ValueError, match="tile has 2 spatial axes, layer has 1"):
+        evaluate(layer, Hardware(), Mapping(Tile(1, 1, 1, (4, 4)), Stationary.WEIGHT))
+    with pytest.raises(ValueError, match="sliding axis 0"):
+        evaluate(layer, Hardware(), Mapping(Tile(1, 1, 1, (4,)), Stationary.WEIGHT, 0))
+    with pytest.raises(ValueError, match="sliding axis 1"):
+        evaluate(layer, Hardware(halo=Halo.REUSE), Mapping(Tile(1, 1, 1, (4,)), Stationary.WEIGHT, 1))
+
+
+def test_ratios_become_whole_bytes_or_banks():
+    assert Partition.from_ratio([3, 3, 4], 8 * 1001, 1).parts == (8 * 300, 8 * 300, 8 * 400)
+    banks = Partition.from_ratio([1, 1, 1], 8 * 8 * 128, 8 * 128)  # 8 banks: 2.67 each
+    assert tuple(p // (8 * 128) for p in banks.parts) == (3, 3, 2)
+    half = Partition.from_ratio([Fraction(1, 2), Fraction(1, 4), Fraction(1, 4)], 8 * 4 * 128, 8 * 128)
+    assert tuple(p // (8 * 128) for p in half.parts) == (2, 1, 1)
+
+
+def test_widths_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="partial_sums is 8"):
+        BitWidths(8, 8, 16, 8)
+    with pytest.raises(ValueError, match="bank_bytes"):
+        Hardware(buffer_bytes=100, bank_bytes=200)
+
+
+def test_counts_stay_exact_beyond_64_bits():
+    layer = Layer("huge", 2**20, 2**20, (Axis(2**20, in_size=2**20),), groups=64)
+    tile = Tile(1, 1, 1, (1,))
+    cost = evaluate(layer, Hardware(), Mapping(tile, Stationary.OUTPUT))
+    assert cost.compute_cycles == 64 * 2**60
+    assert cost.traffic.weights == 64 * 2**60
+    assert np.iinfo(np.int64).max < cost.traffic_bits
