@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Row:
+class OperatorRow:
     """One operator of a network. MACs and words are of one run, all groups; a deconvolution's MACs by phases.
 
     Attributes:
@@ -75,18 +75,18 @@ def shaping_summary(network: Network) -> str:
     return ", ".join(f"{op} x{count}" for op, count in counts.most_common())
 
 
-def rows(network: Network) -> tuple[Row, ...]:
+def rows(network: Network) -> tuple[OperatorRow, ...]:
     """A row for every operator, in the network's order."""
     shapes = dict(network.inputs) | {node.name: node.shape for node in network.nodes}
     return tuple(_row(node, shapes) for node in network.nodes)
 
 
-def _row(node: Node, shapes: dict[str, Shape]) -> Row:
+def _row(node: Node, shapes: dict[str, Shape]) -> OperatorRow:
     layer = node.layer
     if layer is None:
         read = shapes.get(node.inputs[0], ()) if node.inputs else ()
-        return Row(node.name, node.op, False, read, node.shape, parameters=node.parameters)
-    return Row(
+        return OperatorRow(node.name, node.op, False, read, node.shape, parameters=node.parameters)
+    return OperatorRow(
         node.name,
         node.op,
         True,

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
-from dnns.listing import Row, rows, shaping_summary
+from dnns.listing import OperatorRow, rows, shaping_summary
 from dnns.options import BAD_INPUT, LineParser, sizes
 from dnns.output import check_writable, write_file
 from dnns.reader import read_network
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _table(network: Network, listed: Sequence[Row], bits: int) -> Table:
+def _table(network: Network, listed: Sequence[OperatorRow], bits: int) -> Table:
     table = Table(title=Text(network.name), show_footer=True, box=box.SIMPLE_HEAD, caption=_CAPTION)
     table.add_column("layer", "total", no_wrap=True, min_width=12, overflow="ellipsis")
     for title in ("op", "ifmap", "ofmap", "window"):
@@ -108,7 +108,7 @@ def _table(network: Network, listed: Sequence[Row], bits: int) -> Table:
     return table
 
 
-def _cells(row: Row, bits: int) -> list[Text]:
+def _cells(row: OperatorRow, bits: int) -> list[Text]:
     many = ((f"{row.groups} groups", row.groups), (f"{row.count} times", row.count))
     runs = ", ".join(text for text, number in many if number > 1)
     figures = [f"{getattr(row, name):,}" if row.scheduled else "" for name in _FIGURES]
@@ -148,7 +148,7 @@ def _totals(network: Network, bits: int) -> list[str]:
     return [*lines, f"only shaped: {summary}" if summary else "only shaped: none"]
 
 
-def _write_csv(path: str | Path, listed: Sequence[Row], bits: int) -> None:
+def _write_csv(path: str | Path, listed: Sequence[OperatorRow], bits: int) -> None:
     fields = ("name", "op", "scheduled", "ifmap_shape", "ofmap_shape", "window", "groups", "count")
     figures = ("macs", "ifmap", "weights", "ofmap", "parameters")
 

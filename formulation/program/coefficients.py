@@ -39,7 +39,7 @@ class Compute:
     above: Terms
 
 
-class Variant:
+class VariantTerms:
     """Coefficients of one variant, by family and index.
 
     Families: ``out``, ``inp``, ``tile`` of one choice; ``ok``, ``ik``, ``oi`` of output channels and tile, of
@@ -184,13 +184,13 @@ def _unique(first: Any, second: Any) -> Any:
     return pairs[0], pairs[1]
 
 
-def variants_of(space: Space, found: Candidates) -> list[Variant]:
+def variants_of(space: Space, found: Candidates) -> list[VariantTerms]:
     """The variants that the candidates have, in a fixed order."""
     whole = space.ci.trips[found.ci] == 1
     sizes = np.stack(space.grid.tiles(found.tiles.rank), axis=1)
     names = ["x".join(map(str, size)) for size in sizes.tolist()]
     keys = sorted({(int(c), bool(w)) for c, w in zip(found.which, whole, strict=True)})
-    return [Variant(space, found.take((found.which == c) & (whole == w)), c, w, names) for c, w in keys]
+    return [VariantTerms(space, found.take((found.which == c) & (whole == w)), c, w, names) for c, w in keys]
 
 
 def merge(terms: Iterable[Terms]) -> Terms:

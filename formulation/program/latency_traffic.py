@@ -9,10 +9,10 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from formulation.program.coefficients import Terms, Variant, merge
+from formulation.program.coefficients import Terms, VariantTerms, merge
 from formulation.program.scaling import (
     ROUNDING,
-    Aim,
+    ProgramAim,
     Scale,
     ScoreCap,
     beyond,
@@ -25,7 +25,7 @@ from formulation.space.space import Space
 
 
 def add_axes(
-    model: Any, space: Space, variants: list[Variant], aim: Aim
+    model: Any, space: Space, variants: list[VariantTerms], aim: ProgramAim
 ) -> tuple[Scale | None, Scale | None]:
     """Latency and traffic above their floors, in units; either is left out where nothing needs it."""
     moved, low_traffic = shifted(variants, [v.traffic for v in variants])
@@ -42,7 +42,7 @@ def add_axes(
     return latency if timed else None, traffic
 
 
-def _sides(space: Space, variants: list[Variant]) -> dict[str, tuple[Terms, int]]:
+def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms, int]]:
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
     hardware = space.problem.hardware
     tick = hardware.tick
@@ -62,7 +62,7 @@ def _sides(space: Space, variants: list[Variant]) -> dict[str, tuple[Terms, int]
 def _latency(
     model: Any,
     space: Space,
-    variants: list[Variant],
+    variants: list[VariantTerms],
     sides: dict[str, tuple[Terms, int]],
     axis: Scale,
     cap: float | None,
@@ -79,7 +79,7 @@ def _latency(
         setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _shares(model: Any, variants: list[Variant], beyond: float) -> dict[str, float]:
+def _shares(model: Any, variants: list[VariantTerms], beyond: float) -> dict[str, float]:
     """Disaggregated pairs; what one unit of a variant's ``share`` stands for.
 
     Args:

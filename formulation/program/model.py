@@ -51,9 +51,17 @@ from pyomo.repn.standard_repn import generate_standard_repn
 
 from formulation.mapping import Stationary
 from formulation.program.candidates import Candidates
-from formulation.program.coefficients import TENSORS, WHOLE, Keys, Variant, merge, variant_name, variants_of
+from formulation.program.coefficients import (
+    TENSORS,
+    WHOLE,
+    Keys,
+    VariantTerms,
+    merge,
+    variant_name,
+    variants_of,
+)
 from formulation.program.latency_traffic import add_axes, add_score_cap
-from formulation.program.scaling import GRAIN, SPAN, Aim, Scale, rounded_sum
+from formulation.program.scaling import GRAIN, SPAN, ProgramAim, Scale, rounded_sum
 from formulation.space.space import Space
 
 
@@ -75,7 +83,7 @@ class Milp:
     objective: Scale
     margin: float
     labels: Mapping[tuple[str, Keys], int]
-    variants: tuple[Variant, ...]
+    variants: tuple[VariantTerms, ...]
     latency: Scale | None
     traffic: Scale | None
 
@@ -114,7 +122,7 @@ class Milp:
         self.model.forbidden.add(sum(chosen) <= len(chosen) - 1)
 
 
-def build_milp(space: Space, found: Candidates, aim: Aim) -> Milp:
+def build_milp(space: Space, found: Candidates, aim: ProgramAim) -> Milp:
     """The program over the given candidates; the module's text has the equations.
 
     Args:
@@ -133,7 +141,7 @@ def build_milp(space: Space, found: Candidates, aim: Aim) -> Milp:
     return Milp(model, objective, margin, labels, tuple(variants), latency, traffic)
 
 
-def _choices(model: Any, variants: list[Variant]) -> dict[tuple[str, Keys], int]:
+def _choices(model: Any, variants: list[VariantTerms]) -> dict[tuple[str, Keys], int]:
     """Unary choices, and products of two of them."""
     model.variant = pyo.Var([v.name for v in variants], domain=pyo.Binary)
     labels: dict[tuple[str, Keys], int] = {}
@@ -160,7 +168,7 @@ def _choices(model: Any, variants: list[Variant]) -> dict[tuple[str, Keys], int]
     return labels
 
 
-def _indices(variant: Variant, family: str) -> Iterable[Keys]:
+def _indices(variant: VariantTerms, family: str) -> Iterable[Keys]:
     return (variant.index(family, int(i), int(j)) for i, j in zip(*getattr(variant, family), strict=True))
 
 
@@ -177,7 +185,7 @@ def _row(members: dict[Any, list[Any]], whole: Any, key: Keys) -> Any:
     return pyo.quicksum(members[at]) == whole[at]
 
 
-def _buffer(model: Any, space: Space, variants: list[Variant]) -> None:
+def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:
     """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks.
 
     Needs are whole banks; so parts are, or can be cut down to it, and their variables need not be integer.
@@ -210,7 +218,7 @@ def _margin(model: Any) -> float:
     return float(10 * GRAIN * max(SPAN, largest))
 
 
-def _objective(model: Any, aim: Aim, latency: Scale | None, traffic: Scale | None) -> Scale:
+def _objective(model: Any, aim: ProgramAim, latency: Scale | None, traffic: Scale | None) -> Scale:
     """The weighted sum of latency and traffic above its floor, in units; one alone as it is."""
     parts = []
     if traffic is not None:

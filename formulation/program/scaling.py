@@ -15,7 +15,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from formulation.program.coefficients import Keys, Terms, Variant
+from formulation.program.coefficients import Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -45,7 +45,7 @@ class ScoreCap:
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class ProgramAim:
     """What a model minimises, and under which caps.
 
     Attributes:
@@ -81,7 +81,7 @@ class Scale:
         return (value - self.floor) / self.unit
 
 
-def scales(aim: Aim, latency_floors: Sequence[int], traffic_floor: int) -> tuple[Scale, Scale]:
+def scales(aim: ProgramAim, latency_floors: Sequence[int], traffic_floor: int) -> tuple[Scale, Scale]:
     """Axes of latency and traffic on which the incumbent, or its weighted sum, is at ``SPAN`` or below.
 
     Args:
@@ -101,7 +101,7 @@ def scales(aim: Aim, latency_floors: Sequence[int], traffic_floor: int) -> tuple
     return Scale(floors[0], spans[0] / SPAN), Scale(traffic_floor, spans[1] / SPAN)
 
 
-def shifted(variants: list[Variant], terms: list[Terms]) -> tuple[Terms, int]:
+def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, int]:
     """The function with the least coefficient of each family moved to the variant, then to a constant."""
     merged: Terms = {}
     bases = []

@@ -55,7 +55,7 @@ class PackedBounds:
 
 def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> PackedBounds:
     """The bounds, for tiles, positions of input-channel tiles, and numbers of rounds."""
-    view = _View(space, tiles, ci, rounds)
+    view = _PackedChoices(space, tiles, ci, rounds)
     compute = space.least_cycles(tiles, ci)
     p, q = view.least_words()
     most = view.most_words(p, q)
@@ -69,7 +69,7 @@ def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> P
     )
 
 
-class _View:
+class _PackedChoices:
     """One set of choices with what the bounds need of it."""
 
     def __init__(self, space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> None:

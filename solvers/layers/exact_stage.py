@@ -20,7 +20,7 @@ import numpy as np
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates
 from formulation.program.model import Milp, build_milp
-from formulation.program.scaling import SPAN, Aim, ScoreCap
+from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Price, Space
 from solvers.goals import Found, Goal, given, ranked
 from solvers.programs.files import dump
@@ -195,9 +195,9 @@ class Stage:
             int(near[np.argmax((price.latency[near] == latency) & (price.traffic[near] == bits))])
         )
 
-    def _aim(self) -> Aim:
+    def _aim(self) -> ProgramAim:
         key, before = self.keys[-1], {k.name for k in self.keys[:-1]}
-        return Aim(
+        return ProgramAim(
             latency=float(key.latency),
             traffic=float(key.traffic),
             incumbent=(self.best.latency, self.best.traffic),

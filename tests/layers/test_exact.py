@@ -19,7 +19,7 @@ from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
 from formulation.program.candidates import candidates, undominated
 from formulation.program.model import build_milp
-from formulation.program.scaling import Aim
+from formulation.program.scaling import ProgramAim
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.layers import exact, exact_stage, exhaustive
@@ -116,7 +116,9 @@ def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
     for weights in ((1.0, 0.0), (0.0, 1.0)):
         for i in range(len(some)):
             milp = build_milp(
-                space, some, Aim(*weights, (int(some.price.latency.max()), int(some.price.traffic.max())))
+                space,
+                some,
+                ProgramAim(*weights, (int(some.price.latency.max()), int(some.price.traffic.max()))),
             )
             place = CLASSES[some.which[i]], False, int(some.co[i]), int(some.ci[i]), int(some.row[i])
             for variable, value in milp.binaries(*place):
@@ -163,7 +165,7 @@ def test_a_tight_cap_meets_no_huge_coefficient():
     space, found = whole_space(FLAT)
     latency = int(found.price.latency.min())
     traffic = int(found.price.traffic[found.price.latency == latency].min())
-    milp = build_milp(space, found, Aim(0.0, 1.0, (latency, traffic), latency_cap=latency))
+    milp = build_milp(space, found, ProgramAim(0.0, 1.0, (latency, traffic), latency_cap=latency))
     largest = max(abs(c) for row in milp.model.works.values() for c in coefficients(row))
     assert largest <= 1e6
     assert milp.model.latency.ub >= 1e-4
@@ -249,7 +251,9 @@ def test_presolve_is_what_is_asked_for():
     """Off means off: of a program that presolve solves, the simplex method then sees something."""
     space, found = whole_space(SMALL)
     price = found.price
-    milp = build_milp(space, found, Aim(1.0, 0.0, (int(price.latency.max()), int(price.traffic.max()))))
+    milp = build_milp(
+        space, found, ProgramAim(1.0, 0.0, (int(price.latency.max()), int(price.traffic.max())))
+    )
     off, on = (solve_milp(milp.model, presolve=presolve) for presolve in (False, True))
     assert off.iterations != on.iterations
     assert off.objective == pytest.approx(on.objective, abs=1e-6)
