@@ -1,19 +1,26 @@
-"""What the command lines share: errors in one line, and options that name sizes."""
+"""What the command lines share: errors in one line, the version, and options that name sizes."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from dnns import __version__
 from dnns.errors import InputError
 
 BAD_INPUT = 2
 """Exit code for bad input."""
+PROJECT = "dnn-dataflow-optimizer"
+"""What the project is installed as."""
 
 
 class LineParser(argparse.ArgumentParser):
-    """A parser that tells an error in one line."""
+    """A parser that tells an error in one line, and the version where it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_argument("--version", action="version", version=f"{PROJECT} {__version__}")
 
     def error(self, message: str) -> NoReturn:
         """One line, like every other error."""

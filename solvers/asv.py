@@ -9,7 +9,6 @@ speed-up, and reduction of *energy*.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from time import monotonic
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution
+from dnns.options import LineParser
 from formulation.mapping import Partition
 from solvers.network.report import LayerReport, Report
 from solvers.network.schedule import run_scenario
@@ -172,7 +172,7 @@ def lines(results: Sequence[Comparison]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    p = argparse.ArgumentParser(prog="python -m solvers.asv", description="The comparison published for ASV.")
+    p = LineParser(prog="python -m solvers.asv", description="The comparison published for ASV.")
     p.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all by default")
     names = p.parse_args(argv).networks or NETWORKS
     try:

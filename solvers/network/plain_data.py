@@ -7,6 +7,8 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from dnns import __version__
+from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind
 from solvers.result import BoundScope, Result, SolutionStatus, Termination
@@ -229,8 +231,8 @@ def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def versions() -> dict[str, str]:
     """Versions of this tool and of what its numbers depend on."""
-    found = {}
-    for package in ("dnn-dataflow-optimizer", "numpy", "pyomo", "highspy", "cyipopt-wheels", "cyipopt"):
+    found = {PROJECT: __version__}
+    for package in ("numpy", "pyomo", "highspy", "cyipopt-wheels", "cyipopt"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

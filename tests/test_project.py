@@ -1,0 +1,75 @@
+"""What holds for the project as a whole: its version, its licence, and what kind of file it consists of."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dnns import __version__
+from dnns.options import PROJECT
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ("dnns.show", "solvers.run", "solvers.compare", "solvers.asv")
+LEFTOVERS = {
+    *(
+        ".pkl",
+        ".pickle",
+        ".npy",
+        ".npz",
+        ".parquet",
+        ".h5",
+        ".db",
+        ".sqlite",
+        ".so",
+        ".dll",
+        ".dylib",
+        ".pyd",
+    ),
+    *(".pyc", ".o", ".a", ".exe", ".zip", ".gz", ".whl", ".orig", ".rej", ".bak", ".swp", ".log", ".prof"),
+}
+PICTURES = {".png", ".jpg"}  # of the documentation
+
+
+def tracked():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / name for name in done.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_nothing_binary_or_left_over_is_tracked():
+    files = [file for file in tracked() if not (file.suffix in PICTURES and "docs" in file.parts)]
+    assert len(files) > 100
+    bad = [file for file in files if file.suffix.lower() in LEFTOVERS or file.name.endswith("~")]
+    bad += [file for file in files if b"\0" in file.read_bytes()]
+    assert not bad
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_tells_the_version(command):
+    done = subprocess.run(
+        [sys.executable, "-m", command, "--version"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{PROJECT} {__version__}\n", "")
+
+
+def test_the_version_has_one_place():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["name"] == PROJECT
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "dnns.__version__"}
+    written = re.compile(rf"""["']{re.escape(__version__)}["']""")
+    assert [
+        p.relative_to(ROOT).as_posix()
+        for p in tracked()
+        if p.suffix in (".py", ".toml") and written.search(p.read_text())
+    ] == ["dnns/__init__.py"]
+
+
+def test_the_licence_is_named_and_there():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
+    assert "the authors" in (ROOT / "LICENSE").read_text()
