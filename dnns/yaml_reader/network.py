@@ -47,12 +47,25 @@ def _inputs(path: str | Path, model: NetworkModel, override: Shape | None) -> tu
         return inputs
     if len({shape for _, shape in inputs}) > 1:
         raise InputError(path, "input", "the network's inputs have several shapes, one cannot replace them")
+    axes = model.spatial_axes or [len(inputs[0][1]) - 1]
+    if len(override) - 1 not in axes:
+        raise InputError(path, "input", _other_rank(override, inputs[0][1], model.spatial_axes))
     try:
-        bounded("number of sizes", len(override), 1, 4)
         sizes = tuple(bounded("a size", size) for size in override)
     except ValueError as error:
         raise InputError(path, "input", str(error)) from None
     return tuple((name, sizes) for name, _ in inputs)
+
+
+def _other_rank(got: Shape, own: Shape, axes: list[int] | None) -> str:
+    """What is wrong with a shape of a number of axes that the network is not meant for."""
+    said = f"got {len(got)} sizes {list(got)}"
+    if axes:
+        allowed = " or ".join(str(count + 1) for count in axes)
+        return f"{said}, allowed: {allowed}, channels first, as the network says (spatial_axes: {axes})"
+    both = sorted({len(own) - 1, min(max(len(got) - 1, 1), 3)})
+    hint = f"; a network for both says spatial_axes: {both}" if len(both) > 1 else ""
+    return f"{said}, allowed: {len(own)}, channels first, like the network's own {list(own)}{hint}"
 
 
 def _made(

@@ -12,6 +12,7 @@ from dnns.windows import MAX_NODES, MAX_SIZE, MAX_WINDOW
 Name = Annotated[str, Field(pattern=r"^[\w/:-]+$", max_length=100)]
 Reference = Annotated[str, Field(pattern=r"^[\w/:.-]+$", max_length=1000)]
 Size = Annotated[int, Field(ge=1, le=MAX_SIZE)]
+AxisCount = Annotated[int, Field(ge=0, le=3)]
 Window = Annotated[int, Field(ge=1, le=MAX_WINDOW)]
 Padding = Annotated[int, Field(ge=-MAX_SIZE, le=MAX_SIZE)]
 PaddingPair = Annotated[list[Padding], Field(min_length=2, max_length=2)]
@@ -274,6 +275,8 @@ class NetworkModel(StrictModel):
     """Shape of the only input, channels first, without the batch. Layers call it ``input``."""
     inputs: Annotated[dict[str, Shape], Field(min_length=1, max_length=100)] | None = None
     """Or several inputs, each with name and shape."""
+    spatial_axes: Annotated[list[AxisCount], Field(min_length=1, max_length=4)] | None = None
+    """Numbers of spatial axes that an input given in place of its own may have; default: its own number."""
     defaults: Defaults = Defaults()
     """Defaults for all layers."""
     blocks: Annotated[dict[str, Block], Field(default_factory=dict)]

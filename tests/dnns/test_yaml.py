@@ -169,17 +169,32 @@ layers:
 def test_input_overrides(network):
     text = one("op: conv, out_channels: 8, kernel: 3")
     assert network(text, input=(2, 5, 6)).nodes[-1].shape == (8, 3, 4)
-    assert network(text, input=(2, 5)).nodes[-1].shape == (8, 3)
     with pytest.raises(InputError, match="a size is 0, allowed: at least 1"):
         network(text, input=(2, 0, 5))
-    with pytest.raises(InputError, match="number of sizes is 5"):
-        network(text, input=(2, 5, 5, 5, 5))
     with pytest.raises(InputError, match="input_3d: is for text networks"):
         network(text, input_3d=(1, 2, 3, 4))
     two = "name: n\ninputs: {a: [4, 8], b: [%d, 8]}\nlayers: [{name: s, op: add, inputs: [a, b]}]"
     assert network(two % 4, input=(6, 9)).inputs == (("a", (6, 9)), ("b", (6, 9)))
     with pytest.raises(InputError, match="several shapes"):
         network(two % 5, input=(6, 9))
+
+
+def test_an_input_of_another_rank_is_refused_unless_the_network_is_for_both(network):
+    text = one("op: conv, out_channels: 8, kernel: 3")
+    for shape in ((2, 5), (2, 5, 5, 5), (2,), (2, 5, 5, 5, 5)):
+        with pytest.raises(
+            InputError, match=r"got \d sizes .*, allowed: 3, channels first, like the network's"
+        ):
+            network(text, input=shape)
+    with pytest.raises(InputError, match=r"a network for both says spatial_axes: \[1, 2\]"):
+        network(text, input=(2, 5))
+    both = text + "spatial_axes: [1, 2]\n"
+    assert network(both, input=(2, 5)).nodes[-1].shape == (8, 3)
+    assert network(both, input=(2, 5, 6)).nodes[-1].shape == (8, 3, 4)
+    with pytest.raises(InputError, match=r"got 4 sizes \[2, 5, 5, 5\], allowed: 2 or 3, channels first"):
+        network(both, input=(2, 5, 5, 5))
+    with pytest.raises(InputError, match="spatial_axes"):
+        network(text + "spatial_axes: [4]\n")
 
 
 LAYER = "line 4, layers[0]"
