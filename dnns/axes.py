@@ -75,6 +75,25 @@ class Axis:
             reached[residue] = max(stop, reached.get(residue, 0))
         return total
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of an output and a tap that reads no padding: the MACs of a convolution along this axis."""
+        return sum(self._outputs(tap * self.dilation - self.pad_lo) for tap in range(self.kernel))
+
+    def _outputs(self, shift: int) -> int:
+        """Outputs ``y`` with ``0 <= y*stride + shift < in``."""
+        first = max(0, -(shift // self.stride))
+        return max(0, min(self.out, -(-(self.in_size - shift) // self.stride)) - first)
+
+    @property
+    def reuse(self) -> int:
+        """Most pairs of an output and a tap that read one input element.
+
+        Taps ``t`` that read element ``p`` satisfy ``dilation * t = p + pad_lo (mod stride)``: every
+        ``stride / gcd(dilation, stride)``-th tap at most.
+        """
+        return -(-self.kernel // (self.stride // gcd(self.dilation, self.stride)))
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -149,6 +168,20 @@ class TransposedAxis:
             reached = max(reached, min(self.in_size, (self.out - 1 + shift) // self.stride + 1))
             total += max(0, reached - first)
         return total
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of an input and a tap whose output is not cut off: the MACs along this axis."""
+        shifts = (tap * self.dilation - self.pad_lo for tap in range(self.kernel))
+        return sum(
+            max(0, min(self.in_size, -(-(self.out - s) // self.stride)) - max(0, -(s // self.stride)))
+            for s in shifts
+        )
+
+    @property
+    def reuse(self) -> int:
+        """Most pairs of an output and a tap that read one input element: each tap makes one output of it."""
+        return self.kernel
 
     @property
     def phases(self) -> tuple[Phase, ...]:

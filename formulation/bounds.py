@@ -1,9 +1,13 @@
-"""Bounds that no mapping can beat: compulsory traffic and the roofline."""
+"""Bounds that hold for every schedule of a layer whose ifmap comes from, and whose ofmap goes to, the DRAM.
+
+They are not bounds of one map space: whatever a schedule does, in whatever order, it moves at least the
+compulsory traffic and the least communication, and takes at least the roofline.
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import prod
+from math import isqrt, prod
 
 from dnns.layer import Layer, Operator
 from formulation.hardware import Hardware
@@ -31,3 +35,47 @@ def roofline_ticks(layer: Operator, hardware: Hardware) -> Fraction:
     tick = hardware.tick
     compute = Fraction(layer.macs * tick.per_cycle, hardware.rows * hardware.cols)
     return max(compute, Fraction(compulsory_bits(layer, hardware) * tick.per_bit))
+
+
+def least_communication_bits(layer: Operator, hardware: Hardware) -> int:
+    """Bits that a machine with so small a memory moves at least, in whatever order it computes [bits].
+
+    Per group, with ``V`` multiply-accumulates that read no padding, a memory of ``S`` words, and at most
+    ``R = prod(axis.reuse)`` pairs of an output position and a tap that read one ifmap word::
+
+        words >= m * X    for all whole m, X with    m * sqrt(R * ((S + X) / 3)**3) < V
+
+    Cut the schedule after every X words that are read or begun (an output's first partial sum). Between two
+    cuts at most S + X words of all three tensors are at hand, hence at most ``sqrt(R |ifmap| |weights|
+    |ofmap|) <= sqrt(R ((S + X) / 3)**3)`` products (Loomis and Whitney). So more than m pieces are needed,
+    and m of them are whole: m X words are read or begun. Every output that is begun is written, so as
+    many words are read or written. (Hong and Kung 1981; Smith et al. 2019, where R = 1 and X = 2 S give
+    ``2 V / sqrt(S)``; Chen et al., HPCA 2020, for the reuse in a convolution.)
+
+    ``S`` is the buffer and three registers per processing element, in words of the narrowest width, which is
+    also what a word is counted at. Each multiply-accumulate is done once (the classical algorithm).
+    """
+    width = hardware.bits
+    narrowest = min(width.ifmap, width.weights, width.ofmap)
+    registers = hardware.rows * hardware.cols * (width.ifmap + width.weights + width.partial_sums)
+    memory = (8 * hardware.buffer_bytes + registers) // narrowest
+    macs = layer.batch * layer.out_channels * layer.in_channels * prod(axis.pairs for axis in layer.axes)
+    reuse = prod(axis.reuse for axis in layer.axes)
+    likely = isqrt(macs**2 // (reuse * memory**3))
+    pieces = {1, 2, 3, *range(max(1, likely - 1), likely + 3)}
+    words = max(m * (_cube_root((27 * macs**2 - 1) // (m**2 * reuse)) - memory) for m in pieces) if macs else 0
+    return layer.groups * max(0, words) * narrowest
+
+
+def least_traffic_bits(layer: Operator, hardware: Hardware) -> int:
+    """The greater of compulsory traffic and least communication [bits]."""
+    return max(compulsory_bits(layer, hardware), least_communication_bits(layer, hardware))
+
+
+def _cube_root(value: int) -> int:
+    """The greatest integer whose cube is at most ``value``."""
+    low, high = 0, 1 << (value.bit_length() // 3 + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**3 <= value else (low, middle)
+    return low

@@ -209,6 +209,7 @@ def _totals(report: Report) -> Table:
     for name, value, bound in (
         ("cycles (bound: roofline)", cycles, report.roofline_cycles),
         ("traffic bytes (bound: compulsory)", traffic, report.compulsory_bytes),
+        ("traffic bytes (bound: any schedule)", traffic, report.least_traffic_bytes),
     ):
         table.add_row(
             name,

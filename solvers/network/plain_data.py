@@ -132,6 +132,8 @@ def layer_dict(layer: LayerReport) -> dict[str, Any]:
         "parts": [part_dict(part) for part in layer.parts],
         "latency_cycles": number(layer.total("latency_cycles")),
         "traffic_bytes": number(layer.total("traffic_bytes")),
+        "compulsory_bytes": number(layer.compulsory_bytes),
+        "least_communication_bytes": number(layer.least_communication_bytes),
     }
     if layer.shared is not None:
         data["parts"] = [kernel_dict(layer.operator, row) for row in layer.shared.kernels]
@@ -207,6 +209,7 @@ def report_dict(report: Report) -> dict[str, Any]:
             "latency_cycles": number(report.total("latency_cycles")),
             "traffic_bytes": number(report.total("traffic_bytes")),
             "compulsory_bytes": number(report.compulsory_bytes),
+            "least_traffic_bytes": number(report.least_traffic_bytes),
             "roofline_cycles": number(report.roofline_cycles),
             "seconds": round(report.seconds, 6),
         },

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.layer import Layer, Operator
-from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from solvers.scenario import Scenario
     from solvers.shared.deconvolution import DeconvolutionResult
+
+#: Columns of a row that are the whole layer's.
+_OF_LAYER = ("op", "deconvolution", "compulsory_bytes", "least_communication_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +131,21 @@ class LayerReport:
 
     @property
     def compulsory_bytes(self) -> Fraction:
-        """Bytes that must move, whatever the mapping, all runs."""
-        return Fraction(self.operator.count * compulsory_bits(self.operator, self.hardware), 8)
+        """Bytes that must move, whatever the schedule, all runs."""
+        return self._bytes(compulsory_bits)
+
+    @property
+    def least_communication_bytes(self) -> Fraction:
+        """Bytes that any schedule moves with so small a buffer, all runs; may be below the compulsory."""
+        return self._bytes(least_communication_bits)
+
+    @property
+    def least_traffic_bytes(self) -> Fraction:
+        """The greater of the two."""
+        return self._bytes(least_traffic_bits)
+
+    def _bytes(self, bits: Callable[[Operator, Hardware], int]) -> Fraction:
+        return Fraction(self.operator.count * bits(self.operator, self.hardware), 8)
 
     @property
     def roofline_cycles(self) -> Fraction:
@@ -171,6 +187,11 @@ class Report:
         return sum((layer.compulsory_bytes for layer in self.solved_layers), Fraction(0))
 
     @property
+    def least_traffic_bytes(self) -> Fraction:
+        """Bytes that any schedule of each layer by itself moves, of the solved layers."""
+        return sum((layer.least_traffic_bytes for layer in self.solved_layers), Fraction(0))
+
+    @property
     def roofline_cycles(self) -> Fraction:
         """Cycles below which no mappings can be, over the layers that fit."""
         return sum((layer.roofline_cycles for layer in self.solved_layers), Fraction(0))
@@ -206,7 +227,7 @@ class Report:
         """One flat row per part, for tables; nested names joined with a dot."""
         for layer in self.to_dict()["layers"]:
             for part in layer["parts"]:
-                row = {name: layer[name] for name in ("op", "deconvolution")}
+                row = {name: layer[name] for name in _OF_LAYER}
                 row = {"layer": layer["name"], **row, **shared_columns(layer)}
                 yield row | dict(flat(part))
 

@@ -1,0 +1,200 @@
+"""A reference for a network whose tensors may stay on the chip: it executes, counts, and tries everything.
+
+Written from the model's words alone. It shares no code with ``formulation`` (the machine's description aside):
+layers are walked tile by tile (``tests.walker``), the buffer is a table of what is in it, and the best
+choice is found by trying every set of tensors that stay beside every mapping of every layer.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import chain, combinations, product
+from math import floor, prod
+
+from formulation.mapping import Mapping, Stationary, Tile
+from tests.walker import Walk
+
+VIEWS = {"concat", "flatten", "reshape", "norm"}
+
+
+@dataclass
+class Stored:
+    """A tensor that somebody reads: its words, who makes it, who reads it last."""
+
+    name: str
+    words: int
+    producer: int | None
+    output: bool = False
+    last: int = -1
+
+
+@dataclass
+class Step:
+    """One layer: its sources with their channels, what it makes, what its drains read."""
+
+    layer: object
+    ifmap: list
+    weights: str | None = None
+    emits: list = field(default_factory=list)
+    reads: list = field(default_factory=list)
+
+
+class Plan:
+    """Who makes and who reads what in a network of layers, views and drains."""
+
+    def __init__(self, network):
+        self.batch = network.batch
+        self.shapes = dict(network.inputs) | {n.name: n.shape for n in network.nodes}
+        self.parts = {name: [name] for name, _ in network.inputs}  # tensors behind a name
+        self.made = {name: (-1, -i) for i, (name, _) in enumerate(network.inputs)}  # layer, order
+        self.steps, self.own, named = [], [], {}
+        read = {source for node in network.nodes for source in node.inputs}
+        for order, node in enumerate(network.nodes):
+            if node.layer is not None:
+                self.add_layer(node, order, named)
+            elif node.op in VIEWS:
+                self.parts[node.name] = [t for source in node.inputs for t in self.parts[source]]
+            else:
+                self.add_drain(node, order, named)
+        for node in network.nodes:
+            if node.name not in read:
+                for tensor in self.parts[node.name]:
+                    named.setdefault(tensor, []).append(len(self.steps) - 1)
+        outputs = {t for n in network.nodes if n.name not in read for t in self.parts[n.name]}
+        self.stored = {}
+        for name, readers in named.items():
+            producer = self.made[name][0]
+            words = self.batch * prod(self.shapes[name])
+            own = None if producer < 0 else producer
+            last = max([r for r in readers if r is not None] or [producer])
+            self.stored[name] = Stored(name, words, own, name in outputs, max(last, producer))
+            if own is not None:
+                self.steps[own].emits.append(name)
+
+    def add_layer(self, node, order, named):
+        position = len(self.steps)
+        operands = [self.parts[source] for source in node.inputs]
+        step = Step(node.layer, operands[0])
+        if len(operands) > 1:
+            (step.weights,) = operands[1]
+        for tensor in chain(*operands):
+            named.setdefault(tensor, []).append(position)
+        self.steps.append(step)
+        self.own.append(node.name)
+        self.parts[node.name], self.made[node.name] = [node.name], (position, order)
+
+    def add_drain(self, node, order, named):
+        tensors = [t for source in node.inputs for t in self.parts[source]]
+        last = max(tensors, key=self.made.__getitem__)
+        position = self.made[last][0]
+        for tensor in dict.fromkeys(tensors):
+            if tensor != last and position >= 0:
+                self.steps[position].reads.append(tensor)
+                named.setdefault(tensor, []).append(position)
+        self.parts[node.name], self.made[node.name] = [node.name], (position, order)
+
+    def channels(self, tensors):
+        return {t: self.shapes[t][0] for t in tensors}
+
+    def movable(self):
+        """Tensors that may stay."""
+        return [name for name, tensor in self.stored.items() if tensor.producer is not None]
+
+    def alive(self, position, stays):
+        """Tensors in the buffer while a layer runs."""
+        return [t for t in stays if self.stored[t].producer <= position <= self.stored[t].last]
+
+
+def banks(hardware, bits):
+    """Bits in whole banks."""
+    unit = 8 * hardware.bank_bytes if hardware.bank_bytes else 1
+    return -(-bits // unit) * unit
+
+
+def room(hardware):
+    unit = 8 * hardware.bank_bytes if hardware.bank_bytes else 1
+    return hardware.buffer_bytes * 8 // unit * unit
+
+
+def run_layer(plan, hardware, position, walk, stays):
+    """What one layer takes [bits], and costs: (need, latency in cycles, traffic in bits), from its walk."""
+    step, width = plan.steps[position], hardware.bits
+    layer, copies = step.layer, 2 if hardware.double_buffered else 1
+    own = plan.own[position]
+    trips_ci = -(-layer.in_channels // walk.mapping.tile.in_channels)
+    final = layer.groups * layer.out_channels * layer.batch * prod(a.out for a in layer.axes)
+    # memory
+    in_place = own in stays
+    held_width = width.partial_sums if trips_ci > 1 else width.ofmap
+    sources = plan.channels(step.ifmap)
+    there = sum(c for t, c in sources.items() if t in stays)
+    all_stay, weights_stay = there == sum(sources.values()), step.weights in stays
+    tiles = {
+        "ifmap": 0 if all_stay else walk.largest["ifmap"] * width.ifmap,
+        "weights": 0 if weights_stay else walk.largest["weights"] * width.weights,
+        "ofmap": walk.largest["ofmap"] * held_width,
+    }
+    parts = dict(tiles, ofmap=0) if in_place else tiles
+    need = sum(banks(hardware, copies * bits) for bits in parts.values())
+    for tensor in plan.alive(position, stays):
+        wide = held_width if tensor == own else width.ofmap
+        need += banks(hardware, plan.stored[tensor].words * wide)
+    # words
+    words = sum(sources.values())
+    bits = Fraction(walk.ifmap * width.ifmap * (words - there), words)
+    bits += 0 if weights_stay else walk.weights * width.weights
+    partial = 0 if in_place else (walk.writes - final) + walk.reads
+    bits += partial * width.partial_sums
+    written = [t for t in step.emits if t not in stays or plan.stored[t].output]
+    bits += sum(plan.stored[t].words for t in written) * width.ofmap
+    bits += sum(plan.stored[t].words for t in step.reads if t not in stays) * width.ofmap
+    # time
+    per_cycle = 8 * hardware.bandwidth / hardware.frequency
+    edge = tiles["ifmap"] + tiles["weights"] + (tiles["ofmap"] if written or partial else 0)
+    if hardware.double_buffered:
+        latency = max(walk.compute + Fraction(edge) / per_cycle, bits / per_cycle)
+    else:
+        latency = walk.compute + bits / per_cycle
+    return need, latency, bits
+
+
+def every_mapping(layer, hardware):
+    """All mappings of a small layer."""
+    ranges = [layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)]
+    slides = range(len(layer.axes)) if hardware.halo == "reuse" else [None]
+    for co, ci, batch, *spatial in product(*(range(1, n + 1) for n in ranges)):
+        for which, slide in product(Stationary, slides):
+            yield Mapping(Tile(co, ci, batch, tuple(spatial)), which, slide)
+
+
+def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
+    """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits."""
+    walks = [[Walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
+    names, fronts = plan.movable(), []
+    for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
+        front = [(Fraction(0), Fraction(0))]
+        for position, candidates in enumerate(walks):
+            runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
+            fits = {(latency, bits) for need, latency, bits in runs if need <= room(hardware)}
+            front = pareto({(a + c, b + d) for a, b in front for c, d in pareto(fits)})
+        fronts += front
+    front = pareto(set(fronts))
+    if not front:
+        return None
+    if kind == "traffic":
+        return min(front, key=lambda p: (p[1], p[0]))
+    if kind == "latency":
+        return min(front)
+    if kind == "weighted":
+        return min(front, key=lambda p: (weights[0] * p[0] + weights[1] * p[1], *p))
+    cap = min(front)[0] * (1 + tolerance) * (1 + Fraction(1, 10**12))
+    return min((p for p in front if p[0] <= cap), key=lambda p: (p[1], p[0]))
+
+
+def pareto(points):
+    """The points that no other one beats in both."""
+    kept, least = [], None
+    for latency, bits in sorted(points):
+        if least is None or bits < least:
+            kept.append((latency, bits))
+            least = bits
+    return kept
