@@ -63,7 +63,9 @@ def least_communication_bits(layer: Operator, hardware: Hardware) -> int:
     reuse = prod(axis.reuse for axis in layer.axes)
     likely = isqrt(macs**2 // (reuse * memory**3))
     pieces = {1, 2, 3, *range(max(1, likely - 1), likely + 3)}
-    words = max(m * (_cube_root((27 * macs**2 - 1) // (m**2 * reuse)) - memory) for m in pieces) if macs else 0
+    words = (
+        max(m * (_cube_root((27 * macs**2 - 1) // (m**2 * reuse)) - memory) for m in pieces) if macs else 0
+    )
     return layer.groups * max(0, words) * narrowest
 
 

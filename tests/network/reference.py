@@ -1,6 +1,6 @@
 """A reference for a network whose tensors may stay on the chip: it executes, counts, and tries everything.
 
-Written from the model's words alone. It shares no code with ``formulation`` (the machine's description aside):
+Written from the model's words alone. It shares no code with ``formulation`` (but for the machine);
 layers are walked tile by tile (``tests.walker``), the buffer is a table of what is in it, and the best
 choice is found by trying every set of tensors that stay beside every mapping of every layer.
 """
@@ -8,7 +8,7 @@ choice is found by trying every set of tensors that stay beside every mapping of
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain, combinations, product
-from math import floor, prod
+from math import prod
 
 from formulation.mapping import Mapping, Stationary, Tile
 from tests.walker import Walk
