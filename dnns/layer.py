@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import prod
 
 from dnns.axes import Axis, TransposedAxis, require
+from dnns.geometry import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,13 @@ class Node:
         shape: of its output, channels first, without the batch.
         layer: the operator to schedule, None where the node only shapes the network.
         parameters: trained parameters (weights, biases, normalisation) it holds.
+        batch: how many such outputs it makes: extent of the dimension that ``shape`` leaves out.
+        weights: of a node with a layer, the node whose tensor is the weight operand; "" for trained weights.
+            The ifmap is the first input.
+        twin: of a node with a layer, an earlier node that runs with the same trained weights; "" for none.
+        windows: of a node without a layer, for each input the positions it needs, axis by axis; None for an
+            input of which one output may need everything.
+        channels: first and last (exclusive) of its input's channels, if it only picks these.
     """
 
     name: str
@@ -158,6 +166,16 @@ class Node:
     shape: tuple[int, ...]
     layer: Operator | None = None
     parameters: int = 0
+    batch: int = 1
+    weights: str = ""
+    twin: str = ""
+    windows: tuple[Windows | None, ...] = ()
+    channels: tuple[int, int] | None = None
+
+    @property
+    def words(self) -> int:
+        """Elements of its output, over the whole batch."""
+        return self.batch * prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +187,21 @@ class Network:
         inputs: name and shape (channels first, without the batch) of every network input.
         nodes: every operator, each after those it reads.
         batch: images.
+        declared_outputs: names of the nodes whose tensors the file calls outputs, if it does.
     """
 
     name: str
     inputs: tuple[tuple[str, tuple[int, ...]], ...]
     nodes: tuple[Node, ...]
     batch: int = 1
+    declared_outputs: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The nodes whose tensors leave the network: those that it declares, and those that no node reads."""
+        read = {name for node in self.nodes for name in node.inputs}
+        declared = set(self.declared_outputs)
+        return tuple(n.name for n in self.nodes if n.name not in read or n.name in declared)
 
     @property
     def layers(self) -> tuple[Operator, ...]:

@@ -111,14 +111,14 @@ def _first(inputs: list[Array | None]) -> Array:
 
 def _slice(inputs: list[Array | None], attributes: Attributes) -> Array:
     data = _first(inputs)
-    starts, ends, axes, steps = _slice_bounds(inputs, attributes)
+    starts, ends, axes, steps = slice_bounds(inputs, attributes)
     index = [slice(None)] * data.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         index[axis] = slice(start, None if step < 0 and end < -data.shape[axis] else end, step)
     return np.asarray(data[tuple(index)])
 
 
-def _slice_bounds(inputs: list[Array | None], attributes: Attributes) -> list[tuple[int, ...]]:
+def slice_bounds(inputs: list[Array | None], attributes: Attributes) -> list[tuple[int, ...]]:
     """Starts, ends, axes and steps, which were attributes in old operator sets."""
     if len(inputs) == 1:
         bounds = [attributes.integers(name) for name in ("starts", "ends", "axes")]

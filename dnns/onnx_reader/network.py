@@ -12,6 +12,7 @@ from dnns.errors import InputError
 from dnns.layer import Network, Node, Operator
 from dnns.onnx_reader.file import load_model
 from dnns.onnx_reader.fold import constant, fold
+from dnns.onnx_reader.geometry import needed, picked_channels
 from dnns.onnx_reader.inputs import graph_inputs
 from dnns.onnx_reader.layers import FAMILIES, Family, Operands
 from dnns.onnx_reader.shapes import shaped
@@ -39,17 +40,26 @@ def read_onnx_network(path: str | Path, input: Shape | None, dims: Mapping[str, 
     model = load_model(path)
     inputs, values = graph_inputs(path, model.graph, input, dims)
     versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
-    walk = _Walk(path, values, versions)
+    read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
+    walk = _Walk(path, values, versions, read)
     for index, node in enumerate(model.graph.node):
         walk.step(index, node)
     batch = next((shape[0] for _, shape in inputs if len(shape) > 1), 1)
     named = tuple((name, _without_batch(shape)) for name, shape in inputs)
     name = model.graph.name if model.graph.name.isprintable() else ""
-    return Network(name[:200] or Path(path).stem, named, tuple(walk.nodes), batch)
+    declared = tuple(walk.makers[o.name] for o in model.graph.output if o.name in walk.makers)
+    return Network(name[:200] or Path(path).stem, named, tuple(walk.nodes), batch, declared)
 
 
 def _without_batch(shape: Shape) -> Shape:
     return shape[1:] if len(shape) > 1 else shape
+
+
+def _images(shape: Shape | None) -> int:
+    """Extent of the dimension that ``_without_batch`` leaves out; 0 where the shape depends on data."""
+    if shape is None:
+        return 0
+    return shape[0] if len(shape) > 1 else 1
 
 
 class _Walk:
@@ -59,14 +69,18 @@ class _Walk:
         path: the file, for errors.
         values: tensors known at the start: inputs and weights.
         versions: operator set version of each domain.
+        read: tensors that some node reads, or that the graph returns.
     """
 
-    def __init__(self, path: str | Path, values: dict[str, Value], versions: dict[str, int]) -> None:
-        self.path, self.values, self.versions = path, values, versions
+    def __init__(
+        self, path: str | Path, values: dict[str, Value], versions: dict[str, int], read: set[str]
+    ) -> None:
+        self.path, self.values, self.versions, self.read = path, values, versions, read
         self.nodes: list[Node] = []
         self.copies: dict[str, int] = {}
         self.makers: dict[str, str] = {name: name for name, value in values.items() if not value.weight}
         self.counted: set[str] = set()
+        self.users: dict[str, str] = {}
 
     def step(self, index: int, proto: NodeProto) -> None:
         """Take one node into account."""
@@ -86,18 +100,66 @@ class _Walk:
         self._add(name, proto, outputs, layer)
 
     def _add(self, name: str, proto: NodeProto, outputs: list[Value], layer: Operator | None) -> None:
-        read = dict.fromkeys(self.makers[tensor] for tensor in proto.input if tensor in self.makers)
-        shape = outputs[0].shape if outputs else None
+        """Enter a node, and one more for each further output that something reads."""
         parameters = self._parameters(proto, layer)
-        self.nodes.append(
-            Node(name, proto.op_type, tuple(read), _without_batch(shape or ()), layer, parameters)
+        if layer is not None:
+            self.nodes.append(self._scheduled_node(name, proto, outputs[0], layer, parameters))
+            self.makers.update((output, name) for output in proto.output if output)
+            return
+        values = [self.values.get(tensor) for tensor in proto.input]
+        read: dict[str, int] = {}
+        for at, tensor in enumerate(proto.input):
+            if tensor in self.makers:
+                read.setdefault(self.makers[tensor], at)
+        for number, output in enumerate(proto.output or [""]):
+            if number and output not in self.read:
+                continue
+            made = outputs[number] if number < len(outputs) else Value(None)
+            own = self._unique(f"{name}:{number}") if number else name
+            windows = tuple(needed(proto, values, at, made.shape) for at in read.values())
+            picked = picked_channels(proto, values, number)
+            self.nodes.append(
+                Node(
+                    own,
+                    proto.op_type,
+                    tuple(read),
+                    _without_batch(made.shape or ()),
+                    parameters=0 if number else parameters,
+                    batch=_images(made.shape),
+                    windows=windows,
+                    channels=picked,
+                )
+            )
+            self.makers[output] = own
+
+    def _scheduled_node(
+        self, name: str, proto: NodeProto, made: Value, layer: Operator, parameters: int
+    ) -> Node:
+        family = FAMILIES[operator_of(proto)]
+        x, w = proto.input[family.x], proto.input[family.w]
+        operands = [tensor for tensor in (x, w) if tensor in self.makers]
+        others = [tensor for tensor in proto.input if tensor in self.makers]
+        trained = w if x in self.makers else x
+        twin = "" if len(operands) > 1 else self.users.get(trained, "")
+        if len(operands) == 1:
+            self.users.setdefault(trained, name)
+        return Node(
+            name,
+            proto.op_type,
+            tuple(dict.fromkeys(self.makers[tensor] for tensor in (*operands, *others))),
+            _without_batch(made.known),
+            layer,
+            parameters,
+            _images(made.shape),
+            weights=self.makers[w] if len(operands) > 1 else "",
+            twin=twin,
         )
-        for output in proto.output:
-            self.makers[output] = name
 
     def _name(self, index: int, proto: NodeProto) -> str:
         wanted = proto.name if proto.name.isprintable() and len(proto.name) <= 400 else ""
-        wanted = wanted or f"{proto.op_type if proto.op_type.isidentifier() else 'node'}_{index}"
+        return self._unique(wanted or f"{proto.op_type if proto.op_type.isidentifier() else 'node'}_{index}")
+
+    def _unique(self, wanted: str) -> str:
         name = wanted
         while name in self.copies or name in self.makers:
             self.copies[wanted] = self.copies.get(wanted, 1) + 1

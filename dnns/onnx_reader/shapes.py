@@ -19,16 +19,23 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_ELEMENTWISE = _names(
+POINTWISE = _names(
     """
-    Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Bernoulli BitCast BitShift BitwiseAnd
-    BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh CumProd CumSum DequantizeLinear
-    Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual GroupNormalization HardSigmoid
-    HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less
-    LessOrEqual Log LogSoftmax LpNormalization Max Mean MeanVarianceNormalization Min Mish Mod Mul Neg Not
-    Or PRelu Pow QuantizeLinear RMSNormalization RandomNormalLike RandomUniformLike Reciprocal Relu
-    ReverseSequence RotaryEmbedding Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt
-    Sub Sum Swish Tan Tanh ThresholdedRelu Trilu Where Xor
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Bernoulli BitCast BitShift
+    BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Cos Cosh DequantizeLinear
+    Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf
+    IsNaN LRN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow
+    QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub
+    Sum Swish Tan Tanh ThresholdedRelu Where Xor
+    """
+)
+"""Standard operators that work position by position, on inputs of one shape or broadcast to it."""
+
+_ELEMENTWISE = POINTWISE | _names(
+    """
+    CumProd CumSum GroupNormalization Hardmax InstanceNormalization LayerNormalization LogSoftmax
+    LpNormalization MeanVarianceNormalization RMSNormalization RandomNormalLike RandomUniformLike
+    ReverseSequence RotaryEmbedding Softmax Trilu
     """
 )
 """Standard operators whose output has the shape of their broadcast inputs, or of the first."""

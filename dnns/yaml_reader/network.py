@@ -35,9 +35,24 @@ def read_yaml_network(path: str | Path, input: Shape | None = None) -> Network:
         made = _made(path, placed, shapes, model, locate)
         parameters = _own_parameters(path, placed, made, nodes, locate)
         shapes[placed.name] = made.shape
-        operator = str(getattr(placed.spec, "op", ""))
-        nodes[placed.name] = Node(placed.name, operator, placed.inputs, made.shape, made.layer, parameters)
+        nodes[placed.name] = _node(placed, made, parameters, model.batch)
     return Network(model.name, inputs, tuple(nodes.values()), model.batch)
+
+
+def _node(placed: Placed, made: Made, parameters: int, batch: int) -> Node:
+    layer = made.layer
+    return Node(
+        placed.name,
+        str(getattr(placed.spec, "op", "")),
+        placed.inputs,
+        made.shape,
+        layer,
+        parameters,
+        batch,
+        weights=placed.inputs[1] if layer is not None and len(placed.inputs) > 1 else "",
+        twin=placed.twin if layer is not None else "",
+        windows=() if layer is not None else tuple(made.windows for _ in placed.inputs),
+    )
 
 
 def _inputs(path: str | Path, model: NetworkModel, override: Shape | None) -> tuple[tuple[str, Shape], ...]:

@@ -11,6 +11,7 @@ from math import prod
 from typing import Any
 
 from dnns.axes import Axis
+from dnns.geometry import Windows, cropped, pooled, same_positions, scaled, whole_positions
 from dnns.layer import Deconvolution, Layer, Operator
 from dnns.windows import check_phases, transposed_axis, window_axis, window_extent
 from dnns.yaml_reader import schema
@@ -20,11 +21,19 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Made:
-    """What a rule returns: the output's shape, the operator with MACs if there is one, and parameters."""
+    """What a rule returns.
+
+    Attributes:
+        shape: of the output.
+        layer: the operator with MACs, if there is one.
+        parameters: trained parameters.
+        windows: without MACs, the positions that are needed of every input; None for all of them.
+    """
 
     shape: Shape
     layer: Operator | None = None
     parameters: int = 0
+    windows: Windows | None = None
 
 
 @dataclass(frozen=True)
@@ -161,22 +170,29 @@ def _matmul(spec: schema.MatMul, context: Context) -> Made:
 
 
 def _pool(spec: schema.Pool, context: Context) -> Made:
-    extents = (window_extent(*window, spec.ceil_mode) for window in _windows(spec, context.shape))
-    return Made((context.shape[0], *extents))
+    windows = _windows(spec, context.shape)
+    axes = tuple(pooled(window_extent(*w, spec.ceil_mode), *w[1:], w[0]) for w in windows)
+    return Made((context.shape[0], *(axis.out for axis in axes)), windows=axes)
 
 
 def _global_pool(spec: schema.GlobalPool, context: Context) -> Made:
-    return Made((context.shape[0], *(1 for _ in context.shape[1:])))
+    ones = tuple(1 for _ in context.shape[1:])
+    return Made((context.shape[0], *ones), windows=whole_positions(context.shape[1:], ones))
 
 
 def _concat(spec: schema.Concat, context: Context) -> Made:
     if len({shape[1:] for shape in context.shapes}) > 1:
         raise ValueError(f"positions of its inputs differ: {_listed(context.shapes)}")
-    return Made((sum(shape[0] for shape in context.shapes), *context.shape[1:]))
+    return _by_position((sum(shape[0] for shape in context.shapes), *context.shape[1:]))
+
+
+def _by_position(shape: Shape, parameters: int = 0) -> Made:
+    """Of an operator that works position by position."""
+    return Made(shape, None, parameters, same_positions(shape[1:]))
 
 
 def _add(spec: schema.Add, context: Context) -> Made:
-    return Made(_same(context))
+    return _by_position(_same(context))
 
 
 def _same(context: Context) -> Shape:
@@ -190,7 +206,7 @@ def _listed(shapes: tuple[Shape, ...]) -> str:
 
 
 def _norm(spec: schema.Norm, context: Context) -> Made:
-    return Made(context.shape, None, 2 * context.shape[0])
+    return _by_position(context.shape, 2 * context.shape[0])
 
 
 def _target(spec: schema.SizedModel, context: Context) -> Shape:
@@ -206,14 +222,16 @@ def _crop(spec: schema.Crop, context: Context) -> Made:
     sizes = _target(spec, context)
     if any(size > have for size, have in zip(sizes, context.shape[1:], strict=True)):
         raise ValueError(f"cannot crop {list(context.shape[1:])} to {list(sizes)}")
-    return Made((context.shape[0], *sizes))
+    return Made((context.shape[0], *sizes), windows=cropped(context.shape[1:], sizes))
 
 
 def _upsample(spec: schema.Upsample, context: Context) -> Made:
     if spec.scale is None:
-        return Made((context.shape[0], *_target(spec, context)))
-    scales = _per_axis("scale", spec.scale, len(context.shape) - 1)
-    return Made((context.shape[0], *(s * n for s, n in zip(scales, context.shape[1:], strict=True))))
+        sizes = _target(spec, context)
+    else:
+        scales = _per_axis("scale", spec.scale, len(context.shape) - 1)
+        sizes = tuple(s * n for s, n in zip(scales, context.shape[1:], strict=True))
+    return Made((context.shape[0], *sizes), windows=scaled(context.shape[1:], sizes))
 
 
 def _flatten(spec: schema.Flatten, context: Context) -> Made:
@@ -233,7 +251,7 @@ def _widen(spec: schema.Widen, context: Context) -> Made:
         raise ValueError(
             f"out_channels is {spec.out_channels}, allowed: at least the input's {context.shape[0]}"
         )
-    return Made((spec.out_channels, *context.shape[1:]))
+    return _by_position((spec.out_channels, *context.shape[1:]))
 
 
 def _correlation(spec: schema.Correlation, context: Context) -> Made:

@@ -560,3 +560,31 @@ def test_tensors_of_absurd_rank_are_refused(read):
     weights = [zeros("w", (4,)), TensorProto(name="v", data_type=FLOAT, dims=[1] * 100)]
     with pytest.raises(InputError, match="a tensor has 100 dimensions"):
         read(model([("Relu", "x", "y", {})], [("x", (4,))], weights))
+
+
+def test_positions_channels_and_outputs_for_the_network_as_a_whole(read):
+    nodes = [
+        ("Conv", "x w", "c", {"pads": [1, 1, 1, 1]}),
+        ("Split", "c", "s t", {"axis": 1}),
+        ("MaxPool", "t", "p", {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+        ("Slice", "s start stop axes", "y", {}),
+        ("Conv", "t v", "d", {}),
+        ("Conv", "s v", "e", {}),
+    ]
+    weights = [
+        zeros("w", (6, 4, 3, 3)),
+        zeros("v", (8, 3, 1, 1)),
+        numpy_helper.from_array(np.array([1, 2]), "start"),
+        numpy_helper.from_array(np.array([2**62, 7]), "stop"),
+        numpy_helper.from_array(np.array([1, 3]), "axes"),
+    ]
+    network = read(model(nodes, [("x", (2, 4, 9, 9))], weights, outputs=("y", "p")))
+    by_name = {node.name: node for node in network.nodes}
+    assert [by_name[n].channels for n in ("n1", "n1:1", "n3")] == [(0, 3), (3, 6), None]
+    pool, cut = by_name["n2"].windows[0], by_name["n3"].windows[0]
+    assert [axis.interval(4, 5) for axis in pool] == [(7, 9), (7, 9)]
+    assert [axis.interval(0, 2) for axis in cut] == [(0, 2), (2, 4)]
+    assert by_name["n2"].inputs == by_name["n4"].inputs == ("n1:1",)
+    assert by_name["n5"].twin == "n4"
+    assert {"n2", "n3"} <= set(network.outputs)
+    assert by_name["n0"].words == 2 * 6 * 81

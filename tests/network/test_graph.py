@@ -1,0 +1,128 @@
+"""Stored tensors of small networks, worked out by hand."""
+
+import pytest
+import yaml
+
+from dnns.errors import InputError
+from dnns.layer import Network, Node
+from dnns.reader import read_network
+from formulation.network.graph import tensor_graph
+
+
+@pytest.fixture
+def graph(tmp_path):
+    def build(layers, **fields):
+        path = tmp_path / "net.yaml"
+        path.write_text(yaml.safe_dump({"name": "net", "input": [4, 8, 8], "layers": layers, **fields}))
+        return tensor_graph(read_network(path))
+
+    return build
+
+
+def conv(name, channels, **fields):
+    return {"name": name, "op": "conv", "out_channels": channels, "kernel": 3, "padding": 1, **fields}
+
+
+def named(graph, sources):
+    return [(s.tensor if s.tensor is None else graph.tensors[s.tensor].name, s.words) for s in sources]
+
+
+def stored(graph):
+    return {t.name: (t.producer, t.readers, t.is_output) for t in graph.tensors if t.stored}
+
+
+def test_what_only_a_drain_node_consumes_is_never_stored(graph):
+    made = graph(
+        [
+            conv("a", 8),
+            {"name": "p", "op": "pool", "kernel": 2, "stride": 2},
+            conv("b", 8),
+            {"name": "s", "op": "add", "inputs": ["b", "p"]},
+            conv("c", 2),
+        ]
+    )
+    assert stored(made) == {
+        "input": (None, (0,), False),
+        "p": (0, (1,), False),
+        "s": (1, (2,), False),
+        "c": (2, (), True),
+    }
+    assert named(made, made.layers[1].drain_reads) == [("p", 8 * 16)]
+    assert [use.drains for use in made.layers] == [("p",), ("s",), ()]
+
+
+def test_a_tensor_and_what_is_drained_of_it_are_both_stored_where_both_are_read(graph):
+    made = graph(
+        [
+            conv("a", 8),
+            {"name": "p", "op": "pool", "kernel": 2, "stride": 2},
+            conv("b", 8),
+            conv("c", 8, inputs=["a"], stride=2),
+            {"name": "s", "op": "concat", "inputs": ["c", "b"]},
+            conv("d", 2),
+        ]
+    )
+    assert [made.tensors[i].name for i in made.layers[0].emits] == ["a", "p"]
+    assert named(made, made.layers[3].ifmap) == [("c", 8 * 16), ("b", 8 * 16)]
+    assert stored(made)["b"] == (1, (3,), False)  # read by d, through the concatenation
+
+
+def test_a_drain_of_network_inputs_is_a_network_input(graph):
+    made = graph([{"name": "p", "op": "pool", "kernel": 2, "stride": 2}, conv("a", 8)])
+    assert stored(made) == {"p": (None, (0,), False), "a": (0, (), True)}
+
+
+def test_operands_of_a_product_may_both_be_features(graph):
+    made = graph(
+        [
+            {"name": "q", "op": "fc", "out_channels": 6, "per_position": True, "inputs": ["input"]},
+            {"name": "k", "op": "fc", "out_channels": 6, "per_position": True, "inputs": ["input"]},
+            {"name": "s", "op": "matmul", "inputs": ["q", "k"], "groups": 2, "transpose": True},
+            {"name": "square", "op": "matmul", "inputs": ["s", "s"], "groups": 2},
+        ],
+        input=[4, 5],
+    )
+    assert named(made, made.layers[2].ifmap) == [("q", 30)]
+    assert named(made, made.layers[2].weights) == [("k", 30)]
+    assert named(made, made.layers[3].ifmap) == named(made, made.layers[3].weights) == [("s", 50)]
+
+
+def test_a_repeated_layer_is_so_many_layers_in_a_row(tmp_path):
+    path = tmp_path / "net.txt"
+    path.write_text("3, 10, 10\n2, 10, 4\n")
+    made = tensor_graph(read_network(path))
+    assert [use.name for use in made.layers] == ["layer1", "layer1#2", "layer1#3", "layer2", "layer2#2"]
+    assert [named(made, use.ifmap) for use in made.layers] == [
+        [("layer1.ifmap", 10)],
+        [("layer1", 10)],
+        [("layer1#2", 10)],
+        [("layer1#3", 10)],
+        [("layer1#3", 10)],
+    ]
+
+
+def test_an_operator_without_a_rule_is_named():
+    node = Node("n", "Mystery", ("x",), (3, 4, 4))
+    with pytest.raises(InputError, match=r"node n \(Mystery\).*no rule"):
+        tensor_graph(Network("net", (("x", (3, 4, 4)),), (node,)))
+
+
+def test_nodes_must_be_in_order():
+    with pytest.raises(InputError, match="reads y, which does not stand before it"):
+        tensor_graph(Network("net", (("x", (3,)),), (Node("n", "add", ("y",), (3,)),)))
+
+
+def test_every_operator_that_the_readers_know_has_a_rule():
+    pytest.importorskip("onnx")
+    from typing import get_args
+
+    from dnns.onnx_reader import layers, shapes
+    from dnns.yaml_reader.schema import LayerSpec
+    from formulation.network.operators import ONNX_ROLES, YAML_ROLES
+
+    models = get_args(get_args(LayerSpec)[0])
+    assert {get_args(model.model_fields["op"].annotation)[0] for model in models} == set(YAML_ROLES)
+    microsoft = {"QLinearAdd", "QLinearMul", "QLinearConcat"}
+    microsoft |= {"QLinearGlobalAveragePool", "QLinearAveragePool", *shapes._MICROSOFT_LIKE_FIRST}
+    known = shapes._ELEMENTWISE | shapes._SHAPING | microsoft | {name for _, name in layers.FAMILIES}
+    assert known == set(ONNX_ROLES)
