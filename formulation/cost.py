@@ -17,8 +17,9 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.hardware import Dataflow, Hardware
 from formulation.mapping import Group, Partition, Stationary
+from formulation.wide_ticks import WideTicks
 
-Num = Any  # an int, or an array of int64 or of Python integers
+Num = Any  # an int, or an array of int64; latencies also ``WideTicks``
 
 _ROWS, _COLS = "rows", "cols"
 _ARRAY_SIDES = {  # the group that is not named here streams through the array
@@ -218,23 +219,36 @@ def spatial_tiles(trips: list[Num], full: list[Num], edge: list[Num]) -> list[tu
     return kinds
 
 
-def latency_ticks(hardware: Hardware, compute: Num, traffic_bits: Num, tile: TensorBits) -> Num:
+def latency_ticks(
+    hardware: Hardware, compute: Num, traffic_bits: Num, tile: TensorBits, *, wide: bool = False
+) -> Num:
     """Latency in ticks of ``hardware.tick``.
 
     Double-buffered: ``max(compute + edge, transfer)``, where the edge moves the first ifmap and weight
     tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``.
+
+    Args:
+        hardware: the machine.
+        compute: cycles of the array.
+        traffic_bits: bits moved.
+        tile: bits of the largest tiles.
+        wide: whether 64 bits might not hold the ticks of arrays, so that they are ``WideTicks``.
     """
-    return overlapped(hardware, array_ticks(hardware, compute, tile), traffic_bits)
+    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits)
 
 
-def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits) -> Num:
-    """Ticks of computing, with the edge if double-buffered."""
-    edge = tile.total * hardware.tick.per_bit if hardware.double_buffered else 0
-    return compute * hardware.tick.per_cycle + edge
+def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
+    """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
+    edge = tile.total if hardware.double_buffered else 0
+    return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
 
 
 def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
     """Latency from the array's ticks and the traffic: the greater if double-buffered, else the sum."""
+    if isinstance(array, WideTicks):
+        if not hardware.double_buffered:
+            return array.after(traffic_bits)
+        return np.maximum(array, WideTicks(0, traffic_bits, hardware.tick))
     transfer = traffic_bits * hardware.tick.per_bit
     if not hardware.double_buffered:
         return array + transfer

@@ -23,7 +23,7 @@ from formulation.mapping import Group, Mapping, Partition
 
 
 def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
-    """The cost of one mapping, whether or not it fits the buffer.
+    """The cost of one mapping in Python's integers, whether or not it fits the buffer.
 
     Raises:
         ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
@@ -32,7 +32,7 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     tile, axis = mapping.tile, mapping.sliding_axis
     axes = (batch_axis(layer), *layer.axes)
     extents = (tile.batch, *tile.spatial)
-    tables = [axis_table(a, np.array([t])) for a, t in zip(axes, extents, strict=True)]
+    tables = [axis_table(a, np.array([t], dtype=object)) for a, t in zip(axes, extents, strict=True)]
     trips = [int(t.trips[0]) for t in tables]
     fetched = slid = largest = 1
     for i, table in enumerate(tables):

@@ -63,9 +63,8 @@ def axis_table(axis: Axis, tile: Ints) -> AxisTable:
     An interval ``[l, h)`` clipped to ``[0, in)`` has ``clamp(h) - clamp(l)`` words, ``clamp(x) =
     min(max(x, 0), in)``; the ends of full tile ``k`` are ``k*t*stride - pad_lo`` and ``((k+1)*t - 1)*stride
     - pad_lo + Ke``. Slid, overlapping intervals (``Ke >= stride``) telescope to the span of them all,
-    and disjoint ones save nothing.
+    and disjoint ones save nothing. Python's integers in an ``object`` array stay what they are.
     """
-    tile = np.asarray(tile, dtype=np.int64)
     trips, edge = trip_count(axis.out, tile), edge_tile(axis.out, tile)
     step = tile * axis.stride
     reach = axis.effective_kernel - axis.stride  # of one tile's interval into the next one's

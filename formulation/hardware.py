@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 
 class Dataflow(StrEnum):
@@ -143,6 +144,10 @@ class Tick:
     def cycles(self, ticks: int) -> Fraction:
         """Ticks as cycles."""
         return Fraction(ticks, self.per_cycle)
+
+    def of(self, cycles: Any, bits: Any) -> Any:
+        """Ticks of array cycles and of the transfer of bits after each other; of integers of one kind."""
+        return cycles * self.per_cycle + bits * self.per_bit
 
 
 @lru_cache(maxsize=256)

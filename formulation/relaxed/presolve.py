@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Num, Trips, fits, footprint, latency_ticks, tile_bits
+from formulation.cost import Num, TensorBits, Trips, fits, footprint, latency_ticks, tile_bits
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.model import class_traffic
@@ -237,7 +237,8 @@ class Presolve:
         inside = fits(hardware, problem.partition, footprint(hardware, held))
         if structure.timed:
             compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
-            latency = latency_ticks(hardware, compute, bits, held) / self._roofline
+            tile = TensorBits(1.0 * held.total, 0, 0)
+            latency = latency_ticks(hardware, compute, bits, tile) / self._roofline
             price = price + aim.latency_weight * latency
             inside = inside & (latency <= (_limit(aim.latency_cap) if aim.hard else inf))
         return np.where(inside, price, inf)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, array_ticks, held_bits
+from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
 from formulation.shared.space import FAR, SharedSpace
 from formulation.shared.tiles import Tiles
@@ -64,8 +64,9 @@ def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> P
     whole = view.ticks(compute, p_whole, q_whole)
     possible = fit & view.fits(p_whole, q_whole) & (rounds <= space.passes)
     split = view.ticks(compute + view.split_cycles(most), p, q)
+    far = space.array(np.full(rounds.shape, view.far), TensorBits(0, 0, 0))
     return PackedBounds(
-        fit, np.where(possible, whole, FAR), np.where(fit, split, FAR), most, (p_whole, q_whole)
+        fit, np.where(possible, whole, far), np.where(fit, split, far), most, (p_whole, q_whole)
     )
 
 
@@ -81,6 +82,7 @@ class _PackedChoices:
         self.weights = space.filters * space.taps
         self.most_pixels, self.few_pixels = tiles.pixels.max(axis=0), tiles.pixels.min(axis=0)
         self.passes_each = -(-space.filters // space.limit)
+        self.far = FAR if space.wide else FAR // space.hardware.tick.per_cycle
 
     def held(self, p: Num, q: Num) -> TensorBits:
         return TensorBits(self.unit.ifmap, q * self.unit.ofmap, p * self.unit.weights)
@@ -89,7 +91,7 @@ class _PackedChoices:
         return self.space.feasible(self.held(p, q))
 
     def ticks(self, compute: Num, p: Num, q: Num) -> Num:
-        return array_ticks(self.space.hardware, compute, self.held(p, q))
+        return self.space.array(compute, self.held(p, q))
 
     def least_words(self) -> tuple[Num, Num]:
         """P and Q of the fullest round, at least."""
@@ -100,7 +102,7 @@ class _PackedChoices:
         return p, np.maximum(q, self.most_pixels)
 
     def most_words(self, p: Num, q: Num) -> tuple[Num, Num]:
-        """P and Q that the buffer allows, at most, beside the least of the other."""
+        """P and Q that the buffer allows at most beside the least of the other, and no more than all."""
         total, parts = self.space.room()
         free = total - self.unit.ifmap
         most_p = (free - q * self.unit.ofmap) // self.unit.weights
@@ -108,7 +110,7 @@ class _PackedChoices:
         if parts is not None:
             most_p = np.minimum(most_p, parts.weights // self.unit.weights)
             most_q = np.minimum(most_q, parts.ofmap // self.unit.ofmap)
-        return most_p, most_q
+        return np.minimum(most_p, self.weights), np.minimum(most_q, self.space.all_pixels(self.tiles))
 
     def whole_words(self, p: Num, q: Num) -> tuple[Num, Num]:
         """P and Q at least, if no pass is split."""
@@ -147,7 +149,7 @@ class _PackedChoices:
         """
         space, step = self.space, self.space.tap_step
         if self.passes_each == space.filters:
-            return np.full(self.rounds.shape, FAR // space.hardware.tick.per_cycle)
+            return np.full(self.rounds.shape, self.far)
         units = space.taps * self.passes_each // step
         weighted = self._forced(most[0] // step, self.weights // step) - units
         counted = self._forced(most[1] // self.few_pixels, self.filters) - space.passes
@@ -168,10 +170,10 @@ class _PackedChoices:
         return np.maximum(np.maximum(counted * np.minimum.reduce(each), dearest), narrow)
 
     def _forced(self, most: Num, amount: int) -> Num:
-        """Units that rounds of load at most ``most`` need to hold ``amount``."""
+        """Units that rounds of load at most ``most`` need to hold ``amount``; at most one for each."""
         limit = self.space.limit
         whole = most // limit
         short = amount - self.rounds * limit * whole
         beyond = most - limit * whole
         more = -(-short // np.maximum(beyond, 1))
-        return np.where(short > 0, self.rounds * whole + more, 0)
+        return np.where(short > 0, np.minimum(self.rounds * whole + more, amount), 0)

@@ -74,7 +74,7 @@ class SharedPresolve:
         bits = class_traffic(space.kernels, variant.structure, 1.0 * words, trips).bits(space.hardware)
         price, inside = aim.traffic_weight / self.relaxation.compulsory_bits * bits, bounds.fits
         if variant.structure.timed:
-            ticks = space.latency(1.0 * bounds.least, bits)
+            ticks = space.latency(bounds.least.astype(float), bits)
             latency = ticks / float(self.relaxation.roofline_ticks)
             price = price + aim.latency_weight * latency
             inside = inside & (latency <= (aim.latency_cap * _WORSE if aim.hard else inf))

@@ -31,6 +31,7 @@ from formulation.cost import (
     spatial_tiles,
     traffic,
 )
+from formulation.counts import SAFE, Counts, layer_counts
 from formulation.extents import Ints, trip_count
 from formulation.mapping import Group, Stationary
 from formulation.shared.packing import Items
@@ -41,9 +42,8 @@ from formulation.space.space import CLASSES
 from formulation.space.space import Price as Prices
 from formulation.space.tables import SpatialTable, TileGrid
 
-_INT64_SAFE = 1 << 61
-#: Ticks beyond any mapping's.
-FAR = 1 << 61
+#: Cycles, or ticks that are not wide: no mapping has more.
+FAR = SAFE - 1
 
 
 class SharedSpace:
@@ -54,6 +54,10 @@ class SharedSpace:
         grid: tiles over the batch and the common grid.
         ci: undominated input-channel tiles.
         trips_ci: their trip counts.
+        wide: whether latencies are ``WideTicks``.
+
+    Raises:
+        TooLargeError: if 64 bits do not hold what is counted.
     """
 
     def __init__(self, problem: SharedProblem) -> None:
@@ -72,7 +76,7 @@ class SharedSpace:
         self.limit = self.filters if self.streams else min(self.hardware.cols, self.filters)
         self.taps = sum(layer.taps for layer in self.kernels.layers)
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
-        self._integer = self._integer_type()
+        self.wide = self._counts().checked(deconv.name).are_wide(self.hardware)
 
     def _streams(self) -> bool:
         """Whether the output channels stream through the array instead of lying on a side of it."""
@@ -95,19 +99,27 @@ class SharedSpace:
         keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
         return tile[keep], trips[keep], cycles[:, keep]
 
-    def _integer_type(self) -> type:
-        """int64, or Python's integers where ticks of the worst mapping might not fit 64 bits."""
-        hardware, deconv, tick = self.hardware, self.problem.deconv, self.hardware.tick
-        bits = hardware.bits
-        width = max(bits.partial_sums, bits.ifmap, bits.weights)
-        streamed = (deconv.in_channels + 1) * (self.taps + hardware.fill_cycles) + deconv.out_channels
-        compute = deconv.groups * deconv.out_channels * deconv.pixels * streamed
-        spans = prod(int(d.fetched.max()) for d in self.kernels.dims)
-        rounds = deconv.out_channels * len(self.kernels.layers)
-        words = 4 * deconv.groups * deconv.in_channels * spans * rounds
-        words += 4 * (self.kernels.weight_words + self.kernels.ofmap_words) * (deconv.pixels + streamed)
-        worst = compute * tick.per_cycle + words * width * tick.per_bit
-        return np.int64 if worst < _INT64_SAFE else object
+    def _counts(self) -> Counts:
+        """Bounds on what mappings take, as of ``formulation.counts``, rounds in place of channel tiles.
+
+        A round holds a filter, so that there are at most ``filters * sub-kernels`` of them; sums of the
+        packings' bounds are below the cycles of a pass, or the words of all rounds, for each filter and tap.
+        """
+        hardware, deconv, kernels = self.hardware, self.problem.deconv, self.kernels
+        parts = [layer_counts(layer, hardware) for layer in kernels.layers]
+        rounds, grid = self.filters * len(kernels.layers), prod(self.grid.shape)
+        spans = prod(int(dim.fetched.max()) for dim in kernels.dims)
+        width = hardware.bits
+        bits = (
+            deconv.groups * deconv.in_channels * spans * rounds * width.ifmap
+            + kernels.weight_words * grid * width.weights
+            + kernels.ofmap_words * (width.ofmap + 2 * deconv.in_channels * width.partial_sums)
+        )
+        held = sum(part.held for part in parts) + hardware.copies * (
+            deconv.in_channels * spans * width.ifmap + self.filters * deconv.pixels * width.partial_sums
+        )
+        words = rounds * rounds * max(self.taps, deconv.pixels)
+        return Counts((self.taps + 1) * sum(part.cycles for part in parts), bits, max(held, words))
 
     @cached_property
     def tap_step(self) -> int:
@@ -145,7 +157,7 @@ class SharedSpace:
         """Bits for one copy of all tiles, and of each where the partition is given."""
         given, copies = self.problem.partition, self.hardware.copies
         if given is None:
-            return self.hardware.buffer_bits // copies, None
+            return min(self.hardware.buffer_bits // copies, SAFE), None
         parts = TensorBits(*(part // copies for part in given.parts))
         return parts.total, parts
 
@@ -177,12 +189,12 @@ class SharedSpace:
         """Traffic [bits]: exact."""
         n = Trips(rounds, trips_ci, table.trips)
         moved = traffic(self.kernels, stationary, n, table.fetched, table.slid)
-        return moved.bits(self.hardware).astype(self._integer)
+        return moved.bits(self.hardware)
 
     def pass_cost(self, kind: int, tiles: Tiles, ci: Num) -> tuple[Num, Num]:
         """Cycles of a sub-kernel whatever its packing, and of each pass; ``ci`` are positions in ``ci``."""
         cycles = self.problem.deconv.groups * self.ci_cycles[kind, ci]
-        cycles = cycles.astype(self._integer) * tiles.cycles[self.kinds[kind].shape]
+        cycles = cycles * tiles.cycles[self.kinds[kind].shape]
         if self.streams:
             return cycles * self.filters, cycles * self.hardware.fill_cycles
         return cycles * 0, cycles
@@ -239,7 +251,11 @@ class SharedSpace:
 
     def latency(self, array: Num, bits: Num) -> Num:
         """Latency [ticks] from the array's time with the edge [ticks] and the traffic [bits]."""
-        return overlapped(self.hardware, np.asarray(array), bits)
+        return overlapped(self.hardware, array, bits)
+
+    def array(self, compute: Num, held: TensorBits) -> Num:
+        """The array's time with the edge [ticks]."""
+        return array_ticks(self.hardware, compute, held, wide=self.wide)
 
     def packing(self, tile: Tiles, ci: int) -> PackingProblem:
         """The packing problem beside one tile and input-channel tile; prices in ticks."""
@@ -292,4 +308,4 @@ class SharedSpace:
         self, stationary: Stationary, rounds: Num, trips_ci: Num, tiles: Tiles, compute: Num, held: TensorBits
     ) -> Prices:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
-        return Prices(latency_ticks(self.hardware, compute, bits, held), bits)
+        return Prices(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -74,12 +75,12 @@ class Frontier:
 
     Attributes:
         need: units of ifmap, ofmap and weights; 3 x mappings.
-        latency: in ticks.
+        latency: in ticks, as of ``Price``.
         traffic: in bits.
     """
 
     need: Ints
-    latency: Ints
+    latency: Any
     traffic: Ints
 
     def within(self, shares: tuple[int, int, int]) -> Ints:

@@ -9,6 +9,7 @@ non-decreasing in every trip count.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,20 +23,24 @@ from formulation.cost import (
     tile_bits,
     traffic,
 )
+from formulation.counts import SAFE, layer_counts
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.problem import Problem
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)
-_INT64_SAFE = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Price:
-    """Latency [ticks] and traffic [bits] of many mappings, or bounds on them."""
+    """Latency [ticks] and traffic [bits] of many mappings, or bounds on them.
 
-    latency: Ints
+    Latencies are ``WideTicks`` where 64 bits might not hold them: they are compared, picked and sorted like
+    an array, and no more.
+    """
+
+    latency: Any
     traffic: Ints
 
     def take(self, index: Ints) -> Price:
@@ -51,27 +56,19 @@ class Space:
         co: undominated output-channel tiles.
         ci: undominated input-channel tiles.
         grid: tiles over the batch and the spatial axes.
+        wide: whether latencies are ``WideTicks``.
+
+    Raises:
+        TooLargeError: if 64 bits do not hold what is counted.
     """
 
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
         self.problem = problem
+        self.wide = layer_counts(layer, hardware).checked(layer.name).are_wide(hardware)
         self.co = channel_table(layer, hardware, Group.CO)
         self.ci = channel_table(layer, hardware, Group.CI)
         self.grid = SpatialGrid(layer, hardware)
-        self._integer = self._integer_type()
-
-    def _integer_type(self) -> type:
-        """int64, or Python's integers where ticks of the worst mapping might not fit 64 bits."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        bits, tick = hardware.bits, hardware.tick
-        width = max(bits.partial_sums, bits.ifmap, bits.weights)
-        span = max(int(dim.largest.max()) for dim in self.grid.dims)
-        streamed = (layer.in_channels + 1) * (layer.taps + hardware.fill_cycles) + layer.out_channels
-        compute = layer.groups * layer.out_channels * layer.pixels * streamed
-        words = 4 * (layer.macs + layer.ifmap_words * layer.out_channels * (layer.taps + span))
-        worst = compute * tick.per_cycle + words * width * tick.per_bit
-        return np.int64 if worst < _INT64_SAFE else object
 
     def price(self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num) -> Price:
         """Exact price of mappings; arguments broadcast.
@@ -91,9 +88,9 @@ class Space:
         self, stationary: Stationary, trips: Trips, cycles: Num, held: TensorBits, sp: SpatialTable
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
-        bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware).astype(self._integer)
-        compute = (layer.groups * cycles).astype(self._integer)
-        return Price(latency_ticks(hardware, compute, bits, held), bits)
+        bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware)
+        latency = latency_ticks(hardware, layer.groups * cycles, bits, held, wide=self.wide)
+        return Price(latency, bits)
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""
@@ -144,7 +141,7 @@ class Space:
         """Bits for one copy of all tiles, and of each tile where the partition is given."""
         hardware, given = self.problem.hardware, self.problem.partition
         if given is None:
-            return hardware.buffer_bits // hardware.copies, None
+            return min(hardware.buffer_bits // hardware.copies, SAFE), None
         parts = TensorBits(*(part // hardware.copies for part in given.parts))
         return parts.total, parts
 

@@ -133,7 +133,7 @@ class _Run:
         found = self._candidates(goal, keys[0], best)
         bound, proven = keys[0].value(best), True
         for i, key in enumerate(keys):
-            if i and len(np.unique(np.stack([found.price.latency, found.price.traffic]), axis=1).T) <= 1:
+            if i and _all_alike(found.price):
                 for j in range(i, len(keys)):  # one price is left; the incumbent may be none of its mappings
                     best = Stage(self.space, goal, keys[: j + 1], found, best).nearest(best)
                 break
@@ -187,3 +187,8 @@ class _Run:
         alike = (found.co == found.co[one]) & (found.ci == found.ci[one]) & (found.row == found.row[one])
         few = found.take(better | (alike if len(one) else False))
         return Stage(stage.space, stage.goal, stage.keys, few, best)
+
+
+def _all_alike(price: Price) -> bool:
+    """Whether there is at most one price."""
+    return all(len(key) == 0 or bool((key == key[0]).all()) for key in (price.latency, price.traffic))

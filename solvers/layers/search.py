@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
+from functools import partial, reduce
 from time import monotonic
 
 import numpy as np
@@ -26,10 +26,10 @@ from formulation.space.space import CLASSES, Price, Space
 from formulation.space.tables import SpatialTable
 from solvers.goals import ROUNDING, Found, Goal, limit, ranked
 
-_Left = tuple[SpatialTable, Ints, NDArray[np.generic]]
+_Left = tuple[SpatialTable, Ints, Num]
 """Spatial tiles, their cycle factors, and bounds on the first quantity of their mappings."""
 
-_Seen = tuple[NDArray[np.bool_], NDArray[np.generic]]
+_Seen = tuple[NDArray[np.bool_], Num]
 """Which of some tiles, or blocks, are of interest, and bounds on the first quantity of their mappings."""
 
 _Look = Callable[[SpatialTable, Ints], _Seen]
@@ -100,7 +100,7 @@ class Search:
                 return Outcome(best, min(_safe(bound[start]), best.keys[0]), False)
             stop = min(len(bound), start + size)
             if best is not None:
-                stop = start + int(np.searchsorted(bound[start:stop], limit(best), side="right"))
+                stop = start + int(np.count_nonzero(bound[start:stop] <= limit(best)))
             best = self._extend(goal, table.take(np.arange(start, stop)), cycles[start:stop], best)
             start, size = stop, min(4 * size, max(_FIRST, 8 * _CELLS // len(self.space.co.tile)))
         return Outcome(best, best.keys[0] if best else None, True)
@@ -113,7 +113,7 @@ class Search:
         """Tiles that a look leaves: by a cheap bound, then with exact cycles; with those and the bound."""
         grid = self.space.grid
         none = self.coarse.take(np.arange(0))
-        left: list[_Left] = [(none, none.rank, none.rank)]
+        left: list[_Left] = [(none, none.rank, look(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(look(slab, grid.least_cycles(slab))[0])
             cycles = grid.cycles(tiles)
@@ -126,13 +126,13 @@ class Search:
         """Where tiles may be as good as the incumbent in the first quantity, and their bounds on it."""
         fits, prices = self.space.bounds(sp, cycles)
         alive = [goal.promising(price, best) for price in prices]
-        return fits & np.logical_or.reduce(alive), np.minimum.reduce([goal.keys(p)[0] for p in prices])
+        return fits & np.logical_or.reduce(alive), reduce(np.minimum, (goal.keys(p)[0] for p in prices))
 
     def _open(self, goal: Goal, best: Found | None, sp: SpatialTable, cycles: Ints) -> _Seen:
         """Where tiles may come before the incumbent, and their bounds on the first quantity."""
         fits, prices = self.space.bounds(sp, cycles)
         alive = [self._first(goal, best, which, price, sp, cycles) for which, price in enumerate(prices)]
-        return fits & np.logical_or.reduce(alive), np.minimum.reduce([goal.keys(p)[0] for p in prices])
+        return fits & np.logical_or.reduce(alive), reduce(np.minimum, (goal.keys(p)[0] for p in prices))
 
     def _first(
         self,

@@ -20,7 +20,7 @@ import numpy as np
 from formulation.shared.milp import Choice, PackingMilp, build_packing_milp
 from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedProblem
-from formulation.shared.space import FAR, SharedSpace
+from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
 from solvers.goals import Goal
 from solvers.programs.files import write
@@ -210,7 +210,7 @@ class ExactSearch(SharedSearch):
 
     def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        latency = int(self.space.latency(min(least, FAR), traffic))
+        latency = int(self.space.latency(least, traffic))
         if goal.cap is not None and latency > goal.cap:
             return None
         keys = self._keys(goal, latency, traffic)

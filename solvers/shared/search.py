@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import reduce
 from itertools import islice
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
+from formulation.cost import TensorBits
 from formulation.extents import Ints
 from formulation.shared.packing_bounds import PackedBounds, packed_bounds
 from formulation.shared.packing_search import NODES, best_packing
@@ -123,7 +125,7 @@ class SharedSearch:
         """Where the incumbent does not beat tiles, and their bounds on the first quantity."""
         fits, prices = self.space.rough_bounds(tiles)
         alive = np.logical_or.reduce([self._wanted(goal, fits, price) for price in prices])
-        return alive, np.minimum.reduce([goal.keys(price)[0] for price in prices])
+        return alive, reduce(np.minimum, (goal.keys(price)[0] for price in prices))
 
     def _wanted(self, goal: Goal, fits: Any, price: Prices) -> Any:
         """Where a bound is within the cap and comes before the incumbent."""
@@ -200,7 +202,7 @@ class SharedSearch:
         space = self.space
         more = np.maximum(rounds - space.passes, 0)
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
-        array = (space.least_cycles(tiles, ci) + more * each) * space.hardware.tick.per_cycle
+        array = space.array(space.least_cycles(tiles, ci) + more * each, TensorBits(0, 0, 0))
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
         return Prices(self._latency(array, bits), bits)
 

@@ -1,0 +1,107 @@
+"""What 64 bits must hold: proven for every mapping before any is priced, or refused.
+
+Tables and searches count cycles, words and bits as int64 arrays, which wrap silently. Here the greatest of
+each is bounded in Python's integers:
+
+    cycles <= groups * product over the groups of loops of (their factor with tiles of one element)
+    bits   <= groups * Ci * Co * (product of the axes' most fetched words) * ifmap width
+              + W * pixels * weight width + O * (ofmap width + 2 * Ci * partial-sum width)
+    held   <= copies * bits of whole tensors + a bank for each
+
+A factor with smaller tiles is never less: a sum of ``ceil(part / side)`` grows where a part is cut, and so
+does the number of fills. No tensor is fetched more often than there are tiles of what it is independent of.
+An axis of O outputs fetches at most ``O * min(in, max(Ke, stride))`` words: n tiles have intervals of at most
+``in`` words, and of ``Ke + (length - 1) * stride`` before they are clipped.
+
+All else that is computed on the way is a product of some of the factors, none of them below one, or a part of
+the sum, none of them negative; so it is not above the whole either. Hence nothing wraps if the whole is below
+``SAFE``, half of what int64 holds; sums of two such numbers are safe as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.cost import group_cycles
+from formulation.hardware import Hardware
+from formulation.mapping import Group
+
+#: Numbers below this one are trusted to int64 arithmetic.
+SAFE = 1 << 62
+
+
+class TooLargeError(ValueError):
+    """A layer whose mappings cannot be counted in 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Bounds on what any mapping of a layer takes.
+
+    Attributes:
+        cycles: of the array.
+        bits: moved.
+        held: in the buffer [bits].
+        series: sums over the tiles of an axis, and their parts.
+    """
+
+    cycles: int
+    bits: int
+    held: int
+    series: int = 0
+
+    def checked(self, name: str) -> Counts:
+        """These bounds, if 64 bits hold them.
+
+        Raises:
+            TooLargeError: if not.
+        """
+        for what, most in (
+            ("cycles", self.cycles),
+            ("bits of traffic", self.bits),
+            ("bits of tiles", self.held),
+            ("places along an axis", self.series),
+        ):
+            if most >= SAFE:
+                raise TooLargeError(
+                    f"{name} is too large: up to {most:.3g} {what}, {SAFE:.3g} can be counted"
+                )
+        return self
+
+    def are_wide(self, hardware: Hardware) -> bool:
+        """Whether 64 bits might not hold a latency in ticks."""
+        return bool(hardware.tick.of(self.cycles, self.bits + self.held) >= SAFE)
+
+
+def most_fetched(axis: Axis) -> int:
+    """Words that one pass over an axis fetches at most, however it is cut."""
+    return axis.out * min(axis.in_size, max(axis.effective_kernel, axis.stride))
+
+
+def layer_counts(layer: Layer, hardware: Hardware) -> Counts:
+    """Bounds for a layer; see the module's equations."""
+    width = hardware.bits
+    extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
+    factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
+    passes = layer.groups * layer.batch * layer.in_channels * layer.out_channels
+    bits = (
+        passes * prod(map(most_fetched, layer.axes)) * width.ifmap
+        + layer.weight_words * layer.pixels * width.weights
+        + layer.ofmap_words * (width.ofmap + 2 * layer.in_channels * width.partial_sums)
+    )
+    whole = (
+        layer.ifmap_words * width.ifmap
+        + layer.weight_words * width.weights
+        + layer.ofmap_words * width.partial_sums
+    )
+    held = hardware.copies * whole + 3 * hardware.bank_bits
+    return Counts(layer.groups * prod(factors), bits, held, max(map(_series, layer.axes)))
+
+
+def _series(axis: Axis) -> int:
+    """What ``formulation.extents`` computes on the way to the sums of an axis, at most."""
+    ends = axis.in_size + abs(axis.pad_lo) + axis.effective_kernel + axis.stride
+    return (axis.out + 1) * (2 * (axis.out + 1) * axis.stride + ends)
