@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dnns.errors import InputError
 from dnns.options import LineParser
 from dnns.output import check_writable, write_file
+from solvers.backends import MILP, milp_backend
 from solvers.methods import METHODS
 from solvers.run import guarded, print_lines, progress, unfit
 
@@ -35,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="F", help="write everything as JSON")
     p.add_argument("--verbose", action="store_true", help="sizes of the mixed-integer programs as well")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
+    text = f"Exact: solver of the mixed-integer programs ({' or '.join(MILP)})"
+    p.add_argument("--backend", metavar="NAME", help=text)
     text = "per sub-problem and method [s], 0 for none; the scenario's by default"
     p.add_argument("--time-limit", "--time_limit", type=float, metavar="S", help=text)
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
@@ -82,6 +85,9 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
     if args.time_limit is not None:
         overrides["time_limit"] = args.time_limit or None
     scenarios = [read_scenario(file, overrides) for file in args.scenarios]
+    if args.backend is not None:
+        milp_backend(args.backend.lower())
+        scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
     for scenario in scenarios:
         with _watching(args.quiet) as watch:
             yield compare(scenario, methods, jobs=args.jobs, watch=watch)

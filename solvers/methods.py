@@ -8,9 +8,11 @@ from typing import Any
 
 from dnns.errors import InputError
 from formulation.problem import Problem
+from solvers.backends import nlp_backend
 from solvers.result import Result
 
 METHODS = ("static", "constrained", "exhaustive", "exact", "combined")
+_RELAXED = ("constrained", "combined")
 
 
 def solve(problem: Problem, method: str = "exact", **options: Any) -> Result:
@@ -39,4 +41,6 @@ def solver(method: str) -> Callable[..., Result]:
         function: Callable[..., Result] = import_module(f"solvers.layers.{name}").solve
     except ModuleNotFoundError as error:
         raise InputError("method", name, f"needs the package {error.name}, install it first") from None
+    if name in _RELAXED:
+        nlp_backend()
     return function

@@ -18,6 +18,7 @@ from formulation.deconv import Treatment
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
+from solvers.backends import DEFAULT_MILP, MILP
 
 Positive = Annotated[int, Field(ge=1, le=2**40)]
 Real = Annotated[float, Field(gt=0, le=1e9)] | Annotated[int, Field(gt=0, le=10**9)]
@@ -150,14 +151,23 @@ class Scenario(StrictModel):
     """Seconds per sub-problem; null for none."""
     exact_after: bool = False
     """Combined: whether the mixed-integer program goes on from the best mapping, to a proof."""
+    backend: str = DEFAULT_MILP
+    """Solver of the mixed-integer programs: one of ``solvers.backends.MILP``."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
     source: str = ""
 
-    @field_validator("search_method", "deconvolution", mode="before")
+    @field_validator("search_method", "deconvolution", "backend", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("backend")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        if value not in MILP:
+            raise ValueError(", ".join(MILP))
+        return value
 
     @field_validator("buffer_partition")
     @classmethod
@@ -179,7 +189,16 @@ class Scenario(StrictModel):
             )
         if self.exact_after and self.search_method != "combined":
             raise ValueError(f"exact_after with combined; {self.search_method} has nothing to go on from")
+        if self.backend != DEFAULT_MILP and not self.solves_programs:
+            raise ValueError(
+                f"backend with exact, or combined with exact_after; {self.search_method} solves no program"
+            )
         return self
+
+    @property
+    def solves_programs(self) -> bool:
+        """Whether mixed-integer programs are solved."""
+        return self.search_method == "exact" or self.exact_after
 
     @property
     def is_static(self) -> bool:

@@ -48,7 +48,7 @@ def test_imports_go_one_way(path):
 
 
 def test_solver_packages_stay_in_their_backends():
-    users = {"cyipopt": set(), "highspy": set()}
+    users = {"cyipopt": set(), "highspy": set(), "pyscipopt": set()}
     for path in MODULES:
         for name in imports(path):
             if name.split(".")[0] in users:

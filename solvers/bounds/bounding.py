@@ -12,7 +12,7 @@ import numpy as np
 
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import Structure, build_relaxed
-from solvers.bounds import ipopt
+from solvers.backends import nlp_backend
 from solvers.bounds.dual import dual_bound
 from solvers.bounds.posynomial import Floats, Form, Program
 from solvers.result import Termination
@@ -219,7 +219,7 @@ class Bounder:
         left = None if self.deadline is None else self.deadline - monotonic()
         if left is not None and left <= 0:
             return Termination.TIME_LIMIT
-        found = ipopt.solve(_uncapped(program, aim), start, max_iterations=most, time_limit=left)
+        found = nlp_backend().solve(_uncapped(program, aim), start, max_iterations=most, time_limit=left)
         self.iterations += found.iterations
         if found.termination is not Termination.OPTIMAL:
             return found.termination

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import cyipopt
 import numpy as np
 
-from dnns.errors import InputError
+from solvers.bounds.backend import NlpAnswer, NlpBackend
 from solvers.bounds.posynomial import Floats, Ints, Program
 from solvers.result import Termination
-
-try:
-    import cyipopt
-except ImportError as error:
-    raise InputError(
-        "method", "constrained", "needs IPOPT: pip install cyipopt-wheels (Linux) or cyipopt"
-    ) from error
 
 _STATUS = {
     0: Termination.OPTIMAL,  # solved
@@ -41,23 +34,6 @@ _SETTINGS: dict[str, str | int | float] = {
     "barrier_tol_factor": 100.0,
     "min_refinement_steps": 0,
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Solved:
-    """What IPOPT returned.
-
-    Attributes:
-        termination: OPTIMAL if it converged.
-        x: the last point.
-        multipliers: of the constraints, not negative up to tolerance.
-        iterations: of the interior-point method.
-    """
-
-    termination: Termination
-    x: Floats
-    multipliers: Floats
-    iterations: int
 
 
 class _Callbacks:
@@ -119,36 +95,34 @@ class _Callbacks:
         return True
 
 
-def solve(
-    program: Program, start: Floats, *, max_iterations: int = 300, time_limit: float | None = None
-) -> Solved:
-    """Minimise a program with IPOPT.
+class Ipopt:
+    """IPOPT, with exact first and second derivatives."""
 
-    Args:
-        program: convex, so that what IPOPT converges to is its global optimum.
-        start: where to start; moved into the box.
-        max_iterations: of the interior-point method.
-        time_limit: wall time [s].
+    title = "IPOPT"
 
-    Returns:
-        The last point with its multipliers, and why IPOPT stopped.
-    """
-    callbacks = _Callbacks(program)
-    n, m = len(program.cost), len(program.rows)
-    nlp = cyipopt.Problem(
-        n=n,
-        m=m,
-        problem_obj=callbacks,
-        lb=program.low,
-        ub=program.high,
-        cl=np.full(m, -2e19),
-        cu=np.zeros(m),
-    )
-    for name, setting in _SETTINGS.items():
-        nlp.add_option(name, setting)
-    nlp.add_option("max_iter", max_iterations)
-    if time_limit is not None:
-        nlp.add_option("max_wall_time", max(time_limit, 1e-3))
-    x, info = nlp.solve(np.clip(start, program.low, program.high))
-    termination = _STATUS.get(info["status"], Termination.ERROR)
-    return Solved(termination, np.asarray(x), np.asarray(info["mult_g"]), callbacks.iterations)
+    def solve(
+        self, program: Program, start: Floats, *, max_iterations: int = 300, time_limit: float | None = None
+    ) -> NlpAnswer:
+        """Minimise a program, as ``NlpBackend``."""
+        callbacks = _Callbacks(program)
+        n, m = len(program.cost), len(program.rows)
+        nlp = cyipopt.Problem(
+            n=n,
+            m=m,
+            problem_obj=callbacks,
+            lb=program.low,
+            ub=program.high,
+            cl=np.full(m, -2e19),
+            cu=np.zeros(m),
+        )
+        for name, setting in _SETTINGS.items():
+            nlp.add_option(name, setting)
+        nlp.add_option("max_iter", max_iterations)
+        if time_limit is not None:
+            nlp.add_option("max_wall_time", max(time_limit, 1e-3))
+        x, info = nlp.solve(np.clip(start, program.low, program.high))
+        termination = _STATUS.get(info["status"], Termination.ERROR)
+        return NlpAnswer(termination, np.asarray(x), np.asarray(info["mult_g"]), callbacks.iterations)
+
+
+BACKEND: NlpBackend = Ipopt()

@@ -9,6 +9,7 @@ from typing import Any
 
 from dnns.errors import InputError
 from dnns.options import LineParser, sizes
+from solvers.backends import DEFAULT_MILP, MILP
 
 
 def parser() -> argparse.ArgumentParser:
@@ -92,6 +93,8 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
     text = "Combined: go on to the mixed-integer program from the best mapping"
     _option(group, "exact_after", **flag, help=text)
+    text = f"Exact: solver of the mixed-integer programs ({DEFAULT_MILP}); scip needs the package pyscipopt"
+    _option(group, "backend", metavar="|".join(MILP), help=text)
     _option(group, "time_limit", type=_number, metavar="S", help="per sub-problem [s]; 0 for none")
     _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
 
@@ -131,7 +134,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "hardware": _given(machine),
         "objective": _given({"kind": args.objective, "tolerance": args.tolerance} | _weights(args)),
     }
-    for name in ("search_method", "static", "exact_after", "dump_models"):
+    for name in ("search_method", "static", "exact_after", "backend", "dump_models"):
         fields[name] = getattr(args, name)
     if args.dump_models is not None:
         fields["dump_models"] = str(Path(args.dump_models).absolute())

@@ -121,7 +121,7 @@ class Comparison:
         models = data.pop("models")
         largest = max(models, key=lambda model: model["size"]["nonzeros"], default=None)
         if largest is not None:
-            sizes = {name: largest[name] for name in ("size", "presolved") if name in largest}
+            sizes = {name: largest[name] for name in ("size", "presolved") if largest.get(name)}
             data |= dict(flat({"model": sizes}))
         return data
 

@@ -175,7 +175,7 @@ def _models(comparison: Comparison, console: Console) -> Table:
 
 
 def _sizes(model: dict[str, Any]) -> list[str]:
-    sizes = [model.get(when, {}).get(what) for when in ("size", "presolved") for what in _SIZES]
+    sizes = [(model.get(when) or {}).get(what) for when in ("size", "presolved") for what in _SIZES]
     return [_count(n) for n in (*sizes, model.get("nodes"), model.get("iterations"))]
 
 

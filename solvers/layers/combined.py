@@ -16,6 +16,7 @@ from typing import Any
 
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind, Problem
+from solvers.backends import DEFAULT_MILP
 from solvers.layers import constrained, static
 from solvers.network.plain_data import number, partition_dict
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
@@ -33,6 +34,7 @@ def solve(
     start: Partition | None = None,
     exact_after: bool = False,
     compare_start: bool = False,
+    backend: str = DEFAULT_MILP,
     dump_models: Path | str | None = None,
     name: str | None = None,
 ) -> Result:
@@ -46,14 +48,15 @@ def solve(
         exact_after: whether to go on to the mixed-integer program, with the mapping as its start.
         compare_start: with ``exact_after``, whether to solve the program without the start as well, to
             record what the start is worth; takes that much longer.
+        backend: with ``exact_after``, the program's solver, one of ``solvers.backends.MILP``.
         dump_models: folder for the models' files; None for none.
         name: of the problem in their names; the layer's if None.
 
     Returns:
         The best mapping; ``INFEASIBLE`` if not even the smallest tile fits. ``extras`` has those of the
         method constrained, ``starts`` with each partition and its optimum, ``start`` with the position of
-        the best of them, and after the exact method ``solves`` and ``exact``: whether HiGHS took the start
-        in each program, iterations, nodes and seconds, with ``compare_start`` also without the start.
+        the best of them, and after the exact method ``solves`` and ``exact``: whether the solver took the
+        start in each program, iterations, nodes and seconds, with ``compare_start`` also without the start.
     """
     started = monotonic()
     if not problem.fits_at_all:
@@ -70,7 +73,7 @@ def solve(
         result = _tightened(result, starts.results[0])
     result = replace(result, extras={**result.extras, **starts.extras(mapping)})
     if exact_after:
-        result = _exactly(result, deadline, compare_start, models)
+        result = _exactly(result, deadline, compare_start, backend, models)
     return replace(result, seconds=monotonic() - started)
 
 
@@ -210,14 +213,20 @@ def _greater(one: Fraction | float | None, other: Fraction | float | None) -> Fr
     return max(known, default=None)
 
 
-def _exactly(result: Result, deadline: float | None, compare: bool, models: dict[str, Any]) -> Result:
+def _exactly(
+    result: Result, deadline: float | None, compare: bool, backend: str, models: dict[str, Any]
+) -> Result:
     """Go on to the mixed-integer program from the result's mapping."""
     from solvers.layers import exact
 
-    after = exact.solve(result.problem, initial=result.mapping, time_limit=_left(deadline), **models)
+    after = exact.solve(
+        result.problem, initial=result.mapping, time_limit=_left(deadline), backend=backend, **models
+    )
     record = _record(after)
     if compare:
-        record["without_start"] = _record(exact.solve(result.problem, time_limit=_left(deadline)))
+        record["without_start"] = _record(
+            exact.solve(result.problem, time_limit=_left(deadline), backend=backend)
+        )
     final = replace(after, method="combined", iterations=(result.iterations or 0) + (after.iterations or 0))
     if after.solution_status is not SolutionStatus.OPTIMAL:
         final = _tightened(final, result)

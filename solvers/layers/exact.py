@@ -1,4 +1,4 @@
-"""The optimum by mixed-integer linear programming, with HiGHS's dual bound.
+"""The optimum by mixed-integer linear programming, with the solver's dual bound.
 
 Each quantity of the objective is minimised in turn, those before it capped at their optimum. Before each
 solve an incumbent (local search) sieves the candidates without loss; ``solvers.layers.exact_stage`` solves.
@@ -21,6 +21,7 @@ from formulation.problem import Kind, Problem
 from formulation.program.candidates import Candidates, Sieve, candidates
 from formulation.space.space import Price, Space
 from formulation.space.tables import SpatialTable
+from solvers.backends import DEFAULT_MILP
 from solvers.goals import LATENCY_FIRST, Found, Goal, given, ranked, traffic_first, weighted
 from solvers.layers.exact_stage import LATENCY, TRAFFIC, Backend, Key, SolverDisagreement, Stage
 from solvers.layers.rounding import Rounder
@@ -46,20 +47,22 @@ def solve(
     *,
     initial: Mapping | None = None,
     time_limit: float | None = None,
+    backend: str = DEFAULT_MILP,
     threads: int = 1,
     seed: int = 0,
     sieve: Sieve | str = Sieve.PRICES,
     dump_models: Path | str | None = None,
     name: str | None = None,
 ) -> Result:
-    """The optimal mapping, proven by HiGHS.
+    """The optimal mapping, proven by a solver of mixed-integer programs.
 
     Args:
         problem: what to solve.
-        initial: a known mapping: an incumbent, and HiGHS's start. The result is never worse.
+        initial: a known mapping: an incumbent, and the solver's start. The result is never worse.
         time_limit: seconds, after which the incumbent is returned with its true gap.
-        threads: of HiGHS.
-        seed: of HiGHS.
+        backend: the solver, one of ``solvers.backends.MILP``.
+        threads: of the solver.
+        seed: of the solver.
         sieve: what an incumbent takes from the program. By default whatever costs more than it does; with
             ``bounds`` the program holds everything that is not provably worse by its bound, and takes some
             five times as long; with ``none`` every undominated mapping, which only small layers allow.
@@ -68,18 +71,20 @@ def solve(
 
     Returns:
         The optimum; ``INFEASIBLE`` if not even the smallest tile fits. ``extras["solves"]`` has the size of
-        each program before and after presolve, its nodes and iterations, and whether HiGHS took the start.
+        each program before and after presolve, its nodes and iterations, and whether the solver took the
+        start.
 
     Raises:
-        SolverDisagreement: if mappings do not cost what HiGHS says.
+        InputError: if there is no such solver, or it is not installed.
+        SolverDisagreement: if mappings do not cost what the solver says.
     """
     started = monotonic()
     if not problem.fits_at_all:
         return Result(problem, "exact", Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
     files = None if dump_models is None else (Path(dump_models), name or problem.layer.name)
-    backend = Backend(deadline, {"threads": threads, "seed": seed}, files)
-    ended, bound = _Run(problem, backend, Sieve(sieve)).solve(initial)
+    programs = Backend(deadline, {"backend": backend, "threads": threads, "seed": seed}, files)
+    ended, bound = _Run(problem, programs, Sieve(sieve)).solve(initial)
     return Result(
         problem,
         "exact",
@@ -89,9 +94,9 @@ def solve(
         problem.evaluate(ended.best.mapping),
         bound,
         monotonic() - started,
-        backend.log.iterations,
-        backend.log.nodes,
-        extras={"solves": backend.log.solves},
+        programs.log.iterations,
+        programs.log.nodes,
+        extras={"solves": programs.log.solves},
     )
 
 

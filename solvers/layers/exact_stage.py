@@ -1,9 +1,10 @@
-"""One mixed-integer program: built, solved by HiGHS, its answer priced in integers.
+"""One mixed-integer program: built, solved, its answer priced in integers.
 
-HiGHS's tolerances and the rounding of coefficients hide nothing. The program is never above the exact one and
-at most ``Milp.margin`` below it, so HiGHS's optimum proves that no candidate is better than its answer by
-more than that; and the candidates that are as good as its answer are compared in integers. All is checked:
-a mapping that does not cost what HiGHS says, or a candidate that HiGHS's proof excludes, is an error.
+The solver's tolerances and the rounding of coefficients hide nothing. The program is never above the exact
+one and at most ``Milp.margin`` below it, so the solver's optimum proves that no candidate is better than its
+answer by more than that; and the candidates that are as good as its answer are compared in integers. All is
+checked: a mapping that does not cost what the solver says, or a candidate that its proof excludes, is an
+error.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Price, Space
 from solvers.goals import Found, Goal, given, ranked
+from solvers.programs.backend import MilpAnswer
 from solvers.programs.files import dump
-from solvers.programs.highs import Solved, solve_milp
+from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
 _ROUNDING = 1e-12  # relative error that a floating-point score may carry
 
 
 class SolverDisagreement(RuntimeError):
-    """What HiGHS says is not what the mappings cost."""
+    """What a solver says is not what the mappings cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ TRAFFIC = Key("traffic", Fraction(0), Fraction(1))
 
 @dataclass(slots=True)
 class Log:
-    """What was asked of HiGHS, for ``Result.extras``."""
+    """What was asked of the solver, for ``Result.extras``."""
 
     solves: list[dict[str, Any]] = field(default_factory=list)
     nodes: int = 0
     iterations: int = 0
 
-    def add(self, stage: str, solved: Solved) -> None:
+    def add(self, stage: str, solved: MilpAnswer) -> None:
         """One more solve."""
         self.nodes += solved.nodes
         self.iterations += solved.iterations
@@ -90,7 +92,7 @@ class Log:
             {
                 "stage": stage,
                 "size": asdict(solved.size),
-                "presolved": asdict(solved.presolved),
+                "presolved": None if solved.presolved is None else asdict(solved.presolved),
                 "nodes": solved.nodes,
                 "iterations": solved.iterations,
                 "start_accepted": solved.start_accepted,
@@ -105,23 +107,25 @@ class Backend:
 
     Attributes:
         deadline: when to stop, by ``time.monotonic``; None for never.
-        options: threads and seed of HiGHS.
+        options: of ``solve_milp``: the solver, its threads and seed.
         files: folder and stem of the dumped programs; None for none.
         log: of the solves.
     """
 
     deadline: float | None
-    options: dict[str, int]
+    options: dict[str, Any]
     files: tuple[Path, str] | None
     log: Log = field(default_factory=Log)
 
-    def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> Solved:
+    def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> MilpAnswer:
         """Solve a program."""
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
         solved = solve_milp(milp.model, time_limit=left, start=start, presolve=presolve, **self.options)
         self.log.add(stage, solved)
         if solved.termination not in (Termination.OPTIMAL, Termination.TIME_LIMIT, Termination.INFEASIBLE):
-            raise SolverDisagreement(f"HiGHS stopped with {solved.termination} on a program with a solution")
+            raise SolverDisagreement(
+                f"{solved.solver} stopped with {solved.termination} on a program with a solution"
+            )
         return solved
 
     def dump(self, milp: Milp, problem: Problem, stage: str) -> None:
@@ -177,7 +181,7 @@ class Stage:
             if solved.termination is Termination.TIME_LIMIT:
                 return best, min(self._bound(milp, solved), self.keys[-1].value(best)), False
             settled = self.nearest(best)
-            self._check_proof(settled, milp, solved.objective)
+            self._check_proof(settled, milp, solved)
             return settled, self.keys[-1].value(settled), True
 
     def nearest(self, best: Found) -> Found:
@@ -227,8 +231,8 @@ class Stage:
         fits = problem.is_feasible(problem.evaluate(answer.mapping))
         return fits and self._within(answer.latency, answer.traffic)
 
-    def _bound(self, milp: Milp, solved: Solved) -> Fraction:
-        """Where HiGHS was stopped: its bound, or the least candidate's if that is greater."""
+    def _bound(self, milp: Milp, solved: MilpAnswer) -> Fraction:
+        """Where the solver was stopped: its bound, or the least candidate's if that is greater."""
         key, price = self.keys[-1], self.found.price
         allowed = price.latency >= 0 if self.goal.cap is None else price.latency <= self.goal.cap
         least = Fraction(float(key.of(price)[allowed].min(initial=float(key.value(self.best)))))
@@ -255,8 +259,8 @@ class Stage:
         choice = CLASSES.index(stationary), co, ci, rank
         return ranked(self.goal, Found((), choice, mapping, bare.latency, bare.traffic))
 
-    def _check_answer(self, answer: Found, milp: Milp, solved: Solved) -> None:
-        """The mapping costs what HiGHS says: no more ever, and no less once that is optimal."""
+    def _check_answer(self, answer: Found, milp: Milp, solved: MilpAnswer) -> None:
+        """The mapping costs what the solver says: no more ever, and no less once that is optimal."""
         assert solved.objective is not None
         key, objective = self.keys[-1], solved.objective
         scaled = milp.objective.scaled(float(key.value(answer)))
@@ -265,18 +269,17 @@ class Stage:
         if over or under:
             said = milp.objective.value(objective)
             raise SolverDisagreement(
-                f"HiGHS's {key.name} is {said}, that of {answer.mapping} {key.value(answer)}"
+                f"{solved.solver}'s {key.name} is {said}, that of {answer.mapping} {key.value(answer)}"
             )
 
-    def _check_proof(self, settled: Found, milp: Milp, objective: float | None) -> None:
-        """No candidate is better than HiGHS's optimum allows; where it has none, than what was known."""
-        key = self.keys[-1]
-        least = milp.objective.scaled(float(key.value(self.best))) if objective is None else objective
+    def _check_proof(self, settled: Found, milp: Milp, solved: MilpAnswer) -> None:
+        """No candidate is better than the solver's optimum allows; where it has none, than what was known."""
+        key, least = self.keys[-1], solved.objective
+        if least is None:
+            least = milp.objective.scaled(float(key.value(self.best)))
         if milp.objective.scaled(float(key.value(settled))) < least - milp.margin:
-            said = milp.objective.value(least)
-            raise SolverDisagreement(
-                f"HiGHS's least {key.name} is {said}, but that of {settled.mapping} {key.value(settled)}"
-            )
+            said = f"{solved.solver}'s least {key.name} is {milp.objective.value(least)}"
+            raise SolverDisagreement(f"{said}, but that of {settled.mapping} {key.value(settled)}")
 
     def _place(self, choice: tuple[int, int, int, int]) -> tuple[Any, ...]:
         """A choice as the model knows it; empty if its tile is no candidate."""

@@ -102,6 +102,10 @@ class Table:
         return tuple(_row(entries, counts) for entries in self.entries)
 
 
+Choose = Callable[[Table], int]
+"""The position of the best partition of a table."""
+
+
 def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
     fits = [(e, n) for e, n in zip(entries, counts, strict=True) if e is not None]
     return Row(
@@ -112,16 +116,19 @@ def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
     )
 
 
-def best_partition(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -> Partition:
+def best_partition(
+    problems: Sequence[tuple[Problem, int]], *, jobs: int = 1, choose: Choose | None = None
+) -> Partition:
     """The single partition that is best for a whole network.
 
     Args:
         problems: distinct layers on one machine with one objective and a free partition, and how often
             each runs.
         jobs: processes to use.
+        choose: picks from the table; ``best_place`` if None.
     """
     found = partition_table(problems, jobs=jobs)
-    return found.partition(best_place(found))
+    return found.partition((choose or best_place)(found))
 
 
 def partition_table(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -> Table:

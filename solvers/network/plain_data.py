@@ -11,6 +11,7 @@ from dnns import __version__
 from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind
+from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
 from solvers.result import BoundScope, Result, SolutionStatus, Termination
 
 if TYPE_CHECKING:
@@ -196,12 +197,14 @@ def shared_columns(layer: dict[str, Any]) -> dict[str, Any]:
 
 def report_dict(report: Report) -> dict[str, Any]:
     """A report as JSON has it; the totals cover the layers that fit."""
+    backend = report.scenario.backend if report.scenario.solves_programs else DEFAULT_MILP
     data: dict[str, Any] = {
         "network": report.network,
         "method": report.scenario.search_method,
         "objective": report.scenario.objective.model_dump(),
         "hardware": report.scenario.hardware.model_dump(mode="json"),
-        "versions": versions(),
+        **({"backend": backend} if backend != DEFAULT_MILP else {}),
+        "versions": versions(backend),
         "complete": report.complete,
         "layers": [layer_dict(layer) for layer in report.layers],
         "totals": {
@@ -232,10 +235,15 @@ def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def versions() -> dict[str, str]:
-    """Versions of this tool and of what its numbers depend on."""
+def versions(backend: str = DEFAULT_MILP) -> dict[str, str]:
+    """Versions of this tool and of what its numbers depend on.
+
+    Args:
+        backend: solver of the mixed-integer programs.
+    """
     found = {PROJECT: __version__}
-    for package in ("numpy", "pyomo", "highspy", "cyipopt-wheels", "cyipopt"):
+    solvers = (MILP[DEFAULT_MILP], NLP[DEFAULT_NLP], MILP[backend])
+    for package in dict.fromkeys(("numpy", "pyomo", *(p for home in solvers for p in home.packages))):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -20,6 +20,7 @@ from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
+from solvers.backends import milp_backend
 from solvers.methods import solver
 from solvers.network.report import LayerReport, PartReport, Report
 from solvers.result import Result
@@ -93,6 +94,7 @@ def run_scenario(
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(scenario)
     network = network or scenario.read_network()
+    _available(scenario)
     machine, objective = scenario.hardware.build(), scenario.objective.build()
     if not network.layers:
         raise InputError(
@@ -104,11 +106,17 @@ def run_scenario(
     problems = _distinct(plan, setting)
     shared = _shareable(network, scenario)
     progress = _Progress(notify, len(problems) + len(shared))
-    solver(scenario.search_method)  # a missing package is told before work begins
     results = dict(zip(problems, setting.solve(problems, jobs, progress), strict=True))
     combined = dict(zip(shared, setting.combine(shared, results, jobs, progress), strict=True))
     layers = tuple(_layer_report(setting, layer, parts, results, combined) for layer, parts in plan)
     return Report(network.name, scenario, machine, objective, layers, monotonic() - started, given)
+
+
+def _available(scenario: Scenario) -> None:
+    """Raise InputError, before work begins, if a package that the method needs is missing."""
+    solver(scenario.search_method)
+    if scenario.solves_programs:
+        milp_backend(scenario.backend)
 
 
 @dataclass(slots=True)
@@ -215,7 +223,12 @@ def _partition(
             if part.layer is not None:
                 problem = free.problem(part.layer)
                 counts[problem] = counts.get(problem, 0) + part.count * operator.count
-    return best_partition(list(counts.items()), jobs=jobs)
+    choose = None
+    if scenario.search_method == "exact":
+        from solvers.programs.partition import best_place_milp
+
+        choose = partial(best_place_milp, backend=scenario.backend)
+    return best_partition(list(counts.items()), jobs=jobs, choose=choose)
 
 
 def _options(scenario: Scenario) -> dict[str, Any]:
@@ -225,6 +238,8 @@ def _options(scenario: Scenario) -> dict[str, Any]:
         options["dump_models"] = scenario.folder / scenario.dump_models
     if scenario.search_method == "combined":
         options |= {"start": scenario.ratio_partition(), "exact_after": scenario.exact_after}
+    if scenario.solves_programs:
+        options["backend"] = scenario.backend
     return options
 
 

@@ -1,22 +1,25 @@
-"""HiGHS for Pyomo's mixed-integer linear models: the only module that touches highspy."""
+"""HiGHS: the only module that touches highspy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import highspy
 import numpy as np
-import pyomo.environ as pyo
-from pyomo.repn.standard_repn import generate_standard_repn
 
+from solvers.programs.backend import (
+    TOLERANCE,
+    Capability,
+    LinearProgram,
+    MilpAnswer,
+    MilpBackend,
+    Settings,
+    Size,
+    Start,
+)
 from solvers.result import Termination
-
-#: Integrality and feasibility tolerance on the models' scaled axes.
-TOLERANCE = 1e-9
 
 _TERMINATION = {
     highspy.HighsModelStatus.kOptimal: Termination.OPTIMAL,
@@ -27,81 +30,42 @@ _TERMINATION = {
     highspy.HighsModelStatus.kSolutionLimit: Termination.ITERATION_LIMIT,
     highspy.HighsModelStatus.kInterrupt: Termination.TIME_LIMIT,
 }
+"""HiGHS's statuses; all others are errors."""
+
 _ACCEPTED = "MIP start solution is feasible"
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Size of a model: rows, columns, non-zeros."""
+class Highs:
+    """HiGHS, which completes a start by solving what it leaves open."""
 
-    rows: int
-    cols: int
-    nonzeros: int
+    title = "HiGHS"
+    capabilities = frozenset(Capability)
 
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """The end of a solve; variables of the model hold the solution if there is one.
-
-    Attributes:
-        termination: why HiGHS stopped; ERROR for any status that is not expected.
-        objective: of the solution, None if there is none.
-        bound: HiGHS's dual bound, None if there is none.
-        nodes: of the branch-and-bound tree.
-        iterations: of the simplex method.
-        size: of the model.
-        presolved: what presolve makes of it, used or not.
-        start_accepted: whether HiGHS completed the given start and took it into its search; None if none was
-            given, or if presolve left nothing to search.
-    """
-
-    termination: Termination
-    objective: float | None
-    bound: float | None
-    nodes: int
-    iterations: int
-    size: Size
-    presolved: Size
-    start_accepted: bool | None
+    def solve(self, program: LinearProgram, settings: Settings, start: Start) -> MilpAnswer:
+        """Minimise a program, as ``MilpBackend``."""
+        lp = _translated(program)
+        with TemporaryDirectory() as folder:
+            solver = _solver(settings)
+            log = Path(folder) / "log"
+            solver.passModel(lp)
+            if start:
+                solver.setOptionValue("log_file", str(log))
+                solver.setOptionValue("output_flag", True)
+                index = np.array([column for column, _ in start], dtype=np.int32)
+                values = np.array([value for _, value in start], dtype=np.float64)
+                solver.setSolution(len(index), index, values)
+            solver.run()
+            accepted = _ACCEPTED in log.read_text() if start else None
+        presolved = _presolved(lp)
+        if not accepted and settings.presolve and presolved.cols == 0:
+            accepted = None
+        return _read(solver, program, presolved, accepted)
 
 
-def solve_milp(
-    model: Any,
-    *,
-    time_limit: float | None = None,
-    start: Sequence[tuple[Any, float]] = (),
-    threads: int = 1,
-    seed: int = 0,
-    presolve: bool = True,
-) -> Solved:
-    """Minimise a linear model to a zero gap.
-
-    Args:
-        model: a Pyomo model with one linear objective to be minimised.
-        time_limit: seconds.
-        start: variables and values of some variables of a known solution; HiGHS completes them.
-        threads: of HiGHS.
-        seed: of HiGHS.
-        presolve: whether HiGHS may reduce the model first.
-    """
-    variables = list(model.component_data_objects(pyo.Var, descend_into=True))
-    column = {id(v): i for i, v in enumerate(variables)}
-    lp = _translate(model, variables, column)
-    with TemporaryDirectory() as folder:
-        solver = _solver(time_limit, threads, seed, presolve)
-        log = Path(folder) / "log"
-        solver.passModel(lp)
-        if start:
-            solver.setOptionValue("log_file", str(log))
-            solver.setOptionValue("output_flag", True)
-            index = np.array([column[id(v)] for v, _ in start], dtype=np.int32)
-            solver.setSolution(len(index), index, np.array([value for _, value in start], dtype=np.float64))
-        solver.run()
-        accepted = _ACCEPTED in log.read_text() if start else None
-    return _read(solver, lp, variables, accepted, presolve)
+BACKEND: MilpBackend = Highs()
 
 
-def _solver(time_limit: float | None, threads: int, seed: int, presolve: bool = True) -> Any:
+def _solver(settings: Settings) -> Any:
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {
         "output_flag": False,
@@ -111,107 +75,55 @@ def _solver(time_limit: float | None, threads: int, seed: int, presolve: bool = 
         "mip_feasibility_tolerance": TOLERANCE,
         "primal_feasibility_tolerance": TOLERANCE,
         "dual_feasibility_tolerance": TOLERANCE,
-        "threads": threads,
-        "random_seed": seed,
-        "presolve": "choose" if presolve else "off",
+        "threads": settings.threads,
+        "random_seed": settings.seed,
+        "presolve": "choose" if settings.presolve else "off",
     }
-    if time_limit is not None:
-        options["time_limit"] = max(0.0, float(time_limit))
+    if settings.time_limit is not None:
+        options["time_limit"] = max(0.0, float(settings.time_limit))
     for name, value in options.items():
         solver.setOptionValue(name, value)
     return solver
 
 
-def _translate(model: Any, variables: list[Any], column: dict[int, int]) -> Any:
-    """The model as HiGHS's column-wise data, row by row."""
-    lp = highspy.HighsLp()
-    cost, offset = _objective(model, column)
-    rows = list(_rows(model, column))
-    lp.num_col_, lp.num_row_ = len(variables), len(rows)
-    lp.col_cost_, lp.offset_ = cost, offset
-    bounds = [_bounds(v) for v in variables]
-    lp.col_lower_ = np.array([low for low, _ in bounds])
-    lp.col_upper_ = np.array([high for _, high in bounds])
-    lp.row_lower_ = np.array([low for low, _, _ in rows])
-    lp.row_upper_ = np.array([high for _, high, _ in rows])
+def _translated(program: LinearProgram) -> Any:
+    """The program as HiGHS's data, row by row; its infinity is that of floating point."""
+    lp, kinds = highspy.HighsLp(), highspy.HighsVarType
+    lp.num_col_, lp.num_row_ = len(program.names), len(program.rows)
+    lp.col_cost_, lp.offset_ = program.cost, program.offset
+    lp.col_lower_, lp.col_upper_ = program.low, program.high
+    lp.row_lower_, lp.row_upper_ = program.row_low, program.row_high
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.cumsum([0, *(len(terms) for _, _, terms in rows)])
-    lp.a_matrix_.index_ = np.array([i for _, _, terms in rows for i in terms], dtype=np.int32)
-    lp.a_matrix_.value_ = np.array([a for _, _, terms in rows for a in terms.values()], dtype=np.float64)
-    kinds = highspy.HighsVarType
-    lp.integrality_ = [kinds.kContinuous if v.is_continuous() else kinds.kInteger for v in variables]
-    lp.col_names_ = [v.name for v in variables]
+    lp.a_matrix_.start_ = np.cumsum([0, *map(len, program.rows)])
+    lp.a_matrix_.index_ = np.array([i for row in program.rows for i in row], dtype=np.int32)
+    lp.a_matrix_.value_ = np.array([a for row in program.rows for a in row.values()], dtype=np.float64)
+    lp.integrality_ = [kinds.kInteger if whole else kinds.kContinuous for whole in program.whole]
+    lp.col_names_ = list(program.names)
     return lp
 
 
-def _bounds(variable: Any) -> tuple[float, float]:
-    if variable.fixed:
-        return variable.value, variable.value
-    low, high = variable.bounds
-    return -highspy.kHighsInf if low is None else low, highspy.kHighsInf if high is None else high
-
-
-def _linear(expression: Any, column: dict[int, int]) -> tuple[dict[int, float], float]:
-    repn = generate_standard_repn(expression, compute_values=True)
-    if not repn.is_linear():
-        raise ValueError(f"not linear: {expression}")
-    terms: dict[int, float] = {}
-    for coefficient, variable in zip(repn.linear_coefs, repn.linear_vars, strict=True):
-        at = column[id(variable)]
-        terms[at] = terms.get(at, 0.0) + coefficient
-    return terms, float(repn.constant)
-
-
-def _objective(model: Any, column: dict[int, int]) -> tuple[Any, float]:
-    (objective,) = model.component_data_objects(pyo.Objective, active=True)
-    terms, constant = _linear(objective.expr, column)
-    cost = np.zeros(len(column))
-    for at, coefficient in terms.items():
-        cost[at] = coefficient
-    return cost, constant
-
-
-def _rows(model: Any, column: dict[int, int]) -> Iterable[tuple[float, float, dict[int, float]]]:
-    for constraint in model.component_data_objects(pyo.Constraint, active=True):
-        terms, constant = _linear(constraint.body, column)
-        low, high = pyo.value(constraint.lower), pyo.value(constraint.upper)
-        yield (
-            -highspy.kHighsInf if low is None else low - constant,
-            highspy.kHighsInf if high is None else high - constant,
-            terms,
-        )
-
-
-def _read(solver: Any, lp: Any, variables: list[Any], accepted: bool | None, presolve: bool) -> Solved:
-    info, status = solver.getInfo(), solver.getModelStatus()
+def _read(solver: Any, program: LinearProgram, presolved: Size, accepted: bool | None) -> MilpAnswer:
+    info = solver.getInfo()
     solved = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    if solved:
-        for variable, value in zip(variables, solver.getSolution().col_value, strict=True):
-            variable.set_value(value, skip_validation=True)
-    discrete = any(not v.is_continuous() for v in variables)
     objective = float(info.objective_function_value) if solved else None
-    bound = float(info.mip_dual_bound) if discrete else objective
-    presolved = _presolved(lp)
-    if not accepted and presolve and presolved.cols == 0:
-        accepted = None
-    return Solved(
-        termination=_TERMINATION.get(status, Termination.ERROR),
+    bound = float(info.mip_dual_bound) if program.whole.any() else objective
+    return MilpAnswer(
+        solver=Highs.title,
+        size=program.size,
+        termination=_TERMINATION.get(solver.getModelStatus(), Termination.ERROR),
+        x=np.array(solver.getSolution().col_value) if solved else None,
         objective=objective,
         bound=bound if bound is not None and np.isfinite(bound) else None,
         nodes=max(0, int(info.mip_node_count)),
         iterations=max(0, int(info.simplex_iteration_count)),
-        size=_size(lp),
         presolved=presolved,
         start_accepted=accepted,
     )
 
 
-def _size(lp: Any) -> Size:
-    return Size(lp.num_row_, lp.num_col_, len(lp.a_matrix_.value_))
-
-
 def _presolved(lp: Any) -> Size:
-    solver = _solver(None, 1, 0)
+    solver = _solver(Settings())
     solver.passModel(lp)
     solver.presolve()
-    return _size(solver.getPresolvedLp())
+    small = solver.getPresolvedLp()
+    return Size(small.num_row_, small.num_col_, len(small.a_matrix_.value_))

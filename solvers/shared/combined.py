@@ -9,6 +9,7 @@ from typing import Any
 from formulation.mapping import Partition
 from formulation.problem import Kind
 from formulation.shared.problem import SharedProblem
+from solvers.backends import DEFAULT_MILP
 from solvers.result import SolutionStatus
 from solvers.shared import constrained as shared_constrained
 from solvers.shared import exact as shared_exact
@@ -26,6 +27,7 @@ def solve(
     rival: int | None = None,
     aside: int = 0,
     exact_after: bool = False,
+    backend: str = DEFAULT_MILP,
     method: str = "combined",
     **options: Any,
 ) -> SharedResult:
@@ -38,6 +40,7 @@ def solve(
         rival: as of ``shared_exhaustive.solve``.
         aside: as of ``shared_exhaustive.solve``.
         exact_after: whether to go on to the exact method; its answer is taken if it is proven.
+        backend: with ``exact_after``, the programs' solver, one of ``solvers.backends.MILP``.
         method: the name under which the result is reported.
         options: of ``shared_constrained.solve``, and of ``shared_exact.solve`` after it.
     """
@@ -68,7 +71,13 @@ def solve(
     if exact_after:
         left = None if time_limit is None else max(0.0, time_limit - (monotonic() - started))
         exact = shared_exact.solve(
-            problem, time_limit=left, rival=rival, aside=aside, method=method, **options
+            problem,
+            time_limit=left,
+            rival=rival,
+            aside=aside,
+            backend=backend,
+            method=method,
+            **options,
         )
         result = exact if exact.solution_status is SolutionStatus.OPTIMAL else result
     static = {} if given is None or given.problem.partition is None else _static(given)

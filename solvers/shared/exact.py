@@ -1,7 +1,7 @@
-"""The optimum with shared ifmap tiles by mixed-integer linear programming, with HiGHS's dual bound.
+"""The optimum with shared ifmap tiles by mixed-integer linear programming, with the solver's dual bound.
 
 Bounds and built packings give an incumbent and sieve the choices of tiles, rounds and loop order without
-loss. What may still be better is grouped by traffic and number of rounds; for each group HiGHS packs the
+loss. What may still be better is grouped by traffic and number of rounds; for each group the solver packs the
 filters and chooses the tiles that take the least time. Every packing is priced again in integers.
 """
 
@@ -22,16 +22,17 @@ from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
+from solvers.backends import DEFAULT_MILP
 from solvers.goals import Goal
 from solvers.programs.files import write
-from solvers.programs.highs import solve_milp
+from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 from solvers.shared.candidates import Candidate, Found, Outcome
 from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
 
-_SAFETY = 1e-9  # relative; taken off HiGHS's dual bounds
+_SAFETY = 1e-9  # relative; taken off the solver's dual bounds
 _LARGEST = 16  # candidates of one model
 _BRIEF = 1.0  # seconds of a model whose answer may not be needed
 _TIES = 3.0  # seconds of a model that can improve only on what breaks ties
@@ -43,6 +44,7 @@ def solve(
     time_limit: float | None = None,
     rival: int | None = None,
     aside: int = 0,
+    backend: str = DEFAULT_MILP,
     dump_models: Path | str | None = None,
     name: str | None = None,
     method: str = "exact",
@@ -55,6 +57,7 @@ def solve(
         time_limit: as of ``shared_exhaustive.solve``, like ``rival``, ``aside``, ``method`` and ``options``.
         rival: see there.
         aside: see there.
+        backend: the solver, one of ``solvers.backends.MILP``.
         dump_models: folder for the programs, ``<name>.shared.<number>-rounds<R>.lp`` and ``.mps``; None for
             none. There is none where bounds settle the problem.
         name: of the problem in their names; the deconvolution's if None.
@@ -63,23 +66,28 @@ def solve(
     """
     del options
     files = None if dump_models is None else (Path(dump_models), f"{name or problem.deconv.name}.shared")
-    return run(problem, partial(ExactSearch, files=files), time_limit, rival, aside, method)
+    return run(problem, partial(ExactSearch, files=files, backend=backend), time_limit, rival, aside, method)
 
 
 class ExactSearch(SharedSearch):
-    """A search whose packings are settled by HiGHS.
+    """A search whose packings are settled by mixed-integer programs.
 
     Args:
         space: the map space.
         deadline: when to stop, by ``time.monotonic``; None for never.
         files: folder and stem of the dumped programs; None for none.
+        backend: the solver, one of ``solvers.backends.MILP``.
     """
 
     def __init__(
-        self, space: SharedSpace, deadline: float | None = None, files: tuple[Path, str] | None = None
+        self,
+        space: SharedSpace,
+        deadline: float | None = None,
+        files: tuple[Path, str] | None = None,
+        backend: str = DEFAULT_MILP,
     ) -> None:
         super().__init__(space, deadline)
-        self.files = files
+        self.files, self.backend = files, backend
         self.sieving, self.sieved = False, list[Candidate]()
         self.solves = self.nodes = 0
         self.limit: float | None = None
@@ -156,7 +164,8 @@ class ExactSearch(SharedSearch):
         tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
         limits = (left, self.limit, _TIES if tied else None)
         limit = min((t for t in limits if t is not None), default=None)
-        solved = solve_milp(milp.model, time_limit=limit, start=self._start(milp, members))
+        start = self._start(milp, members)
+        solved = solve_milp(milp.model, backend=self.backend, time_limit=limit, start=start)
         self.nodes += solved.nodes
         if solved.termination is Termination.INFEASIBLE:
             return None
@@ -201,7 +210,7 @@ class ExactSearch(SharedSearch):
         if len(packing.rounds[0]) != candidate.choice[1] or not choice.packing.fits(
             packing.weights, packing.ofmap
         ):
-            raise AssertionError("HiGHS returned a packing that does not fit")
+            raise AssertionError(f"{self.backend} returned a packing that does not fit")
         latency = int(
             self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
         )
@@ -220,6 +229,6 @@ class ExactSearch(SharedSearch):
         return None
 
     def _same(self, key: Any) -> bool:
-        """Whether a bound equals the incumbent but for HiGHS's rounding."""
+        """Whether a bound equals the incumbent but for the solver's rounding."""
         assert self.best is not None
         return bool(float(key) >= float(self.best.keys[0]) * (1 - 10 * _SAFETY) - 1)

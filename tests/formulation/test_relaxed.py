@@ -239,7 +239,7 @@ def test_derivatives_are_derived_once_per_structure():
 def test_any_multipliers_give_a_bound():
     rng = np.random.default_rng(2)
     for program in example_program():
-        found = ipopt.solve(program, 0.5 * (program.low + np.minimum(program.high, 9)))
+        found = ipopt.BACKEND.solve(program, 0.5 * (program.low + np.minimum(program.high, 9)))
         assert found.termination is Termination.OPTIMAL
         optimum = float(program.cost @ found.x)
         tight = dual_bound(program, found.x, found.multipliers)

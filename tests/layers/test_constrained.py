@@ -142,7 +142,7 @@ def test_an_initial_mapping_that_does_not_fit_is_only_a_start():
 
 
 def test_what_does_not_fit_is_said_before_ipopt_is_called(monkeypatch):
-    monkeypatch.setattr(ipopt, "solve", None)
+    monkeypatch.setattr(ipopt.Ipopt, "solve", None)
     ours = constrained.solve(Problem(LAYER, Hardware(buffer_bytes=50)))
     assert ours.termination is Termination.INFEASIBLE
     assert ours.solution_status is SolutionStatus.NONE
@@ -167,12 +167,12 @@ def test_a_limit_leaves_a_mapping_without_a_bound(options, termination):
 
 @pytest.mark.usefixtures("without_lists")
 def test_a_failed_solve_never_yields_a_bound(monkeypatch):
-    real = ipopt.solve
+    real = ipopt.Ipopt.solve
 
-    def failing(program, start, **options):
-        return replace(real(program, start, **options), termination=Termination.ERROR)
+    def failing(self, program, start, **options):
+        return replace(real(self, program, start, **options), termination=Termination.ERROR)
 
-    monkeypatch.setattr(ipopt, "solve", failing)
+    monkeypatch.setattr(ipopt.Ipopt, "solve", failing)
     ours = constrained.solve(Problem(LAYER, SMALL))
     assert ours.termination is Termination.ERROR
     assert ours.gap is None

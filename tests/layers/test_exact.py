@@ -24,7 +24,7 @@ from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.layers import exact, exact_stage, exhaustive
 from solvers.layers.exact import SolverDisagreement
-from solvers.programs.highs import solve_milp
+from solvers.programs.linear import solve_milp
 from solvers.result import SolutionStatus, Termination
 from tests import strategies
 from tests.layers.test_exhaustive import every_mapping

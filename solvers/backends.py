@@ -1,0 +1,72 @@
+"""The solvers that programs are handed to: to add one, write its module and list it here.
+
+A module has ``BACKEND``, which does what ``solvers.programs.backend.MilpBackend`` or
+``solvers.bounds.backend.NlpBackend`` says. It is imported, with its packages, when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dnns.errors import InputError
+
+if TYPE_CHECKING:
+    from solvers.bounds.backend import NlpBackend
+    from solvers.programs.backend import MilpBackend
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a backend is.
+
+    Attributes:
+        module: that has it.
+        packages: of which one must be installed, as package indexes know them.
+    """
+
+    module: str
+    packages: tuple[str, ...]
+
+
+MILP = {
+    "highs": Home("solvers.programs.highs", ("highspy",)),
+    "scip": Home("solvers.programs.scip", ("pyscipopt",)),
+}
+"""Solvers of mixed-integer linear programs, the default first."""
+
+NLP = {
+    "ipopt": Home("solvers.bounds.ipopt", ("cyipopt-wheels", "cyipopt")),
+}
+"""Solvers of convex programs, the default first."""
+
+DEFAULT_MILP, DEFAULT_NLP = next(iter(MILP)), next(iter(NLP))
+
+
+def milp_backend(name: str = DEFAULT_MILP) -> MilpBackend:
+    """The solver of mixed-integer programs of that name; raises InputError as ``_load``."""
+    backend: MilpBackend = _load(MILP, name)
+    return backend
+
+
+def nlp_backend(name: str = DEFAULT_NLP) -> NlpBackend:
+    """The solver of convex programs of that name; raises InputError as ``_load``."""
+    backend: NlpBackend = _load(NLP, name)
+    return backend
+
+
+def _load(homes: Mapping[str, Home], name: str) -> Any:
+    """A backend; raises InputError if there is none of that name, or if its package is missing."""
+    if name not in homes:
+        raise InputError("backend", "", f"got {name[:60]!r}, allowed: {', '.join(homes)}")
+    home = homes[name]
+    try:
+        return import_module(home.module).BACKEND
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == home.module.partition(".")[0]:
+            raise
+        raise InputError(
+            "backend", name, f"needs a package: pip install {' or '.join(home.packages)}"
+        ) from error
