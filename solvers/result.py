@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 from typing import Generic, Protocol, TypeVar
 
+from dnns.layer import Operator
+from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import Cost
+from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind, Objective, Problem
 
@@ -57,8 +61,39 @@ class LowerBound:
     score: Fraction | float | None = None
 
 
+def free_bound(operator: Operator, posed: Posed) -> LowerBound:
+    """What compulsory traffic and the roofline allow: it costs nothing, so every answer has it at least.
+
+    Args:
+        operator: the layer, or the deconvolution whose parts share the ifmap.
+        posed: the problem.
+    """
+    tick = posed.hardware.tick
+    latency = tick.cycles(ceil(roofline_ticks(operator, posed.hardware)))
+    traffic = Fraction(compulsory_bits(operator, posed.hardware), 8)
+    goal = posed.objective
+    match goal.kind:
+        case Kind.LATENCY:
+            return LowerBound(latency_cycles=latency)
+        case Kind.TRAFFIC:
+            return LowerBound(traffic_bytes=traffic)
+        case Kind.WEIGHTED:
+            return LowerBound(score=Fraction(goal.latency_weight) + Fraction(goal.traffic_weight))
+    return LowerBound(latency, traffic)
+
+
+def at_least(one: LowerBound, other: LowerBound) -> LowerBound:
+    """The greater of two proven bounds, of each quantity."""
+    pairs = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(LowerBound))
+    return LowerBound(*(max((b for b in pair if b is not None), default=None) for pair in pairs))
+
+
 class Posed(Protocol):
     """A problem, as far as its answer needs to know it."""
+
+    @property
+    def hardware(self) -> Hardware:
+        """The machine."""
 
     @property
     def objective(self) -> Objective:

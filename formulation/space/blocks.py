@@ -19,17 +19,22 @@ from numpy.typing import NDArray
 from formulation.extents import AxisTable, Ints
 from formulation.space.tables import SLAB, SpatialTable, TileGrid
 
+_MANY = 4  # tiles of a block from which a closer look at it is worth its time
+
 Wanted = Callable[[SpatialTable], NDArray[np.bool_]]
 """Where tiles are of interest; true for a tile if it is for one that is at least as large in every column."""
 
 
-def sift(grid: TileGrid, wanted: Wanted, size: int = SLAB) -> Iterator[SpatialTable]:
+def sift(
+    grid: TileGrid, wanted: Wanted, size: int = SLAB, closer: Wanted | None = None
+) -> Iterator[SpatialTable]:
     """The tiles of all blocks that are wanted by their least columns, so all that are wanted, and others.
 
     Args:
         grid: all tiles.
         wanted: is asked about blocks; their ``rank`` is that of their first tile, ``slide`` means nothing.
         size: most tiles in a piece.
+        closer: a sharper look that takes longer, for the blocks left that hold many tiles; None for none.
 
     Returns:
         Pieces of the tiles, block by block.
@@ -42,9 +47,21 @@ def sift(grid: TileGrid, wanted: Wanted, size: int = SLAB) -> Iterator[SpatialTa
     for slab in blocks.slabs():
         index = np.unravel_index(slab.rank, blocks.shape)
         starts = [f[i] for f, i in zip(first, index, strict=True)]
-        keep = wanted(replace(slab, rank=np.ravel_multi_index(starts, grid.shape)))
-        counts = [c[i[keep]] for c, i in zip(count, index, strict=True)]
-        yield from _spread_out(grid, [s[keep] for s in starts], counts, size)
+        counts = [c[i] for c, i in zip(count, index, strict=True)]
+        slab = replace(slab, rank=np.ravel_multi_index(starts, grid.shape))
+        keep = np.flatnonzero(wanted(slab))
+        if closer is not None:
+            keep = _closer(slab, keep, np.prod(counts, axis=0), closer)
+        yield from _spread_out(grid, [s[keep] for s in starts], [c[keep] for c in counts], size)
+
+
+def _closer(blocks: SpatialTable, keep: Ints, inside: Ints, closer: Wanted) -> Ints:
+    """The positions among ``keep`` that a closer look leaves; blocks of few tiles are not worth it."""
+    many = inside[keep] >= _MANY
+    left = np.ones(len(keep), dtype=np.bool_)
+    if many.any():
+        left[many] = closer(blocks.take(keep[many]))
+    return np.asarray(keep[left])
 
 
 def _least(dim: AxisTable, first: Ints) -> AxisTable:

@@ -20,8 +20,8 @@ from formulation.extents import AxisTable, Ints, full_axis_table, trip_count
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
 
-#: Tiles evaluated at once, so that memory stays bounded whatever the layer.
-SLAB = 1 << 19
+#: Tiles evaluated at once, few enough that the arrays stay in the processor's cache.
+SLAB = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)

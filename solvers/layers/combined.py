@@ -19,7 +19,7 @@ from formulation.problem import Kind, Problem
 from solvers.backends import DEFAULT_MILP
 from solvers.layers import constrained, static
 from solvers.network.plain_data import number, partition_dict
-from solvers.result import LowerBound, Result, SolutionStatus, Termination
+from solvers.result import Result, SolutionStatus, Termination, at_least
 
 _MIDDLE = (1, 1, 1)
 _CORNERS = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
@@ -196,21 +196,10 @@ def _within_cap(result: Result, starts: _Starts, mapping: Mapping) -> Result:
 
 def _tightened(result: Result, proof: Result) -> Result:
     """The result with the greater of two proven bounds, optimal if the other proof says so of its cost."""
-    low, other = result.lower_bound, proof.lower_bound
-    bound = LowerBound(
-        _greater(low.latency_cycles, other.latency_cycles),
-        _greater(low.traffic_bytes, other.traffic_bytes),
-        _greater(low.score, other.score),
-    )
-    result = replace(result, lower_bound=bound)
+    result = replace(result, lower_bound=at_least(result.lower_bound, proof.lower_bound))
     if proof.solution_status is SolutionStatus.OPTIMAL and result.objective_value == proof.objective_value:
         return replace(result, termination=Termination.OPTIMAL, solution_status=SolutionStatus.OPTIMAL)
     return result
-
-
-def _greater(one: Fraction | float | None, other: Fraction | float | None) -> Fraction | float | None:
-    known = [bound for bound in (one, other) if bound is not None]
-    return max(known, default=None)
 
 
 def _exactly(

@@ -22,7 +22,7 @@ from formulation.program.candidates import Candidates, Sieve, candidates
 from formulation.space.space import Price, Space
 from formulation.space.tables import SpatialTable
 from solvers.backends import DEFAULT_MILP
-from solvers.goals import LATENCY_FIRST, Found, Goal, given, ranked, traffic_first, weighted
+from solvers.goals import LATENCY_FIRST, Found, Goal, given, traffic_first, weighted
 from solvers.layers.exact_stage import LATENCY, TRAFFIC, Backend, Key, SolverDisagreement, Stage
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
@@ -152,12 +152,7 @@ class _Run:
 
     def _incumbent(self, goal: Goal, known: Sequence[Found]) -> Found:
         """The best of what is known and of a local search from it and from the smallest tiles."""
-        seeds = [ranked(goal, k) for k in known if goal.cap is None or k.latency <= goal.cap]
-        smallest = self.rounder.smallest(goal)
-        if smallest is not None:
-            seeds.append(smallest)
-        best = min(seeds, key=lambda seed: (seed.keys, seed.choice))
-        return self.rounder.improve(goal, best)
+        return self.rounder.incumbent(goal, known)
 
     def _candidates(self, goal: Goal, key: Key, best: Found) -> Candidates:
         """What the incumbent, and the cap, leave."""

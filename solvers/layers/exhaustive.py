@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from time import monotonic
 
 from formulation.mapping import Mapping
 from formulation.problem import Kind, Problem
 from formulation.space.space import Space
-from solvers.goals import LATENCY_FIRST, Found, given, traffic_first, weighted
+from solvers.deadline import GRACE, Deadline
+from solvers.goals import LATENCY_FIRST, Found, Goal, given, traffic_first, weighted
+from solvers.layers.rounding import Rounder
 from solvers.layers.search import Outcome, Search
-from solvers.result import LowerBound, Result, SolutionStatus, Termination
+from solvers.result import LowerBound, Result, SolutionStatus, Termination, at_least, free_bound
 
 
 def solve(
     problem: Problem,
     *,
     initial: Mapping | None = None,
-    time_limit: float | None = None,
+    time_limit: float | Deadline | None = None,
     method: str = "exhaustive",
 ) -> Result:
     """The optimal mapping of a problem, within its partition if it has one.
@@ -25,7 +29,8 @@ def solve(
     Args:
         problem: what to solve.
         initial: a known mapping; if it is feasible, the result is never worse.
-        time_limit: seconds, after which the incumbent is returned with the bound proven so far.
+        time_limit: seconds, or a deadline, after which the best mapping so far is returned with what is
+            proven of it.
         method: the name under which the result is reported.
 
     Returns:
@@ -34,8 +39,9 @@ def solve(
     started = monotonic()
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
-    search = Search(Space(problem), None if time_limit is None else started + time_limit)
-    outcome, bound = _GOALS[problem.objective.kind](problem, search, _known(problem, initial))
+    deadline, space = Deadline.of(time_limit), Space(problem)
+    run = _Run(Search(space, deadline), Rounder(space, deadline.later(GRACE)), _known(problem, initial))
+    outcome, bound = _GOALS[problem.objective.kind](run)
     if outcome.found is None:
         raise AssertionError("a feasible problem has a mapping within its own cap")
     return Result(
@@ -45,7 +51,7 @@ def solve(
         SolutionStatus.OPTIMAL if outcome.proven else SolutionStatus.FEASIBLE,
         outcome.found.mapping,
         problem.evaluate(outcome.found.mapping),
-        bound,
+        bound if outcome.proven else at_least(free_bound(problem.layer, problem), bound),
         monotonic() - started,
     )
 
@@ -57,33 +63,58 @@ def _known(problem: Problem, initial: Mapping | None) -> list[Found]:
     return [given(initial, cost)] if problem.is_feasible(cost) else []
 
 
-def _latency(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
-    outcome = search.minimise(LATENCY_FIRST, known)
-    return outcome, LowerBound(latency_cycles=_cycles(problem, outcome))
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One problem on its way: a local search comes first, the exact search goes on from what it finds.
+
+    Attributes:
+        search: of the whole map space.
+        local: the local search.
+        known: feasible mappings known from elsewhere.
+    """
+
+    search: Search
+    local: Rounder
+    known: Sequence[Found]
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+        return self.search.space.problem
+
+    def minimise(self, goal: Goal, known: Sequence[Found] = ()) -> Outcome:
+        """The optimum of a goal, or by the deadline the best found."""
+        known = [*self.known, *known]
+        return self.search.minimise(goal, [*known, self.local.incumbent(goal, known)])
 
 
-def _traffic(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
-    outcome = search.minimise(traffic_first(), known)
+def _latency(run: _Run) -> tuple[Outcome, LowerBound]:
+    outcome = run.minimise(LATENCY_FIRST)
+    return outcome, LowerBound(latency_cycles=_cycles(run.problem, outcome))
+
+
+def _traffic(run: _Run) -> tuple[Outcome, LowerBound]:
+    outcome = run.minimise(traffic_first())
     return outcome, LowerBound(traffic_bytes=_bytes(outcome))
 
 
-def _balanced(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
+def _balanced(run: _Run) -> tuple[Outcome, LowerBound]:
     """The least latency, then the least traffic within the tolerance of it."""
-    fastest = search.minimise(LATENCY_FIRST, known)
+    fastest = run.minimise(LATENCY_FIRST)
     if fastest.found is None:
         raise AssertionError("a feasible problem has a fastest mapping")
-    cap = problem.objective.cap(fastest.found.latency)
-    outcome = search.minimise(traffic_first(cap), [*known, fastest.found])
-    bound = LowerBound(_cycles(problem, fastest), _bytes(outcome))
+    cap = run.problem.objective.cap(fastest.found.latency)
+    outcome = run.minimise(traffic_first(cap), [fastest.found])
+    bound = LowerBound(_cycles(run.problem, fastest), _bytes(outcome))
     return Outcome(outcome.found, outcome.bound, outcome.proven and fastest.proven), bound
 
 
-def _weighted(problem: Problem, search: Search, known: list[Found]) -> tuple[Outcome, LowerBound]:
-    outcome = search.minimise(weighted(problem), known)
+def _weighted(run: _Run) -> tuple[Outcome, LowerBound]:
+    outcome = run.minimise(weighted(run.problem))
     return outcome, LowerBound(score=outcome.bound)
 
 
-_GOALS = {
+_GOALS: dict[Kind, Callable[[_Run], tuple[Outcome, LowerBound]]] = {
     Kind.LATENCY: _latency,
     Kind.TRAFFIC: _traffic,
     Kind.BALANCED: _balanced,

@@ -15,7 +15,8 @@ import numpy as np
 from formulation.extents import Ints
 from formulation.space.space import CLASSES, Price, Space
 from formulation.space.tables import SpatialTable
-from solvers.goals import ROUNDING, Found, Goal
+from solvers.deadline import NEVER, Deadline
+from solvers.goals import ROUNDING, Found, Goal, ranked
 
 _MENU = 40  # tiles of one dimension that the local search looks at
 _NEAR = 9  # of which next to the present one, on either side
@@ -30,10 +31,11 @@ class Rounder:
 
     Args:
         space: the problem's map space.
+        deadline: when the local search stops.
     """
 
-    def __init__(self, space: Space) -> None:
-        self.space = space
+    def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
+        self.space, self.deadline = space, deadline
         hardware = space.problem.hardware
         self._quanta = sorted({hardware.rows, hardware.cols} - {1})
         self._extents = [len(dim.tile) for dim in space.grid.dims]
@@ -45,6 +47,17 @@ class Rounder:
         """The best of the smallest tiles: one element, or all input channels, of one output."""
         ci = np.unique([0, len(self.space.ci.tile) - 1])
         return self._best(goal, [np.array([0]), ci, *[np.array([0])] * len(self._extents)], None)
+
+    def incumbent(self, goal: Goal, known: Iterable[Found]) -> Found:
+        """What the local search makes of the best of the smallest tiles and of the known mappings.
+
+        At least one of them is within the goal's cap. At the deadline: the best so far.
+        """
+        seeds = [ranked(goal, k) for k in known if goal.cap is None or k.latency <= goal.cap]
+        smallest = self.smallest(goal)
+        if smallest is not None:
+            seeds.append(smallest)
+        return self.improve(goal, min(seeds, key=lambda seed: (seed.keys, seed.choice)))
 
     def round(self, goal: Goal, trips: Mapping[str, float], best: Found | None = None) -> Found | None:
         """The best mapping beside a relaxed point, or the given one if that is better.
@@ -64,6 +77,8 @@ class Rounder:
         """Change two dimensions at a time for the better until no pair of them offers anything."""
         best, clean = start, 0
         for step in range(_SWEEPS * len(self._pairs)):
+            if self.deadline.passed:
+                break
             pair = self._pairs[step % len(self._pairs)]
             found = self._improve_pair(goal, best, pair)
             clean = clean + 1 if found is best else 1

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
-from formulation.hardware import Hardware
+from formulation.hardware import Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem, SubKernels
+from formulation.space import blocks
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialGrid, SpatialTable, TileGrid
 from solvers.goals import LATENCY_FIRST, limit, ranked, traffic_first, weighted
-from solvers.layers import exhaustive, search
+from solvers.layers import exhaustive, interest, search
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
 from solvers.shared import exhaustive as shared_exhaustive
@@ -65,23 +66,48 @@ def test_blocks_that_are_not_wanted_are_not_looked_at():
 
 
 @examples(100)
-@given(strategies.problems(most=9, channels=6), st.integers(0, 2))
-def test_survivors_are_those_of_a_look_at_every_tile(problem, which):
+@given(strategies.problems(most=14, channels=6, most_axes=2), st.integers(0, 2), st.integers(1, 4))
+def test_survivors_hold_every_mapping_that_is_as_good_and_no_tile_whose_bound_is_worse(problem, which, many):
     space = Space(problem)
     best = Rounder(space).smallest(traffic_first()) if problem.fits_at_all else None
     if best is None:
         return
     goal = (LATENCY_FIRST, traffic_first(best.latency), weighted(problem))[which]
     best = ranked(goal, best)
-    tiles, cycles = Search(space).survivors(goal, best)
+    with patch.object(blocks, "_MANY", many):
+        tiles, cycles = Search(space).survivors(goal, best)
     every = whole(space.grid)
     fits, bounds = space.bounds(every, space.grid.cycles(every))
     good = [
         (goal.keys(bound)[0] <= limit(best)) & (bound.latency <= (goal.cap or bound.latency))
         for bound in bounds
     ]
-    assert np.array_equal(tiles.rank, every.rank[fits & np.logical_or.reduce(good)])
+    assert set(tiles.rank.tolist()) <= set(every.rank[fits & np.logical_or.reduce(good)].tolist())
+    assert tiles.rank.tolist() == sorted(tiles.rank.tolist())
+    as_good = set()
+    for choice, latency, traffic, _ in priced(problem):
+        first = (latency, traffic, problem.score(latency, traffic))[which]
+        if first <= best.keys[0] and (goal.cap is None or latency <= goal.cap):
+            as_good.add(choice[3])
+    assert as_good <= set(tiles.rank.tolist())
     assert np.array_equal(cycles, space.grid.cycles(tiles))
+
+
+def test_a_closer_look_leaves_few_tiles():
+    """Weights stay in the array, 64 MiB: no channel tiles are better beside any of millions of tiles."""
+    axes = tuple(Axis(n, 3, 1, 1, 1, 1, n) for n in (127, 131, 113))
+    machine = Hardware(
+        buffer_bytes=64 << 20,
+        bandwidth=Fraction(1),
+        halo=Halo.REUSE,
+        fill=Fill.EXPOSED,
+        dataflow=Dataflow.WEIGHT,
+    )
+    space = Space(Problem(Layer("l", 97, 89, axes, batch=7), machine))
+    best = Rounder(space).incumbent(LATENCY_FIRST, [])
+    seen = interest.Interest(space, LATENCY_FIRST, best)
+    count = [sum(len(p) for p in sift(space.grid, seen.blocks, closer=c)) for c in (None, seen.closely)]
+    assert count[0] > 100 * count[1] > 0
 
 
 @st.composite
@@ -118,11 +144,14 @@ def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
     """From any first tile and in small chunks: on small layers the coarse grid would be all of it."""
     found = list(priced(problem))
     with (
+        patch.object(Rounder, "improve", lambda rounder, goal, best: best),
         patch.object(
             SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))
         ),
         patch.object(search, "_FIRST", chunk),
-        patch.object(search, "_CELLS", chunk),
+        patch.object(interest, "CELLS", chunk),
+        patch.object(search, "CELLS", chunk),
+        patch.object(blocks, "_MANY", 1 + chunk // 2),
     ):
         result = exhaustive.solve(problem)
     if not found:

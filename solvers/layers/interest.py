@@ -1,0 +1,155 @@
+"""Where mappings may come before a known one: asked of tiles, of blocks of them, and with their channels.
+
+The price of a block is a bound on those of its tiles: if it is of no interest, none of them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulation.cost import Num
+from formulation.extents import Ints
+from formulation.space.space import CLASSES, Price, Space
+from formulation.space.tables import SpatialTable
+from solvers.deadline import NEVER, Deadline
+from solvers.goals import Found, Goal
+
+Mask = NDArray[np.bool_]
+
+Seen = tuple[Mask, Num]
+"""Which of some tiles are of interest, and bounds on the first quantity of their mappings."""
+
+CELLS = 1 << 16
+"""Mappings priced at once: few enough that the arrays stay in the processor's cache."""
+
+
+def pieces(length: int, width: int) -> Iterator[tuple[Ints, Ints]]:
+    """All pairs of ``length`` rows and ``width`` columns, some rows at a time."""
+    step = max(1, CELLS // width)
+    for start in range(0, length, step):
+        rows = np.arange(start, min(length, start + step))
+        yield np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interest:
+    """Where mappings may come before a known one.
+
+    Attributes:
+        space: the map space.
+        goal: their order, and its cap.
+        best: the known mapping; None if there is none, so that all within the cap are of interest.
+        alike: whether what is as good in the first quantity is of interest, whatever else it costs.
+        deadline: looked at between pieces of work.
+    """
+
+    space: Space
+    goal: Goal
+    best: Found | None
+    alike: bool = False
+    deadline: Deadline = NEVER
+
+    def tiles(self, sp: SpatialTable, cycles: Ints) -> Seen:
+        """Which tiles, or blocks, of these cycle factors are of interest, and their bounds."""
+        self.deadline.check()
+        fits, prices = self.space.bounds(sp, cycles)
+        alive = [self.mappings(which, price, sp, cycles) for which, price in enumerate(prices)]
+        bound = reduce(np.minimum, (self.goal.keys(price)[0] for price in prices))
+        return fits & np.logical_or.reduce(alive), bound
+
+    def blocks(self, blocks: SpatialTable) -> Mask:
+        """Which blocks are of interest by the bounds on all their mappings."""
+        return self.tiles(blocks, self.space.grid.least_cycles(blocks))[0]
+
+    def closely(self, blocks: SpatialTable) -> Mask:
+        """Which blocks are of interest beside some pair of channel tiles: by what each pair costs at least.
+
+        First beside each output-channel tile, then, where that leaves it, beside each input-channel tile.
+        """
+        space, cycles = self.space, self.space.grid.least_cycles(blocks)
+        kept = np.zeros(len(blocks), dtype=np.bool_)
+        for row, co in pieces(len(blocks), len(space.co.tile)):
+            self.deadline.check()
+            part = blocks.take(row)
+            fits, prices = space.bounds(part, cycles[row], co)
+            for which, price in enumerate(prices):
+                good = fits & ~kept[row] & self.mappings(which, price, part, cycles[row], co)
+                self._mark(which, blocks, cycles, row[good], co[good], kept)
+        return kept
+
+    def _mark(self, which: int, blocks: SpatialTable, cycles: Ints, row: Ints, co: Ints, kept: Mask) -> None:
+        """Mark the blocks that are of interest in a loop order, beside an output-channel tile each."""
+        space = self.space
+        for pair, ci in pieces(len(row), len(space.ci.tile)):
+            self.deadline.check()
+            rows, cos = row[pair], co[pair]
+            part = blocks.take(rows)
+            fits = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
+            rows, cos, ci, part = rows[fits], cos[fits], ci[fits], part.take(fits)
+            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
+            kept[rows[self._before(which, price, cos, ci, part)]] = True
+
+    def _before(self, which: int, price: Price, co: Ints, ci: Ints, sp: SpatialTable) -> Mask:
+        """Where mappings of these prices, which tell everything but the tile, may come before the best."""
+        good = self._wanted(price)
+        if self.best is None or self.alike:
+            return good
+        tied = (price.latency == self.best.latency) & (price.traffic == self.best.traffic)
+        best_which, best_co, best_ci, rank = self.best.choice
+        first = np.full(len(co), which < best_which)
+        if which == best_which:
+            first = (co < best_co) | (co == best_co) & ((ci < best_ci) | (ci == best_ci) & (sp.rank < rank))
+        return np.asarray(good & (first | ~tied))
+
+    def _wanted(self, price: Price) -> Mask:
+        ask = self.goal.promising if self.alike else self.goal.wanted
+        return np.asarray(ask(price, self.best))
+
+    def mappings(
+        self, which: int, bound: Price, sp: SpatialTable, cycles: Ints, co: Ints | None = None
+    ) -> Mask:
+        """Where mappings of one loop order may come before the best, which ties included.
+
+        Where a bound is just the best's price, only its equals can come before it, if they do by what
+        breaks ties: in the same loop order by a smaller channel tile, whose bound may be worse, or by
+        the same channel tiles beside an earlier spatial tile.
+
+        Args:
+            which: position of the loop order.
+            bound: on their prices.
+            sp: their tiles.
+            cycles: cycle factors of these.
+            co: positions of their output-channel tiles; None if the bound is on all.
+        """
+        may, best = self._wanted(bound), self.best
+        if best is None or self.alike or which < best.choice[0]:
+            return may
+        tied = np.flatnonzero(may & (bound.latency == best.latency) & (bound.traffic == best.traffic))
+        if which > best.choice[0]:
+            may[tied] = False
+        elif len(tied):
+            given_co = None if co is None else co[tied]
+            may[tied] = self._sooner(best, sp.take(tied), cycles[tied], given_co)
+        return may
+
+    def _sooner(self, best: Found, sp: SpatialTable, cycles: Ints, co: Ints | None) -> Mask:
+        """Where mappings in the best's loop order may be as good and have smaller tiles."""
+        space, goal = self.space, self.goal
+        which, best_co, best_ci, rank = best.choice
+
+        def as_good(most_co: int, most_ci: int) -> Num:
+            fits, prices = space.bounds(sp, cycles, co, (most_co, most_ci))
+            return fits & goal.wanted(prices[which], best)
+
+        same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
+        same &= goal.wanted(space.price(CLASSES[which], best_co, best_ci, sp, cycles), best)
+        co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
+        sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
+        if co is None:
+            return np.asarray(sooner | as_good(co_tile[best_co], ci_tile[-1]))
+        return np.asarray((co < best_co) | ((co == best_co) & sooner))
