@@ -14,7 +14,7 @@ by one, which is the exact bound of the class; otherwise the ranges that they sp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from sys import float_info
@@ -27,7 +27,7 @@ from formulation.cost import Num, TensorBits, Trips, fits, footprint, latency_ti
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.model import class_traffic
-from formulation.space.blocks import sift
+from formulation.space.blocks import pairs, sift
 from formulation.space.space import Space
 from formulation.space.tables import ChannelTable, SpatialTable
 
@@ -95,13 +95,14 @@ class Presolve:
     Args:
         space: the problem's map space.
         aim: the objective and its caps.
+        check: called between pieces of work; what it raises ends the presolve.
 
     Attributes:
         lists: of each class that is known; none where they are too long.
     """
 
-    def __init__(self, space: Space, aim: Aim) -> None:
-        self.space, self.aim = space, aim
+    def __init__(self, space: Space, aim: Aim, check: Callable[[], object] = bool) -> None:
+        self.space, self.aim, self.check = space, aim, check
         problem = space.problem
         self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
@@ -119,23 +120,69 @@ class Presolve:
         """
         channels = {v: self._channels(v) for v in variants}
 
+        pieces: dict[Variant, list[tuple[SpatialTable, Ints]]] = {v: [] for v in channels}
+
         def wanted(blocks: SpatialTable) -> Mask:
+            self.check()
             cycles = self.space.grid.least_cycles(blocks)
-            masks = [self._wanted(v, Rest(*c, blocks, cycles), incumbent) for v, c in channels.items()]
+            masks = [self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent) for v in pieces]
             return np.asarray(np.logical_or.reduce(masks))
 
-        pieces: dict[Variant, list[tuple[SpatialTable, Ints]]] = {v: [] for v in channels}
-        for tiles in sift(self.space.grid, wanted):
+        def closely(blocks: SpatialTable) -> Mask:
+            return self._beside_channels({v: channels[v] for v in pieces}, blocks, incumbent)
+
+        for tiles in sift(self.space.grid, wanted, closer=closely):
+            self.check()
             cycles = self.space.grid.cycles(tiles)
             for variant, kept in list(pieces.items()):
                 mask = self._wanted(variant, Rest(*channels[variant], tiles, cycles), incumbent)
                 kept.append((tiles.take(mask), cycles[mask]))
                 if sum(len(c) for _, c in kept) > _TILES:
                     del pieces[variant]
+            if not pieces:
+                break
         for variant, kept in pieces.items():
             rest = Rest(*channels[variant], *_joined(kept)) if kept else NOTHING
             self.lists[variant] = self._narrowed(variant, rest, incumbent)
         return tuple(v for v, rest in self.lists.items() if not len(rest))
+
+    def _beside_channels(
+        self, channels: Mapping[Variant, tuple[Ints, Ints]], blocks: SpatialTable, incumbent: float
+    ) -> Mask:
+        """Which blocks stay beside some pair of channel tiles of some class."""
+        kept = np.zeros(len(blocks), dtype=np.bool_)
+        cycles = self.space.grid.least_cycles(blocks)
+        for variant, (co, ci) in channels.items():
+            for row, at in pairs(len(blocks), len(co)):
+                self.check()
+                row, at = row[~kept[row]], at[~kept[row]]
+                kept[self._rows_beside(variant, co[at], ci, row, blocks, cycles, incumbent)] = True
+        return kept
+
+    def _rows_beside(
+        self,
+        variant: Variant,
+        out: Ints,
+        ci: Ints,
+        row: Ints,
+        blocks: SpatialTable,
+        cycles: Ints,
+        incumbent: float,
+    ) -> Ints:
+        """The blocks that stay beside a given output-channel tile each, and some input-channel tile."""
+        part, co = blocks.take(row), _Channels.listed(self.space.co, out)
+        most = self.space.most_in_channels(co.tile, part)
+        least = _Channels.listed(self.space.ci, ci).least
+        least = least.within(self.space.ci, self.space.problem.layer.in_channels, most)
+        good = self._price(variant, co, least, part, cycles[row]) <= _limit(incumbent)
+        row, out = row[good], out[good]
+        stay = np.zeros(len(row), dtype=np.bool_)
+        for pair, at in pairs(len(row), len(ci)):
+            self.check()
+            co, inp = _Channels.listed(self.space.co, out[pair]), _Channels.listed(self.space.ci, ci[at])
+            price = self._price(variant, co, inp, blocks.take(row[pair]), cycles[row[pair]])
+            stay[pair[price <= _limit(incumbent)]] = True
+        return np.asarray(row[stay])
 
     def _channels(self, variant: Variant) -> tuple[Ints, Ints]:
         ci = np.flatnonzero((self.space.ci.trips > 1) == variant.structure.partial_sums)

@@ -25,6 +25,18 @@ Wanted = Callable[[SpatialTable], NDArray[np.bool_]]
 """Where tiles are of interest; true for a tile if it is for one that is at least as large in every column."""
 
 
+CELLS = 1 << 16
+"""Mappings priced at once: few enough that the arrays stay in the processor's cache."""
+
+
+def pairs(length: int, width: int) -> Iterator[tuple[Ints, Ints]]:
+    """All pairs of ``length`` rows and ``width`` columns, some rows at a time."""
+    step = max(1, CELLS // max(1, width))
+    for start in range(0, length, step):
+        rows = np.arange(start, min(length, start + step))
+        yield np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+
+
 def sift(
     grid: TileGrid, wanted: Wanted, size: int = SLAB, closer: Wanted | None = None
 ) -> Iterator[SpatialTable]:

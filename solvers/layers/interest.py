@@ -5,7 +5,6 @@ The price of a block is a bound on those of its tiles: if it is of no interest, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.space.blocks import pairs
 from formulation.space.space import CLASSES, Price, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
@@ -23,17 +23,6 @@ Mask = NDArray[np.bool_]
 
 Seen = tuple[Mask, Num]
 """Which of some tiles are of interest, and bounds on the first quantity of their mappings."""
-
-CELLS = 1 << 16
-"""Mappings priced at once: few enough that the arrays stay in the processor's cache."""
-
-
-def pieces(length: int, width: int) -> Iterator[tuple[Ints, Ints]]:
-    """All pairs of ``length`` rows and ``width`` columns, some rows at a time."""
-    step = max(1, CELLS // width)
-    for start in range(0, length, step):
-        rows = np.arange(start, min(length, start + step))
-        yield np.repeat(rows, width), np.tile(np.arange(width), len(rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +62,7 @@ class Interest:
         """
         space, cycles = self.space, self.space.grid.least_cycles(blocks)
         kept = np.zeros(len(blocks), dtype=np.bool_)
-        for row, co in pieces(len(blocks), len(space.co.tile)):
+        for row, co in pairs(len(blocks), len(space.co.tile)):
             self.deadline.check()
             part = blocks.take(row)
             fits, prices = space.bounds(part, cycles[row], co)
@@ -85,7 +74,7 @@ class Interest:
     def _mark(self, which: int, blocks: SpatialTable, cycles: Ints, row: Ints, co: Ints, kept: Mask) -> None:
         """Mark the blocks that are of interest in a loop order, beside an output-channel tile each."""
         space = self.space
-        for pair, ci in pieces(len(row), len(space.ci.tile)):
+        for pair, ci in pairs(len(row), len(space.ci.tile)):
             self.deadline.check()
             rows, cos = row[pair], co[pair]
             part = blocks.take(rows)

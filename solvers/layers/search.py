@@ -18,12 +18,12 @@ import numpy as np
 
 from formulation.cost import Num
 from formulation.extents import Ints
-from formulation.space.blocks import sift
+from formulation.space.blocks import CELLS, pairs, sift
 from formulation.space.space import CLASSES, Price, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import ROUNDING, Found, Goal, limit, ranked
-from solvers.layers.interest import CELLS, Interest, pieces
+from solvers.layers.interest import Interest
 
 _Left = tuple[SpatialTable, Ints, Num]
 """Spatial tiles, their cycle factors, and bounds on the first quantity of their mappings."""
@@ -141,7 +141,7 @@ class Search:
             TimeUp: at the deadline.
         """
         space = self.space
-        for row, co in pieces(len(sp), len(space.co.tile)):
+        for row, co in pairs(len(sp), len(space.co.tile)):
             self.deadline.check()
             part = sp.take(row)
             fits, prices = space.bounds(part, cycles[row], co)
@@ -159,7 +159,7 @@ class Search:
         """Price all input-channel tiles beside the given pairs of one class; yields the best so far."""
         space = self.space
         most = space.most_in_channels(space.co.tile[co], sp.take(row))
-        for pair, ci in pieces(len(row), len(space.ci.tile)):
+        for pair, ci in pairs(len(row), len(space.ci.tile)):
             self.deadline.check()
             inside = space.ci.tile[ci] <= most[pair]
             ci, rows, cos = ci[inside], row[pair[inside]], co[pair[inside]]

@@ -149,7 +149,7 @@ def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
             SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))
         ),
         patch.object(search, "_FIRST", chunk),
-        patch.object(interest, "CELLS", chunk),
+        patch.object(blocks, "CELLS", chunk),
         patch.object(search, "CELLS", chunk),
         patch.object(blocks, "_MANY", 1 + chunk // 2),
     ):
