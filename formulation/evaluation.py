@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from dnns.layer import Layer
 from formulation.cost import (
     Cost,
+    TensorBits,
+    Traffic,
     Trips,
     batch_axis,
     channel_tiles,
@@ -22,12 +26,39 @@ from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a mapping makes a layer do, before anything is said of where its operands are.
+
+    Attributes:
+        trips: tiles of each group of loops.
+        traffic: words between DRAM and SRAM if nothing stays there.
+        compute: cycles in which the array works.
+        tile: bits of the largest tile of each tensor.
+    """
+
+    trips: Trips
+    traffic: Traffic
+    compute: int
+    tile: TensorBits
+
+
 def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     """The cost of one mapping in Python's integers, whether or not it fits the buffer.
 
     Raises:
         ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
     """
+    work = work_of(layer, hardware, mapping)
+    bits = work.traffic.bits(hardware)
+    ticks = latency_ticks(hardware, work.compute, bits, work.tile)
+    need = footprint(hardware, work.tile)
+    parts = Partition(need.ifmap, need.ofmap, need.weights)
+    return Cost(work.traffic, bits, work.compute, ticks, hardware.tick.cycles(ticks), parts)
+
+
+def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
+    """Words, cycles and tiles of one mapping; raises as ``evaluate``."""
     _check_mapping(layer, hardware, mapping)
     tile, axis = mapping.tile, mapping.sliding_axis
     axes = (batch_axis(layer), *layer.axes)
@@ -45,7 +76,6 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     spatial = spatial_tiles(trips, list(extents), [int(t.edge[0]) for t in tables])
     channels = layer.in_channels
     moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid)
-    bits = moved.bits(hardware)
     compute = layer.groups
     for group, tiles in (
         (Group.CO, channel_tiles(layer.out_channels, tile.out_channels, n.co)),
@@ -54,10 +84,7 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     ):
         compute *= group_cycles(layer, hardware, group, n.of(group), tiles)
     held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
-    ticks = latency_ticks(hardware, compute, bits, held)
-    need = footprint(hardware, held)
-    parts = Partition(need.ifmap, need.ofmap, need.weights)
-    return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+    return Work(n, moved, compute, held)
 
 
 def _check_mapping(layer: Layer, hardware: Hardware, mapping: Mapping) -> None:

@@ -259,11 +259,15 @@ class _Builder:
 
     def _drain(self, node: Node) -> None:
         """A drain node: on the way out of the layer that makes the last of its operands."""
-        operands = self._distinct(dict.fromkeys(node.inputs))
-        made = {s: self.tensors[s.tensor].producer for s in operands if s.tensor is not None}
-        host = max((p for p in made.values() if p is not None), default=None)
+        operands = [
+            (source, self.tensors[source.tensor])
+            for source in self._distinct(dict.fromkeys(node.inputs))
+            if source.tensor is not None
+        ]
+        made = [(t.producer, t.index) for _, t in operands if t.producer is not None]
+        host, last = max(made, default=(None, None))
         if host is not None:
-            others = tuple(s for s, producer in made.items() if producer != host)
+            others = tuple(source for source, tensor in operands if tensor.index != last)
             self._read(others, host)
             use = self.layers[host]
             self.layers[host] = replace(

@@ -58,7 +58,7 @@ class Plan:
         for node in network.nodes:
             if node.name not in read:
                 for tensor in self.parts[node.name]:
-                    named.setdefault(tensor, []).append(len(self.steps) - 1)
+                    named.setdefault(tensor, []).append(None)
         outputs = {t for n in network.nodes if n.name not in read for t in self.parts[n.name]}
         self.stored = {}
         for name, readers in named.items():

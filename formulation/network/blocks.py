@@ -1,0 +1,108 @@
+"""Blocks: layers alone, or runs of layers executed together, and the ways to run each, by operand states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from formulation.network.frontier import Point
+
+
+@dataclass(frozen=True, slots=True)
+class BlockState:
+    """The ways to run a block while so many of its tensors stay.
+
+    Attributes:
+        stay: per kind of tensor, how many stay.
+        points: capacity-cost frontier.
+    """
+
+    stay: tuple[int, ...]
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One or more layers in a row, executed as one.
+
+    Attributes:
+        first: position of its first layer.
+        last: position of its last layer.
+        kinds: the tensors whose staying matters to it, by index; those of one kind are alike to it, and the
+            first of them are named where only some stay.
+        states: those that fit, with their points.
+        name: for tables and programs.
+    """
+
+    first: int
+    last: int
+    kinds: tuple[tuple[int, ...], ...]
+    states: tuple[BlockState, ...]
+    name: str = ""
+
+    @property
+    def positions(self) -> range:
+        """Of its layers."""
+        return range(self.first, self.last + 1)
+
+    def choices(self) -> Iterator[tuple[int, int, Point]]:
+        """Every point with the positions of its state and of itself."""
+        for s, state in enumerate(self.states):
+            for p, point in enumerate(state.points):
+                yield s, p, point
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A weighted sum of latency and traffic in integers.
+
+    Attributes:
+        name: for programs.
+        tick: weight of a tick of latency.
+        bit: weight of a bit of traffic.
+    """
+
+    name: str
+    tick: int
+    bit: int
+
+    def of(self, point: Point) -> int:
+        """Of a point."""
+        return self.tick * point.latency + self.bit * point.traffic
+
+
+@dataclass(frozen=True)
+class Potentials:
+    """The least sums of a quantity over the blocks that cover the layers before each position.
+
+    A block's quantity less the difference of the sums at its ends is never negative, and what is taken off
+    adds up to the last sum over every choice of blocks.
+
+    Attributes:
+        sums: ``sums[k]`` is the least over covers of the first ``k`` layers.
+    """
+
+    sums: tuple[int, ...]
+
+    @classmethod
+    def of(cls, count: int, blocks: Sequence[Block], measure: Measure) -> Potentials:
+        """The sums of a measure; every layer must have a block that ends with it."""
+        ending: dict[int, list[tuple[int, int]]] = {}
+        for block in blocks:
+            least = min((measure.of(p) for _, _, p in block.choices()), default=None)
+            if least is not None:
+                ending.setdefault(block.last, []).append((block.first, least))
+        sums = [0]
+        for position in range(count):
+            sums.append(min(sums[first] + least for first, least in ending[position]))
+        return cls(tuple(sums))
+
+    @cached_property
+    def least(self) -> int:
+        """The least sum over all layers."""
+        return self.sums[-1]
+
+    def excess(self, block: Block, value: int) -> int:
+        """What is left of a block's value."""
+        return value - self.sums[block.last + 1] + self.sums[block.first]

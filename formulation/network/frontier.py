@@ -1,0 +1,280 @@
+"""The capacity-cost frontier of a layer: buffer taken, latency and traffic, where nothing beats all three.
+
+For a room, the *front* holds the pairs of latency and traffic that no other mapping within the room beats.
+It is found as an optimum is in the exhaustive search, with the front so far in the place of the incumbent:
+blocks of spatial tiles are bounded first, then tiles, then pairs with output-channel tiles, and what no known
+point beats in both is priced. The fronts of all rooms are the frontier as far as any choice of tensors that
+stay can see it. Rooms are taken in descending order: a front holds for every smaller room that all its
+points fit, and those that still fit are the next room's first incumbents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnns.layer import Layer
+from formulation.evaluation import work_of
+from formulation.extents import Ints
+from formulation.hardware import Hardware
+from formulation.mapping import Mapping
+from formulation.network.movement import MovedCost, Movement
+from formulation.network.space import MovedSpace
+from formulation.problem import Kind
+from formulation.space.blocks import sift
+from formulation.space.space import CLASSES, Price
+from formulation.space.tables import SpatialTable
+from formulation.wide_ticks import WideTicks
+
+_CELLS = 1 << 17  # mappings priced at once
+_FIRST = 8  # spatial tiles of the first chunk; the next are larger
+
+
+class Way(Protocol):
+    """How a piece of a block is run."""
+
+    def cost(self, hardware: Hardware) -> MovedCost:
+        """What it takes and costs, in Python's integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerWay:
+    """A layer, or a sub-convolution, run by itself.
+
+    Attributes:
+        layer: the layer.
+        movement: where its operands are.
+        mapping: how it is run.
+    """
+
+    layer: Layer
+    movement: Movement
+    mapping: Mapping
+
+    def cost(self, hardware: Hardware) -> MovedCost:
+        """What it takes and costs, in Python's integers."""
+        return self.movement.cost(hardware, work_of(self.layer, hardware, self.mapping))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One way to run a block.
+
+    Attributes:
+        need: bits of the buffer beside tensors that stay: ``base`` and the most that a piece needs.
+        latency: in ticks, all pieces.
+        traffic: in bits, all pieces.
+        ways: how each piece is run, in order.
+        base: bits that are taken throughout.
+    """
+
+    need: int
+    latency: int
+    traffic: int
+    ways: tuple[Way, ...]
+    base: int = 0
+
+    def priced_again(self, hardware: Hardware) -> MovedCost:
+        """The same quantities from the ways, in Python's integers."""
+        costs = [way.cost(hardware) for way in self.ways]
+        return MovedCost(
+            self.base + max(c.need for c in costs),
+            sum(c.latency for c in costs),
+            sum(c.traffic for c in costs),
+        )
+
+
+class Front:
+    """The points so far: latency ascending, traffic descending.
+
+    Args:
+        kind: if only the least latency or the least traffic matters (ties by the other), which; the front
+            is then a single point.
+        most_latency: points above are of no interest [ticks]; None for no limit.
+    """
+
+    def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
+        self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC) else None
+        self.most_latency = most_latency
+        none = np.zeros(0, dtype=np.int64)
+        self.latency: Any = none
+        self.traffic, self.need = none, none
+        self.choice = np.zeros((5, 0), dtype=np.int64)
+
+    def open(self, price: Price) -> NDArray[np.bool_]:
+        """Where no point is at least as good in both quantities."""
+        if not len(self.latency):
+            free = np.ones(price.latency.shape, dtype=bool)
+        elif self.kind is Kind.LATENCY:
+            free = price.latency < self.latency[0]
+            free |= (price.latency == self.latency[0]) & (price.traffic < self.traffic[0])
+        elif self.kind is Kind.TRAFFIC:
+            free = price.traffic < self.traffic[0]
+            free |= (price.traffic == self.traffic[0]) & (price.latency < self.latency[0])
+        elif isinstance(price.latency, WideTicks):
+            free = np.ones(price.latency.shape, dtype=bool)
+            for i in range(len(self.latency)):
+                free &= (price.latency < self.latency[i]) | (price.traffic < self.traffic[i])
+        else:
+            at = np.searchsorted(self.latency, price.latency, side="right") - 1
+            free = (at < 0) | (self.traffic[np.maximum(at, 0)] > price.traffic)
+        return free if self.most_latency is None else free & (price.latency <= self.most_latency)
+
+    def add(self, price: Price, need: Ints, choice: Ints) -> None:
+        """Enter mappings, and drop what they beat; of equals the least need stays, then the first."""
+        new = np.flatnonzero(self.open(price))
+        if len(new):
+            known = [self.latency] if len(self.latency) else []
+            self._keep(
+                np.concatenate([*known, price.latency[new]]),
+                np.concatenate([self.traffic, price.traffic[new]]),
+                np.concatenate([self.need, need[new]]),
+                np.concatenate([self.choice, choice[:, new]], axis=1),
+            )
+
+    def shrink(self, room: int) -> None:
+        """Drop what does not fit a smaller room."""
+        fits = self.need <= room
+        self._keep(self.latency[fits], self.traffic[fits], self.need[fits], self.choice[:, fits])
+
+    def _keep(self, latency: Any, traffic: Ints, need: Ints, choice: Ints) -> None:
+        first, second = (traffic, latency) if self.kind is Kind.TRAFFIC else (latency, traffic)
+        order = np.lexsort((*choice[::-1], need, second, first))
+        if self.kind is not None:
+            order = order[:1]
+        else:
+            least = np.minimum.accumulate(traffic[order])
+            order = order[np.r_[True, traffic[order][1:] < least[:-1]]] if len(order) else order
+        self.latency, self.traffic, self.need = latency[order], traffic[order], need[order]
+        self.choice = choice[:, order]
+
+
+def frontier(
+    space: MovedSpace,
+    rooms: Sequence[int] | None,
+    kind: Kind | None = None,
+    most_latency: int | None = None,
+) -> list[Point]:
+    """The points of the fronts of all rooms, each once.
+
+    Args:
+        space: the layer beside a state of its operands.
+        rooms: bits, descending; None for every room up to ``space.room``.
+        kind: as of ``Front``.
+        most_latency: as of ``Front``.
+    """
+    front = Front(kind, most_latency)
+    points: dict[tuple[int, int, int], Ints] = {}
+    coarse = space.grid.coarse()
+    for room in _steps(front, rooms, space.room):
+        space.room = room
+        front.shrink(room)
+        _fill(space, front, coarse)
+        for i in range(len(front.latency)):
+            key = int(front.need[i]), int(front.latency[i]), int(front.traffic[i])
+            points.setdefault(key, front.choice[:, i])
+    layer, movement = space.problem.layer, space.movement
+    return [
+        Point(*key, (LayerWay(layer, movement, _mapping(space, choice)),)) for key, choice in points.items()
+    ]
+
+
+def _steps(front: Front, rooms: Sequence[int] | None, most: int) -> Iterator[int]:
+    """The rooms in descending order, without those for which the front of the one before holds."""
+    room = most
+    if rooms is not None:
+        for room in rooms:
+            if not len(front.need) or int(front.need.max()) > room:
+                yield room
+                if not len(front.need):
+                    return
+        return
+    while room >= 0:
+        yield room
+        if not len(front.need):
+            return
+        room = int(front.need.max()) - 1
+
+
+def _fill(space: MovedSpace, front: Front, coarse: SpatialTable) -> None:
+    """Enter all mappings within the room: first those of a few tiles, then what these leave open."""
+    _search(space, front, [coarse])
+    _search(space, front, sift(space.grid, lambda t: _seen(space, front, t, space.grid.least_cycles(t))[0]))
+
+
+def _seen(
+    space: MovedSpace, front: Front, sp: SpatialTable, cycles: Ints, co: Ints | None = None
+) -> tuple[NDArray[np.bool_], list[NDArray[np.bool_]], list[Price]]:
+    """Where any loop order is open, each loop order, and the bounds."""
+    fits, prices = space.bounds(sp, cycles, co)
+    each = [fits & front.open(price) for price in prices]
+    return np.logical_or.reduce(each), each, prices
+
+
+def _search(space: MovedSpace, front: Front, slabs: Iterable[SpatialTable]) -> None:
+    grid, tables, factors, ranks = space.grid, [], [], []
+    for slab in slabs:
+        tiles = slab.take(_seen(space, front, slab, grid.least_cycles(slab))[0])
+        cycles = grid.cycles(tiles)
+        is_open, _, prices = _seen(space, front, tiles, cycles)
+        tables.append(tiles.take(is_open))
+        factors.append(cycles[is_open])
+        ranks.append(_promise(prices)[is_open])
+    if not tables:
+        return
+    table, cycles = SpatialTable.join(tables), np.concatenate(factors)
+    order = np.argsort(np.concatenate(ranks), kind="stable")
+    table, cycles = table.take(order), cycles[order]
+    start, size = 0, _FIRST
+    while start < len(table):
+        rows = np.arange(start, min(len(table), start + size))
+        rows = rows[_seen(space, front, table.take(rows), cycles[rows])[0]]
+        _extend(space, front, table.take(rows), cycles[rows])
+        start, size = start + size, min(4 * size, max(_FIRST, _CELLS // len(space.co.tile)))
+
+
+def _promise(prices: list[Price]) -> NDArray[np.float64]:
+    """What tiles are taken in the order of: the least product of latency and traffic."""
+    products = [p.latency.astype(np.float64) * p.traffic.astype(np.float64) for p in prices]
+    return np.asarray(np.minimum.reduce(products))
+
+
+def _extend(space: MovedSpace, front: Front, sp: SpatialTable, cycles: Ints) -> None:
+    """Extend tiles by all output-channel tiles, and what is still open by all input-channel tiles."""
+    width = len(space.co.tile)
+    step = max(1, _CELLS // width)
+    for start in range(0, len(sp), step):
+        rows = np.arange(start, min(len(sp), start + step))
+        row, co = np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+        _, each, _ = _seen(space, front, sp.take(row), cycles[row], co)
+        for which, is_open in enumerate(each):
+            at = np.flatnonzero(is_open)
+            _price(space, front, which, sp.take(row[at]), cycles[row[at]], co[at])
+
+
+def _price(space: MovedSpace, front: Front, which: int, sp: SpatialTable, cycles: Ints, co: Ints) -> None:
+    """Price all input-channel tiles of one loop order beside pairs of tiles."""
+    width = len(space.ci.tile)
+    step = max(1, _CELLS // width)
+    for start in range(0, len(co), step):
+        pairs = np.arange(start, min(len(co), start + step))
+        row, ci = np.repeat(pairs, width), np.tile(np.arange(width), len(pairs))
+        most = space.most_in_channels(space.co.tile[co[pairs]], sp.take(pairs))
+        inside = space.ci.tile[ci] <= np.repeat(most, width)
+        row, ci = row[inside], ci[inside]
+        need = space.need(co[row], ci, sp.take(row))
+        fits = need <= space.room
+        row, ci, need = row[fits], ci[fits], need[fits]
+        part = sp.take(row)
+        price = space.price(CLASSES[which], co[row], ci, part, cycles[row])
+        choice = np.stack([np.full(len(row), which), co[row], ci, part.rank, part.slide])
+        front.add(price, need, choice)
+
+
+def _mapping(space: MovedSpace, choice: Ints) -> Mapping:
+    which, co, ci, rank, slide = (int(c) for c in choice)
+    return space.mapping(CLASSES[which], co, ci, rank, slide)

@@ -1,0 +1,296 @@
+"""What stays on the chip and how every layer is run, as a mixed-integer linear program.
+
+Sets: tensors t that may stay, positions l of layers, blocks b (a layer alone, or a run of them), their states
+s (how many tensors n[b,s,k] of each kind k stay), points p of each state (need, latency, traffic). Binaries:
+
+    stay[t]         the tensor stays
+    run[b,s,p]      the block is run so
+
+One block for each layer; ``use[b,s] = sum over p of run[b,s,p]``:
+
+    cover[l]:       sum over b at l, s, p of run[b,s,p] = 1
+
+The states agree with the tensors, for each kind k at l (equal if all blocks at l name the kind):
+
+    some[l,k]:      sum over b at l that name k, s of n[b,s,k] * use[b,s] <= sum over t in k of stay[t]
+    rest[l,k]:      sum of (|k| - n[b,s,k]) * use[b,s] <= sum over t in k of (1 - stay[t])
+
+Capacity, with ``size[t]`` of tensors that are alive at l; beside a run of layers also those alive elsewhere
+in it: m[b,s,l] bits of those that its state names, and t' that it does not (beside[b,t'] >= stay[t'] +
+use[b] - 1):
+
+    room[l]:        sum over b at l of (need[p] + m[b,s,l]) * run[b,s,p] + sum over t alive at l of
+                    size[t]*stay[t] + sum over b, t' of size[t']*beside[b,t'] <= buffer
+
+Latency, traffic and weighted sums of them are sums of ``value[p] * run[b,s,p]``. Each block's value is taken
+less the difference of the least sums before its ends (``Potentials``), so that coefficients are small and not
+negative:
+
+    total = least + sum over b, s, p of excess[p] * run[b,s,p]
+
+The objective is one of them; others may be capped. Points whose excess alone is above a cap, or above a known
+solution, are left out. Capacity is in buffers, caps in what they leave above the least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd
+from typing import Any
+
+import pyomo.environ as pyo
+
+from formulation.hardware import Hardware
+from formulation.network.blocks import Block, Measure, Potentials
+from formulation.network.frontier import Point
+from formulation.network.graph import Tensor
+from formulation.network.movement import kept_bits
+
+#: What the objective's excess of a known solution becomes.
+SPAN = 1000.0
+#: Room for the solver's rounding in a cap, in shares of what it leaves.
+ROUNDING = 1e-9
+
+Key = tuple[int, int, int]
+"""Block, state, point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A solution.
+
+    Attributes:
+        stays: indices of the tensors that stay.
+        runs: block and state and point of each block that is used, in the layers' order.
+    """
+
+    stays: frozenset[int]
+    runs: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAim:
+    """What a program minimises.
+
+    Attributes:
+        measure: what is minimised.
+        caps: greatest totals of other measures.
+        known: total of a known solution, None for none.
+        refused: solutions that the solver's rounding let through and exact arithmetic did not.
+    """
+
+    measure: Measure
+    caps: tuple[tuple[Measure, int], ...] = ()
+    known: int | None = None
+    refused: tuple[Chosen, ...] = ()
+
+
+@dataclass(frozen=True)
+class NetworkMilp:
+    """A program with what is needed to read it.
+
+    Attributes:
+        model: the Pyomo model; its objective is the measure above ``floor`` in ``unit``.
+        blocks: the blocks.
+        floor: see there.
+        unit: see there.
+        step: all totals are ``floor`` and a multiple of it.
+    """
+
+    model: Any
+    blocks: tuple[Block, ...]
+    floor: int
+    unit: Fraction
+    step: int
+
+    def value(self, objective: float) -> Fraction:
+        """The measure of an objective's value."""
+        return self.floor + self.unit * Fraction(objective)
+
+    def solution(self) -> Chosen:
+        """What the model's variables say."""
+        m = self.model
+        stays = frozenset(t for t in m.T if m.stay[t].value > 0.5)
+        runs = [key for key in m.P if m.run[key].value > 0.5]
+        return Chosen(stays, tuple(sorted(runs, key=lambda key: self.blocks[key[0]].first)))
+
+    def start(self, chosen: Chosen) -> list[tuple[Any, float]]:
+        """Values of the binaries for a solution; of those that the model has."""
+        m, runs = self.model, set(chosen.runs)
+        values = [(m.stay[t], float(t in chosen.stays)) for t in m.T]
+        return values + [(m.run[key], float(key in runs)) for key in m.P]
+
+
+def build_network_milp(
+    hardware: Hardware, tensors: Sequence[Tensor], blocks: Sequence[Block], aim: NetworkAim
+) -> NetworkMilp:
+    """The program of a network; see the module's equations.
+
+    Args:
+        hardware: gives the buffer and the tensors' width.
+        tensors: of the graph, by index.
+        blocks: every layer has one that ends with it.
+        aim: what is minimised.
+    """
+    count = 1 + max(block.last for block in blocks)
+    sums = {m: Potentials.of(count, blocks, m) for m in (aim.measure, *(m for m, _ in aim.caps))}
+    limits = [(m, cap - sums[m].least) for m, cap in aim.caps]
+    floor = sums[aim.measure].least
+    if aim.known is not None:
+        limits.append((aim.measure, aim.known - floor))
+    points = {
+        (b, s, p): point
+        for b, block in enumerate(blocks)
+        for s, p, point in block.choices()
+        if all(sums[m].excess(block, m.of(point)) <= limit for m, limit in limits)
+    }
+    costs = {
+        key: sums[aim.measure].excess(blocks[key[0]], aim.measure.of(point)) for key, point in points.items()
+    }
+    above = max(costs.values(), default=0) if aim.known is None else aim.known - floor
+    unit = Fraction(max(above, floor // 10**9, 1)) / Fraction(SPAN)
+    m: Any = pyo.ConcreteModel("network")
+    m.T = pyo.Set(initialize=[t.index for t in tensors if t.may_stay], ordered=True)
+    m.P = pyo.Set(initialize=list(points), dimen=3, ordered=True)
+    m.stay = pyo.Var(m.T, domain=pyo.Binary)
+    m.run = pyo.Var(m.P, domain=pyo.Binary)
+    used = _Used(m, blocks, points)
+    m.cover = pyo.Constraint(range(count), rule=lambda _, at: used.of_all(at) == 1)
+    _agreement(m, count, used)
+    _capacity(m, hardware, tensors, used, points)
+    for measure, cap in aim.caps:
+        _cap(m, blocks, points, sums[measure], measure, cap)
+    _refuse(m, aim.refused)
+    m.objective = pyo.Objective(
+        expr=pyo.quicksum(float(cost / unit) * m.run[key] for key, cost in costs.items())
+    )
+    return NetworkMilp(m, tuple(blocks), floor, unit, gcd(*costs.values()) or 1)
+
+
+class _Used:
+    """Sums of the binaries of blocks and states."""
+
+    def __init__(self, model: Any, blocks: Sequence[Block], points: Iterable[Key]) -> None:
+        self.blocks = blocks
+        self.runs: dict[tuple[int, int], list[Any]] = {}
+        for key in points:
+            self.runs.setdefault(key[:2], []).append(model.run[key])
+        self.at: dict[int, list[int]] = {}
+        for b, block in enumerate(blocks):
+            for position in block.positions:
+                self.at.setdefault(position, []).append(b)
+
+    def states(self, b: int) -> list[tuple[tuple[int, ...], Any]]:
+        """The states of a block that have points, each with its ``use``."""
+        found = []
+        for s, state in enumerate(self.blocks[b].states):
+            if (b, s) in self.runs:
+                found.append((state.stay, pyo.quicksum(self.runs[b, s])))
+        return found
+
+    def of(self, b: int) -> Any:
+        """``use`` of a block."""
+        return pyo.quicksum(use for _, use in self.states(b))
+
+    def of_all(self, position: int) -> Any:
+        """The sum over the blocks at a position."""
+        return pyo.quicksum(self.of(b) for b in self.at[position])
+
+
+def _agreement(m: Any, count: int, used: _Used) -> None:
+    """States agree with the tensors."""
+    m.same, m.some, m.rest = (pyo.ConstraintList() for _ in range(3))
+    told: set[tuple[object, ...]] = set()
+    for position in range(count):
+        here = used.at[position]
+        kinds = dict.fromkeys(kind for b in here for kind in used.blocks[b].kinds)
+        for kind in kinds:
+            naming = tuple(b for b in here if kind in used.blocks[b].kinds)
+            complete = len(naming) == len(here)
+            if (kind, naming, complete) in told:
+                continue
+            told.add((kind, naming, complete))
+            staying, leaving = [], []
+            for b in naming:
+                at = used.blocks[b].kinds.index(kind)
+                for stay, use in used.states(b):
+                    staying.append(stay[at] * use)
+                    leaving.append((len(kind) - stay[at]) * use)
+            stays = pyo.quicksum(m.stay[t] for t in kind)
+            if complete:
+                m.same.add(pyo.quicksum(staying) - stays == 0)
+            else:
+                m.some.add(pyo.quicksum(staying) - stays <= 0)
+                m.rest.add(pyo.quicksum(leaving) + stays <= len(kind))
+
+
+def _capacity(
+    m: Any, hardware: Hardware, tensors: Sequence[Tensor], used: _Used, points: Mapping[Key, Point]
+) -> None:
+    """What runs and what stays fits the buffer, at every layer."""
+    buffer = hardware.buffer_bits
+    size = {t.index: kept_bits(hardware, t) / buffer for t in tensors if t.may_stay}
+    alive: dict[int, set[int]] = {
+        position: {t for t in size if tensors[t].alive(position)} for position in used.at
+    }
+    m.beside = pyo.VarList(domain=pyo.NonNegativeReals)
+    m.beside_at_least, m.room = pyo.ConstraintList(), pyo.ConstraintList()
+    by_block: dict[int, list[tuple[Key, Point]]] = {}
+    for key, point in points.items():
+        by_block.setdefault(key[0], []).append((key, point))
+    elsewhere: dict[int, dict[int, Any]] = {}
+    for b, block in enumerate(used.blocks):
+        elsewhere[b] = {}
+        if block.first == block.last:
+            continue
+        named = {t for kind in block.kinds for t in kind}
+        everywhere = set.intersection(*(alive[position] for position in block.positions))
+        for t in sorted(set.union(*(alive[position] for position in block.positions)) - everywhere - named):
+            beside = m.beside.add()
+            m.beside_at_least.add(beside >= m.stay[t] + used.of(b) - 1)
+            elsewhere[b][t] = beside
+    for position, here in used.at.items():
+        terms = [size[t] * m.stay[t] for t in sorted(alive[position])]
+        for b in here:
+            block = used.blocks[b]
+            for key, point in by_block.get(b, ()):
+                kept = _named_elsewhere(block, block.states[key[1]].stay, alive[position])
+                extra = sum(size[t] for t in kept)
+                terms.append((point.need / buffer + extra) * m.run[key])
+            terms += [size[t] * v for t, v in elsewhere[b].items() if t not in alive[position]]
+        m.room.add(pyo.quicksum(terms) <= 1 + ROUNDING)
+
+
+def _named_elsewhere(block: Block, stay: tuple[int, ...], alive: set[int]) -> list[int]:
+    """Tensors that stay in a state of a run of layers and are not alive at one of them."""
+    if block.first == block.last:
+        return []
+    kept = (t for kind, number in zip(block.kinds, stay, strict=True) for t in kind[:number])
+    return [t for t in kept if t not in alive]
+
+
+def _cap(
+    m: Any,
+    blocks: Sequence[Block],
+    points: Mapping[Key, Point],
+    sums: Potentials,
+    measure: Measure,
+    cap: int,
+) -> None:
+    """A total of at most the cap, in shares of what it leaves above the least."""
+    left = max(cap - sums.least, 1)
+    total = pyo.quicksum(
+        sums.excess(blocks[key[0]], measure.of(point)) / left * m.run[key] for key, point in points.items()
+    )
+    setattr(m, f"{measure.name}_cap", pyo.Constraint(expr=total <= (cap - sums.least) / left + ROUNDING))
+
+
+def _refuse(m: Any, refused: Iterable[Chosen]) -> None:
+    """None of the given solutions."""
+    m.refused = pyo.ConstraintList()
+    for chosen in refused:
+        used = [m.run[key] for key in chosen.runs if key in m.P]
+        if len(used) == len(chosen.runs):
+            m.refused.add(pyo.quicksum(used) <= len(used) - 1)

@@ -1,0 +1,165 @@
+"""What a layer moves and holds when some of its operands stay on the chip: the only home of these formulas.
+
+Built on the words, tiles and cycles of ``formulation.cost``. Like there, every function takes integers or
+integer arrays. With ``s`` the share of ifmap words from sources that do not stay, ``s_w`` that of weights
+that are features (1 for trained weights), and ``in_place`` an ofmap that stays as it is:
+
+    bits      = s*ifmap*w_ifmap + s_w*weights*w_weights + (written + read)*w_ofmap
+                + (0 if in_place else 2*ofmap_read*w_partial)
+    parts     = footprint of the tiles of what moves: no ifmap if s = 0, no weights if s_w = 0, no ofmap if
+                in_place
+    need      = parts + (wider if in_place and n_ci > 1)
+    edge      = tiles of ifmap and weights as above, and of the ofmap if anything is written, partial sums
+                that spill included
+    latency   = cost.latency_ticks(compute, bits, edge)
+
+``written`` are the words of the stored tensors that the layer emits and that do not stay or leave the
+network; ``read`` what its drain nodes read of tensors that do not stay; ``wider`` what the whole ofmap takes
+more at the partial sums' width. A tensor that stays takes its words besides (``stored_bits``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import gcd
+
+from formulation.cost import Num, TensorBits, Traffic, footprint, latency_ticks
+from formulation.evaluation import Work
+from formulation.hardware import Hardware
+from formulation.network.graph import LayerUse, Tensor, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """The state of a layer's operands, as far as its cost sees it.
+
+    Attributes:
+        ifmap: words of the ifmap, and how many of them come from the DRAM, in lowest terms.
+        weights: the same of the weights; (1, 1) for trained ones.
+        in_place: whether the ofmap stays as it is.
+        written: words written besides partial sums.
+        read: words that drain nodes read.
+        wider: bits that the whole ofmap takes more while it is partial sums, if it stays; else 0.
+    """
+
+    ifmap: tuple[int, int]
+    weights: tuple[int, int]
+    in_place: bool
+    written: int
+    read: int
+    wider: int = 0
+
+    @property
+    def constant(self) -> int:
+        """Words that move whatever the mapping."""
+        return self.written + self.read
+
+    def bits(self, hardware: Hardware, words: Traffic) -> Num:
+        """DRAM traffic [bits].
+
+        Args:
+            hardware: gives the widths.
+            words: of the layer by itself (``cost.traffic``).
+        """
+        width = hardware.bits
+        ifmap = words.ifmap * self.ifmap[1] // self.ifmap[0] if self.ifmap[1] else 0 * words.ifmap
+        weights = words.weights * self.weights[1] // self.weights[0] if self.weights[1] else 0
+        partial = 0 if self.in_place else 2 * words.ofmap_read
+        constant = self.constant * width.ofmap
+        return ifmap * width.ifmap + weights * width.weights + partial * width.partial_sums + constant
+
+    def parts(self, tile: TensorBits) -> TensorBits:
+        """The tiles that take a part of the buffer."""
+        return TensorBits(
+            tile.ifmap if self.ifmap[1] else 0 * tile.ifmap,
+            0 * tile.ofmap if self.in_place else tile.ofmap,
+            tile.weights if self.weights[1] else 0 * tile.weights,
+        )
+
+    def need(self, hardware: Hardware, tile: TensorBits, trips_ci: Num) -> Num:
+        """Buffer that a mapping takes beside the tensors that stay [bits]."""
+        return footprint(hardware, self.parts(tile)).total + self.wider * (trips_ci > 1)
+
+    def edge(self, tile: TensorBits, words: Traffic) -> TensorBits:
+        """The tiles that move before and after the array works."""
+        parts = self.parts(tile)
+        if self.written:
+            return replace(parts, ofmap=tile.ofmap)
+        spills = 0 if self.in_place else 1 * (words.ofmap_read > 0)
+        return replace(parts, ofmap=tile.ofmap * spills)
+
+    def latency(
+        self, hardware: Hardware, compute: Num, words: Traffic, tile: TensorBits, wide: bool = False
+    ) -> Num:
+        """Latency [ticks]; ``wide`` as of ``cost.latency_ticks``."""
+        bits = self.bits(hardware, words)
+        return latency_ticks(hardware, compute, bits, self.edge(tile, words), wide=wide)
+
+    def cost(self, hardware: Hardware, work: Work) -> MovedCost:
+        """The cost of one mapping in integers."""
+        latency = self.latency(hardware, work.compute, work.traffic, work.tile)
+        need = self.need(hardware, work.tile, work.trips.ci)
+        return MovedCost(int(need), int(latency), int(self.bits(hardware, work.traffic)))
+
+
+@dataclass(frozen=True, slots=True)
+class MovedCost:
+    """What a layer, or a run of them, takes and costs beside tensors that stay.
+
+    Attributes:
+        need: buffer [bits].
+        latency: in ticks of ``hardware.tick``.
+        traffic: in bits.
+    """
+
+    need: int
+    latency: int
+    traffic: int
+
+
+def stored_bits(hardware: Hardware, words: int, width: int) -> int:
+    """Buffer that a tensor that stays takes: whole banks [bits]."""
+    return -(-words * width // hardware.bank_bits) * hardware.bank_bits
+
+
+def kept_bits(hardware: Hardware, tensor: Tensor) -> int:
+    """The same at the ofmap's width, which stored tensors have."""
+    return stored_bits(hardware, tensor.words, hardware.bits.ofmap)
+
+
+def movement_of(
+    hardware: Hardware, tensors: Sequence[Tensor], use: LayerUse, stays: Iterable[int]
+) -> Movement:
+    """The movement of a layer beside a set of tensors that stay.
+
+    Args:
+        hardware: the machine.
+        tensors: of the graph.
+        use: the layer among them.
+        stays: indices of the tensors that stay.
+    """
+    kept = frozenset(stays)
+
+    def moving(sources: Value) -> int:
+        return sum(s.words for s in sources if s.tensor not in kept)
+
+    in_place = use.ofmap in kept
+    written = (t for t in use.emits if t not in kept or tensors[t].is_output)
+    own = tensors[use.ofmap]
+    whole = stored_bits(hardware, own.words, hardware.bits.partial_sums)
+    every = sum(s.words for s in use.weights)
+    return Movement(
+        ifmap=_ratio(sum(s.words for s in use.ifmap), moving(use.ifmap)),
+        weights=_ratio(every, moving(use.weights)) if use.weights else (1, 1),
+        in_place=in_place,
+        written=sum(tensors[t].words for t in written),
+        read=moving(use.drain_reads),
+        wider=whole - kept_bits(hardware, own) if in_place else 0,
+    )
+
+
+def _ratio(whole: int, part: int) -> tuple[int, int]:
+    """In lowest terms, so that equal layers have equal movements."""
+    common = gcd(whole, part)
+    return whole // common, part // common

@@ -1,0 +1,230 @@
+"""The choice of what stays and of how every layer is run, by mixed-integer programs in a hierarchy.
+
+``latency`` and ``traffic`` minimise one, then the other with the first held at its optimum. ``balanced``
+finds the least total latency L*, then the least total traffic within ``(1 + tolerance) * L*``, then the least
+latency. ``weighted`` minimises the weighted sum of total latency / roofline and total traffic / compulsory
+traffic of the network, then latency, then traffic.
+
+Every solution is priced again in integers. If the solver's rounding let one through that does not keep a
+capacity or a cap, it is refused and the program solved again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil, lcm
+from pathlib import Path
+from time import monotonic
+
+from formulation.hardware import Hardware
+from formulation.network.blocks import Block, Measure
+from formulation.network.frontier import Point
+from formulation.network.graph import Tensor
+from formulation.network.milp import Chosen, NetworkAim, NetworkMilp, build_network_milp
+from formulation.network.movement import kept_bits
+from formulation.problem import Kind, Objective
+from solvers.backends import DEFAULT_MILP
+from solvers.programs.linear import solve_milp
+from solvers.result import Termination
+
+LATENCY, TRAFFIC = Measure("latency", 1, 0), Measure("traffic", 0, 1)
+_REFUSALS = 100
+_ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
+_LEAST_SECONDS = 0.1  # for a stage once the time is up
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One program of the hierarchy, solved.
+
+    Attributes:
+        measure: what was minimised.
+        total: of the solution.
+        bound: proven; equal to ``total`` if that is optimal.
+        termination: why it ended.
+        seconds: it took, building included.
+        nodes: of the branch-and-bound tree.
+        size: rows and columns of the program.
+    """
+
+    measure: Measure
+    total: int
+    bound: int
+    termination: Termination
+    seconds: float
+    nodes: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was found.
+
+    Attributes:
+        chosen: tensors that stay, and how each block is run.
+        points: of the blocks that are used, in order.
+        stages: of the hierarchy, in order; the last is what ``chosen`` solves.
+    """
+
+    chosen: Chosen
+    points: tuple[Point, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def latency(self) -> int:
+        """Total [ticks]."""
+        return sum(point.latency for point in self.points)
+
+    @property
+    def traffic(self) -> int:
+        """Total [bits]."""
+        return sum(point.traffic for point in self.points)
+
+    def bound(self, measure: Measure) -> int | None:
+        """What is proven of a measure, by the first program that minimises it; None if none does."""
+        return next((stage.bound for stage in self.stages if stage.measure == measure), None)
+
+    @property
+    def termination(self) -> Termination:
+        """``OPTIMAL`` if all programs were solved."""
+        ends = [stage.termination for stage in self.stages]
+        return next((end for end in ends if end is not Termination.OPTIMAL), Termination.OPTIMAL)
+
+
+class Chooser:
+    """Solves the programs of one network.
+
+    Args:
+        hardware: the machine.
+        tensors: of the graph, by index.
+        blocks: every layer has one that ends with it and has points.
+        backend: solver of the programs.
+        time_limit: seconds for all of them; None for none.
+        dump: folder and name for the programs; None for none.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        tensors: Sequence[Tensor],
+        blocks: Sequence[Block],
+        *,
+        backend: str = DEFAULT_MILP,
+        time_limit: float | None = None,
+        dump: tuple[Path, str] | None = None,
+    ) -> None:
+        self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
+        self.backend, self.dump = backend, dump
+        self.deadline = None if time_limit is None else monotonic() + time_limit
+        self.stages: list[Stage] = []
+
+    def solve(self, objective: Objective, weights: tuple[Fraction, Fraction] | None = None) -> Choice | None:
+        """The optimum, or the best by the time limit; None if nothing fits.
+
+        Args:
+            objective: what is minimised.
+            weights: of a tick and of a bit, for the weighted objective.
+        """
+        caps: list[tuple[Measure, int]] = []
+        chosen: Chosen | None = None
+        for measure in self._order(objective, weights):
+            chosen = self._stage(measure, tuple(caps), chosen)
+            if chosen is None:
+                return None
+            total = self.stages[-1].total
+            loose = objective.kind is Kind.BALANCED and len(self.stages) == 1
+            caps.append((measure, objective.cap(total) if loose else total))
+        assert chosen is not None
+        return Choice(chosen, self._points(chosen), tuple(self.stages))
+
+    @staticmethod
+    def _order(objective: Objective, weights: tuple[Fraction, Fraction] | None) -> list[Measure]:
+        match objective.kind:
+            case Kind.LATENCY:
+                return [LATENCY, TRAFFIC]
+            case Kind.TRAFFIC:
+                return [TRAFFIC, LATENCY]
+            case Kind.BALANCED:
+                return [LATENCY, TRAFFIC, LATENCY]
+        assert weights is not None
+        scale = lcm(*(w.denominator for w in weights))
+        return [Measure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
+
+    def _points(self, chosen: Chosen) -> tuple[Point, ...]:
+        return tuple(self.blocks[b].states[s].points[p] for b, s, p in chosen.runs)
+
+    def _total(self, measure: Measure, chosen: Chosen) -> int:
+        return sum(measure.of(point) for point in self._points(chosen))
+
+    def _stage(
+        self, measure: Measure, caps: tuple[tuple[Measure, int], ...], known: Chosen | None
+    ) -> Chosen | None:
+        """Minimise a measure under caps that a known solution keeps."""
+        started = monotonic()
+        known = known or self._nothing_stays(measure)
+        total = None if known is None else self._total(measure, known)
+        aim = NetworkAim(measure, caps, total)
+        while True:
+            program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+            self._dump(program, measure)
+            left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
+            start = [] if known is None else program.start(known)
+            answer = solve_milp(program.model, backend=self.backend, time_limit=left, start=start)
+            found = None if answer.x is None else program.solution()
+            if found is None or self._keeps(found, caps):
+                break
+            if len(aim.refused) == _REFUSALS:
+                raise AssertionError("the solver's rounding is beyond repair")
+            aim = replace(aim, refused=(*aim.refused, found))
+        best = min(
+            (c for c in (found, known) if c is not None), key=lambda c: self._total(measure, c), default=None
+        )
+        if best is None:
+            return None
+        total = self._total(measure, best)
+        bound = program.floor if answer.bound is None else self._bound(program, answer.bound, total)
+        size = answer.size.rows, answer.size.cols
+        seconds = monotonic() - started
+        self.stages.append(Stage(measure, total, bound, answer.termination, seconds, answer.nodes, size))
+        return best
+
+    @staticmethod
+    def _bound(program: NetworkMilp, bound: float, total: int) -> int:
+        """The solver's bound in the measure, less its rounding; totals lie in steps above the floor."""
+        steps = (program.value(bound - _ROUNDING) - program.floor) / program.step
+        return min(total, program.floor + program.step * max(0, ceil(steps)))
+
+    def _keeps(self, chosen: Chosen, caps: Sequence[tuple[Measure, int]]) -> bool:
+        """Whether a solution keeps all caps and capacities, in integers."""
+        if any(self._total(measure, chosen) > cap for measure, cap in caps):
+            return False
+        for (b, _, _), point in zip(chosen.runs, self._points(chosen), strict=True):
+            positions = self.blocks[b].positions
+            kept = (t for t in chosen.stays if any(self.tensors[t].alive(p) for p in positions))
+            bits = sum(kept_bits(self.hardware, self.tensors[t]) for t in kept)
+            if point.need + bits > self.hardware.buffer_bits:
+                return False
+        return True
+
+    def _nothing_stays(self, measure: Measure) -> Chosen | None:
+        """Every layer by itself at its best while nothing stays; None if one does not fit."""
+        runs = {}
+        for b, block in enumerate(self.blocks):
+            points = [
+                (measure.of(p), p.need, s, i) for s, i, p in block.choices() if not any(block.states[s].stay)
+            ]
+            if points and block.first == block.last:
+                runs[block.first] = (b, *min(points)[2:])
+        count = 1 + max(block.last for block in self.blocks)
+        if len(runs) < count:
+            return None
+        return Chosen(frozenset(), tuple(runs[position] for position in range(count)))
+
+    def _dump(self, program: NetworkMilp, measure: Measure) -> None:
+        if self.dump is not None:
+            folder, name = self.dump
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"{name}.{len(self.stages) + 1}.{measure.name}.lp"
+            program.model.write(str(path), io_options={"symbolic_solver_labels": True})

@@ -1,0 +1,152 @@
+"""What stays on the chip: frontiers against all mappings, the program against all that can be tried."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from dnns.reader import read_network
+from formulation.deconv import Treatment
+from formulation.evaluation import work_of
+from formulation.network.frontier import frontier
+from formulation.network.graph import tensor_graph
+from formulation.network.movement import Movement
+from formulation.network.space import MovedSpace
+from formulation.problem import Kind, Objective, Problem
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.points import layer_blocks
+from tests.network import reference
+from tests.strategies import examples, hardware, layers
+
+COLUMNS = ("need", "latency", "traffic")
+
+
+def conv(name, inputs, channels, kernel=1, stride=1, groups=1):
+    return {
+        "name": name,
+        "op": "conv",
+        "inputs": [inputs],
+        "out_channels": channels,
+        "kernel": kernel,
+        "stride": stride,
+        "padding": kernel // 2,
+        "groups": groups,
+    }
+
+
+@st.composite
+def networks(draw):
+    """A few tiny layers with what may lie between them; shapes stay equal along a branch."""
+    channels = draw(st.integers(1, 3))
+    size = draw(st.integers(1, 3))
+    nodes, shapes = [], {"input": (draw(st.integers(1, 3)), size, size)}
+    for i in range(draw(st.integers(2, 3))):
+        source = draw(st.sampled_from(list(shapes)[-2:]))
+        depthwise = shapes[source][0] == channels and draw(st.booleans())
+        name = f"c{i}"
+        nodes.append(
+            conv(name, source, channels, draw(st.sampled_from((1, 3))), 1, channels * depthwise or 1)
+        )
+        shapes[name] = (channels, *shapes[source][1:])
+        match draw(st.sampled_from(("", "pool", "add", "concat", "flatten"))):
+            case "pool" if shapes[name][1] > 1:
+                nodes.append({"name": f"p{i}", "op": "pool", "inputs": [name], "kernel": 2, "stride": 1})
+                shapes[f"p{i}"] = (channels, *(n - 1 for n in shapes[name][1:]))
+            case ("add" | "concat") as op:
+                others = [n for n in shapes if n != name and shapes[n] == shapes[name]]
+                if others:
+                    pair = [draw(st.sampled_from(others)), name]
+                    nodes.append({"name": f"j{i}", "op": op, "inputs": pair})
+                    shapes[f"j{i}"] = (channels * (1 + (op == "concat")), *shapes[name][1:])
+            case "flatten":
+                nodes.append({"name": f"f{i}", "op": "fc", "inputs": [name], "out_channels": 2})
+                shapes = {k: v for k, v in shapes.items() if k != name} | {name: shapes[name]}
+    batch = draw(st.sampled_from((1, 1, 2)))
+    return {"name": "random", "batch": batch, "input": list(shapes["input"]), "layers": nodes}
+
+
+@st.composite
+def machines(draw):
+    machine = draw(hardware())
+    return replace(
+        machine, buffer_bytes=draw(st.integers(4, 200)), bank_bytes=draw(st.sampled_from((None, 3)))
+    )
+
+
+def read(tmp_path_factory, data):
+    import yaml
+
+    path = tmp_path_factory.getbasetemp() / "random.yaml"
+    path.write_text(yaml.safe_dump(data))
+    return read_network(path)
+
+
+@examples(60)
+@given(data=networks(), machine=machines(), kind=st.sampled_from(tuple(Kind)))
+def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
+    network = read(tmp_path_factory, data)
+    graph = tensor_graph(network)
+    weights = Fraction(1, 7), Fraction(1, 3)
+    plan = reference.Plan(network)
+    cycle = machine.tick.per_cycle
+    wanted = reference.best(plan, machine, kind, weights=(weights[0] * cycle, weights[1]))
+    blocks = layer_blocks(graph, machine, Treatment.SPLIT, kind)
+    found = None
+    if all(any(state.points for state in block.states) for block in blocks):
+        found = Chooser(machine, graph.tensors, blocks).solve(Objective(kind), weights)
+    if found is None:
+        assert wanted is None
+        return
+    note(f"{data} {found.chosen}")
+    assert wanted == (Fraction(found.latency, cycle), found.traffic)
+    assert all(stage.bound == stage.total for stage in found.stages)
+    for point in found.points:
+        again = point.priced_again(machine)
+        assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
+
+
+@st.composite
+def movements(draw):
+    share = st.sampled_from(((1, 1), (1, 0), (3, 1), (3, 2)))
+    in_place = draw(st.booleans())
+    wider = draw(st.integers(0, 200)) if in_place else 0
+    return Movement(
+        draw(share), draw(share), in_place, draw(st.integers(0, 50)), draw(st.integers(0, 9)), wider
+    )
+
+
+def every(layer, machine, movement):
+    """What every mapping takes and costs."""
+    return [
+        movement.cost(machine, work_of(layer, machine, mapping))
+        for mapping in reference.every_mapping(layer, machine)
+    ]
+
+
+@examples(60)
+@given(
+    layer=layers(most=4, channels=4, most_axes=2),
+    machine=machines(),
+    movement=movements(),
+    kind=st.sampled_from(tuple(Kind)),
+    data=st.data(),
+)
+def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, data):
+    layer = replace(layer, in_channels=3 * layer.in_channels)  # thirds of the ifmap are whole words
+    room = st.integers(0, machine.buffer_bits)
+    rooms = data.draw(st.one_of(st.none(), st.lists(room, min_size=1, max_size=3, unique=True)))
+    rooms = rooms and tuple(sorted(rooms, reverse=True))
+    points = frontier(MovedSpace(Problem(layer, machine), movement), rooms, kind)
+    costs = every(layer, machine, movement)
+    for point in points:
+        again = point.priced_again(machine)
+        assert all(getattr(again, column) == getattr(point, column) for column in COLUMNS)
+    for size in rooms or sorted({c.need for c in costs if c.need <= machine.buffer_bits}):
+        pairs = {(c.latency, c.traffic) for c in costs if c.need <= size}
+        held = {(p.latency, p.traffic) for p in points if p.need <= size}
+        if kind is Kind.TRAFFIC:
+            pairs, held = ({min(s, key=lambda c: c[::-1])} if s else set() for s in (pairs, held))
+        elif kind is Kind.LATENCY:
+            pairs, held = ({min(s)} if s else set() for s in (pairs, held))
+        assert reference.pareto(held) == reference.pareto(pairs)
