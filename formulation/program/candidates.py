@@ -21,6 +21,7 @@ import numpy as np
 
 from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.space.blocks import CELLS, pairs
 from formulation.space.space import CLASSES, Price, Space
 from formulation.space.tables import SpatialTable
 
@@ -28,8 +29,10 @@ Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Wanted = Callable[[Price], Num]
 """Where a price, or a bound on one, is still of interest."""
 
+Check = Callable[[], object]
+"""Called between pieces of work; what it raises ends the work."""
+
 _FRONT_COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
-_PAIRS = 1 << 15  # pairs of tiles whose triples are priced at once
 
 
 class Sieve(StrEnum):
@@ -72,7 +75,7 @@ class Candidates:
         return Candidates(self.tiles, self.cycles, which, co, ci, row, price)
 
 
-def undominated(tiles: SpatialTable, cycles: Ints) -> Ints:
+def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool) -> Ints:
     """Positions of spatial tiles that no other one dominates; of equals the first."""
     columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
     order = np.lexsort([tiles.rank, *columns[::-1]])
@@ -81,13 +84,19 @@ def undominated(tiles: SpatialTable, cycles: Ints) -> Ints:
     kept = []
     for i in range(len(order)):  # in lexicographic order only an earlier one can dominate
         if alive[i]:
+            check()
             kept.append(i)
             alive[i + 1 :] &= (points[i + 1 :] < points[i]).any(axis=1)
     return np.asarray(order[kept])
 
 
 def candidates(
-    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted, exactly: Wanted | None = None
+    space: Space,
+    tiles: SpatialTable,
+    cycles: Ints,
+    wanted: Wanted,
+    exactly: Wanted | None = None,
+    check: Check = bool,
 ) -> Candidates:
     """All triples over the undominated among the given spatial tiles that fit and whose price is wanted.
 
@@ -97,31 +106,30 @@ def candidates(
         cycles: their cycle factors.
         wanted: must hold for a price if it holds for one that is greater or equal in both parts.
         exactly: the same for the exact prices of triples, None if as for their bounds.
+        check: called between pieces of work; what it raises ends it.
     """
-    front = undominated(tiles, cycles)
+    front = undominated(tiles, cycles, check)
     tiles, cycles = tiles.take(front), cycles[front]
-    pieces = [
-        _triples(space, tiles, cycles, which, row, co, exactly or wanted)
-        for which, row, co in _pairs(space, tiles, cycles, wanted)
-    ]
+    pieces = []
+    for order, rows, out in _pairs(space, tiles, cycles, wanted, check):
+        pieces.append(_triples(space, tiles, cycles, order, rows, out, exactly or wanted))
     which, co, ci, row, latency, traffic = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return Candidates(tiles, cycles, which, co, ci, row, Price(latency, traffic))
 
 
 def _pairs(
-    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted
+    space: Space, tiles: SpatialTable, cycles: Ints, wanted: Wanted, check: Check
 ) -> Iterable[tuple[int, Ints, Ints]]:
     """Pairs (spatial tile, output-channel tile) per loop order whose bound is wanted, in pieces."""
-    width = len(space.co.tile)
-    step = max(1, _PAIRS // width)
-    for start in range(0, len(tiles), step):
-        rows = np.arange(start, min(len(tiles), start + step))
-        row, co = np.repeat(rows, width), np.tile(np.arange(width), len(rows))
+    size = max(1, CELLS // len(space.ci.tile))
+    for row, co in pairs(len(tiles), len(space.co.tile)):
+        check()
         fits, prices = space.bounds(tiles.take(row), cycles[row], co)
         for which, price in enumerate(prices):
             keep = np.flatnonzero(fits & wanted(price))
-            for first in range(0, max(1, len(keep)), _PAIRS):
-                piece = keep[first : first + _PAIRS]
+            for first in range(0, max(1, len(keep)), size):
+                check()
+                piece = keep[first : first + size]
                 yield which, row[piece], co[piece]
 
 

@@ -50,7 +50,7 @@ import pyomo.environ as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
 from formulation.mapping import Stationary
-from formulation.program.candidates import Candidates
+from formulation.program.candidates import Candidates, Check
 from formulation.program.coefficients import (
     TENSORS,
     WHOLE,
@@ -122,48 +122,56 @@ class Milp:
         self.model.forbidden.add(sum(chosen) <= len(chosen) - 1)
 
 
-def build_milp(space: Space, found: Candidates, aim: ProgramAim) -> Milp:
+def build_milp(space: Space, found: Candidates, aim: ProgramAim, check: Check = bool) -> Milp:
     """The program over the given candidates; the module's text has the equations.
 
     Args:
         space: the map space.
         found: candidate mappings. Combinations of their tiles that are not among them are allowed as well.
         aim: objective and caps.
+        check: called between pieces of work; what it raises ends it.
     """
     variants = variants_of(space, found)
     model = pyo.ConcreteModel()
-    labels = _choices(model, variants)
+    labels = _choices(model, variants, check)
     _buffer(model, space, variants)
+    check()
     latency, traffic = add_axes(model, space, variants, aim)
     if aim.score_cap is not None and latency is not None and traffic is not None:
         add_score_cap(model, aim.score_cap, latency, traffic)
+    check()
     objective, margin = _objective(model, aim, latency, traffic), _margin(model)
     return Milp(model, objective, margin, labels, tuple(variants), latency, traffic)
 
 
-def _choices(model: Any, variants: list[VariantTerms]) -> dict[tuple[str, Keys], int]:
+def _choices(model: Any, variants: list[VariantTerms], check: Check) -> dict[tuple[str, Keys], int]:
     """Unary choices, and products of two of them."""
     model.variant = pyo.Var([v.name for v in variants], domain=pyo.Binary)
     labels: dict[tuple[str, Keys], int] = {}
     for family, column in (("out", "co"), ("inp", "ci"), ("tile", "rows")):
         for v in variants:
             labels |= {(family, v.index(family, int(i))): int(i) for i in getattr(v, column)}
+        check()
         index = [key for name, key in labels if name == family]
         setattr(model, family, pyo.Var(index, domain=pyo.Binary))
     pairs = {family: [k for v in variants for k in _indices(v, family)] for family in ("ok", "ik", "oi")}
     for family, index in pairs.items():
+        check()
         setattr(model, family, pyo.Var(index, domain=pyo.NonNegativeReals))
     model.one_variant = pyo.Constraint(expr=sum(model.variant.values()) == 1)
     for family in ("out", "inp", "tile"):
-        _sums(model, f"one_{family}", getattr(model, family), model.variant, lambda key: key[0])
+        _sums(model, f"one_{family}", getattr(model, family), model.variant, lambda key: key[0], check)
     for family, one, two in (("ok", "out", "tile"), ("ik", "inp", "tile"), ("oi", "out", "inp")):
-        _sums(model, f"{family}_{one}", getattr(model, family), getattr(model, one), lambda key: key[:2])
+        _sums(
+            model, f"{family}_{one}", getattr(model, family), getattr(model, one), lambda key: key[:2], check
+        )
         _sums(
             model,
             f"{family}_{two}",
             getattr(model, family),
             getattr(model, two),
             lambda key: (key[0], key[2]),
+            check,
         )
     return labels
 
@@ -172,17 +180,18 @@ def _indices(variant: VariantTerms, family: str) -> Iterable[Keys]:
     return (variant.index(family, int(i), int(j)) for i, j in zip(*getattr(variant, family), strict=True))
 
 
-def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any) -> None:
+def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) -> None:
     """``whole[i]`` is the sum of the ``parts`` that belong to ``i``."""
     members: dict[Any, list[Any]] = {key: [] for key in whole}
     for key, variable in parts.items():
         members[of(key)].append(variable)
-    setattr(model, name, pyo.Constraint(list(whole), rule=lambda _, *key: _row(members, whole, key)))
 
+    def row(_: Any, *key: Any) -> Any:
+        check()
+        at = key[0] if len(key) == 1 else key
+        return pyo.quicksum(members[at]) == whole[at]
 
-def _row(members: dict[Any, list[Any]], whole: Any, key: Keys) -> Any:
-    at = key[0] if len(key) == 1 else key
-    return pyo.quicksum(members[at]) == whole[at]
+    setattr(model, name, pyo.Constraint(list(whole), rule=row))
 
 
 def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:

@@ -22,11 +22,12 @@ from formulation.program.candidates import Candidates, Sieve, candidates
 from formulation.space.space import Price, Space
 from formulation.space.tables import SpatialTable
 from solvers.backends import DEFAULT_MILP
+from solvers.deadline import GRACE, Deadline, TimeUp
 from solvers.goals import LATENCY_FIRST, Found, Goal, given, traffic_first, weighted
 from solvers.layers.exact_stage import LATENCY, TRAFFIC, Backend, Key, SolverDisagreement, Stage
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
-from solvers.result import LowerBound, Result, SolutionStatus, Termination
+from solvers.result import LowerBound, Result, SolutionStatus, Termination, at_least, free_bound
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]
 
@@ -35,10 +36,16 @@ _MANY = 1000  # candidates; of more, only those that are better than the incumbe
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """The end of the solves for a goal: the best mapping, a bound on its first key, whether it is proven."""
+    """The end of the solves for a goal.
+
+    Attributes:
+        best: the best mapping.
+        bound: on the goal's first key; None if time was up before there was one.
+        proven: whether the mapping is optimal.
+    """
 
     best: Found
-    bound: Fraction
+    bound: Fraction | None
     proven: bool
 
 
@@ -46,7 +53,7 @@ def solve(
     problem: Problem,
     *,
     initial: Mapping | None = None,
-    time_limit: float | None = None,
+    time_limit: float | Deadline | None = None,
     backend: str = DEFAULT_MILP,
     threads: int = 1,
     seed: int = 0,
@@ -59,7 +66,7 @@ def solve(
     Args:
         problem: what to solve.
         initial: a known mapping: an incumbent, and the solver's start. The result is never worse.
-        time_limit: seconds, after which the incumbent is returned with its true gap.
+        time_limit: seconds, or a deadline, after which the incumbent is returned with its true gap.
         backend: the solver, one of ``solvers.backends.MILP``.
         threads: of the solver.
         seed: of the solver.
@@ -81,9 +88,8 @@ def solve(
     started = monotonic()
     if not problem.fits_at_all:
         return Result(problem, "exact", Termination.INFEASIBLE, SolutionStatus.NONE)
-    deadline = None if time_limit is None else started + time_limit
     files = None if dump_models is None else (Path(dump_models), name or problem.layer.name)
-    programs = Backend(deadline, {"backend": backend, "threads": threads, "seed": seed}, files)
+    programs = Backend(Deadline.of(time_limit), {"backend": backend, "threads": threads, "seed": seed}, files)
     ended, bound = _Run(problem, programs, Sieve(sieve)).solve(initial)
     return Result(
         problem,
@@ -92,7 +98,7 @@ def solve(
         SolutionStatus.OPTIMAL if ended.proven else SolutionStatus.FEASIBLE,
         ended.best.mapping,
         problem.evaluate(ended.best.mapping),
-        bound,
+        bound if ended.proven else at_least(free_bound(problem.layer, problem), bound),
         monotonic() - started,
         programs.log.iterations,
         programs.log.nodes,
@@ -106,7 +112,8 @@ class _Run:
     def __init__(self, problem: Problem, backend: Backend, sieve: Sieve) -> None:
         self.problem, self.backend, self.sieve = problem, backend, sieve
         self.space = Space(problem)
-        self.search, self.rounder = Search(self.space), Rounder(self.space)
+        self.search = Search(self.space, backend.deadline)
+        self.rounder = Rounder(self.space, backend.deadline.later(GRACE))
 
     def solve(self, initial: Mapping | None) -> tuple[_Ended, LowerBound]:
         """The solves that the objective asks for."""
@@ -118,10 +125,10 @@ class _Run:
         match self.problem.objective.kind:
             case Kind.LATENCY:
                 ended = self.minimise(LATENCY_FIRST, (LATENCY, TRAFFIC), known)
-                return ended, LowerBound(latency_cycles=tick.cycles(floor(ended.bound)))
+                return ended, LowerBound(latency_cycles=_over(ended.bound, tick.per_cycle))
             case Kind.TRAFFIC:
                 ended = self.minimise(traffic_first(), (TRAFFIC, LATENCY), known)
-                return ended, LowerBound(traffic_bytes=ended.bound / 8)
+                return ended, LowerBound(traffic_bytes=_over(ended.bound, 8))
             case Kind.WEIGHTED:
                 keys = Key("score", *self.problem.score_weights), LATENCY, TRAFFIC
                 ended = self.minimise(weighted(self.problem), keys, known)
@@ -129,13 +136,16 @@ class _Run:
         fastest = self.minimise(LATENCY_FIRST, (LATENCY,), known)
         cap = self.problem.objective.cap(fastest.best.latency)
         ended = self.minimise(traffic_first(cap), (TRAFFIC, LATENCY), [*known, fastest.best])
-        bound = LowerBound(tick.cycles(floor(fastest.bound)), ended.bound / 8)
+        bound = LowerBound(_over(fastest.bound, tick.per_cycle), _over(ended.bound, 8))
         return _Ended(ended.best, ended.bound, ended.proven and fastest.proven), bound
 
     def minimise(self, goal: Goal, keys: Sequence[Key], known: Sequence[Found]) -> _Ended:
         """One quantity after the other, each among the mappings that are optimal in those before."""
-        best = self._incumbent(goal, known)
-        found = self._candidates(goal, keys[0], best)
+        best = self.rounder.incumbent(goal, known)
+        try:
+            found = self._candidates(goal, keys[0], best)
+        except TimeUp:
+            return _Ended(best, None, False)
         bound, proven = keys[0].value(best), True
         for i, key in enumerate(keys):
             if i and _all_alike(found.price):
@@ -150,10 +160,6 @@ class _Run:
             found = found.take(key.no_worse(found.price, best))
         return _Ended(best, bound, proven)
 
-    def _incumbent(self, goal: Goal, known: Sequence[Found]) -> Found:
-        """The best of what is known and of a local search from it and from the smallest tiles."""
-        return self.rounder.incumbent(goal, known)
-
     def _candidates(self, goal: Goal, key: Key, best: Found) -> Candidates:
         """What the incumbent, and the cap, leave."""
 
@@ -165,10 +171,11 @@ class _Run:
 
         if self.sieve is Sieve.NONE:
             tiles = SpatialTable.join(list(self.space.grid.slabs()))
-            return candidates(self.space, tiles, self.space.grid.cycles(tiles), capped)
+            cycles = self.space.grid.cycles(tiles)
+            return candidates(self.space, tiles, cycles, capped, check=self.search.deadline.check)
         tiles, cycles = self.search.survivors(goal, best)
         exactly = wanted if self.sieve is Sieve.PRICES else capped
-        return candidates(self.space, tiles, cycles, wanted, exactly)
+        return candidates(self.space, tiles, cycles, wanted, exactly, self.search.deadline.check)
 
     def _few(self, stage: Stage) -> Stage:
         """Of very many candidates those that are better than the incumbent, and one that is as good.
@@ -192,3 +199,8 @@ class _Run:
 def _all_alike(price: Price) -> bool:
     """Whether there is at most one price."""
     return all(len(key) == 0 or bool((key == key[0]).all()) for key in (price.latency, price.traffic))
+
+
+def _over(bound: Fraction | None, unit: int) -> Fraction | None:
+    """A bound in a greater unit."""
+    return None if bound is None else floor(bound) / Fraction(unit)

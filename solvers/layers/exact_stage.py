@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from formulation.program.candidates import Candidates
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Price, Space
+from solvers.deadline import Deadline, TimeUp
 from solvers.goals import Found, Goal, given, ranked
 from solvers.programs.backend import MilpAnswer
 from solvers.programs.files import dump
@@ -106,21 +106,22 @@ class Backend:
     """How programs are solved.
 
     Attributes:
-        deadline: when to stop, by ``time.monotonic``; None for never.
+        deadline: when to stop.
         options: of ``solve_milp``: the solver, its threads and seed.
         files: folder and stem of the dumped programs; None for none.
         log: of the solves.
     """
 
-    deadline: float | None
+    deadline: Deadline
     options: dict[str, Any]
     files: tuple[Path, str] | None
     log: Log = field(default_factory=Log)
 
     def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> MilpAnswer:
         """Solve a program."""
-        left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
-        solved = solve_milp(milp.model, time_limit=left, start=start, presolve=presolve, **self.options)
+        solved = solve_milp(
+            milp.model, time_limit=self.deadline, start=start, presolve=presolve, **self.options
+        )
         self.log.add(stage, solved)
         if solved.termination not in (Termination.OPTIMAL, Termination.TIME_LIMIT, Termination.INFEASIBLE):
             raise SolverDisagreement(
@@ -160,13 +161,16 @@ class Stage:
         1.15.1). What is found wrong all the same is solved once more with it.
         """
         try:
-            return self._solve(backend, presolve=False)
-        except SolverDisagreement:
-            return self._solve(backend, presolve=True)
+            try:
+                return self._solve(backend, presolve=False)
+            except SolverDisagreement:
+                return self._solve(backend, presolve=True)
+        except TimeUp:
+            return self.best, min(self._least(), self.keys[-1].value(self.best)), False
 
     def _solve(self, backend: Backend, presolve: bool) -> tuple[Found, Fraction, bool]:
         stage = f"{len(backend.log.solves) + 1}-{self.keys[-1].name}"
-        milp, best = build_milp(self.space, self.found, self._aim()), self.best
+        milp, best = build_milp(self.space, self.found, self._aim(), backend.deadline.check), self.best
         backend.dump(milp, self.space.problem, stage)
         start = self._start(milp)
         while True:
@@ -233,13 +237,17 @@ class Stage:
 
     def _bound(self, milp: Milp, solved: MilpAnswer) -> Fraction:
         """Where the solver was stopped: its bound, or the least candidate's if that is greater."""
-        key, price = self.keys[-1], self.found.price
-        allowed = price.latency >= 0 if self.goal.cap is None else price.latency <= self.goal.cap
-        least = Fraction(float(key.of(price)[allowed].min(initial=float(key.value(self.best)))))
-        least *= 1 - Fraction(_ROUNDING)
+        least = self._least()
         if solved.bound is None:
             return least
         return max(least, Fraction(milp.objective.value(solved.bound - milp.margin)))
+
+    def _least(self) -> Fraction:
+        """The least of the last quantity over the candidates within the cap."""
+        key, price = self.keys[-1], self.found.price
+        allowed = price.latency >= 0 if self.goal.cap is None else price.latency <= self.goal.cap
+        least = float(key.of(price)[allowed].min(initial=float(key.value(self.best))))
+        return Fraction(least) * (1 - Fraction(_ROUNDING))
 
     def _found(self, at: int) -> Found:
         """A candidate as a mapping."""

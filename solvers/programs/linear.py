@@ -12,6 +12,7 @@ from pyomo.repn.standard_repn import generate_standard_repn
 
 from dnns.errors import InputError
 from solvers.backends import DEFAULT_MILP, milp_backend
+from solvers.deadline import NEVER, Deadline
 from solvers.programs.backend import Capability, LinearProgram, MilpAnswer, Settings
 
 
@@ -19,7 +20,7 @@ def solve_milp(
     model: Any,
     *,
     backend: str = DEFAULT_MILP,
-    time_limit: float | None = None,
+    time_limit: float | Deadline | None = None,
     start: Sequence[tuple[Any, float]] = (),
     threads: int = 1,
     seed: int = 0,
@@ -30,7 +31,7 @@ def solve_milp(
     Args:
         model: a Pyomo model with one linear objective to be minimised.
         backend: one of ``solvers.backends.MILP``.
-        time_limit: seconds.
+        time_limit: seconds, or a deadline.
         start: variables and values of some variables of a known solution, which the solver completes; of no
             use to one that is not capable of it.
         threads: of the solver.
@@ -42,17 +43,19 @@ def solve_milp(
 
     Raises:
         InputError: if there is no such backend, its package is missing, or it runs on one thread only.
+        TimeUp: if the deadline passes before the solver begins.
         ValueError: if the model is not linear.
     """
+    deadline = Deadline.of(time_limit)
     solver = milp_backend(backend)
     if threads > 1 and Capability.THREADS not in solver.capabilities:
         raise InputError("threads", "", f"got {threads}, but {solver.title} runs on one")
-    program, variables = translate(model)
+    program, variables = translate(model, deadline)
     column = {id(v): i for i, v in enumerate(variables)}
     begin = [(column[id(v)], float(value)) for v, value in start]
     answer = solver.solve(
         program,
-        Settings(time_limit, threads, seed, presolve),
+        Settings(deadline.left, threads, seed, presolve),
         begin if Capability.START in solver.capabilities else [],
     )
     if answer.x is not None:
@@ -61,7 +64,7 @@ def solve_milp(
     return answer
 
 
-def translate(model: Any) -> tuple[LinearProgram, list[Any]]:
+def translate(model: Any, deadline: Deadline = NEVER) -> tuple[LinearProgram, list[Any]]:
     """A linear model as arrays, and the variables that are its columns."""
     variables = list(model.component_data_objects(pyo.Var, descend_into=True))
     column = {id(v): i for i, v in enumerate(variables)}
@@ -70,7 +73,7 @@ def translate(model: Any) -> tuple[LinearProgram, list[Any]]:
     cost = np.zeros(len(variables))
     cost[list(terms)] = list(terms.values())
     bounds = np.array([_bounds(v) for v in variables], dtype=np.float64).reshape(-1, 2)
-    rows = list(_rows(model, column))
+    rows = list(_rows(model, column, deadline))
     return (
         LinearProgram(
             names=tuple(v.name for v in variables),
@@ -105,8 +108,11 @@ def _linear(expression: Any, column: dict[int, int]) -> tuple[dict[int, float], 
     return terms, float(repn.constant)
 
 
-def _rows(model: Any, column: dict[int, int]) -> Iterator[tuple[float, float, dict[int, float]]]:
+def _rows(
+    model: Any, column: dict[int, int], deadline: Deadline
+) -> Iterator[tuple[float, float, dict[int, float]]]:
     for constraint in model.component_data_objects(pyo.Constraint, active=True):
+        deadline.check()
         terms, constant = _linear(constraint.body, column)
         low, high = pyo.value(constraint.lower), pyo.value(constraint.upper)
         yield -inf if low is None else low - constant, inf if high is None else high - constant, terms
