@@ -17,6 +17,9 @@ from dnns.axes import Axis
 Ints = NDArray[np.int64]
 
 
+_PIECE = 1 << 15  # tile sizes looked at together
+
+
 def trip_count(extent: int, tile: Ints) -> Ints:
     """Number of tiles: ``ceil(extent / tile)``."""
     return -(-extent // tile)
@@ -100,5 +103,10 @@ def _largest(axis: Axis, step: Ints, trips: Ints) -> Ints:
 
 @lru_cache(maxsize=4096)
 def full_axis_table(axis: Axis) -> AxisTable:
-    """The table of every tile size ``1 .. out`` of an axis."""
-    return axis_table(axis, np.arange(1, axis.out + 1))
+    """The table of every tile size ``1 .. out`` of an axis, made in pieces that stay in the cache."""
+    starts = range(1, axis.out + 1, _PIECE)
+    parts = [axis_table(axis, np.arange(n, min(n + _PIECE, axis.out + 1))) for n in starts]
+    if len(parts) == 1:
+        return parts[0]
+    names = AxisTable.__slots__
+    return AxisTable(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

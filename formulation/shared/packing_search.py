@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,6 +72,7 @@ def best_packing(
     split_bound: int,
     *,
     nodes: int = NODES,
+    late: Callable[[], bool] = bool,
 ) -> Best:
     """The cheapest packing into exactly ``count`` rounds that fits.
 
@@ -83,6 +84,7 @@ def best_packing(
         bound: prices at or below this one are as good as each other, or proven to be the least.
         split_bound: a bound on the price of packings that split a pass.
         nodes: of the branch and bound that settles what the bound does not; 0 for none.
+        late: asked between pieces of work; once it is true, the best packing so far is returned.
     """
     best: Packing | None = None
     room = most[0], most[1] // problem.unit
@@ -93,8 +95,10 @@ def best_packing(
                 best = packing
             if problem.price(best) <= bound:
                 return Best(best, problem.price(best), True)
+        if late():
+            break
     if nodes > 0:
-        return _settle(problem, count, room, bound, split_bound, best, nodes)
+        return _settle(problem, count, room, bound, split_bound, best, nodes, late)
     return Best(best, -1 if best is None else problem.price(best), False)
 
 
@@ -118,6 +122,7 @@ def _settle(
     split_bound: int,
     best: Packing | None,
     nodes: int,
+    late: Callable[[], bool],
 ) -> Best:
     """Branch and bound: over whole passes if these are alike and splitting one does not pay, else filters."""
     items = problem.items
@@ -131,7 +136,7 @@ def _settle(
         taps=tuple(unit * t for t in items.taps),
         pixels=tuple(unit * p for p in items.pixels),
     )
-    search = _Rounds(replace(problem, items=coarse), bound, limit, room, nodes)
+    search = _Rounds(replace(problem, items=coarse), bound, limit, room, nodes, late)
     found, proven = search.run(count)
     if found is not None:
         best = packing_of(items, unit * found)
@@ -148,8 +153,9 @@ class _Rounds:
         limit: int | None,
         most: tuple[int, int],
         most_nodes: int,
+        late: Callable[[], bool],
     ) -> None:
-        self.most_nodes = most_nodes
+        self.most_nodes, self.late = most_nodes, late
         self.items, self.price, self.fits = problem.items, problem, problem.fits
         self.bound, self.limit, self.most = bound, limit, most
         self.best: list[tuple[int, ...]] | None = None
@@ -188,7 +194,7 @@ class _Rounds:
         weights: int,
         ofmap: int,
     ) -> bool:
-        """False if the node limit was reached."""
+        """False if the node limit was reached, or it is late."""
         if count == 0:
             total = cost + self.price.alpha * weights + self.price.beta * ofmap
             if not any(left) and (self.limit is None or total < self.limit):
@@ -197,7 +203,7 @@ class _Rounds:
             return True
         for held in self._contents(left, count, last):
             self.nodes += 1
-            if self.nodes > self.most_nodes:
+            if self.nodes > self.most_nodes or self.late():
                 return False
             if self.limit is not None and self.limit <= self.bound:
                 return True
