@@ -1,28 +1,58 @@
-"""Reading files without surprises: every failure is an ``InputError``, and sizes are bounded."""
+"""Reading files without surprises: every failure is an ``InputError``, sizes and waiting are bounded."""
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from dnns.errors import InputError
 
 MAX_TEXT_BYTES = 4 << 20
+PIPE_SECONDS = 30.0
+"""How long the first byte of a pipe is waited for: there may be nobody at its other end."""
 
 
 def read_bytes(path: str | Path, limit: int) -> bytes:
     """The bytes of a file.
 
     Raises:
-        InputError: if it is missing, unreadable or larger than ``limit`` bytes.
+        InputError: if it is missing, unreadable or larger than ``limit`` bytes, or a pipe without content.
     """
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(limit + 1)
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(number, "rb", buffering=0) as stream:
+            piped = stat.S_ISFIFO(os.fstat(number).st_mode)
+            content = _piped(stream, limit + 1) if piped else _whole(stream, limit + 1)
     except (OSError, ValueError) as error:
         raise InputError(path, "", f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > limit:
         raise InputError(path, "", f"is larger than {limit} bytes, the most that is allowed")
     return content
+
+
+def _whole(stream: BinaryIO, limit: int) -> bytes:
+    """What a file or a device has, up to a limit."""
+    os.set_blocking(stream.fileno(), True)
+    content = bytearray()
+    while len(content) < limit and (more := stream.read(limit - len(content))):
+        content += more
+    return bytes(content)
+
+
+def _piped(stream: BinaryIO, limit: int) -> bytes:
+    """What comes out of a pipe until its other end is closed, up to a limit."""
+    content = bytearray()
+    while len(content) < limit:
+        if not select.select([stream], [], [], None if content else PIPE_SECONDS)[0]:
+            raise ValueError(f"is a pipe that brought nothing for {PIPE_SECONDS:g} s")
+        more = stream.read(limit - len(content))
+        if more == b"":
+            break
+        content += more or b""
+    return bytes(content)
 
 
 def read_text(path: str | Path) -> str:

@@ -8,9 +8,8 @@ from typing import Any, NoReturn
 
 from dnns import __version__
 from dnns.errors import InputError
+from dnns.streams import BAD_INPUT
 
-BAD_INPUT = 2
-"""Exit code for bad input."""
 PROJECT = "dnn-dataflow-optimizer"
 """What the project is installed as."""
 

@@ -6,10 +6,8 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,13 +15,14 @@ from rich.text import Text
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
 from dnns.listing import OperatorRow, rows, shaping_summary
-from dnns.options import BAD_INPUT, LineParser, sizes
-from dnns.output import check_writable, write_file
+from dnns.options import LineParser, sizes
+from dnns.output import Output, check_outputs, deliver
 from dnns.reader import read_network
+from dnns.streams import BAD_INPUT, guarded, tell
+from dnns.tables import Title, fitted, printed, put
 
-_FIGURES = {"macs": "MACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
+_FIGURES = {"macs": "\nMACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
 _CAPTION = "Shapes channels first, depth before height. Figures of one run; the total counts all runs."
-_PIPED_WIDTH = 1000  # nothing is cut where nothing is a terminal
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,63 +66,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 for bad input, which is told in one line on stderr.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        if not 1 <= options.bits <= 64:
-            raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
-        check_writable(options.csv)
-        network = read_network(
-            options.file, input=options.input, input_3d=options.input_3d, dims=sizes(options.dim)
-        )
-        listed = [row for row in rows(network) if row.scheduled or options.all]
-        if options.csv:
-            _write_csv(options.csv, listed, options.bits)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPED_WIDTH)
-    console.print(_table(network, listed, options.bits))
-    for line in _totals(network, options.bits):
-        console.print(line, highlight=False, markup=False)
-    return 0
+    return guarded(lambda: _main(_parser().parse_args(arguments)))
 
 
-def _table(network: Network, listed: Sequence[OperatorRow], bits: int) -> Table:
-    table = Table(title=Text(network.name), show_footer=True, box=box.SIMPLE_HEAD, caption=_CAPTION)
-    table.add_column("layer", "total", no_wrap=True, min_width=12, overflow="ellipsis")
-    for title in ("op", "ifmap", "ofmap", "window"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("runs", justify="right", no_wrap=True)
+def _main(options: argparse.Namespace) -> int:
+    if not 1 <= options.bits <= 64:
+        raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
+    check_outputs({"--csv": options.csv}, (options.file,))
+    network = read_network(
+        options.file, input=options.input, input_3d=options.input_3d, dims=sizes(options.dim)
+    )
+    listed = [row for row in rows(network) if row.scheduled or options.all]
+
+    def prints(console: Console) -> None:
+        console.print(Text(network.name, style="italic"))
+        put(console, _table(network, listed, options.bits, console))
+        for line in (_CAPTION, *_totals(network, options.bits)):
+            console.print(line, highlight=False, markup=False)
+
+    outputs: list[Output] = [(options.csv, lambda stream: _write_csv(stream, listed, options.bits))]
+    failed = deliver(outputs, lambda: printed(prints))
+    for error in failed:
+        tell(error)
+    return BAD_INPUT if failed else 0
+
+
+def _table(network: Network, listed: Sequence[OperatorRow], bits: int, console: Console) -> Table:
+    left: list[Title] = [(f"\n{title}", "left") for title in ("layer", "op", "ifmap", "ofmap", "window")]
+    right: list[Title] = [(title, "right") for title in ("\nruns", *_FIGURES.values(), "MACs\n/byte")]
     whole = [row for row in rows(network) if row.scheduled]
     sums = {name: sum(getattr(row, name) * row.count for row in whole) for name in (*_FIGURES, "words")}
-    for name, title in _FIGURES.items():
-        total = f"{sums[name]:,}"
-        table.add_column(title, total, justify="right", no_wrap=True, min_width=len(total))
-    whole_ratio = f"{sums['macs'] * 8 / (sums['words'] * bits):.1f}" if sums["words"] else "-"
-    table.add_column("MACs\n/byte", whole_ratio, justify="right", no_wrap=True, min_width=6)
-    for row in listed:
-        table.add_row(*_cells(row, bits), style=None if row.scheduled else "dim")
-    return table
+    ratio = f"{sums['macs'] * 8 / (sums['words'] * bits):.1f}" if sums["words"] else "-"
+    total = ("total", *[""] * 5, *(f"{sums[name]:,}" for name in _FIGURES), ratio)
+    cells = [*(_cells(row, bits) for row in listed), total]
+    return fitted([*left, *right], cells, _DISPENSABLE, console, sections=[len(listed) - 1])
 
 
-def _cells(row: OperatorRow, bits: int) -> list[Text]:
+#: Columns in the order in which a narrow console does without them: ofmap words, ifmap words, window, the
+#: shapes, MACs per byte, runs, operator, weight words.
+_DISPENSABLE = (9, 7, 4, 2, 3, 10, 5, 1, 8)
+
+
+def _cells(row: OperatorRow, bits: int) -> tuple[str, ...]:
     many = ((f"{row.groups} groups", row.groups), (f"{row.count} times", row.count))
     runs = ", ".join(text for text, number in many if number > 1)
     figures = [f"{getattr(row, name):,}" if row.scheduled else "" for name in _FIGURES]
     intensity = f"{row.operational_intensity(bits):.1f}" if row.scheduled else ""
-    texts = (
-        row.name,
-        row.op,
-        _by(row.ifmap_shape),
-        _by(row.ofmap_shape),
-        row.window,
-        runs,
-        *figures,
-        intensity,
-    )
-    return [Text(text) for text in texts]
+    shapes = _by(row.ifmap_shape), _by(row.ofmap_shape)
+    return (row.name, row.op, *shapes, row.window, runs, *figures, intensity)
 
 
 def _by(shape: Sequence[int]) -> str:
@@ -148,19 +138,15 @@ def _totals(network: Network, bits: int) -> list[str]:
     return [*lines, f"only shaped: {summary}" if summary else "only shaped: none"]
 
 
-def _write_csv(path: str | Path, listed: Sequence[OperatorRow], bits: int) -> None:
+def _write_csv(stream: TextIO, listed: Sequence[OperatorRow], bits: int) -> None:
     fields = ("name", "op", "scheduled", "ifmap_shape", "ofmap_shape", "window", "groups", "count")
     figures = ("macs", "ifmap", "weights", "ofmap", "parameters")
-
-    def write(stream: TextIO) -> None:
-        writer = csv.writer(stream)
-        writer.writerow([*fields, *figures, "macs_per_byte"])
-        for row in listed:
-            shapes = {"ifmap_shape": _by(row.ifmap_shape), "ofmap_shape": _by(row.ofmap_shape)}
-            values = [shapes.get(name, getattr(row, name)) for name in (*fields, *figures)]
-            writer.writerow([*values, row.operational_intensity(bits)])
-
-    write_file(path, write)
+    writer = csv.writer(stream)
+    writer.writerow([*fields, *figures, "macs_per_byte"])
+    for row in listed:
+        shapes = {"ifmap_shape": _by(row.ifmap_shape), "ofmap_shape": _by(row.ofmap_shape)}
+        values = [shapes.get(name, getattr(row, name)) for name in (*fields, *figures)]
+        writer.writerow([*values, row.operational_intensity(bits)])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from time import monotonic
 from dnns.errors import InputError
 from dnns.layer import Deconvolution
 from dnns.options import LineParser
+from dnns.streams import guarded, show, tell
 from formulation.mapping import Partition
 from solvers.network.report import LayerReport, Report
 from solvers.network.schedule import run_scenario
@@ -172,20 +173,24 @@ def lines(results: Sequence[Comparison]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    return guarded(lambda: _main(_parser().parse_args(argv).networks or NETWORKS))
+
+
+def _parser() -> LineParser:
     p = LineParser(prog="python -m solvers.asv", description="The comparison published for ASV.")
     p.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}; all by default")
-    names = p.parse_args(argv).networks or NETWORKS
-    try:
-        results = []
-        for name in names:
-            if name not in NETWORKS:
-                raise InputError("network", "", f"got {name!r}, allowed: {', '.join(NETWORKS)}")
-            print(name, file=sys.stderr)
-            results.append(compare(read_scenario(SCENARIOS / f"{name}.yaml"), name))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print("\n".join(lines(results)))
+    return p
+
+
+def _main(names: Sequence[str]) -> int:
+    for name in names:
+        if name not in NETWORKS:
+            raise InputError("network", "", f"got {name!r}, allowed: {', '.join(NETWORKS)}")
+    results = []
+    for name in names:
+        tell(name)
+        results.append(compare(read_scenario(SCENARIOS / f"{name}.yaml"), name))
+    show("".join(f"{line}\n" for line in lines(results)))
     return 0
 
 

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from dnns.options import LineParser
-from dnns.output import check_writable, write_file
+from dnns.output import check_outputs, deliver
+from dnns.streams import guarded
 from solvers.backends import MILP, milp_backend
 from solvers.methods import METHODS
-from solvers.run import guarded, print_lines, progress, unfit
+from solvers.run import conclude, progress, started, unsolved
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from solvers.cli.comparison import Comparison
-    from solvers.network.schedule import Notify
+    from solvers.network.tasks import Notify
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,40 +60,42 @@ def chosen_methods(words: Sequence[str]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parser().parse_intermixed_args(argv)
-    return guarded(lambda: _main(args))
+    return guarded(lambda: _main(parser().parse_intermixed_args(argv)))
 
 
 def _main(args: argparse.Namespace) -> int:
-    check_writable(args.json, args.csv)
     comparisons = list(_compare_all(args))
-    _write(comparisons, args)
-    lines = [
-        f"{comparison.network}, {method}: {line}"
+    from solvers.cli.comparison import write_csv, write_json
+
+    outputs = [(args.json, partial(write_json, comparisons)), (args.csv, partial(write_csv, comparisons))]
+    failed = deliver(outputs, None if args.quiet else lambda: _text(comparisons, args))
+    lines = (
+        (code, f"{comparison.network}, {method}: {line}")
         for comparison in comparisons
         for method, report in comparison.reports.items()
-        for line in unfit(report)
-    ]
-    return print_lines(lines)
+        for code, line in unsolved(report)
+    )
+    return conclude(failed, lines)
 
 
 def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
-    if args.jobs < 1:
-        raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
     methods = chosen_methods(args.methods)
-    from solvers.cli.comparison import compare
-    from solvers.scenario import read_scenario
+    with started(args.jobs) as workers:
+        from solvers.cli.comparison import compare
+        from solvers.scenario import read_scenario
 
-    overrides: dict[str, Any] = {}
-    if args.time_limit is not None:
-        overrides["time_limit"] = args.time_limit or None
-    scenarios = [read_scenario(file, overrides) for file in args.scenarios]
-    if args.backend is not None:
-        milp_backend(args.backend.lower())
-        scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
-    for scenario in scenarios:
-        with _watching(args.quiet) as watch:
-            yield compare(scenario, methods, jobs=args.jobs, watch=watch)
+        overrides: dict[str, Any] = {}
+        if args.time_limit is not None:
+            overrides["time_limit"] = args.time_limit or None
+        scenarios = [read_scenario(file, overrides) for file in args.scenarios]
+        if args.backend is not None:
+            milp_backend(args.backend.lower())
+            scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
+        networks = (scenario.folder / scenario.network for scenario in scenarios)
+        check_outputs({"--json": args.json, "--csv": args.csv}, (*args.scenarios, *networks))
+        for scenario in scenarios:
+            with _watching(args.quiet) as watch:
+                yield compare(scenario, methods, workers=workers, watch=watch)
 
 
 @contextmanager
@@ -107,20 +112,15 @@ def _watching(quiet: bool) -> Iterator[Any]:
         yield watch
 
 
-def _write(comparisons: Sequence[Comparison], args: argparse.Namespace) -> None:
-    from solvers.cli.comparison import write_csv, write_json
+def _text(comparisons: Sequence[Comparison], args: argparse.Namespace) -> str:
+    from dnns.tables import printed
+    from solvers.cli.comparison_table import print_comparison
 
-    if not args.quiet:
-        from rich.console import Console
-
-        from solvers.cli.comparison_table import WIDTH, print_comparison
-
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
+    def prints(console: Console) -> None:
         for comparison in comparisons:
             print_comparison(comparison, console, verbose=args.verbose)
-    for path, write in ((args.json, write_json), (args.csv, write_csv)):
-        if path is not None:
-            write_file(path, partial(write, comparisons))
+
+    return printed(prints)
 
 
 if __name__ == "__main__":

@@ -182,3 +182,10 @@ def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> floa
     if value is None or bound is None:
         return None
     return float((value - Fraction(bound)) / value)
+
+
+def internal_error(answer: Answer[P, M]) -> str | None:
+    """What went wrong in the program itself; None if there is an answer, or a reason for none."""
+    if answer.cost is not None or answer.termination is not Termination.ERROR:
+        return None
+    return str(answer.extras.get("error", "the solver failed"))

@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dnns.errors import InputError
-from dnns.options import BAD_INPUT
-from dnns.output import check_writable, write_file
+from dnns.output import check_outputs, deliver
+from dnns.streams import BAD_INPUT, guarded, tell
 from solvers.cli.arguments import deconvolution, overrides, parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
 
     from dnns.layer import Network
     from solvers.network.report import Report
-    from solvers.network.schedule import Notify
+    from solvers.network.tasks import Notify
+    from solvers.network.workers import Workers
+    from solvers.result import Result
     from solvers.scenario import Scenario
 
-DOES_NOT_FIT, INTERRUPTED = 3, 130
+DOES_NOT_FIT, INTERNAL_ERROR = 3, 4
+"""Exit codes if a layer has no answer."""
 
 
 def read(args: argparse.Namespace) -> Scenario:
@@ -53,100 +58,117 @@ def check_model_type(network: Network, kind: str | None) -> None:
 @contextmanager
 def progress(quiet: bool) -> Iterator[Notify | None]:
     """A progress bar on standard error, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
 
 
-def unfit(report: Report) -> Iterator[str]:
-    """One line for each part that does not fit, or was not solved."""
+def unsolved(report: Report) -> Iterator[tuple[int, str]]:
+    """The exit code and a line for each part that does not fit, or was not solved."""
     for layer in report.layers:
+        if layer.error is not None:
+            yield INTERNAL_ERROR, f"{layer.operator.name}: internal error: {layer.error}"
         for part in layer.parts:
-            if part.solved or part.result is None:
-                continue
-            problem = part.result.problem
-            if problem.fits_at_all:
-                yield f"{part.name}: no mapping found, {part.result.termination.value}"
-                continue
-            need, have = problem.smallest_need(), problem.partition
-            room = f"{report.hardware.buffer_bits / 8:,.0f} bytes"
-            if have is not None:
-                room += f", of which I O W {_bytes(have.parts)}, needed {_bytes(need.parts)}"
-            text = f"does not fit: its smallest tile needs {need.total / 8:,.0f} bytes, there are {room}"
-            yield f"{part.name}: {text}"
+            if part.error is not None:
+                yield INTERNAL_ERROR, f"{part.name}: internal error: {part.error}"
+            elif part.result is not None and not part.solved:
+                yield DOES_NOT_FIT, f"{part.name}: {_why(part.result)}"
+
+
+def _why(result: Result) -> str:
+    problem = result.problem
+    if problem.fits_at_all:
+        return f"no mapping found, {result.termination.value}"
+    need, have = problem.smallest_need(), problem.partition
+    room = f"{problem.hardware.buffer_bits / 8:,.0f} bytes"
+    if have is not None:
+        room += f", of which I O W {_bytes(have.parts)}, needed {_bytes(need.parts)}"
+    return f"does not fit: its smallest tile needs {need.total / 8:,.0f} bytes, there are {room}"
 
 
 def _bytes(parts: tuple[int, ...]) -> str:
     return " / ".join(f"{part / 8:,.0f}" for part in parts)
 
 
-def print_lines(lines: Sequence[str]) -> int:
-    """Tell what is not solved; returns the exit code."""
-    for line in lines:
-        print(line, file=sys.stderr)
-    return DOES_NOT_FIT if lines else 0
-
-
-def guarded(command: Callable[[], int]) -> int:
-    """Run a command; bad input and an interruption are told in one line. Returns the exit code."""
-    try:
-        return command()
-    except InputError as error:
-        print(error, file=sys.stderr)
+def conclude(failed: Iterable[InputError], unsolved: Iterable[tuple[int, str]]) -> int:
+    """Tell what could not be written and what is not solved; returns the exit code."""
+    codes = [0]
+    for code, line in unsolved:
+        tell(line)
+        codes.append(code)
+    for error in failed:
+        tell(error)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted, nothing was written", file=sys.stderr)
-        return INTERRUPTED
+    return max(codes)
+
+
+@contextmanager
+def started(jobs: int | None) -> Iterator[Workers | None]:
+    """The processes of ``--jobs``, which import while the input is read; None if it is one."""
+    if jobs is not None and jobs < 1:
+        raise InputError("--jobs", "", f"got {jobs}, must be at least 1")
+    if jobs in (None, 1):
+        yield None
+        return
+    from solvers.network.workers import Workers
+
+    with Workers(jobs) as workers:
+        yield workers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    args = parser().parse_args(argv)
-    return guarded(lambda: _main(args))
+    return guarded(lambda: _main(parser().parse_args(argv)))
 
 
 def _main(args: argparse.Namespace) -> int:
-    check_writable(args.outfile, args.csv)
     report = _run(args)
-    if not args.quiet:
-        _print(report, args)
-    for path, write in ((args.outfile, report.write_json), (args.csv, report.write_csv)):
-        if path is not None:
-            write_file(path, write)
-    return print_lines(list(unfit(report)))
+    outputs = [(args.outfile, report.write_json), (args.csv, report.write_csv)]
+    failed = deliver(outputs, None if args.quiet else lambda: _text(report, args))
+    return conclude(failed, unsolved(report))
 
 
 def _run(args: argparse.Namespace) -> Report:
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError("--jobs", "", f"got {args.jobs}, must be at least 1")
-    scenario = read(args)
-    if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
-        problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
-        raise InputError("--sensitivity", "", problem)
-    network = scenario.read_network()
-    check_model_type(network, args.model_type)
-    from solvers.network.schedule import run_scenario
+    with started(args.jobs) as workers:
+        scenario = read(args)
+        check_outputs(
+            {"--outfile": args.outfile, "--csv": args.csv},
+            (args.scenario, scenario.folder / scenario.network),
+        )
+        if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
+            problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
+            raise InputError("--sensitivity", "", problem)
+        from solvers.network.schedule import prepare, run_scenario
 
-    with progress(args.quiet) as notify:
-        return run_scenario(scenario, network=network, jobs=args.jobs or 1, notify=notify)
+        prepare(workers, scenario)
+        network = scenario.read_network()
+        check_model_type(network, args.model_type)
+        with progress(args.quiet) as notify:
+            return run_scenario(scenario, network=network, workers=workers, notify=notify)
 
 
-def _print(report: Report, args: argparse.Namespace) -> None:
-    from rich.console import Console
+def _text(report: Report, args: argparse.Namespace) -> str:
+    from dnns.tables import printed
+    from solvers.cli.schedule_table import print_report, print_sensitivity
 
-    from solvers.cli.schedule_table import WIDTH, print_report, print_sensitivity
+    def prints(console: Console) -> None:
+        print_report(report, console)
+        if args.sensitivity:
+            print_sensitivity(report, console)
 
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH, no_color=True)
-    print_report(report, console)
-    if args.sensitivity:
-        print_sensitivity(report, console)
+    return printed(prints)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Renew the README's output: ``python -m tests.readme``."""
 
+import os
 import re
 import subprocess
 import sys
@@ -12,8 +13,14 @@ OUTPUT = re.compile(r"<!-- output of: python -m (.+?) -->\n```\n(.*?)```\n<!-- e
 
 def output(command):
     """What a module's command line prints, without trailing blanks."""
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(
-        [sys.executable, "-m", *command.split()], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", *command.split()],
+        cwd=ROOT,
+        env=environment,  # as os.environ has it: readline, which pytest loads, sets COLUMNS behind its back
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return "".join(line.rstrip() + "\n" for line in done.stdout.rstrip().splitlines())
 

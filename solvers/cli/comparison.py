@@ -15,7 +15,8 @@ from solvers.cli.comparison_rows import Answer, answers, written_only
 from solvers.methods import METHODS
 from solvers.network.plain_data import flat, number
 from solvers.network.report import Report
-from solvers.network.schedule import Notify, run_scenario
+from solvers.network.schedule import run_scenario
+from solvers.network.tasks import Notify
 from solvers.result import BoundScope
 from solvers.scenario import Scenario, read_scenario
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from formulation.shared.problem import SharedProblem
+    from solvers.network.workers import Workers
 
 Watch = Callable[[str], Notify | None]
 """From the name of a method to what is told about its progress."""
@@ -150,6 +152,7 @@ def compare(
     *,
     jobs: int = 1,
     watch: Watch | None = None,
+    workers: Workers | None = None,
 ) -> Comparison:
     """Solve a scenario's network by several methods.
 
@@ -161,6 +164,7 @@ def compare(
         methods: names of methods.
         jobs: processes to use.
         watch: gives a progress callback for each method.
+        workers: processes that have been started already, in place of ``jobs``.
 
     Raises:
         InputError: if something cannot be read or a method is not available.
@@ -175,7 +179,7 @@ def compare(
             update={"search_method": method, "dump_models": None, "exact_after": after}
         )
         notify = watch(method) if watch else None
-        reports[method] = run_scenario(changed, network=network, jobs=jobs, notify=notify)
+        reports[method] = run_scenario(changed, network=network, jobs=jobs, notify=notify, workers=workers)
     return Comparison(scenario, reports, tuple(_rows(reports)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from formulation.problem import Kind, Objective
 from solvers.network.report import LayerReport, PartReport, Report
-from solvers.result import LowerBound, Result
+from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
 from solvers.shared.result import SharedResult
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def answers(report: Report) -> Iterator[Answer]:
         if layer.weighed is not None:
             yield _weighed(layer, layer.weighed, report.objective)
             continue
+        if layer.error is not None:
+            yield _failed(layer, report)
+            continue
         for part in layer.parts:
             if part.result is not None:
                 yield _part(layer, part, part.result)
@@ -76,7 +79,7 @@ def answers(report: Report) -> Iterator[Answer]:
 def written_only(report: Report) -> Iterator[PartReport]:
     """Parts that no method decides about."""
     for layer in report.layers:
-        if layer.weighed is None:
+        if layer.weighed is None and layer.error is None:
             yield from (part for part in layer.parts if part.result is None)
 
 
@@ -135,6 +138,16 @@ def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective
         _sum([result.iterations for result in solved]),
         _sum([result.nodes for result in solved]),
         tuple(model for result, name in zip(solved, names, strict=True) for model in _models(result, name)),
+    )
+
+
+def _failed(layer: LayerReport, report: Report) -> Answer:
+    """A combined deconvolution that the program failed on."""
+    scope = BoundScope.MAP_SPACE if report.partition is None else BoundScope.PARTITION
+    ends = (scope.value, Termination.ERROR.value, SolutionStatus.NONE.value)
+    way = layer.treatment.value if layer.treatment else ""
+    return Answer(
+        layer.operator.name, "", way, layer.operator.count, None, None, None, None, None, *ends, 0.0
     )
 
 

@@ -7,23 +7,21 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dnns.tables import Title, fitted, put
 from formulation.problem import Kind
-from solvers.cli.columns import Title, Unit, buffer_unit, fitted
+from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.comparison import TOTAL, Comparison, Row
 from solvers.result import BoundScope
 
-#: Columns of a table that is not printed to a terminal.
-WIDTH = 120
-
 _LATENCY, _TRAFFIC = 2, 3
 #: Columns in the order in which a narrow console does without them: bound, iterations, nodes; then that of
-#: latency and traffic which is not the objective, time and gap.
+#: latency and traffic which is not the objective, time, gap, ratio and status.
 _DISPENSABLE = (5, 8, 9)
-_THEN = (7, 6)
+_THEN = (7, 6, 4, 10)
 
 #: How it ended, where the mapping is not proven optimal.
 _ENDS = {
@@ -40,7 +38,11 @@ def print_comparison(comparison: Comparison, console: Console, *, verbose: bool 
     tables = [_methods(comparison, console)]
     if verbose and any(row.answer.models for row in comparison.rows):
         tables.append(_models(comparison, console))
-    console.print(Group(_heading(comparison), *tables, *_notes(comparison)))
+    console.print(_heading(comparison), highlight=False)
+    for table in tables:
+        put(console, table)
+    for note in _notes(comparison):
+        console.print(note, highlight=False)
 
 
 def _heading(comparison: Comparison) -> Text:

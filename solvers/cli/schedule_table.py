@@ -8,27 +8,26 @@ from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console, Group
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dnns.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
 from formulation.problem import Kind
-from solvers.cli.columns import Title, Unit, buffer_unit, fitted
+from solvers.cli.columns import Unit, buffer_unit
 from solvers.network.report import LayerReport, PartReport, Report
 
 if TYPE_CHECKING:
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
 
-#: Columns of a table that is not printed to a terminal.
-WIDTH = 130
-
 
 def print_report(report: Report, console: Console) -> None:
     """Print the layers and the totals."""
     units = _Units.of(report)
-    console.print(Group(_heading(report, units), _layers(report, units, console), _totals(report)))
+    console.print(_heading(report, units), highlight=False)
+    for table in (_layers(report, units, console), _totals(report, console)):
+        put(console, table)
 
 
 def _heading(report: Report, units: _Units) -> Text:
@@ -96,11 +95,12 @@ def _layers(report: Report, units: _Units, console: Console) -> Table:
     return fitted(titles, rows, _DISPENSABLE, console)
 
 
-#: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays.
-_DISPENSABLE = (1, 8, 7, 4, 3)
+#: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays, tile,
+#: gap.
+_DISPENSABLE = (1, 8, 7, 4, 3, 2, 9)
 
 
-def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
+def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[Cell, ...]]:
     """One row for a whole layer; for a split one a row for itself and one for each part."""
     if len(layer.parts) == 1 and layer.parts[0].count == 1 and layer.shared is None:
         yield (layer.operator.name, *_part_cells(layer.parts[0], units))
@@ -110,7 +110,7 @@ def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
     yield (
         f"{layer.operator.name}{note}",
         units.macs(layer.macs),
-        *(_shared_cells(layer.shared, units) if layer.shared else [""] * 3),
+        *_way(layer, units),
         units.cycles(cycles),
         units.traffic(traffic),
         _busy(layer.macs, layer.hardware, cycles),
@@ -121,8 +121,14 @@ def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
         yield from _kernel_rows(layer, units)
         return
     for part in layer.parts:
-        times = f" x{part.count}" if part.count > 1 else ""
-        yield (f"  {part.name.rpartition('/')[2]}{times}", *_part_cells(part, units))
+        yield (f"  {part.name.rpartition('/')[2]}{_times(part.count)}", *_part_cells(part, units))
+
+
+def _way(layer: LayerReport, units: _Units) -> tuple[Cell, Cell, Cell]:
+    """Tile, what stays and the buffer's parts of a layer in parts: only where ifmap tiles are shared."""
+    if layer.error is not None:
+        return Text("internal error", style="red"), "", ""
+    return _shared_cells(layer.shared, units) if layer.shared else ("", "", "")
 
 
 def _shared_cells(best: DeconvolutionResult, units: _Units) -> tuple[str, str, str]:
@@ -155,10 +161,20 @@ def _kernel_rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]
         alike.setdefault(replace(kernel, name=""), []).append(kernel.name)
     macs = {phase: p.layer.macs if p.layer else 0 for p in layer.parts for phase in p.phases}
     for kernel, names in alike.items():
-        times = f" x{len(names)}" if len(names) > 1 else ""
         taps, out = ("x".join(map(str, sizes)) for sizes in (kernel.kernel, kernel.out))
         filters = f"{_runs(kernel.filters)} filters" if kernel.filters else "written only"
-        yield f"  {names[0]}{times}", units.macs(macs[names[0]]), f"{taps} to {out}", "", filters, *[""] * 5
+        yield (
+            f"  {names[0]}{_times(len(names))}",
+            units.macs(macs[names[0]]),
+            f"{taps} to {out}",
+            "",
+            filters,
+            *[""] * 5,
+        )
+
+
+def _times(count: int) -> str:
+    return f" x{count}" if count > 1 else ""
 
 
 def _runs(numbers: tuple[int, ...]) -> str:
@@ -167,12 +183,13 @@ def _runs(numbers: tuple[int, ...]) -> str:
     return ", ".join(f"{count} x {number}" if count > 1 else str(number) for count, number in runs)
 
 
-def _part_cells(part: PartReport, units: _Units) -> tuple[str, ...]:
+def _part_cells(part: PartReport, units: _Units) -> tuple[Cell, ...]:
     macs = part.layer.macs if part.layer else 0
     numbers = units.cycles(part.latency_cycles), units.traffic(part.traffic_bytes)
     result, footprint = part.result, part.footprint
     if not part.solved:
-        return units.macs(macs), "[red]does not fit", *[""] * 7
+        text = "does not fit" if part.error is None else "internal error"
+        return units.macs(macs), Text(text, style="red"), *[""] * 7
     if result is None or result.mapping is None or footprint is None:
         return units.macs(macs), "written only", "", "", *numbers, "", "", ""
     tile, problem = result.mapping.tile, result.problem
@@ -199,28 +216,22 @@ def _percent(value: Fraction | float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{100 * float(value):.{digits}f}"
 
 
-def _totals(report: Report) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("total" if report.complete else "total of the layers that fit")
-    for title in ("", "bound", "ratio"):
-        table.add_column(title, justify="right")
+def _totals(report: Report, console: Console) -> Table:
     cycles, traffic = report.total("latency_cycles"), report.total("traffic_bytes")
-    table.add_row("MACs", f"{sum(layer.macs for layer in report.solved_layers):,}", "", "")
+    rows = [("MACs", f"{sum(layer.macs for layer in report.solved_layers):,}", "", "")]
     for name, value, bound in (
         ("cycles (bound: roofline)", cycles, report.roofline_cycles),
         ("traffic bytes (bound: compulsory)", traffic, report.compulsory_bytes),
         ("traffic bytes (bound: any schedule)", traffic, report.least_traffic_bytes),
     ):
-        table.add_row(
-            name,
-            f"{float(value):,.0f}",
-            f"{float(bound):,.0f}",
-            f"{float(value / bound):.3f}" if bound else "-",
-        )
+        ratio = f"{float(value / bound):.3f}" if bound else "-"
+        rows.append((name, f"{float(value):,.0f}", f"{float(bound):,.0f}", ratio))
     milliseconds = float(cycles / report.hardware.frequency) / 1e6
-    table.add_row("time at the clock", f"{milliseconds:,.2f} ms", "", "")
-    table.add_row("solved in", f"{report.seconds:.2f} s", "", "")
-    return table
+    rows.append(("time at the clock", f"{milliseconds:,.2f} ms", "", ""))
+    rows.append(("solved in", f"{report.seconds:.2f} s", "", ""))
+    title = "total" if report.complete else "total of the layers that fit"
+    titles: tuple[Title, ...] = ((title, "left"), ("", "right"), ("bound", "right"), ("ratio", "right"))
+    return fitted(titles, rows, (3, 2), console)
 
 
 _WORTH = {
@@ -236,18 +247,18 @@ _WORTH = {
 def print_sensitivity(report: Report, console: Console) -> None:
     """Print what one more KiB of buffer, or one more GB/s of bandwidth, saves by the relaxation."""
     total = report.sensitivity() or {}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="saved by a little more", title_justify="left")
-    table.add_column("\nlayer", no_wrap=True)
     names = [name for name in _WORTH if name in total]
-    for name in names:
-        table.add_column(_WORTH[name], justify="right", no_wrap=True)
-    for layer in report.layers:
-        for part in layer.parts if layer.shared is None else ():
-            times = f" x{part.count}" if part.count > 1 else ""
-            table.add_row(f"{part.name}{times}", *(_worth(part.sensitivity.get(name)) for name in names))
-    table.add_section()
-    table.add_row("network", *(_worth(total.get(name)) for name in names))
-    console.print(table)
+    rows = [
+        (f"{part.name}{_times(part.count)}", *(_worth(part.sensitivity.get(name)) for name in names))
+        for layer in report.layers
+        for part in (layer.parts if layer.shared is None else ())
+    ]
+    ends = [len(rows) - 1]
+    rows.append(("network", *(_worth(total.get(name)) for name in names)))
+    titles: list[Title] = [("\nlayer", "left"), *((_WORTH[name], "right") for name in names)]
+    table = fitted(titles, rows, range(len(names), 1, -1), console, sections=ends)
+    table.title, table.title_justify = "saved by a little more", "left"
+    put(console, table)
 
 
 def _worth(value: float | None) -> str:

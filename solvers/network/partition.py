@@ -20,11 +20,10 @@ as they run) are compared, by the totals of the layers that fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import lcm
-from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +32,11 @@ from formulation.extents import Ints
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
 from formulation.space.frontier import Frontier, Units, frontier
+from solvers.network.tasks import Failure, Task, run_tasks
+from solvers.network.work import effort
+
+if TYPE_CHECKING:
+    from solvers.network.workers import Workers
 
 Shares = tuple[int, int, int]
 """Units of the buffer for ifmap, ofmap and weights."""
@@ -79,13 +83,15 @@ class Table:
         problems: the layers, with how often each runs.
         units: of the buffer.
         shares: the partitions, in lexicographic order.
-        entries: per partition, per layer; None where a layer does not fit.
+        entries: per partition, per layer; None where a layer does not fit, or is lost.
+        lost: layers that the program failed on, and how; they count as if they fit nowhere.
     """
 
     problems: tuple[tuple[Problem, int], ...]
     units: Units
     shares: tuple[Shares, ...]
     entries: tuple[tuple[Entry | None, ...], ...]
+    lost: dict[Problem, str] = field(default_factory=dict)
 
     @property
     def objective(self) -> Objective:
@@ -102,10 +108,6 @@ class Table:
         return tuple(_row(entries, counts) for entries in self.entries)
 
 
-Choose = Callable[[Table], int]
-"""The position of the best partition of a table."""
-
-
 def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
     fits = [(e, n) for e, n in zip(entries, counts, strict=True) if e is not None]
     return Row(
@@ -116,27 +118,23 @@ def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
     )
 
 
-def best_partition(
-    problems: Sequence[tuple[Problem, int]], *, jobs: int = 1, choose: Choose | None = None
-) -> Partition:
+def best_partition(problems: Sequence[tuple[Problem, int]]) -> Partition:
     """The single partition that is best for a whole network.
 
     Args:
         problems: distinct layers on one machine with one objective and a free partition, and how often
             each runs.
-        jobs: processes to use.
-        choose: picks from the table; ``best_place`` if None.
     """
-    found = partition_table(problems, jobs=jobs)
-    return found.partition((choose or best_place)(found))
+    found = partition_table(problems)
+    return found.partition(best_place(found))
 
 
-def partition_table(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -> Table:
+def partition_table(problems: Sequence[tuple[Problem, int]], *, workers: Workers | None = None) -> Table:
     """Every layer's optimum in every partition.
 
     Args:
         problems: as of ``best_partition``.
-        jobs: processes to use; the table does not depend on it.
+        workers: processes to use; the table does not depend on them.
 
     Raises:
         ValueError: if there is no layer, or they differ in machine or objective.
@@ -144,13 +142,14 @@ def partition_table(problems: Sequence[tuple[Problem, int]], *, jobs: int = 1) -
     if len({(p.hardware, p.objective) for p, _ in problems}) != 1:
         raise ValueError("the layers of one machine and one objective, and at least one, are needed")
     layers = [replace(problem, partition=None) for problem, _ in problems]
-    if jobs > 1 and len(layers) > 1:
-        with ProcessPoolExecutor(min(jobs, len(layers)), mp_context=get_context("spawn")) as pool:
-            columns = list(pool.map(layer_column, layers))
-    else:
-        columns = [layer_column(layer) for layer in layers]
     units = Units.of(layers[0].hardware)
-    return Table(tuple(problems), units, tuple(units.shares()), tuple(zip(*columns, strict=True)))
+    shares = tuple(units.shares())
+    tasks = [Task("", layer_column, (layer,), Failure, effort=effort(layer)) for layer in layers]
+    outcomes = run_tasks(tasks, workers=workers)
+    lost = {p: c.text for (p, _), c in zip(problems, outcomes, strict=True) if isinstance(c, Failure)}
+    nowhere: list[Entry | None] = [None] * len(shares)
+    columns = [nowhere if isinstance(column, Failure) else column for column in outcomes]
+    return Table(tuple(problems), units, shares, tuple(zip(*columns, strict=True)), lost)
 
 
 def layer_column(problem: Problem) -> list[Entry | None]:

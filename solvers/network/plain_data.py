@@ -12,7 +12,7 @@ from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
-from solvers.result import BoundScope, Result, SolutionStatus, Termination
+from solvers.result import BoundScope, Result, SolutionStatus, Termination, internal_error
 
 if TYPE_CHECKING:
     from dnns.layer import Operator
@@ -100,9 +100,13 @@ def proof_dict(result: Result) -> dict[str, Any]:
         "solution_status": result.solution_status.value,
         "seconds": round(result.seconds, 6),
     }
-    if result.extras:
-        data["extras"] = dict(result.extras)
-    if result.cost is None:
+    extras = {name: value for name, value in result.extras.items() if name != "error"}
+    if extras:
+        data["extras"] = extras
+    error = internal_error(result)
+    if error is not None:
+        data["error"] = error
+    elif result.cost is None:
         data["bytes_needed"] = number(Fraction(result.problem.smallest_need().total, 8))
     return data
 
@@ -136,6 +140,8 @@ def layer_dict(layer: LayerReport) -> dict[str, Any]:
         "compulsory_bytes": number(layer.compulsory_bytes),
         "least_communication_bytes": number(layer.least_communication_bytes),
     }
+    if layer.error is not None:
+        data["error"] = layer.error
     if layer.shared is not None:
         data["parts"] = [kernel_dict(layer.operator, row) for row in layer.shared.kernels]
         data |= _shared_dict(layer.shared) | {"groups": layer.operator.groups, "count": layer.operator.count}

@@ -16,7 +16,7 @@ from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective
 from solvers.network.plain_data import flat, report_dict, shared_columns
-from solvers.result import Result
+from solvers.result import Result, internal_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,11 @@ class PartReport:
     def solved(self) -> bool:
         """Whether there are numbers: a mapping was found, or none is needed."""
         return self.result is None or self.result.cost is not None
+
+    @property
+    def error(self) -> str | None:
+        """The internal error in place of an answer."""
+        return internal_error(self.result) if self.result is not None else None
 
     @property
     def latency_cycles(self) -> Fraction | None:
@@ -102,6 +107,7 @@ class LayerReport:
         shared: the answer with shared ifmap tiles, if that is how it is run; ``parts`` then are what
             ``split`` would be.
         weighed: the answer of ``combine``, whichever way it chose; None if it was not asked for.
+        error: the internal error in place of that answer; ``parts`` then are what ``split`` would be.
     """
 
     operator: Operator
@@ -110,10 +116,13 @@ class LayerReport:
     parts: tuple[PartReport, ...]
     shared: DeconvolutionResult | None = None
     weighed: DeconvolutionResult | None = None
+    error: str | None = None
 
     @property
     def solved(self) -> bool:
         """Whether every part has numbers."""
+        if self.error is not None:
+            return False
         return self.shared is not None or all(part.solved for part in self.parts)
 
     @property

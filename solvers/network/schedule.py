@@ -5,14 +5,13 @@ Scenario -> network -> parts (deconvolutions decomposed) -> distinct problems ->
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network, Operator
@@ -20,21 +19,17 @@ from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
-from solvers.backends import milp_backend
-from solvers.methods import solver
 from solvers.network.report import LayerReport, PartReport, Report
+from solvers.network.tasks import Failure, Notify, Task, run_tasks
+from solvers.network.work import Method, combine_effort, combine_one, effort, failed, solve_one
 from solvers.result import Result
 from solvers.scenario import Scenario, read_scenario
 
 if TYPE_CHECKING:
+    from solvers.network.workers import Workers
     from solvers.shared.deconvolution import DeconvolutionResult
 
-_A = TypeVar("_A")
-_T = TypeVar("_T")
 _O = TypeVar("_O", Layer, Deconvolution)
-
-Notify = Callable[[int, int, str], None]
-"""Progress: problems solved, problems in all, name of the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +73,7 @@ def run_scenario(
     network: Network | None = None,
     jobs: int = 1,
     notify: Notify | None = None,
+    workers: Workers | None = None,
 ) -> Report:
     """Schedule a scenario's network.
 
@@ -86,6 +82,11 @@ def run_scenario(
         network: the scenario's network if it has been read already.
         jobs: processes to use; the report does not depend on it, times aside.
         notify: called after each distinct problem.
+        workers: processes that have been started already, in place of ``jobs``.
+
+    Returns:
+        What was found. A layer that the program fails on (an internal error, or its process killed twice) has
+        a row that says so; the others stand.
 
     Raises:
         InputError: if the network cannot be read or the method is not available.
@@ -93,47 +94,43 @@ def run_scenario(
     started = monotonic()
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(scenario)
-    network = network or scenario.read_network()
-    _available(scenario)
+    with ExitStack() as stack:
+        if workers is None and jobs > 1:
+            from solvers.network.workers import Workers
+
+            workers = stack.enter_context(Workers(jobs))
+        prepare(workers, scenario)
+        network = network or scenario.read_network()
+        if not network.layers:
+            raise InputError(
+                scenario.folder / scenario.network, "", "has no layer with MACs, nothing to schedule"
+            )
+        return _run(scenario, network, started, workers, notify)
+
+
+def prepare(workers: Workers | None, scenario: Scenario) -> None:
+    """Have imported what a scenario's method needs.
+
+    Raises:
+        InputError: if a package is missing; with workers, when they are used.
+    """
+    method, combine = _method(scenario), scenario.treatment is Treatment.COMBINE
+    if workers is None:
+        method.load(combine)
+    else:
+        workers.prepare((method.load, (combine,)))
+
+
+def _run(
+    scenario: Scenario, network: Network, started: float, workers: Workers | None, notify: Notify | None
+) -> Report:
     machine, objective = scenario.hardware.build(), scenario.objective.build()
-    if not network.layers:
-        raise InputError(
-            scenario.folder / scenario.network, "", "has no layer with MACs, nothing to schedule"
-        )
     plan = [(layer, parts_of(layer, scenario.treatment)) for layer in network.layers]
-    given = _partition(scenario, plan, machine, objective, jobs)
+    given, lost = _partition(scenario, plan, machine, objective, workers)
     setting = _Setting(scenario, machine, objective, given)
-    problems = _distinct(plan, setting)
-    shared = _shareable(network, scenario)
-    progress = _Progress(notify, len(problems) + len(shared))
-    results = dict(zip(problems, setting.solve(problems, jobs, progress), strict=True))
-    combined = dict(zip(shared, setting.combine(shared, results, jobs, progress), strict=True))
-    layers = tuple(_layer_report(setting, layer, parts, results, combined) for layer, parts in plan)
+    solved = setting.solve(_distinct(plan, setting), lost, _shareable(network, scenario), workers, notify)
+    layers = tuple(_layer_report(setting, layer, parts, *solved) for layer, parts in plan)
     return Report(network.name, scenario, machine, objective, layers, monotonic() - started, given)
-
-
-def _available(scenario: Scenario) -> None:
-    """Raise InputError, before work begins, if a package that the method needs is missing."""
-    solver(scenario.search_method)
-    if scenario.solves_programs:
-        milp_backend(scenario.backend)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Counts what is solved, and tells."""
-
-    notify: Notify | None
-    total: int
-    done: int = 0
-
-    def follow(self, names: Iterable[str], results: Iterable[_T]) -> Iterator[_T]:
-        """The results as they come."""
-        for name, result in zip(names, results, strict=True):
-            self.done += 1
-            if self.notify is not None:
-                self.notify(self.done, self.total, name)
-            yield result
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +146,56 @@ class _Setting:
         """The problem of a layer, named and counted alike for all that are the same."""
         return Problem(_bare(layer), self.machine, self.objective, self.given)
 
-    def solve(self, problems: dict[Problem, str], jobs: int, progress: _Progress) -> Iterator[Result]:
-        """Results in the order of the problems."""
-        work = partial(_solve_one, self.scenario.search_method, _options(self.scenario))
-        return progress.follow(problems.values(), _mapped(work, list(problems.items()), jobs))
-
-    def combine(
+    def solve(
         self,
-        deconvolutions: dict[Deconvolution, str],
-        results: dict[Problem, Result],
-        jobs: int,
-        progress: _Progress,
-    ) -> Iterator[DeconvolutionResult]:
-        """The better of shared ifmap tiles and of the split results, in the order of the deconvolutions."""
-        tasks = []
-        for deconv, name in deconvolutions.items():
-            parts = parts_of(deconv, Treatment.SPLIT)
-            apart = [(results[self.problem(p.layer)], p.count) for p in parts if p.layer is not None]
-            tasks.append((deconv, name, apart))
-        work = partial(_combine_one, self, _options(self.scenario))
-        return progress.follow(deconvolutions.values(), _mapped(work, tasks, jobs))
+        problems: dict[Problem, str],
+        lost: dict[Layer, str],
+        shared: dict[Deconvolution, str],
+        workers: Workers | None,
+        notify: Notify | None,
+    ) -> tuple[dict[Problem, Result], dict[Deconvolution, DeconvolutionResult | Failure]]:
+        """The results of all problems, and the better of shared ifmap tiles and split of deconvolutions.
+
+        Args:
+            problems: with the names of the layers that pose them.
+            lost: layers that are not to be solved, and why.
+            shared: deconvolutions that may share ifmap tiles, with their names.
+            workers: processes to use.
+            notify: called after each.
+        """
+        method = _method(self.scenario)
+        results = {p: failed(method, p, lost[p.layer]) for p in problems if p.layer in lost}
+        asked = [problem for problem in problems if problem not in results]
+        places = {problem: place for place, problem in enumerate(asked)}
+        tasks = [
+            Task(problems[p], solve_one, (method, p, problems[p]), partial(failed, method, p), (), effort(p))
+            for p in asked
+        ]
+        combined: dict[Deconvolution, DeconvolutionResult | Failure] = {}
+        both = []
+        for deconv, name in shared.items():
+            without = [p.layer for p, _ in self._split(deconv) if p in results]
+            if without:
+                combined[deconv] = Failure(lost[without[0]])
+            else:
+                both.append(deconv)
+                tasks.append(self._combination(method, deconv, name, places))
+        outcomes = run_tasks(tasks, workers=workers, notify=notify)
+        results |= dict(zip(asked, outcomes[: len(asked)], strict=True))
+        return results, combined | dict(zip(both, outcomes[len(asked) :], strict=True))
+
+    def _split(self, deconv: Deconvolution) -> list[tuple[Problem, int]]:
+        """The problems of the sub-convolutions, each with its count."""
+        parts = parts_of(deconv, Treatment.SPLIT)
+        return [(self.problem(part.layer), part.count) for part in parts if part.layer is not None]
+
+    def _combination(
+        self, method: Method, deconv: Deconvolution, name: str, places: dict[Problem, int]
+    ) -> Task:
+        problems, counts = zip(*self._split(deconv), strict=True)
+        setting = (method, deconv, name, self.machine, self.objective, self.given, counts)
+        needs = tuple(places[problem] for problem in problems)
+        return Task(name, combine_one, setting, Failure, needs, combine_effort(problems))
 
 
 def _bare(operator: _O) -> _O:
@@ -183,15 +210,6 @@ def _shareable(network: Network, scenario: Scenario) -> dict[Deconvolution, str]
             if isinstance(operator, Deconvolution):
                 found.setdefault(_bare(operator), operator.name)
     return found
-
-
-def _mapped(work: Callable[[_A], _T], tasks: Sequence[_A], jobs: int) -> Iterator[_T]:
-    """The work done on every task, in their order."""
-    if jobs > 1 and len(tasks) > 1:
-        with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-            yield from pool.map(work, tasks)
-    else:
-        yield from map(work, tasks)
 
 
 def _distinct(plan: Sequence[tuple[Operator, tuple[Part, ...]]], setting: _Setting) -> dict[Problem, str]:
@@ -209,12 +227,15 @@ def _partition(
     plan: Sequence[tuple[Operator, tuple[Part, ...]]],
     machine: Hardware,
     objective: Objective,
-    jobs: int,
-) -> Partition | None:
-    """The partition that is fixed for all layers: given, or the best single one."""
+    workers: Workers | None,
+) -> tuple[Partition | None, dict[Layer, str]]:
+    """The partition that is fixed for all layers: given, or the best single one.
+
+    With it the layers that could not be weighed for want of an answer, and why.
+    """
     if not scenario.is_static or scenario.buffer_partition != "auto":
-        return scenario.partition()
-    from solvers.network.partition import best_partition
+        return scenario.partition(), {}
+    from solvers.network.partition import best_place, partition_table
 
     free = _Setting(scenario, machine, objective, None)
     counts: dict[Problem, int] = {}
@@ -223,58 +244,26 @@ def _partition(
             if part.layer is not None:
                 problem = free.problem(part.layer)
                 counts[problem] = counts.get(problem, 0) + part.count * operator.count
-    choose = None
+    table = partition_table(list(counts.items()), workers=workers)
     if scenario.search_method == "exact":
         from solvers.programs.partition import best_place_milp
 
-        choose = partial(best_place_milp, backend=scenario.backend)
-    return best_partition(list(counts.items()), jobs=jobs, choose=choose)
+        place = best_place_milp(table, backend=scenario.backend)
+    else:
+        place = best_place(table)
+    return table.partition(place), {p.layer: text for p, text in table.lost.items()}
 
 
-def _options(scenario: Scenario) -> dict[str, Any]:
-    """The method's options, as plain values."""
-    options: dict[str, Any] = {"time_limit": scenario.time_limit}
+def _method(scenario: Scenario) -> Method:
+    """The method and its options, as plain values."""
+    options: dict[str, object] = {"time_limit": scenario.time_limit}
     if scenario.dump_models is not None:
         options["dump_models"] = scenario.folder / scenario.dump_models
     if scenario.search_method == "combined":
         options |= {"start": scenario.ratio_partition(), "exact_after": scenario.exact_after}
     if scenario.solves_programs:
         options["backend"] = scenario.backend
-    return options
-
-
-def _solve_one(method: str, options: dict[str, Any], work: tuple[Problem, str]) -> Result:
-    """Solve one problem; models are dumped under the name of the layer that poses it."""
-    problem, name = work
-    extra = {"name": file_name(name)} if "dump_models" in options else {}
-    return solver(method)(problem, **options, **extra)
-
-
-def _combine_one(
-    setting: _Setting,
-    options: dict[str, Any],
-    task: tuple[Deconvolution, str, list[tuple[Result, int]]],
-) -> DeconvolutionResult:
-    """Weigh shared ifmap tiles against the split results of one deconvolution."""
-    from solvers.shared.deconvolution import combine
-
-    deconv, name, apart = task
-    extra: dict[str, Any] = {"name": file_name(name)} if "dump_models" in options else {}
-    return combine(
-        deconv,
-        setting.machine,
-        setting.objective,
-        setting.given,
-        method=setting.scenario.search_method,
-        split_results=apart,
-        **options,
-        **extra,
-    )
-
-
-def file_name(name: str) -> str:
-    """A layer's name as part of a file's name."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    return Method(scenario.search_method, options)
 
 
 def _layer_report(
@@ -282,7 +271,7 @@ def _layer_report(
     operator: Operator,
     parts: tuple[Part, ...],
     results: dict[Problem, Result],
-    combined: dict[Deconvolution, DeconvolutionResult],
+    combined: dict[Deconvolution, DeconvolutionResult | Failure],
 ) -> LayerReport:
     reports = []
     for part in parts:
@@ -291,10 +280,13 @@ def _layer_report(
         reports.append(
             PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, setting.machine)
         )
-    treatment, shared, best = None, None, None
+    treatment, shared, best, error = None, None, None, None
     if isinstance(operator, Deconvolution):
         treatment = setting.scenario.treatment
-        best = combined.get(_bare(operator))
-        if best is not None:
-            treatment, shared = best.choice, best if best.choice is Treatment.COMBINE else None
-    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared, best)
+        answer = combined.get(_bare(operator))
+        if isinstance(answer, Failure):
+            error = answer.text
+        elif answer is not None:
+            treatment, best = answer.choice, answer
+            shared = best if treatment is Treatment.COMBINE else None
+    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared, best, error)

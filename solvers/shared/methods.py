@@ -38,12 +38,18 @@ def solve(
         ValueError: if the method is static and the problem leaves its partition free.
     """
     name = method.lower()
-    if name not in _MODULES:
-        raise InputError("method", "", f"got {method!r}, allowed: {', '.join(_MODULES)}")
     if name == "static" and problem.partition is None:
         raise ValueError("the method static needs a partition")
+    return solver(name)(problem, time_limit=time_limit, method=name, **options)
+
+
+def solver(method: str) -> Callable[..., SharedResult]:
+    """The function of a method; raises InputError if there is none or its package is missing."""
+    name = method.lower()
+    if name not in _MODULES:
+        raise InputError("method", "", f"got {method!r}, allowed: {', '.join(_MODULES)}")
     try:
         function: Callable[..., SharedResult] = import_module(_MODULES[name]).solve
     except ModuleNotFoundError as error:
         raise InputError("method", name, f"needs the package {error.name}, install it first") from None
-    return function(problem, time_limit=time_limit, method=name, **options)
+    return function

@@ -20,6 +20,7 @@ from formulation.space.tables import SpatialGrid
 from formulation.space.undominated import undominated, undominated_tiles
 from solvers.layers import exhaustive
 from solvers.network.partition import best_partition, best_place, partition_table
+from solvers.network.workers import Workers
 from solvers.programs.partition import best_place_milp
 from tests import strategies
 
@@ -171,7 +172,8 @@ def test_a_layer_that_fits_nowhere_leaves_the_choice_to_the_others():
 
 def test_processes_do_not_change_the_table():
     network = [(Problem(layer, Hardware(buffer_bytes=48 * 1024)), n) for layer, n in CONVOLUTIONS]
-    assert partition_table(network, jobs=2) == partition_table(network)
+    with Workers(2) as workers:
+        assert partition_table(network, workers=workers) == partition_table(network)
     with pytest.raises(ValueError, match="one machine"):
         partition_table([])
 

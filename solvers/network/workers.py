@@ -1,0 +1,207 @@
+"""Processes that work for this one, and end with it, however it ends.
+
+The pools of the standard library give up all tasks when one of their processes is killed, and leave their
+processes behind when this one is. So here each process has a pipe of its own: an answer cut short tells
+which task was lost, and a thread in the process ends it as soon as this one is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from threading import Thread
+from typing import Any
+
+from dnns.errors import InputError
+from solvers.network.tasks import Failure, attempt
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function and its arguments, known to pickle."""
+
+_IMPORTED = ("numpy", "solvers.network.work")
+_START_FAILURES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """In place of an answer: the process has ended; ``str`` says how."""
+
+    code: int | None
+
+    def __str__(self) -> str:
+        if self.code is not None and self.code < 0:
+            return f"was killed by signal {-self.code}"
+        return f"ended with exit code {self.code}"
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    """One process.
+
+    Attributes:
+        process: the process.
+        pipe: calls go in, answers come out, in their order.
+        owed: of the calls that are not answered yet, the tokens; None for imports and the like.
+    """
+
+    process: BaseProcess
+    pipe: Connection
+    owed: list[int | None] = field(default_factory=list)
+
+    def call(self, token: int | None, call: Call) -> bool:
+        """Hand over a call; False if the process is no longer there."""
+        try:
+            self.pipe.send(call)
+        except OSError:
+            return False
+        self.owed.append(token)
+        return True
+
+    def answer(self) -> Any:
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.end()
+            return Died(self.process.exitcode)
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.process.join(1)  # one that is ending already tells how
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+
+class Workers:
+    """Processes that can be started, and import what they need, while this one still reads its input.
+
+    To be used in a ``with`` statement, which ends them.
+    """
+
+    def __init__(self, most: int) -> None:
+        """At most as many processes as given; as many as there are processor cores start at once."""
+        self._most = most
+        self._prepared: list[Call] = [(_import, _IMPORTED)]
+        self._workers: list[_Worker] = []
+        self._start_failures = 0
+
+    def __enter__(self) -> Workers:
+        self.start(os.cpu_count() or 1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def prepare(self, call: Call) -> None:
+        """Have a call made, for what it imports, in the processes that there are and in those to come."""
+        self._prepared.append(call)
+        for worker in self._workers:
+            worker.call(None, call)
+
+    def start(self, number: int) -> None:
+        """Have a number of processes, or as many as there may be if that is less."""
+        while len(self._workers) < min(number, self._most):
+            self._workers.append(_started(self._prepared))
+
+    def hand_out(self, token: int, call: Call) -> bool:
+        """Give a call to a process that has nothing to do; False if there is none."""
+        return any(not worker.owed and worker.call(token, call) for worker in self._workers)
+
+    def answers(self) -> Iterator[tuple[int, Any]]:
+        """Wait for answers to calls; each with the call's token.
+
+        A process that has died has ``Died`` for its answer, and is replaced.
+
+        Raises:
+            InputError: if a package is missing or processes cannot be started.
+        """
+        ready = wait([worker.pipe for worker in self._workers])
+        for worker in [worker for worker in self._workers if worker.pipe in ready]:
+            answer = worker.answer()
+            if isinstance(answer, Died):
+                token = next((token for token in worker.owed if token is not None), None)
+                self._replace(worker, answer)
+            else:
+                token = worker.owed.pop(0)
+                if token is None and isinstance(answer, InputError | Failure):
+                    raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
+            if token is not None:
+                yield token, answer
+
+    def _replace(self, worker: _Worker, death: Died) -> None:
+        if None in worker.owed:  # it has not even imported what it needs
+            self._start_failures += 1
+            if self._start_failures == _START_FAILURES:
+                hint = 'a script that uses them needs: if __name__ == "__main__"'
+                raise InputError("jobs", "", f"a process for the work {death} while it started; {hint}")
+        self._workers.remove(worker)
+        self._workers.append(_started(self._prepared))
+
+
+def _started(prepared: Sequence[Call]) -> _Worker:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    try:
+        with _interrupts_held():
+            process.start()
+    except OSError as error:
+        raise InputError("jobs", "", f"a process cannot be started: {error.strerror}") from None
+    theirs.close()
+    worker = _Worker(process, ours)
+    for call in prepared:
+        worker.call(None, call)
+    return worker
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """What is started here never sees Ctrl-C, which is told, and acted upon, by this process alone."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # as it changes the mask when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: Connection) -> None:
+    """Answer calls until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "fork" in get_all_start_methods():  # so that no lock which a package makes is left behind
+        set_start_method("fork", force=True)
+    Thread(target=_end_with_parent, daemon=True).start()
+    while True:
+        try:
+            work, arguments = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(attempt(work, arguments))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _import(*modules: str) -> None:
+    for module in modules:
+        import_module(module)
