@@ -74,6 +74,11 @@ class Problem:
     objective: Objective = field(default_factory=Objective)
     partition: Partition | None = None
 
+    @property
+    def name(self) -> str:
+        """Of the layer."""
+        return self.layer.name
+
     def evaluate(self, mapping: Mapping) -> Cost:
         """The cost of a mapping; raises ValueError if it is none of this layer."""
         return evaluate(self.layer, self.hardware, mapping)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as Fields
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from dnns.layer import Operator
 from formulation.bounds import compulsory_bits, roofline_ticks
@@ -88,8 +89,16 @@ def at_least(one: LowerBound, other: LowerBound) -> LowerBound:
     return LowerBound(*(max((b for b in pair if b is not None), default=None) for pair in pairs))
 
 
+class ResultError(RuntimeError):
+    """An answer contradicts itself: a fault of the program, told in place of the answer."""
+
+
 class Posed(Protocol):
     """A problem, as far as its answer needs to know it."""
+
+    @property
+    def name(self) -> str:
+        """Of the layer."""
 
     @property
     def hardware(self) -> Hardware:
@@ -106,6 +115,12 @@ class Posed(Protocol):
     def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
         """The weighted objective, exactly."""
 
+    def evaluate(self, mapping: Any) -> Cost:
+        """The cost of a mapping, in Python's integers."""
+
+    def is_feasible(self, cost: Cost) -> bool:
+        """Whether the mapping of this cost fits."""
+
 
 P = TypeVar("P", bound=Posed)
 M = TypeVar("M")
@@ -114,6 +129,9 @@ M = TypeVar("M")
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[P, M]):
     """The answer to one problem of a kind, whose mappings are of one kind.
+
+    No answer is made that contradicts itself: its mapping is priced again in Python's integers, fits, and is
+    no better than the bounds; if it is said to be optimal, it is as good as the bound on the objective.
 
     Attributes:
         problem: what was asked.
@@ -127,6 +145,9 @@ class Answer(Generic[P, M]):
         iterations: of the solver, None if it counts none.
         nodes: of its search tree, None if it has none.
         extras: what else one method knows (model sizes, multipliers, ...), plain values.
+
+    Raises:
+        ResultError: if it contradicts itself.
     """
 
     problem: P
@@ -140,6 +161,38 @@ class Answer(Generic[P, M]):
     iterations: int | None = None
     nodes: int | None = None
     extras: Fields[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for fault in self._faults():
+            raise ResultError(f"{self.problem.name or 'layer'}: {self.method}: {fault}")
+
+    def _faults(self) -> Iterator[str]:
+        """What contradicts itself."""
+        bound = self.lower_bound
+        for what, low in ((f.name, getattr(bound, f.name)) for f in fields(LowerBound)):
+            if low is not None and not low >= 0:
+                yield f"the bound on {what} is {low}, below 0"
+        if (self.mapping is None) != (self.solution_status is SolutionStatus.NONE):
+            yield f"the mapping is {self.mapping}, its status {self.solution_status}"
+        if self.mapping is None or self.cost is None:
+            if self.mapping is not self.cost:
+                yield "a mapping or a cost without the other"
+            return
+        if self.cost != self.problem.evaluate(self.mapping):
+            yield f"{self.mapping} does not cost what is said"
+        if not self.problem.is_feasible(self.cost):
+            yield f"{self.mapping} does not fit"
+        yield from exceeded(bound.latency_cycles, self.cost.latency_cycles, "latency_cycles")
+        yield from exceeded(self._objective_bound, self.objective_value, "the objective")
+        optimal = self.solution_status is SolutionStatus.OPTIMAL
+        if optimal and self._objective_bound not in (None, self.objective_value):
+            yield f"optimal, but {self.objective_value} is above the bound {self._objective_bound}"
+
+    @property
+    def _objective_bound(self) -> Fraction | float | None:
+        """The bound on ``objective_value``."""
+        bounds = {Kind.LATENCY: self.lower_bound.latency_cycles, Kind.WEIGHTED: self.lower_bound.score}
+        return bounds.get(self.problem.objective.kind, self.lower_bound.traffic_bytes)
 
     @property
     def bound_scope(self) -> BoundScope:
@@ -162,9 +215,7 @@ class Answer(Generic[P, M]):
     @property
     def gap(self) -> float | None:
         """``(objective - bound) / objective`` of the objective's own quantity."""
-        bounds = {Kind.LATENCY: self.lower_bound.latency_cycles, Kind.WEIGHTED: self.lower_bound.score}
-        bound = bounds.get(self.problem.objective.kind, self.lower_bound.traffic_bytes)
-        return relative_gap(self.objective_value, bound)
+        return relative_gap(self.objective_value, self._objective_bound)
 
     @property
     def latency_gap(self) -> float | None:
@@ -175,6 +226,12 @@ class Answer(Generic[P, M]):
 @dataclass(frozen=True, slots=True)
 class Result(Answer[Problem, Mapping]):
     """The answer to one layer's problem."""
+
+
+def exceeded(bound: Fraction | float | None, value: Fraction | None, what: str) -> Iterator[str]:
+    """A sentence if a bound is above what a mapping has, nothing if not."""
+    if bound is not None and value is not None and bound > value:
+        yield f"the bound on {what} is {bound}, above the mapping's {value}"
 
 
 def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> float | None:

@@ -149,6 +149,11 @@ class SharedProblem:
         """The sub-kernels."""
         return SubKernels(self.deconv)
 
+    @property
+    def name(self) -> str:
+        """Of the deconvolution."""
+        return self.deconv.name
+
     def evaluate(self, mapping: SharedMapping) -> Cost:
         """The exact cost of a mapping, whether or not it fits the buffer.
 

@@ -11,7 +11,16 @@ from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
-from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination, relative_gap
+from solvers.result import (
+    BoundScope,
+    LowerBound,
+    Result,
+    ResultError,
+    SolutionStatus,
+    Termination,
+    exceeded,
+    relative_gap,
+)
 from solvers.shared.result import SharedResult
 
 
@@ -58,6 +67,9 @@ class DeconvolutionResult:
         shared_total: the same with shared tiles; None also if no such mapping is within the latency cap.
         lower_bound: on both ways: the lesser of the two bounds.
         seconds: wall time of the shared problem.
+
+    Raises:
+        ResultError: if it contradicts itself, as of ``Answer``.
     """
 
     deconv: Deconvolution
@@ -73,6 +85,17 @@ class DeconvolutionResult:
     shared_total: Total | None
     lower_bound: LowerBound
     seconds: float
+
+    def __post_init__(self) -> None:
+        chosen = self.shared_total if self.choice is Treatment.COMBINE else self.split_total
+        faults = [] if self.total == chosen else [f"the total is not that of {self.choice}"]
+        faults += exceeded(self.lower_bound.latency_cycles, self.latency_cycles, "latency_cycles")
+        if self.objective.kind in (Kind.TRAFFIC, Kind.BALANCED):
+            faults += exceeded(self.lower_bound.traffic_bytes, self.traffic_bytes, "traffic_bytes")
+        if self.objective.kind is Kind.WEIGHTED and self.total is not None and self.shared is not None:
+            faults += exceeded(self.lower_bound.score, self._score(self.total), "score")
+        for fault in faults:
+            raise ResultError(f"{self.deconv.name or 'deconvolution'}: {self.method}: {fault}")
 
     @property
     def latency_cycles(self) -> Fraction | None:
