@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from dnns.axes import Axis, TransposedAxis, require
 from dnns.geometry import Windows
@@ -140,6 +141,22 @@ def _check_channels(layer: Operator) -> None:
     require(1 <= len(layer.axes) <= 3, f"{len(layer.axes)} spatial axes, must be 1 to 3")
 
 
+class WordBits(NamedTuple):
+    """Bits of a word of each tensor of one layer, as a quantised network's own graph has them.
+
+    Attributes:
+        ifmap: what the layer reads.
+        weights: its weights, or its second operand.
+        ofmap: what is stored of its output.
+        partial_sums: its accumulators.
+    """
+
+    ifmap: int
+    weights: int
+    ofmap: int
+    partial_sums: int
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One operator of a network's graph, with the tensor it produces.
@@ -158,6 +175,8 @@ class Node:
         windows: of a node without a layer, for each input the positions it needs, axis by axis; None for an
             input of which one output may need everything.
         channels: first and last (exclusive) of its input's channels, if it only picks these.
+        bits: of a node with a layer, widths of its words, if the network carries any.
+        module: path of the module that the exporter says it belongs to, "" if it does not.
     """
 
     name: str
@@ -171,11 +190,30 @@ class Node:
     twin: str = ""
     windows: tuple[Windows | None, ...] = ()
     channels: tuple[int, int] | None = None
+    bits: WordBits | None = None
+    module: str = ""
 
     @property
     def words(self) -> int:
         """Elements of its output, over the whole batch."""
         return self.batch * prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An operator that was left out because it is not supported.
+
+    Attributes:
+        name: of the node.
+        op: its operator, with the domain unless that is the standard one.
+        reason: why.
+        module: as of ``Node``.
+    """
+
+    name: str
+    op: str
+    reason: str
+    module: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +226,7 @@ class Network:
         nodes: every operator, each after those it reads.
         batch: images.
         declared_outputs: names of the nodes whose tensors the file calls outputs, if it does.
+        left_out: operators that are not in it, as they are not supported.
     """
 
     name: str
@@ -195,6 +234,12 @@ class Network:
     nodes: tuple[Node, ...]
     batch: int = 1
     declared_outputs: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def carries_bits(self) -> bool:
+        """Whether the network says how wide its words are."""
+        return any(node.bits is not None for node in self.nodes)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ def read_network(
     input: Sequence[int] | None = None,
     input_3d: Sequence[int] | None = None,
     dims: Mapping[str, int] | None = None,
+    skip_unsupported: bool = False,
 ) -> Network:
     """Read a network.
 
@@ -28,6 +29,8 @@ def read_network(
         input: shape of the network's input, channels first (C, (D,) H, W), in place of the file's own.
         input_3d: shape (C, D, H, W) from the first six-field line of a text network on.
         dims: values for the symbolic dimensions of an ONNX network.
+        skip_unsupported: leave out operators of an ONNX network that are not supported;
+            ``Network.left_out`` lists them.
 
     Raises:
         InputError: whatever is wrong, in one line.
@@ -51,5 +54,5 @@ def read_network(
             from dnns.onnx_reader.network import read_onnx_network
         except ImportError:
             raise InputError(path, "", "reading ONNX needs the package onnx: pip install .[onnx]") from None
-        return read_onnx_network(path, shape, dims or {})
+        return read_onnx_network(path, shape, dims or {}, skip_unsupported)
     raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}")

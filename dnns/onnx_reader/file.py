@@ -8,7 +8,7 @@ other files, costs no more than its graph.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -23,6 +23,9 @@ MAX_OPSET = 1_000
 KEPT_BYTES = 64 << 10
 """Payloads up to this size are kept: shapes, axes and other small constants are among them."""
 
+_MAX_DEPTH = 100
+"""Most messages inside each other, as in protobuf itself."""
+
 _Buffer = mmap.mmap | bytes
 _TENSOR_PAYLOAD = frozenset({4, 5, 6, 7, 9, 10, 11})
 _Schema = dict[int, "_Schema | None"]
@@ -31,6 +34,7 @@ _SPARSE: _Schema = {1: _TENSOR, 2: _TENSOR}
 _ATTRIBUTE: _Schema = {5: _TENSOR, 22: _SPARSE}
 _NODE: _Schema = {5: _ATTRIBUTE}
 _GRAPH: _Schema = {1: _NODE, 5: _TENSOR, 15: _SPARSE}
+_ATTRIBUTE |= {6: _GRAPH, 11: _GRAPH}  # bodies of control flow
 _MODEL: _Schema = {7: _GRAPH}
 
 
@@ -91,8 +95,10 @@ def _encoded(value: int) -> bytes:
     return bytes(parts)
 
 
-def _message(content: _Buffer, at: int, end: int, schema: _Schema) -> Iterator[bytes]:
+def _message(content: _Buffer, at: int, end: int, schema: _Schema, depth: int = 0) -> Iterator[bytes]:
     """The message between two positions again, without the payload of large tensors."""
+    if depth > _MAX_DEPTH:
+        raise _WireError(f"its bodies are nested deeper than {_MAX_DEPTH} levels")
     while at < end:
         start = at
         tag, at = _varint(content, at, end)
@@ -104,7 +110,7 @@ def _message(content: _Buffer, at: int, end: int, schema: _Schema) -> Iterator[b
                 raise _WireError("truncated")
             inner = schema.get(number)
             if inner is not None and size > KEPT_BYTES:
-                body = b"".join(_message(content, at, stop, inner))
+                body = b"".join(_message(content, at, stop, inner, depth + 1))
                 yield _encoded(tag) + _encoded(len(body)) + body
             elif not (schema is _TENSOR and number in _TENSOR_PAYLOAD and size > KEPT_BYTES):
                 yield content[start:stop]
@@ -121,6 +127,24 @@ def _message(content: _Buffer, at: int, end: int, schema: _Schema) -> Iterator[b
             raise _WireError("truncated or corrupt")
 
 
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Nodes, and those of the bodies inside them."""
+    waiting = [nodes]
+    while waiting:
+        for node in waiting.pop():
+            yield node
+            for attribute in node.attribute:
+                waiting += [graph.node for graph in (attribute.g, *attribute.graphs) if graph.node]
+
+
+def _all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph, and the bodies inside it."""
+    yield graph
+    for node in _all_nodes(graph.node):
+        for attribute in node.attribute:
+            yield from (inner for inner in (attribute.g, *attribute.graphs) if inner.node or inner.output)
+
+
 def _check(path: str | Path, model: onnx.ModelProto) -> None:
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(path, "", "is not an ONNX model: it holds no graph with nodes")
@@ -130,25 +154,27 @@ def _check(path: str | Path, model: onnx.ModelProto) -> None:
         if not 1 <= opset.version <= MAX_OPSET:
             problem = f"operator set version is {opset.version}, allowed: 1 to {MAX_OPSET}"
             raise InputError(path, "", problem)
-    if len(model.graph.node) > MAX_NODES:
-        raise InputError(path, "", f"has {len(model.graph.node)} nodes, at most {MAX_NODES} are allowed")
+    nodes = sum(1 for _ in _all_nodes(model.graph.node))
+    if nodes > MAX_NODES:
+        raise InputError(path, "", f"has {nodes} nodes, at most {MAX_NODES} are allowed")
 
 
 def _texts(model: onnx.ModelProto) -> Iterator[object]:
     """Every name that is read later. The protobuf package leaves one that is not text as bytes."""
-    graph = model.graph
-    yield graph.name
     yield from (opset.domain for opset in model.opset_import)
-    for info in (*graph.input, *graph.value_info):
-        yield info.name
-        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
-    yield from (tensor.name for tensor in graph.initializer)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+    for graph in _all_graphs(model.graph):
+        yield graph.name
+        for info in (*graph.input, *graph.value_info, *graph.output):
+            yield info.name
+            yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+        yield from (tensor.name for tensor in graph.initializer)
+        yield from (sparse.values.name for sparse in graph.sparse_initializer)
     for function in model.functions:
         yield from (function.domain, function.name)
-    for node in (*graph.node, *(node for function in model.functions for node in function.node)):
+    for node in _all_nodes((*model.graph.node, *(n for function in model.functions for n in function.node))):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
+        yield from (text for entry in node.metadata_props for text in (entry.key, entry.value))
 
 
 def _inlined(path: str | Path, model: onnx.ModelProto) -> onnx.ModelProto:
@@ -156,7 +182,7 @@ def _inlined(path: str | Path, model: onnx.ModelProto) -> onnx.ModelProto:
     if not model.functions:
         return model
     sizes = _function_sizes(path, model)
-    total = sum(sizes.get((node.domain, node.op_type), 1) for node in model.graph.node)
+    total = sum(sizes.get((node.domain, node.op_type), 1) for node in _all_nodes(model.graph.node))
     if total > MAX_NODES:
         raise InputError(
             path, "", f"has {total} nodes with functions written out, at most {MAX_NODES} are allowed"
@@ -169,7 +195,9 @@ def _inlined(path: str | Path, model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _function_sizes(path: str | Path, model: onnx.ModelProto) -> dict[tuple[str, str], int]:
     """Nodes of each function, calls inside it written out."""
-    bodies = {(f.domain, f.name): [(n.domain, n.op_type) for n in f.node] for f in model.functions}
+    bodies = {
+        (f.domain, f.name): [(n.domain, n.op_type) for n in _all_nodes(f.node)] for f in model.functions
+    }
     sizes: dict[tuple[str, str], int] = {}
     while len(sizes) < len(bodies):
         ready = [

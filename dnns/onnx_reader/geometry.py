@@ -35,7 +35,7 @@ def needed(node: NodeProto, inputs: Sequence[Value | None], at: int, out: Shape 
     if operator in POINTWISE:
         rank = len(out)
         return broadcast(((1,) * (rank - len(shape)) + shape)[2:], out[2:]) if len(shape) <= rank else None
-    if len(shape) != len(out):
+    if len(shape) != len(out) or attrs.integer("channels_last", 0):
         return None
     if operator in _GLOBAL:
         return whole_positions(shape[2:], out[2:])

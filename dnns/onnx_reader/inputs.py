@@ -8,7 +8,9 @@ from pathlib import Path
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 from dnns.errors import InputError, shown, unknown
-from dnns.onnx_reader.layers import FAMILIES, matmul_rule
+from dnns.onnx_reader.larger.table import COMPOUNDS
+from dnns.onnx_reader.layers.families import FAMILIES
+from dnns.onnx_reader.layers.products import einsum, matmul
 from dnns.onnx_reader.values import MAX_RANK, Shape, Value, operator_of, tensor_value
 from dnns.windows import bounded
 
@@ -40,6 +42,7 @@ def graph_inputs(
     inputs = [info for info in graph.input if info.name not in values]
     _check_names(path, inputs, dims)
     given = _override(path, inputs, override)
+    _check_all_known(path, inputs, given, dims)
     shapes = [(info.name, _sizes(path, info, given, dims)) for info in inputs]
     values |= {info.name: Value(shape, _elem(info)) for info, (_, shape) in zip(inputs, shapes, strict=True)}
     return tuple(shapes), values
@@ -72,10 +75,12 @@ def _absent_weights(graph: GraphProto) -> set[str]:
 
 
 def _weight_positions(node: NodeProto) -> Iterable[int]:
-    family = FAMILIES.get(operator_of(node))
+    family, compound = FAMILIES.get(operator_of(node)), COMPOUNDS.get(operator_of(node))
+    if compound is not None:
+        return compound.weights
     if family is None:
         return _WEIGHT_POSITIONS.get(operator_of(node), ())
-    if family.rule is matmul_rule:  # both factors may be activations
+    if family.rule in (matmul, einsum):  # both factors may be activations
         return ()
     return (family.w, family.bias)
 
@@ -137,20 +142,55 @@ def _sizes(path: str | Path, info: ValueInfoProto, given: Shape | None, dims: Ma
         return (1, *given)
     if not info.type.tensor_type.HasField("shape"):
         raise InputError(path, where, "its shape is not in the file, give --input")
-    sizes: list[int] = []
-    for axis, dim in enumerate(declared):
-        name = dim.dim_param or f"{info.name}.{axis}"
-        if given is not None and axis > 0:
-            sizes.append(given[axis - 1])
-        elif dim.dim_value > 0:
-            sizes.append(dim.dim_value)
-        elif name in dims:
-            sizes.append(dims[name])
-        elif given is not None:
-            sizes.append(1)
-        else:
-            raise InputError(path, where, f"size of dimension {axis} is not known, give --dim {name[:100]}=1")
+    sizes = [_size(info, axis, given, dims) or 1 for axis in range(len(declared))]
     try:
         return tuple(bounded("a size", size) for size in sizes)
     except ValueError as error:
         raise InputError(path, where, str(error)) from None
+
+
+def _size(info: ValueInfoProto, axis: int, given: Shape | None, dims: Mapping[str, int]) -> int:
+    """Size of a dimension of an input, 0 if it is not known; an unknown batch beside a given shape is 1."""
+    dim = info.type.tensor_type.shape.dim[axis]
+    if given is not None and axis > 0:
+        return given[axis - 1]
+    if dim.dim_value > 0:
+        return int(dim.dim_value)
+    return dims.get(_dim_name(info, axis), 0 if given is None else 1)
+
+
+def _dim_name(info: ValueInfoProto, axis: int) -> str:
+    return info.type.tensor_type.shape.dim[axis].dim_param or f"{info.name}.{axis}"
+
+
+def _check_all_known(
+    path: str | Path, inputs: list[ValueInfoProto], given: Shape | None, dims: Mapping[str, int]
+) -> None:
+    """Tell every size that is not known at once; 1 is proposed for nothing but a batch."""
+    places: dict[str, list[tuple[str, int]]] = {}
+    for info in inputs:
+        rank = len(info.type.tensor_type.shape.dim)
+        if given is not None and rank != len(given) + 1:
+            continue
+        for axis in range(min(rank, MAX_RANK)):
+            if not _size(info, axis, given, dims):
+                places.setdefault(_dim_name(info, axis), []).append((info.name, axis))
+    if not places:
+        return
+    told = "; ".join(
+        f"{name[:100]} ({', '.join(f'axis {axis} of {where[:100]}' for where, axis in found[:4])})"
+        for name, found in list(places.items())[:10]
+    )
+    options = " ".join(
+        f"--dim {name[:100]}={1 if all(axis == 0 for _, axis in found) else 'SIZE'}"
+        for name, found in list(places.items())[:10]
+    )
+    more = f" and {len(places) - 10} more" if len(places) > 10 else ""
+    raise InputError(path, "", f"sizes of these dimensions are not known: {told}{more}; give {options}")
+
+
+def declared_values(path: str | Path, graph: GraphProto, dims: Mapping[str, int]) -> dict[str, Value]:
+    """Every tensor between nodes, or that the network returns, whose whole shape the file declares."""
+    declared = {info.name: info for info in (*graph.value_info, *graph.output)}
+    shapes = {name: _declared(path, info, dims) for name, info in declared.items()}
+    return {n: Value(shape, _elem(declared[n])) for n, shape in shapes.items() if shape is not None}

@@ -10,9 +10,11 @@ from math import prod
 
 from onnx import NodeProto, TensorProto, TypeProto, defs, numpy_helper, shape_inference
 
-from dnns.onnx_reader.layers import MICROSOFT
-from dnns.onnx_reader.values import Attributes, Shape, Value, attributes, operator_of
-from dnns.windows import MAX_SIZE, bounded, same_padding, window_extent
+from dnns.onnx_reader.layers.families import MICROSOFT
+from dnns.onnx_reader.layers.products import einsum_shape
+from dnns.onnx_reader.microsoft import NOT_SUPPORTED, broadcast_shape, given, microsoft, pooled_shape
+from dnns.onnx_reader.values import Shape, Unsupported, Value, attributes, operator_of
+from dnns.windows import MAX_SIZE, bounded
 
 
 def _names(text: str) -> frozenset[str]:
@@ -53,15 +55,6 @@ _SHAPING = _names(
 )
 """Other standard operators without MACs."""
 
-_MICROSOFT_LIKE_FIRST = _names(
-    """
-    BiasGelu DequantizeLinear FastGelu Gelu QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QuantizeLinear
-    QuickGelu SimplifiedLayerNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization
-    """
-)
-_CONTROL_FLOW = {"If", "Loop", "Scan", "SequenceMap"}
-_ONE_STEP = {"SkipLayerNormalization", "SkipSimplifiedLayerNormalization"}
-
 
 def shaped(node: NodeProto, inputs: list[Value | None], versions: dict[str, int]) -> list[Value]:
     """The outputs of an operator without MACs, in order.
@@ -72,15 +65,16 @@ def shaped(node: NodeProto, inputs: list[Value | None], versions: dict[str, int]
         versions: operator set version of each domain.
 
     Raises:
-        ValueError: if it is control flow, not known to hold no MACs, or not valid for its inputs.
+        ValueError: if it is not valid for its inputs; ``Unsupported`` if it is not known to hold no MACs.
     """
     domain, operator = operator_of(node)
-    if domain == "" and operator in _CONTROL_FLOW:
-        raise ValueError("control flow is not supported")
     if domain == MICROSOFT:
-        return _microsoft(node, inputs)
+        return microsoft(node, inputs)
+    if domain == "" and operator == "Einsum":
+        operands = [given(inputs, position) for position in range(len(inputs))]
+        return [Value(einsum_shape(operands, attributes(node)), given(inputs, 0).elem)]
     if domain != "" or operator not in _ELEMENTWISE | _SHAPING:
-        raise ValueError("the operator is not supported, it may hold MACs")
+        raise Unsupported(NOT_SUPPORTED)
     return _standard(node, inputs, versions.get("", 1))
 
 
@@ -138,81 +132,13 @@ def _like_inputs(node: NodeProto, inputs: list[Value | None]) -> list[Value]:
         raise ValueError("has no inputs")
     first = values[0]
     broadcast = node.op_type in ("GreaterOrEqual", "LessOrEqual")
-    shape = _broadcast([value.known for value in values]) if broadcast else first.shape
+    shape = broadcast_shape([value.known for value in values]) if broadcast else first.shape
     elem = TensorProto.BOOL if broadcast else first.elem
     return [Value(shape, elem)] + [Value(None, first.elem) for _ in node.output[1:]]
-
-
-def _broadcast(shapes: list[Shape]) -> Shape:
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    result = tuple(max(sizes) if 0 not in sizes else 0 for sizes in zip(*padded, strict=True))
-    if any(size not in (1, whole) for shape in padded for size, whole in zip(shape, result, strict=True)):
-        raise ValueError(f"shapes {', '.join(str(list(shape)) for shape in shapes)} cannot be broadcast")
-    return result
-
-
-def _microsoft(node: NodeProto, inputs: list[Value | None]) -> list[Value]:
-    rest = [Value(None) for _ in node.output[1:]]
-    if node.op_type in _MICROSOFT_LIKE_FIRST:
-        first = _given(inputs, 0)
-        sums = [Value(first.shape, first.elem)] if node.op_type in _ONE_STEP else []
-        return [Value(first.shape, first.elem), *rest[:2], *sums, *rest[3:]][: len(node.output)]
-    if node.op_type in ("QLinearAdd", "QLinearMul"):
-        first = _given(inputs, 0)
-        return [Value(_broadcast([first.known, _given(inputs, 3).known]), first.elem), *rest]
-    if node.op_type == "QLinearConcat":
-        return [_concatenated([_given(inputs, i) for i in range(2, len(inputs), 3)], attributes(node)), *rest]
-    if node.op_type in ("QLinearGlobalAveragePool", "QLinearAveragePool"):
-        first = _given(inputs, 0)
-        if attributes(node).integer("channels_last", 0):
-            raise ValueError("channels_last is not supported")
-        if node.op_type == "QLinearAveragePool":
-            return [Value(_pooled(first.known, attributes(node)), first.elem), *rest]
-        return [Value((*first.known[:2], *(1 for _ in first.known[2:])), first.elem), *rest]
-    raise ValueError("the operator is not supported, it may hold MACs")
-
-
-def _given(inputs: list[Value | None], position: int) -> Value:
-    value = inputs[position] if position < len(inputs) else None
-    if value is None:
-        raise ValueError(f"input {position} is missing")
-    return value
-
-
-def _concatenated(parts: list[Value], attrs: Attributes) -> Value:
-    if not parts:
-        raise ValueError("has no inputs")
-    shape = list(parts[0].known)
-    axis = attrs.integer("axis", 1)
-    axis += len(shape) if axis < 0 else 0
-    bounded("axis", axis, 0, len(shape) - 1)
-    for part in parts:
-        if part.known[:axis] + part.known[axis + 1 :] != (*shape[:axis], *shape[axis + 1 :]):
-            raise ValueError("shapes of its inputs do not fit")
-    shape[axis] = sum(part.known[axis] for part in parts)
-    return Value(tuple(shape), parts[0].elem)
 
 
 def _pool(node: NodeProto, inputs: list[Value | None]) -> Shape | None:
     """Pools with ``auto_pad``, where ONNX leaves the shape open."""
     if node.op_type not in ("AveragePool", "LpPool", "MaxPool") or "kernel_shape" not in attributes(node):
         return None
-    return _pooled(_given(inputs, 0).known, attributes(node))
-
-
-def _pooled(shape: Shape, attrs: Attributes) -> Shape:
-    sizes, kernel = shape[2:], attrs.integers("kernel_shape")
-    ones, automatic = (1,) * len(sizes), attrs.text("auto_pad", "NOTSET")
-    strides, dilations = attrs.integers("strides") or ones, attrs.integers("dilations") or ones
-    pads = attrs.integers("pads") or (0,) * (2 * len(sizes))
-    if {len(kernel), len(strides), len(dilations), len(pads) // 2} != {len(sizes)}:
-        raise ValueError("its attributes do not fit the axes of its input")
-    ceil_mode = bool(attrs.integer("ceil_mode", 0))
-    out: list[int] = []
-    for i, size in enumerate(sizes):
-        pad = (pads[i], pads[i + len(sizes)])
-        if automatic.startswith("SAME"):
-            pad = same_padding(size, kernel[i], strides[i], dilations[i])
-        out.append(window_extent(size, kernel[i], strides[i], dilations[i], pad, ceil_mode))
-    return (*shape[:2], *out)
+    return pooled_shape(given(inputs, 0).known, attributes(node))

@@ -46,7 +46,9 @@ ONNX_ROLES: dict[str, Role] = {
         Role.LAYER,
         """
         Conv FusedConv ConvInteger QLinearConv ConvTranspose Gemm FusedGemm QGemm MatMul FusedMatMul
-        MatMulInteger QLinearMatMul MatMulIntegerToFloat DynamicQuantizeMatMul MatMulNBits
+        MatMulInteger QLinearMatMul MatMulIntegerToFloat DynamicQuantizeMatMul MatMulNBits NhwcConv
+        NhwcFusedConv FusedMatMulActivation TransposeMatMul MatMulInteger16 MatMulBnb4 Product
+        QuantisedProduct
         """,
     ),
     **_all(Role.VIEW, "Dropout Flatten Identity Reshape Squeeze Unsqueeze"),
@@ -60,14 +62,16 @@ ONNX_ROLES: dict[str, Role] = {
         Div DynamicQuantizeLinear Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish
         IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow
         QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub
-        Sum Swish Tan Tanh ThresholdedRelu Where Xor BiasGelu FastGelu QLinearAdd QLinearLeakyRelu
-        QLinearMul QLinearSigmoid QuickGelu
+        Sum Swish Tan Tanh ThresholdedRelu Where Xor BiasAdd BiasDropout BiasGelu FastGelu QLinearAdd
+        QLinearLeakyRelu QLinearMul QLinearSigmoid QuickGelu
         """,
     ),
     **_all(
         Role.DRAIN,
         """
-        ArgMax ArgMin AveragePool CenterCropPad Col2Im Compress Constant ConstantOfShape CumProd CumSum
+        ArgMax ArgMin AveragePool BiasSoftmax BiasSplitGelu Einsum EmbedLayerNormalization
+        GemmaRotaryEmbedding GroupNorm NhwcMaxPool SkipGroupNorm CenterCropPad Col2Im Compress Constant
+        ConstantOfShape CumProd CumSum
         DepthToSpace Expand EyeLike Gather GatherElements GatherND GlobalAveragePool GlobalLpPool
         GlobalMaxPool GridSample GroupNormalization Hardmax InstanceNormalization LRN LayerNormalization
         LogSoftmax LpNormalization LpPool MaxPool MaxRoiPool MaxUnpool MeanVarianceNormalization

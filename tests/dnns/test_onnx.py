@@ -20,44 +20,9 @@ from dnns.reader import read_network
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-FLOAT, INT8, UINT8, INT64 = TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT64
+from tests.dnns.onnx_models import FLOAT, MS, UINT8, info, model, zeros  # noqa: E402
+
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
-
-
-def info(name, shape, elem=FLOAT):
-    return helper.make_tensor_value_info(name, elem, shape)
-
-
-def zeros(name, shape, dtype=np.float32):
-    return numpy_helper.from_array(np.zeros(shape, dtype=dtype), name)
-
-
-def model(nodes, inputs, weights=(), outputs=("y",), opset=17, values=(), functions=()):
-    """A model from nodes ``(op, inputs, outputs, attributes[, domain])`` and inputs ``{name: shape}``."""
-    protos = [
-        helper.make_node(op, ins.split(), outs.split(), name=f"n{i}", domain=(*domain, "")[0], **attrs)
-        for i, (op, ins, outs, attrs, *domain) in enumerate(nodes)
-    ]
-    made = [x if not isinstance(x, tuple) else info(*x) for x in inputs]
-    results = [helper.make_empty_tensor_value_info(name) for name in outputs]
-    graph = helper.make_graph(protos, "g", made, results, list(weights), value_info=list(values))
-    sets = [
-        helper.make_opsetid("", opset),
-        helper.make_opsetid("com.microsoft", 1),
-        helper.make_opsetid("f", 1),
-    ]
-    return helper.make_model(graph, opset_imports=sets, functions=list(functions))
-
-
-@pytest.fixture
-def read(tmp_path):
-    def run(proto, **options):
-        path = tmp_path / "net.onnx"
-        path.write_bytes(proto if isinstance(proto, bytes) else proto.SerializeToString())
-        return read_network(path, **options)
-
-    return run
-
 
 # Real files. MACs and parameters: torchvision's metadata for ResNet-50, VGG-19, SqueezeNet 1.1 (349 M MACs) and
 # DenseNet-121 (2.83 G MACs; here with separate scales beside its batch norms); Caffe's for AlexNet and GoogLeNet.
@@ -235,7 +200,6 @@ def test_gemm(read, trans_a, trans_b):
 Q = [zeros("s", ()), zeros("z", (), np.uint8), zeros("w", (8, 4, 3, 3), np.uint8), zeros("b", (8,), np.int32)]
 M = [zeros("s", ()), zeros("z", (), np.uint8), zeros("w", (5, 6), np.uint8)]
 F = [zeros("wf", (8, 4, 3, 3)), zeros("bf", (8,)), zeros("zf", (1, 8, 7, 7)), zeros("mf", (6, 5))]
-MS = "com.microsoft"
 IMAGE, ROWS = ("x", (1, 4, 9, 9), UINT8), ("x", (2, 4, 5), UINT8)
 FORMS = {
     "QLinearConv": ([("QLinearConv", "x s z w s z s z b", "y", {})], IMAGE, Q, (8, 7, 7), 296),
@@ -308,9 +272,10 @@ CONV = [("Conv", "x w", "y", {})]
 
 def test_symbolic_dimensions(read):
     proto = model(CONV, [("x", ("batch", 4, "h", None))], [zeros("w", (8, 4, 3, 3))])
-    with pytest.raises(InputError, match=r"input 'x': size of dimension 0 is not known, give --dim batch=1"):
+    told = r"batch \(axis 0 of x\); h \(axis 2 of x\); x.3 \(axis 3 of x\); give "
+    with pytest.raises(InputError, match=told + r"--dim batch=1 --dim h=SIZE --dim x\.3=SIZE$"):
         read(proto)
-    with pytest.raises(InputError, match=r"dimension 3 is not known, give --dim x\.3=1"):
+    with pytest.raises(InputError, match=r"not known: x\.3 \(axis 3 of x\); give --dim x\.3=SIZE$"):
         read(proto, dims={"batch": 1, "h": 8})
     with pytest.raises(InputError, match="dim bach: unknown dimension 'bach', did you mean batch"):
         read(proto, dims={"bach": 1})
@@ -408,12 +373,12 @@ X = [("x", (1, 4, 9, 9))]
 W = [zeros("w", (8, 4, 3, 3))]
 BRANCH = helper.make_graph([helper.make_node("Relu", ["x"], ["r"])], "b", [], [info("r", (1, 4, 9, 9))])
 REFUSED = {
-    "If": ([("If", "c", "y", {"then_branch": BRANCH, "else_branch": BRANCH})], [*X, ("c", (), TensorProto.BOOL)], [], "n0 (If): control flow is not supported"),
-    "LSTM": ([("LSTM", "x w r", "y", {"hidden_size": 3})], [("x", (5, 1, 4)), ("w", (1, 12, 4)), ("r", (1, 12, 3))], [], "n0 (LSTM): the operator is not supported, it may hold MACs"),
-    "Einsum": ([("Einsum", "x x", "y", {"equation": "abcd,abcd->a"})], X, [], "n0 (Einsum): the operator is not supported"),
+    "If": ([("If", "c", "y", {"then_branch": BRANCH, "else_branch": BRANCH})], [*X, ("c", (), TensorProto.BOOL)], [], "n0 (If): its condition depends on data"),
+    "LSTM": ([("LSTM", "x w r", "y", {"hidden_size": 3})], [("x", (5, 1, 4)), ("w", (1, 12, 4)), ("r", (1, 12, 4))], [], "n0 (LSTM): X, W and R do not fit 1 direction(s) of 3"),
+    "Einsum": ([("Einsum", "x x", "y", {"equation": "aacd,abcd->a"})], X, [], "n0 (Einsum): equation term 'aacd' takes a diagonal"),
     "DeformConv": ([("DeformConv", "x w o", "y", {})], [*X, ("o", (1, 18, 7, 7))], W, "n0 (DeformConv): the operator is not"),
-    "Attention": ([("Attention", "x w b", "y", {"num_heads": 2}, MS)], [("x", (1, 4, 8)), ("w", (8, 24)), ("b", (24,))], [], "n0 (Attention): the operator is not"),
-    "custom": ([("Foo", "x", "y", {}, "my.domain")], X, [], "n0 (Foo): the operator is not supported"),
+    "Attention": ([("Attention", "x w b", "y", {"num_heads": 3}, MS)], [("x", (1, 4, 8)), ("w", (8, 24)), ("b", (24,))], [], "n0 (com.microsoft.Attention): width of 8 cannot be divided into 3 heads"),
+    "custom": ([("Foo", "x", "y", {}, "my.domain")], X, [], "n0 (my.domain.Foo): the operator is not supported"),
     "unknown": ([("Foo", "x", "y", {})], X, [], "n0 (Foo): the operator is not supported"),
     "too new": ([("Gelu", "x", "y", {})], X, [], "n0 (Gelu): operator set 17 does not have the operator"),
     "channels": (CONV, [("x", (1, 5, 9, 9))], W, "n0 (Conv): input has 5 channels, weights [8, 4, 3, 3] of 1 groups take 4"),
@@ -438,10 +403,10 @@ REFUSED = {
     "reshape": ([("Reshape", "x s", "y", {})], X, [numpy_helper.from_array(np.array([7, 7]), "s")], "n0 (Reshape): cannot reshape [1, 4, 9, 9] to [7, 7]"),
     "data": ([("NonZero", "x", "n", {}), ("Cast", "n", "c", {"to": 1}), ("MatMul", "c w", "y", {})], X, [zeros("w", (5, 7))], "n2 (MatMul): the shape of its input depends on data"),
     "phases": ([("ConvTranspose", "x w", "y", {"strides": [65, 65]})], X, [zeros("w", (4, 1, 3, 3))], "strides make 4225 sub-convolutions"),
-    "zero": (CONV, [("x", (1, 4, 0, 9))], W, "input 'x': size of dimension 2 is not known"),
+    "zero": (CONV, [("x", (1, 4, 0, 9))], W, "not known: x.2 (axis 2 of x); give --dim x.2=SIZE"),
     "sequence": ([("Relu", "x", "y", {})], [helper.make_tensor_sequence_value_info("x", FLOAT, None)], [], "input 'x': is not a tensor"),
     "transposed": ([("ConvTranspose", "x w", "y", {})], X, [zeros("w", (3, 1, 3, 3))], "input has 4 channels, weights [3, 1, 3, 3] take 3"),
-    "batched": ([("FusedMatMul", "x x", "y", {"transBatchA": 1}, MS)], [("x", (2, 4, 4))], [], "transposed batch dimensions"),
+    "batched": ([("FusedMatMul", "x x", "y", {"transBatchA": 1}, MS)], [("x", (2, 4, 4))], [], "leading dimensions of [4, 2, 4] and [2, 4, 4]"),
 }  # fmt: skip
 
 

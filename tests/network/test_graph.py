@@ -116,13 +116,13 @@ def test_every_operator_that_the_readers_know_has_a_rule():
     pytest.importorskip("onnx")
     from typing import get_args
 
-    from dnns.onnx_reader import layers, shapes
+    from dnns.onnx_reader import microsoft, shapes
+    from dnns.onnx_reader.layers.families import FAMILIES
     from dnns.yaml_reader.schema import LayerSpec
     from formulation.network.operators import ONNX_ROLES, YAML_ROLES
 
     models = get_args(get_args(LayerSpec)[0])
     assert {get_args(model.model_fields["op"].annotation)[0] for model in models} == set(YAML_ROLES)
-    microsoft = {"QLinearAdd", "QLinearMul", "QLinearConcat"}
-    microsoft |= {"QLinearGlobalAveragePool", "QLinearAveragePool", *shapes._MICROSOFT_LIKE_FIRST}
-    known = shapes._ELEMENTWISE | shapes._SHAPING | microsoft | {name for _, name in layers.FAMILIES}
+    theirs = {*microsoft._LIKE_FIRST, *microsoft._RULES}
+    known = shapes._ELEMENTWISE | shapes._SHAPING | theirs | {name for _, name in FAMILIES}
     assert known == set(ONNX_ROLES)

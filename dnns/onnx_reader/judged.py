@@ -1,0 +1,74 @@
+"""What is said of one ONNX node: its layer, how its words are stored, which of its inputs are parameters."""
+
+from __future__ import annotations
+
+from math import prod
+
+from onnx import NodeProto, TensorProto
+
+from dnns.layer import Operator
+from dnns.onnx_reader.layers.families import Family
+from dnns.onnx_reader.layers.products import einsum_multiplies
+from dnns.onnx_reader.values import Operands, Unsupported, Value, attributes, operator_of
+from dnns.windows import bounded
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+_SETTINGS = {"Clip", "DequantizeLinear", "Dropout", "Pad", "QuantizeLinear", "Resize", "Upsample"}
+"""Operators whose constant inputs are settings, not parameters."""
+
+
+def scheduled(
+    name: str, proto: NodeProto, inputs: list[Value | None], family: Family
+) -> tuple[list[Value], Operator | None]:
+    """The outputs and the layer of an operator with MACs; raises ValueError if it is not valid."""
+    x, w = (inputs[i] if i < len(inputs) else None for i in (family.x, family.w))
+    if x is None or w is None:
+        raise ValueError(f"needs inputs {family.x} and {family.w}, it has {len(inputs)}")
+    shape, layer = family.rule(Operands(x, w, name), attributes(proto))
+    for size in shape:
+        bounded("a size of its output", size)
+    point = inputs[family.zero_point] if 0 <= family.zero_point < len(inputs) else None
+    first = Value(shape, point.elem if point else family.elem or x.elem)
+    return [first, *(Value(None) for _ in proto.output[1:])], layer
+
+
+def is_elementwise(proto: NodeProto, inputs: list[Value | None]) -> bool:
+    """Whether an operator that may hold MACs holds none here."""
+    if operator_of(proto) != ("", "Einsum"):
+        return False
+    if len(inputs) == 1:
+        return True
+    x, w = (*inputs, None)[:2]
+    if x is None or w is None or len(inputs) > 2:
+        raise Unsupported(f"has {len(inputs)} operands, allowed: 1 or 2")
+    return not einsum_multiplies(attributes(proto), Operands(x, w, proto.name))
+
+
+_KEEPS_WIDTH = set(
+    """
+    Cast Concat DepthToSpace Dropout Expand Flatten Gather GatherElements GatherND Identity MaxPool Pad
+    Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze
+    """.split()  # noqa: SIM905
+)
+"""Operators that only move words: what was quantised before them is so behind them."""
+
+
+def stored_as(proto: NodeProto, inputs: list[Value | None]) -> tuple[int, int]:
+    """How the words of its outputs are stored, as ``Value.stored`` and ``Value.packed`` tell it."""
+    first = inputs[0] if inputs else None
+    if first is None:
+        return 0, 0
+    if proto.op_type == "DequantizeLinear":
+        return first.stored or first.elem, first.packed
+    if proto.op_type not in _KEEPS_WIDTH or first.elem not in _FLOATS:
+        return 0, 0
+    known = [value for value in inputs if value is not None] if proto.op_type == "Concat" else [first]
+    widest = max(known, key=lambda value: value.bits)
+    return widest.stored, widest.packed
+
+
+def trained(operator: str, position: int, value: Value) -> bool:
+    """Whether a constant input of an operator without MACs is a parameter, as far as one can tell."""
+    if operator in _SETTINGS or (operator == "BatchNormalization" and position > 2):
+        return False
+    return value.elem in _FLOATS and prod(value.shape or ()) > 1

@@ -1,0 +1,1 @@
+"""ONNX operators with MACs: the rules that make a layer of each."""
