@@ -108,6 +108,12 @@ class Writer:
             quantised: whether it takes integers and makes floats.
         """
         rows, inner, columns = sizes
-        given: dict[str, Any] = {"rows": rows, "inner": inner, "columns": columns, "count": count, "shape": list(shape)}
+        given: dict[str, Any] = {
+            "rows": rows,
+            "inner": inner,
+            "columns": columns,
+            "count": count,
+            "shape": list(shape),
+        }
         operator = "QuantisedProduct" if quantised else "Product"
         return self.op(operator, inputs, name=name, domain=WRITTEN_OUT, **given)
