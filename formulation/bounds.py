@@ -17,10 +17,11 @@ def compulsory_bits(layer: Operator, hardware: Hardware) -> int:
     """Each ifmap word that some tap touches, each weight that is used and each ofmap word, once [bits]."""
     touched = layer.groups * layer.in_channels * layer.batch * prod(axis.touched for axis in layer.axes)
     width = hardware.bits
-    return touched * width.ifmap + _used_weights(layer) * width.weights + layer.ofmap_words * width.ofmap
+    return touched * width.ifmap + used_weights(layer) * width.weights + layer.ofmap_words * width.ofmap
 
 
-def _used_weights(layer: Operator) -> int:
+def used_weights(layer: Operator) -> int:
+    """Weights of all groups that some output needs."""
     if isinstance(layer, Layer):
         return layer.weight_words
     taps = prod(sum(phase.taps for phase in axis.phases) for axis in layer.axes)

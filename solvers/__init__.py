@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from solvers.methods import solve
+    from solvers.network.levels import run_scenario
     from solvers.network.report import Report
-    from solvers.network.schedule import run_scenario
     from solvers.result import Result
 
 __all__ = ["Report", "Result", "run_scenario", "solve"]
@@ -15,7 +15,7 @@ __all__ = ["Report", "Result", "run_scenario", "solve"]
 _HOMES = {
     "Report": "solvers.network.report",
     "Result": "solvers.result",
-    "run_scenario": "solvers.network.schedule",
+    "run_scenario": "solvers.network.levels",
     "solve": "solvers.methods",
 }
 

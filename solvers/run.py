@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dnns.layer import Network
     from solvers.network.report import Report
+    from solvers.network.resident.report import NetworkReport
     from solvers.network.tasks import Notify
     from solvers.network.workers import Workers
     from solvers.result import Result
@@ -75,8 +76,14 @@ def progress(quiet: bool) -> Iterator[Notify | None]:
         yield lambda done, total, name: bar.update(task, completed=done, total=total, description=name)
 
 
-def unsolved(report: Report) -> Iterator[tuple[int, str]]:
+def unsolved(report: Report | NetworkReport) -> Iterator[tuple[int, str]]:
     """The exit code and a line for each part that does not fit, or was not solved."""
+    from solvers.network.report import Report
+
+    if not isinstance(report, Report):
+        yield from ((DOES_NOT_FIT, line) for line in report.unfit_lines())
+        yield from ((INTERNAL_ERROR, line) for line in report.error_lines())
+        return
     for layer in report.layers:
         if layer.error is not None:
             yield INTERNAL_ERROR, f"{layer.operator.name}: internal error: {layer.error}"
@@ -140,7 +147,7 @@ def _main(args: argparse.Namespace) -> int:
     return conclude(failed, unsolved(report))
 
 
-def _run(args: argparse.Namespace) -> Report:
+def _run(args: argparse.Namespace) -> Report | NetworkReport:
     with started(args.jobs) as workers:
         scenario = read(args)
         check_outputs(
@@ -150,7 +157,8 @@ def _run(args: argparse.Namespace) -> Report:
         if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
             problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
             raise InputError("--sensitivity", "", problem)
-        from solvers.network.schedule import prepare, run_scenario
+        from solvers.network.levels import run_scenario
+        from solvers.network.schedule import prepare
 
         prepare(workers, scenario)
         network = scenario.read_network()
@@ -159,11 +167,17 @@ def _run(args: argparse.Namespace) -> Report:
             return run_scenario(scenario, network=network, workers=workers, notify=notify)
 
 
-def _text(report: Report, args: argparse.Namespace) -> str:
+def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:
     from dnns.tables import printed
     from solvers.cli.schedule_table import print_report, print_sensitivity
+    from solvers.network.report import Report
 
     def prints(console: Console) -> None:
+        if not isinstance(report, Report):
+            from solvers.cli.network_table import print_network
+
+            print_network(report, console)
+            return
         print_report(report, console)
         if args.sensitivity:
             print_sensitivity(report, console)

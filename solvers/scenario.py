@@ -145,6 +145,9 @@ class Scenario(StrictModel):
     """The buffer's parts as a ratio I O W, or auto for the best single one."""
     objective: ObjectiveModel = ObjectiveModel()
     """What is minimised."""
+    network_level: Literal["layers", "resident", "fused"] = "layers"
+    """Layer by layer; or the network as one problem, in which feature maps stay on the chip, or in which
+    runs of layers are fused besides."""
     deconvolution: Literal["naive", "split", "combine"] = "combine"
     """How deconvolutions are run."""
     time_limit: Real | None = 60
@@ -157,7 +160,7 @@ class Scenario(StrictModel):
     """Folder for the models' .lp and .nl files."""
     source: str = ""
 
-    @field_validator("search_method", "deconvolution", "backend", mode="before")
+    @field_validator("search_method", "deconvolution", "backend", "network_level", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -183,7 +186,8 @@ class Scenario(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        if self.dump_models is not None and self.search_method in ("static", "exhaustive"):
+        programs = self.network_level != "layers"
+        if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
             raise ValueError(
                 f"dump_models with constrained, exact or combined; {self.search_method} builds no model"
             )
@@ -198,7 +202,7 @@ class Scenario(StrictModel):
     @property
     def solves_programs(self) -> bool:
         """Whether mixed-integer programs are solved."""
-        return self.search_method == "exact" or self.exact_after
+        return self.search_method == "exact" or self.exact_after or self.network_level != "layers"
 
     @property
     def is_static(self) -> bool:

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer
-from formulation.evaluation import work_of
+from formulation.cost import footprint
+from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.mapping import Mapping
+from formulation.mapping import Mapping, Partition
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
 from formulation.problem import Kind
@@ -55,9 +56,18 @@ class LayerWay:
     movement: Movement
     mapping: Mapping
 
+    def work(self, hardware: Hardware) -> Work:
+        """Words, cycles and tiles if nothing stays."""
+        return work_of(self.layer, hardware, self.mapping)
+
+    def parts(self, hardware: Hardware) -> Partition:
+        """The parts of the buffer."""
+        need = footprint(hardware, self.movement.parts(self.work(hardware).tile))
+        return Partition(need.ifmap, need.ofmap, need.weights)
+
     def cost(self, hardware: Hardware) -> MovedCost:
         """What it takes and costs, in Python's integers."""
-        return self.movement.cost(hardware, work_of(self.layer, hardware, self.mapping))
+        return self.movement.cost(hardware, self.work(hardware))
 
 
 @dataclass(frozen=True, slots=True)

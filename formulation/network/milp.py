@@ -56,6 +56,9 @@ ROUNDING = 1e-9
 Key = tuple[int, int, int]
 """Block, state, point."""
 
+Label = tuple[str, str, int]
+"""The same by the block's name, and the numbers that stay of its kinds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -97,10 +100,14 @@ class NetworkMilp:
         floor: see there.
         unit: see there.
         step: all totals are ``floor`` and a multiple of it.
+        names: of the tensors, as ``stay`` is indexed.
+        labels: of block, state and point, as ``run`` is indexed.
     """
 
     model: Any
     blocks: tuple[Block, ...]
+    names: dict[int, str]
+    labels: dict[Key, Label]
     floor: int
     unit: Fraction
     step: int
@@ -112,15 +119,15 @@ class NetworkMilp:
     def solution(self) -> Chosen:
         """What the model's variables say."""
         m = self.model
-        stays = frozenset(t for t in m.T if m.stay[t].value > 0.5)
-        runs = [key for key in m.P if m.run[key].value > 0.5]
+        stays = frozenset(t for t, name in self.names.items() if m.stay[name].value > 0.5)
+        runs = [key for key, label in self.labels.items() if m.run[label].value > 0.5]
         return Chosen(stays, tuple(sorted(runs, key=lambda key: self.blocks[key[0]].first)))
 
     def start(self, chosen: Chosen) -> list[tuple[Any, float]]:
         """Values of the binaries for a solution; of those that the model has."""
         m, runs = self.model, set(chosen.runs)
-        values = [(m.stay[t], float(t in chosen.stays)) for t in m.T]
-        return values + [(m.run[key], float(key in runs)) for key in m.P]
+        values = [(m.stay[name], float(t in chosen.stays)) for t, name in self.names.items()]
+        return values + [(m.run[label], float(key in runs)) for key, label in self.labels.items()]
 
 
 def build_network_milp(
@@ -152,31 +159,39 @@ def build_network_milp(
     above = max(costs.values(), default=0) if aim.known is None else aim.known - floor
     unit = Fraction(max(above, floor // 10**9, 1)) / Fraction(SPAN)
     m: Any = pyo.ConcreteModel("network")
-    m.T = pyo.Set(initialize=[t.index for t in tensors if t.may_stay], ordered=True)
-    m.P = pyo.Set(initialize=list(points), dimen=3, ordered=True)
-    m.stay = pyo.Var(m.T, domain=pyo.Binary)
-    m.run = pyo.Var(m.P, domain=pyo.Binary)
-    used = _Used(m, blocks, points)
-    m.cover = pyo.Constraint(range(count), rule=lambda _, at: used.of_all(at) == 1)
-    _agreement(m, count, used)
-    _capacity(m, hardware, tensors, used, points)
+    names = {t.index: t.name for t in tensors if t.may_stay}
+    labels = {key: _label(blocks, key) for key in points}
+    m.stay = pyo.Var(list(names.values()), domain=pyo.Binary)
+    m.run = pyo.Var(list(labels.values()), domain=pyo.Binary)
+    stay = {t: m.stay[name] for t, name in names.items()}
+    run = {key: m.run[label] for key, label in labels.items()}
+    used = _Used(blocks, run)
+    _cover(m, count, used)
+    _agreement(m, count, used, stay)
+    _capacity(m, hardware, tensors, used, points, stay)
     for measure, cap in aim.caps:
-        _cap(m, blocks, points, sums[measure], measure, cap)
-    _refuse(m, aim.refused)
+        _cap(m, blocks, points, run, sums[measure], measure, cap)
+    _refuse(m, run, aim.refused)
     m.objective = pyo.Objective(
-        expr=pyo.quicksum(float(cost / unit) * m.run[key] for key, cost in costs.items())
+        expr=pyo.quicksum(float(cost / unit) * run[key] for key, cost in costs.items())
     )
-    return NetworkMilp(m, tuple(blocks), floor, unit, gcd(*costs.values()) or 1)
+    step = gcd(*costs.values()) or 1
+    return NetworkMilp(m, tuple(blocks), names, labels, floor, unit, step)
+
+
+def _label(blocks: Sequence[Block], key: Key) -> Label:
+    block = blocks[key[0]]
+    return block.name, "".join(map(str, block.states[key[1]].stay)) or "0", key[2]
 
 
 class _Used:
     """Sums of the binaries of blocks and states."""
 
-    def __init__(self, model: Any, blocks: Sequence[Block], points: Iterable[Key]) -> None:
-        self.blocks = blocks
+    def __init__(self, blocks: Sequence[Block], run: Mapping[Key, Any]) -> None:
+        self.blocks, self.run = blocks, run
         self.runs: dict[tuple[int, int], list[Any]] = {}
-        for key in points:
-            self.runs.setdefault(key[:2], []).append(model.run[key])
+        for key, variable in run.items():
+            self.runs.setdefault(key[:2], []).append(variable)
         self.at: dict[int, list[int]] = {}
         for b, block in enumerate(blocks):
             for position in block.positions:
@@ -198,8 +213,20 @@ class _Used:
         """The sum over the blocks at a position."""
         return pyo.quicksum(self.of(b) for b in self.at[position])
 
+    def name(self, position: int) -> str:
+        """Of a layer: that of the shortest block that begins or ends with it."""
+        blocks = [self.blocks[b] for b in self.at[position]]
+        return min(blocks, key=lambda block: block.last - block.first).name
 
-def _agreement(m: Any, count: int, used: _Used) -> None:
+
+def _cover(m: Any, count: int, used: _Used) -> None:
+    """One block for each layer."""
+    m.cover = pyo.Constraint(pyo.Any)
+    for position in range(count):
+        m.cover[used.name(position)] = used.of_all(position) == 1
+
+
+def _agreement(m: Any, count: int, used: _Used, stay: Mapping[int, Any]) -> None:
     """States agree with the tensors."""
     m.same, m.some, m.rest = (pyo.ConstraintList() for _ in range(3))
     told: set[tuple[object, ...]] = set()
@@ -215,10 +242,10 @@ def _agreement(m: Any, count: int, used: _Used) -> None:
             staying, leaving = [], []
             for b in naming:
                 at = used.blocks[b].kinds.index(kind)
-                for stay, use in used.states(b):
-                    staying.append(stay[at] * use)
-                    leaving.append((len(kind) - stay[at]) * use)
-            stays = pyo.quicksum(m.stay[t] for t in kind)
+                for counts, use in used.states(b):
+                    staying.append(counts[at] * use)
+                    leaving.append((len(kind) - counts[at]) * use)
+            stays = pyo.quicksum(stay[t] for t in kind)
             if complete:
                 m.same.add(pyo.quicksum(staying) - stays == 0)
             else:
@@ -227,7 +254,12 @@ def _agreement(m: Any, count: int, used: _Used) -> None:
 
 
 def _capacity(
-    m: Any, hardware: Hardware, tensors: Sequence[Tensor], used: _Used, points: Mapping[Key, Point]
+    m: Any,
+    hardware: Hardware,
+    tensors: Sequence[Tensor],
+    used: _Used,
+    points: Mapping[Key, Point],
+    stay: Mapping[int, Any],
 ) -> None:
     """What runs and what stays fits the buffer, at every layer."""
     buffer = hardware.buffer_bits
@@ -236,7 +268,7 @@ def _capacity(
         position: {t for t in size if tensors[t].alive(position)} for position in used.at
     }
     m.beside = pyo.VarList(domain=pyo.NonNegativeReals)
-    m.beside_at_least, m.room = pyo.ConstraintList(), pyo.ConstraintList()
+    m.beside_at_least, m.room = pyo.ConstraintList(), pyo.Constraint(pyo.Any)
     by_block: dict[int, list[tuple[Key, Point]]] = {}
     for key, point in points.items():
         by_block.setdefault(key[0], []).append((key, point))
@@ -249,18 +281,18 @@ def _capacity(
         everywhere = set.intersection(*(alive[position] for position in block.positions))
         for t in sorted(set.union(*(alive[position] for position in block.positions)) - everywhere - named):
             beside = m.beside.add()
-            m.beside_at_least.add(beside >= m.stay[t] + used.of(b) - 1)
+            m.beside_at_least.add(beside >= stay[t] + used.of(b) - 1)
             elsewhere[b][t] = beside
     for position, here in used.at.items():
-        terms = [size[t] * m.stay[t] for t in sorted(alive[position])]
+        terms = [size[t] * stay[t] for t in sorted(alive[position])]
         for b in here:
             block = used.blocks[b]
             for key, point in by_block.get(b, ()):
                 kept = _named_elsewhere(block, block.states[key[1]].stay, alive[position])
                 extra = sum(size[t] for t in kept)
-                terms.append((point.need / buffer + extra) * m.run[key])
+                terms.append((point.need / buffer + extra) * used.run[key])
             terms += [size[t] * v for t, v in elsewhere[b].items() if t not in alive[position]]
-        m.room.add(pyo.quicksum(terms) <= 1 + ROUNDING)
+        m.room[used.name(position)] = pyo.quicksum(terms) <= 1 + ROUNDING
 
 
 def _named_elsewhere(block: Block, stay: tuple[int, ...], alive: set[int]) -> list[int]:
@@ -275,6 +307,7 @@ def _cap(
     m: Any,
     blocks: Sequence[Block],
     points: Mapping[Key, Point],
+    run: Mapping[Key, Any],
     sums: Potentials,
     measure: Measure,
     cap: int,
@@ -282,15 +315,15 @@ def _cap(
     """A total of at most the cap, in shares of what it leaves above the least."""
     left = max(cap - sums.least, 1)
     total = pyo.quicksum(
-        sums.excess(blocks[key[0]], measure.of(point)) / left * m.run[key] for key, point in points.items()
+        sums.excess(blocks[key[0]], measure.of(point)) / left * run[key] for key, point in points.items()
     )
     setattr(m, f"{measure.name}_cap", pyo.Constraint(expr=total <= (cap - sums.least) / left + ROUNDING))
 
 
-def _refuse(m: Any, refused: Iterable[Chosen]) -> None:
+def _refuse(m: Any, run: Mapping[Key, Any], refused: Iterable[Chosen]) -> None:
     """None of the given solutions."""
     m.refused = pyo.ConstraintList()
     for chosen in refused:
-        used = [m.run[key] for key in chosen.runs if key in m.P]
+        used = [run[key] for key in chosen.runs if key in run]
         if len(used) == len(chosen.runs):
             m.refused.add(pyo.quicksum(used) <= len(used) - 1)

@@ -31,6 +31,27 @@ from formulation.network.graph import LayerUse, Tensor, Value
 
 
 @dataclass(frozen=True, slots=True)
+class MovedWords:
+    """Words between DRAM and SRAM; partial sums are written and read back as often."""
+
+    ifmap: Num
+    weights: Num
+    partial_sums: Num
+    written: Num
+    read: Num
+
+    def bits(self, hardware: Hardware) -> Num:
+        """All of them, each at its width."""
+        width = hardware.bits
+        return (
+            self.ifmap * width.ifmap
+            + self.weights * width.weights
+            + 2 * self.partial_sums * width.partial_sums
+            + (self.written + self.read) * width.ofmap
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Movement:
     """The state of a layer's operands, as far as its cost sees it.
 
@@ -50,24 +71,23 @@ class Movement:
     read: int
     wider: int = 0
 
-    @property
-    def constant(self) -> int:
-        """Words that move whatever the mapping."""
-        return self.written + self.read
-
-    def bits(self, hardware: Hardware, words: Traffic) -> Num:
-        """DRAM traffic [bits].
+    def words(self, layer: Traffic) -> MovedWords:
+        """Words between DRAM and SRAM.
 
         Args:
-            hardware: gives the widths.
-            words: of the layer by itself (``cost.traffic``).
+            layer: those of the layer by itself (``cost.traffic``).
         """
-        width = hardware.bits
-        ifmap = words.ifmap * self.ifmap[1] // self.ifmap[0] if self.ifmap[1] else 0 * words.ifmap
-        weights = words.weights * self.weights[1] // self.weights[0] if self.weights[1] else 0
-        partial = 0 if self.in_place else 2 * words.ofmap_read
-        constant = self.constant * width.ofmap
-        return ifmap * width.ifmap + weights * width.weights + partial * width.partial_sums + constant
+        return MovedWords(
+            layer.ifmap * self.ifmap[1] // self.ifmap[0],
+            layer.weights * self.weights[1] // self.weights[0],
+            0 * layer.ofmap_read if self.in_place else layer.ofmap_read,
+            self.written,
+            self.read,
+        )
+
+    def bits(self, hardware: Hardware, layer: Traffic) -> Num:
+        """DRAM traffic [bits]; ``layer`` as of ``words``."""
+        return self.words(layer).bits(hardware)
 
     def parts(self, tile: TensorBits) -> TensorBits:
         """The tiles that take a part of the buffer."""
@@ -81,20 +101,20 @@ class Movement:
         """Buffer that a mapping takes beside the tensors that stay [bits]."""
         return footprint(hardware, self.parts(tile)).total + self.wider * (trips_ci > 1)
 
-    def edge(self, tile: TensorBits, words: Traffic) -> TensorBits:
+    def edge(self, tile: TensorBits, layer: Traffic) -> TensorBits:
         """The tiles that move before and after the array works."""
         parts = self.parts(tile)
         if self.written:
             return replace(parts, ofmap=tile.ofmap)
-        spills = 0 if self.in_place else 1 * (words.ofmap_read > 0)
+        spills = 0 if self.in_place else 1 * (layer.ofmap_read > 0)
         return replace(parts, ofmap=tile.ofmap * spills)
 
     def latency(
-        self, hardware: Hardware, compute: Num, words: Traffic, tile: TensorBits, wide: bool = False
+        self, hardware: Hardware, compute: Num, layer: Traffic, tile: TensorBits, wide: bool = False
     ) -> Num:
         """Latency [ticks]; ``wide`` as of ``cost.latency_ticks``."""
-        bits = self.bits(hardware, words)
-        return latency_ticks(hardware, compute, bits, self.edge(tile, words), wide=wide)
+        bits = self.bits(hardware, layer)
+        return latency_ticks(hardware, compute, bits, self.edge(tile, layer), wide=wide)
 
     def cost(self, hardware: Hardware, work: Work) -> MovedCost:
         """The cost of one mapping in integers."""

@@ -91,7 +91,7 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
     plan = reference.Plan(network)
     cycle = machine.tick.per_cycle
     wanted = reference.best(plan, machine, kind, weights=(weights[0] * cycle, weights[1]))
-    blocks = layer_blocks(graph, machine, Treatment.SPLIT, kind)
+    blocks, _ = layer_blocks(graph, machine, Treatment.SPLIT, kind)
     found = None
     if all(any(state.points for state in block.states) for block in blocks):
         found = Chooser(machine, graph.tensors, blocks).solve(Objective(kind), weights)

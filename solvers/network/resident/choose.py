@@ -12,7 +12,7 @@ capacity or a cap, it is refused and the program solved again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
 from pathlib import Path
@@ -26,6 +26,8 @@ from formulation.network.milp import Chosen, NetworkAim, NetworkMilp, build_netw
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
+from solvers.programs.backend import MilpAnswer
+from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
@@ -161,34 +163,47 @@ class Chooser:
     def _stage(
         self, measure: Measure, caps: tuple[tuple[Measure, int], ...], known: Chosen | None
     ) -> Chosen | None:
-        """Minimise a measure under caps that a known solution keeps."""
+        """Minimise a measure under caps that a known solution keeps.
+
+        The program's scale follows from what is known, so that its optimum, if that is far better, is proven
+        to the last step by the program once more.
+        """
         started = monotonic()
         known = known or self._nothing_stays(measure)
-        total = None if known is None else self._total(measure, known)
-        aim = NetworkAim(measure, caps, total)
+        refused: tuple[Chosen, ...] = ()
         while True:
+            before = None if known is None else self._total(measure, known)
+            aim = NetworkAim(measure, caps, before, refused)
             program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
-            self._dump(program, measure)
-            left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
-            start = [] if known is None else program.start(known)
-            answer = solve_milp(program.model, backend=self.backend, time_limit=left, start=start)
+            answer = self._answer(program, known)
             found = None if answer.x is None else program.solution()
-            if found is None or self._keeps(found, caps):
+            if found is not None and not self._keeps(found, caps):
+                refused = (*refused, found)
+                if len(refused) > _REFUSALS:
+                    raise AssertionError("the solver's rounding is beyond repair")
+                continue
+            known = min(
+                (c for c in (found, known) if c is not None),
+                key=lambda c: self._total(measure, c),
+                default=None,
+            )
+            if known is None:
+                return None
+            total = self._total(measure, known)
+            bound = program.floor if answer.bound is None else self._bound(program, answer.bound, total)
+            again = before is None or 2 * (total - program.floor) < before - program.floor
+            if bound == total or answer.termination is not Termination.OPTIMAL or not again:
                 break
-            if len(aim.refused) == _REFUSALS:
-                raise AssertionError("the solver's rounding is beyond repair")
-            aim = replace(aim, refused=(*aim.refused, found))
-        best = min(
-            (c for c in (found, known) if c is not None), key=lambda c: self._total(measure, c), default=None
-        )
-        if best is None:
-            return None
-        total = self._total(measure, best)
-        bound = program.floor if answer.bound is None else self._bound(program, answer.bound, total)
+        self._dump(program, measure)
         size = answer.size.rows, answer.size.cols
         seconds = monotonic() - started
         self.stages.append(Stage(measure, total, bound, answer.termination, seconds, answer.nodes, size))
-        return best
+        return known
+
+    def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
+        left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
+        start = [] if known is None else program.start(known)
+        return solve_milp(program.model, backend=self.backend, time_limit=left, start=start)
 
     @staticmethod
     def _bound(program: NetworkMilp, bound: float, total: int) -> int:
@@ -225,6 +240,10 @@ class Chooser:
     def _dump(self, program: NetworkMilp, measure: Measure) -> None:
         if self.dump is not None:
             folder, name = self.dump
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"{name}.{len(self.stages) + 1}.{measure.name}.lp"
-            program.model.write(str(path), io_options={"symbolic_solver_labels": True})
+            lines = (
+                f"{self.hardware}",
+                "run(layer,n,p): as point p while n tensors of each of its kinds stay; stay(tensor)",
+                f"{measure.name} = {program.floor} + {float(program.unit)!r} * objective"
+                f" [{measure.tick} per tick, {measure.bit} per bit]",
+            )
+            write(program.model, lines, folder, f"{name}.{len(self.stages) + 1}.{measure.name}")

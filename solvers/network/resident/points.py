@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
 from dnns.layer import Layer, Operator
 from formulation.deconv import Treatment, naive
@@ -17,15 +14,16 @@ from formulation.network.frontier import Point, frontier
 from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
 from formulation.network.space import MovedSpace
-from formulation.network.states import LayerStates, layer_states
+from formulation.network.states import LayerStates, State, layer_states
 from formulation.problem import Kind, Problem
+from solvers.network.tasks import Notify, Task, run_tasks
 
-Notify = Callable[[int, int, str], None]
-"""Progress: pieces done, pieces in all, name of the last one."""
+if TYPE_CHECKING:
+    from solvers.network.workers import Workers
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Wanted:
     """A frontier to be made.
 
     Attributes:
@@ -39,64 +37,71 @@ class Task:
     rooms: tuple[int, ...] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """In the place of a frontier: an internal error, in one line."""
+
+    text: str
+
+
 def layer_blocks(
     graph: TensorGraph,
     hardware: Hardware,
     treatment: Treatment,
     kind: Kind,
     *,
-    jobs: int = 1,
+    workers: Workers | None = None,
     notify: Notify | None = None,
-) -> list[Block]:
-    """A block for every layer, in order; one without points does not fit.
+) -> tuple[list[Block], dict[int, str]]:
+    """A block for every layer, in order, and internal errors by position; one without points does not fit.
 
     Args:
         graph: the network.
         hardware: the machine.
         treatment: of deconvolutions.
         kind: of the objective; latency or traffic alone needs a single point for each room.
-        jobs: processes to use; the blocks do not depend on it.
+        workers: processes to use; the blocks do not depend on them.
         notify: called after each frontier.
     """
     states = [layer_states(graph, hardware, use) for use in graph.layers]
-    tasks: dict[Task, str] = {}
+    names: dict[Wanted, str] = {}
     for found in states:
         for state in found.states:
-            tasks.setdefault(_task(found, state.movement, state.rooms), found.use.name)
-    made: dict[Task, list[Point]] = {}
-    results = _mapped(partial(_points, hardware, treatment, kind), list(tasks), jobs)
-    for (task, name), points in zip(tasks.items(), results, strict=True):
-        made[task] = points
-        if notify is not None:
-            notify(len(made), len(tasks), name)
-    return [_block(found, made) for found in states]
+            names.setdefault(_wanted(found, state), found.use.name)
+    tasks = [
+        Task(
+            name, points, (hardware, treatment, kind, wanted), Failed, effort=float(wanted.layer.macs) ** 0.5
+        )
+        for wanted, name in names.items()
+    ]
+    made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
+    errors = {}
+    for found in states:
+        failed = (made[_wanted(found, state)] for state in found.states)
+        texts = [outcome.text for outcome in failed if isinstance(outcome, Failed)]
+        if texts:
+            errors[found.use.position] = texts[0]
+    return [_block(found, made, errors) for found in states], errors
 
 
-def _task(found: LayerStates, movement: Movement, rooms: tuple[int, ...] | None) -> Task:
-    return Task(replace(found.use.layer, name="", op="conv"), movement, rooms)
+def _wanted(found: LayerStates, state: State) -> Wanted:
+    return Wanted(replace(found.use.layer, name="", op="conv"), state.movement, state.rooms)
 
 
-def _block(found: LayerStates, made: dict[Task, list[Point]]) -> Block:
+def _block(found: LayerStates, made: dict[Wanted, list[Point]], errors: dict[int, str]) -> Block:
+    position = found.use.position
     states = tuple(
-        BlockState(state.stay, tuple(made[_task(found, state.movement, state.rooms)]))
+        BlockState(state.stay, () if position in errors else tuple(made[_wanted(found, state)]))
         for state in found.states
     )
-    position = found.use.position
     return Block(position, position, found.kinds, states, found.use.name)
 
 
-def _points(hardware: Hardware, treatment: Treatment, kind: Kind, task: Task) -> list[Point]:
-    layer = task.layer
+def points(hardware: Hardware, treatment: Treatment, kind: Kind, wanted: Wanted) -> list[Point]:
+    """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
+    layer = wanted.layer
     if not isinstance(layer, Layer):
         if treatment is not Treatment.NAIVE:
-            return split_frontier(layer, hardware, task.movement, task.rooms, kind)
+            return split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind)
         layer = replace(naive(layer), name="")
-    return frontier(MovedSpace(Problem(layer, hardware), task.movement), task.rooms, kind)
-
-
-def _mapped(work: Callable[[Task], list[Point]], tasks: list[Task], jobs: int) -> Iterator[list[Point]]:
-    if jobs > 1 and len(tasks) > 1:
-        with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=get_context("spawn")) as pool:
-            yield from pool.map(work, tasks, chunksize=max(1, len(tasks) // (8 * jobs)))
-    else:
-        yield from map(work, tasks)
+    return frontier(MovedSpace(Problem(layer, hardware), wanted.movement), wanted.rooms, kind)

@@ -1,0 +1,137 @@
+"""``--network_level``: tables, JSON, CSV, dumped programs, and what is refused."""
+
+import csv
+import json
+from fractions import Fraction
+
+import pytest
+import yaml
+
+import solvers
+from solvers.run import main
+
+LAYERS = [
+    {"name": "a", "op": "conv", "out_channels": 8, "kernel": 3, "padding": 1},
+    {"name": "up", "op": "deconv", "out_channels": 4, "kernel": 4, "stride": 2, "padding": 1},
+    {"name": "p", "op": "pool", "kernel": 2, "stride": 2},
+    {"name": "b", "op": "conv", "out_channels": 8, "kernel": 3, "padding": 1},
+    {"name": "s", "op": "add", "inputs": ["b", "a"]},
+    {"name": "c", "op": "fc", "out_channels": 10},
+]
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    (tmp_path / "net.yaml").write_text(
+        yaml.safe_dump({"name": "net", "input": [4, 12, 12], "layers": LAYERS})
+    )
+    data = {"network": "net.yaml", "hardware": {"bufsize": 16384}, "network_level": "resident"}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(data))
+    return tmp_path / "s.yaml"
+
+
+def run(scenario, *options):
+    path = scenario.parent / "out.json"
+    assert main([str(scenario), "--quiet", "--outfile", str(path), *options]) == 0
+    return json.loads(path.read_text())
+
+
+def plain(data):
+    totals = {k: v for k, v in data["totals"].items() if not k.endswith("seconds")}
+    return {**data, "totals": totals}
+
+
+@pytest.mark.parametrize("objective", ["latency", "traffic", "balanced", "weighted"])
+def test_totals_are_sums_and_proven(scenario, objective):
+    data = run(scenario, "--objective", objective)
+    totals = data["totals"]
+    assert data["network_level"] == "resident"
+    for name in ("traffic_bytes", "latency_cycles"):
+        assert totals[name] == pytest.approx(sum(layer[name] for layer in data["layers"]))
+        for layer in data["layers"]:
+            assert layer[name] == pytest.approx(sum(part[name] for part in layer["parts"]))
+    assert totals["gap"] == 0
+    assert totals["solution_status"] == "optimal"
+    assert totals["compulsory_bytes"] <= totals["traffic_bytes"]
+    first = {"latency": "latency_cycles", "balanced": "latency_cycles"}.get(objective, "traffic_bytes")
+    if objective != "weighted":
+        assert totals["lower_bound"][first] <= totals[first] <= totals[f"{first}_layers"] * 1.01
+    assert all(tensor["bytes"] <= 16384 for tensor in data["tensors"])
+
+
+def test_what_stays_moves_nothing(scenario):
+    data = run(scenario, "--objective", "traffic")
+    stays = {tensor["name"]: tensor for tensor in data["tensors"]}
+    by_name = {layer["name"]: layer for layer in data["layers"]}
+    assert "p" in stays
+    assert (stays["p"]["from"], stays["p"]["to"]) == ("up", "b")
+    assert by_name["b"]["on_chip"][0] == "p"
+    assert by_name["b"]["parts"][0]["traffic"]["ifmap"] == 0
+    assert by_name["b"]["parts"][0]["mapping"]["partition_bytes"]["ifmap"] == 0
+
+
+def test_nothing_depends_on_the_number_of_processes(scenario):
+    assert plain(run(scenario)) == plain(run(scenario, "--jobs", "2"))
+
+
+def test_the_table_and_one_csv_line_for_each_part(scenario, capsys):
+    path = scenario.parent / "out.csv"
+    assert main([str(scenario), "--csv", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "nothing stays" in text
+    assert "any schedule" in text
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert [row["layer"] for row in rows] == ["a", *["up"] * (len(rows) - 3), "b", "c"]
+    assert sum(Fraction(row["traffic_bytes"]) for row in rows) == Fraction(
+        str(solvers.run_scenario(scenario).to_dict()["totals"]["traffic_bytes"])
+    )
+
+
+def test_another_solver_finds_the_same_in_the_dumped_programs(scenario):
+    pyscipopt = pytest.importorskip("pyscipopt")
+    folder = scenario.parent / "models"
+    data = run(scenario, "--dump-models", str(folder))
+    first, second, third = sorted(folder.glob("*.lp"))
+    assert [path.name for path in (first, second, third)] == [
+        f"net.{stage}.lp" for stage in ("1.latency", "2.traffic", "3.latency")
+    ]
+    for path, total in (
+        (second, 8 * data["totals"]["traffic_bytes"]),
+        (first, None),
+        (third, None),
+    ):
+        model = pyscipopt.Model()
+        model.hideOutput()
+        model.readProblem(str(path))
+        model.optimize()
+        head = next(line for line in path.read_text().splitlines() if " * objective" in line)
+        floor, unit = head.split("= ")[1].split(" * ")[0].split(" + ")
+        if total is not None:
+            assert int(floor) + float(unit) * model.getObjVal() == pytest.approx(total, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--static"], "network_level: got resident with a given partition"),
+        (["--search_method", "combined"], "network_level: got resident with combined"),
+        (["--network_level", "all"], "--network_level: got 'all', allowed: 'layers', 'resident' or 'fused'"),
+    ],
+)
+def test_what_holds_only_layer_by_layer_is_refused(scenario, capsys, options, message):
+    assert main([str(scenario), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_layers_that_do_not_fit_are_named(scenario, capsys):
+    assert main([str(scenario), "--bufsize", "100", "--bit_width", "64"]) == 3
+    done = capsys.readouterr()
+    assert "a: does not fit: its smallest tile needs" in done.err
+
+
+def test_at_the_time_limit_the_best_so_far_is_returned_with_a_bound(scenario):
+    totals = run(scenario, "--time_limit", "0.0001")["totals"]
+    assert totals["lower_bound"]["latency_cycles"] <= totals["latency_cycles"]
+    assert totals["traffic_bytes"] > 0
