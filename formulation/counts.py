@@ -31,10 +31,12 @@ from formulation.mapping import Group
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62
+#: Dimensions are below this one: a table of all tile sizes then takes no more than some 100 MB a column.
+LONGEST = 1 << 24
 
 
 class TooLargeError(ValueError):
-    """A layer whose mappings cannot be counted in 64 bits."""
+    """A layer whose mappings cannot be counted in 64 bits, or not be tabulated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +47,31 @@ class Counts:
         cycles: of the array.
         bits: moved.
         held: in the buffer [bits].
+        extent: greatest of a dimension, so the length of the longest table.
         series: sums over the tiles of an axis, and their parts.
     """
 
     cycles: int
     bits: int
     held: int
+    extent: int
     series: int = 0
 
     def checked(self, name: str) -> Counts:
-        """These bounds, if 64 bits hold them.
+        """These bounds, if 64 bits hold them and memory holds the tables.
 
         Raises:
             TooLargeError: if not.
         """
-        for what, most in (
-            ("cycles", self.cycles),
-            ("bits of traffic", self.bits),
-            ("bits of tiles", self.held),
-            ("places along an axis", self.series),
+        for what, most, limit in (
+            ("elements of a dimension", self.extent, LONGEST),
+            ("cycles", self.cycles, SAFE),
+            ("bits of traffic", self.bits, SAFE),
+            ("bits of tiles", self.held, SAFE),
+            ("places along an axis", self.series, SAFE),
         ):
-            if most >= SAFE:
-                raise TooLargeError(
-                    f"{name} is too large: up to {most:.3g} {what}, {SAFE:.3g} can be counted"
-                )
+            if most >= limit:
+                raise TooLargeError(f"{name} is too large: {most:.3g} {what}, must be below {limit:.3g}")
         return self
 
     def are_wide(self, hardware: Hardware) -> bool:
@@ -98,7 +101,8 @@ def layer_counts(layer: Layer, hardware: Hardware) -> Counts:
         + layer.ofmap_words * width.partial_sums
     )
     held = hardware.copies * whole + 3 * hardware.bank_bits
-    return Counts(layer.groups * prod(factors), bits, held, max(map(_series, layer.axes)))
+    extent = max(layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
+    return Counts(layer.groups * prod(factors), bits, held, extent, max(map(_series, layer.axes)))
 
 
 def _series(axis: Axis) -> int:

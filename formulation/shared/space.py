@@ -31,9 +31,10 @@ from formulation.cost import (
     spatial_tiles,
     traffic,
 )
-from formulation.counts import SAFE, Counts, layer_counts
+from formulation.counts import SAFE
 from formulation.extents import Ints, trip_count
 from formulation.mapping import Group, Stationary
+from formulation.shared.counts import shared_counts
 from formulation.shared.packing import Items
 from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
@@ -76,7 +77,7 @@ class SharedSpace:
         self.limit = self.filters if self.streams else min(self.hardware.cols, self.filters)
         self.taps = sum(layer.taps for layer in self.kernels.layers)
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
-        self.wide = self._counts().checked(deconv.name).are_wide(self.hardware)
+        self.wide = shared_counts(problem).checked(deconv.name).are_wide(self.hardware)
 
     def _streams(self) -> bool:
         """Whether the output channels stream through the array instead of lying on a side of it."""
@@ -98,28 +99,6 @@ class SharedSpace:
         first = np.maximum.accumulate(np.where(np.r_[True, np.diff(trips) != 0], np.arange(extent), 0))
         keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
         return tile[keep], trips[keep], cycles[:, keep]
-
-    def _counts(self) -> Counts:
-        """Bounds on what mappings take, as of ``formulation.counts``, rounds in place of channel tiles.
-
-        A round holds a filter, so that there are at most ``filters * sub-kernels`` of them; sums of the
-        packings' bounds are below the cycles of a pass, or the words of all rounds, for each filter and tap.
-        """
-        hardware, deconv, kernels = self.hardware, self.problem.deconv, self.kernels
-        parts = [layer_counts(layer, hardware) for layer in kernels.layers]
-        rounds, grid = self.filters * len(kernels.layers), prod(self.grid.shape)
-        spans = prod(int(dim.fetched.max()) for dim in kernels.dims)
-        width = hardware.bits
-        bits = (
-            deconv.groups * deconv.in_channels * spans * rounds * width.ifmap
-            + kernels.weight_words * grid * width.weights
-            + kernels.ofmap_words * (width.ofmap + 2 * deconv.in_channels * width.partial_sums)
-        )
-        held = sum(part.held for part in parts) + hardware.copies * (
-            deconv.in_channels * spans * width.ifmap + self.filters * deconv.pixels * width.partial_sums
-        )
-        words = rounds * rounds * max(self.taps, deconv.pixels)
-        return Counts((self.taps + 1) * sum(part.cycles for part in parts), bits, max(held, words))
 
     @cached_property
     def tap_step(self) -> int:

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network, Operator
+from formulation.counts import TooLargeError, layer_counts
 from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
+from formulation.shared.counts import shared_counts
+from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.network.report import LayerReport, PartReport, Report
 from solvers.network.tasks import Failure, Notify, Task, run_tasks
 from solvers.network.work import Method, combine_effort, combine_one, effort, failed, solve_one
@@ -126,11 +129,28 @@ def _run(
 ) -> Report:
     machine, objective = scenario.hardware.build(), scenario.objective.build()
     plan = [(layer, parts_of(layer, scenario.treatment)) for layer in network.layers]
+    _check_counts(scenario, plan, machine)
     given, lost = _partition(scenario, plan, machine, objective, workers)
     setting = _Setting(scenario, machine, objective, given)
     solved = setting.solve(_distinct(plan, setting), lost, _shareable(network, scenario), workers, notify)
     layers = tuple(_layer_report(setting, layer, parts, *solved) for layer, parts in plan)
     return Report(network.name, scenario, machine, objective, layers, monotonic() - started, given)
+
+
+def _check_counts(
+    scenario: Scenario, plan: Sequence[tuple[Operator, tuple[Part, ...]]], machine: Hardware
+) -> None:
+    """Raise InputError, before work begins, if a layer is too large to be counted exactly."""
+    layers = [(part.name, part.layer) for _, parts in plan for part in parts if part.layer is not None]
+    shared = [y for y, _ in plan if isinstance(y, Deconvolution) and scenario.treatment is Treatment.COMBINE]
+    try:
+        for name, layer in layers:
+            layer_counts(layer, machine).checked(name)
+        for deconv in shared:
+            if SubKernels(deconv).layers:
+                shared_counts(SharedProblem(deconv, machine)).checked(deconv.name)
+    except TooLargeError as error:
+        raise InputError(scenario.folder / scenario.network, "", str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,30 @@ def test_bad_scenarios_get_one_line_and_exit_code_2(tiny, text, message, capsys)
     assert re.search(message, err)
 
 
+HUGE = [
+    ("fc", 600_000, 16, "conv is too large: .* bits of traffic"),
+    ("fc", 1 << 24, 16, "conv is too large: .* elements of a dimension"),
+    ("deconv", 9_000_000, 1024, "conv.* is too large: .* bits"),
+]
+
+
+@pytest.mark.parametrize(("op", "channels", "bits", "message"), HUGE)
+def test_layers_that_cannot_be_counted_are_named(tiny, op, channels, bits, message, capsys):
+    layer = f"{{name: conv, op: {op}, out_channels: {channels}"
+    layer += "}" if op == "fc" else ", kernel: 4, stride: 2}"
+    tiny.with_name("tiny.yaml").write_text(f"name: h\ninput: [600000, 4000]\nlayers:\n  - {layer}\n")
+    if op == "fc":
+        tiny.with_name("tiny.yaml").write_text(
+            f"name: h\ninput: [600000]\nbatch: 600000\nlayers:\n  - {layer}\n"
+        )
+    tiny.write_text(f"network: tiny.yaml\ndeconvolution: combine\nhardware: {{bit_width: {bits}}}\n")
+    assert main([str(tiny)]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert re.search(message, err)
+
+
 BAD_OPTIONS = [
     (["--sa_size", "0"], "--sa_size: got 0"),
     (["--buffer_partition", "1", "x", "1"], "--buffer_partition: got 1 x 1"),
