@@ -16,7 +16,8 @@ from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.problem import Problem
-from formulation.relaxed.model import TENSORS, Structure, load_underestimate, set_range, switch
+from formulation.relaxed.parameters import load_underestimate, set_range, switch
+from formulation.relaxed.structure import TENSORS, Structure
 from formulation.relaxed.underestimates import (
     Underestimate,
     always_fetches,

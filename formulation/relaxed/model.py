@@ -19,51 +19,20 @@ are those of ``formulation.cost``, called with the model's expressions instead o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from pyomo.core.base import ConcreteModel, Constraint, Objective, Param, Var
 from pyomo.core.expr import exp
 
-from formulation.cost import Tensors, Traffic, Trips, passes, tile_bits
-from formulation.mapping import Group, Stationary
-from formulation.relaxed.underestimates import LINES, MONOMIALS, Underestimate
+from formulation.cost import Trips, tile_bits
+from formulation.mapping import Group
+from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_traffic
+from formulation.relaxed.underestimates import LINES, MONOMIALS
 
-GROUPS = tuple(group.value for group in Group)
-TENSORS = ("ifmap", "ofmap", "weights")
 _LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
 _MACHINE = ("copies", "cycles_per_bit", "buffer_bits", "roofline_cycles", "compulsory_bits")
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """What shapes a model, as opposed to the numbers in it.
-
-    Attributes:
-        axes: number of spatial axes.
-        stationary: the loop order.
-        partial_sums: whether input channels take more than one trip.
-        double_buffered: whether transfers and computation overlap.
-        timed: whether latency is modelled; it is not where traffic alone matters.
-    """
-
-    axes: int
-    stationary: Stationary
-    partial_sums: bool
-    double_buffered: bool
-    timed: bool
-
-    @property
-    def trips(self) -> Trips:
-        """Trip counts that stand for "one" or "more than one" of each group."""
-        return Trips(2, 2 if self.partial_sums else 1, 2)
-
-    @property
-    def dims(self) -> tuple[str, ...]:
-        """Names of the dimensions that are tiled; the first two are the channels, the third the batch."""
-        return ("co", "ci", "batch", *(f"axis{i}" for i in range(self.axes)))
 
 
 def build_relaxed(structure: Structure) -> ConcreteModel:
@@ -215,29 +184,6 @@ def _traffic_constraint(m: Any, s: Structure) -> None:
     m.moved = Constraint(expr=words.bits(machine) / m.compulsory_bits <= m.traffic)
 
 
-def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Trips) -> Traffic:
-    """Words moved in a class: its tensors' passes are those of its loop order with all trips above one.
-
-    Args:
-        layer: gives the words of weights and ofmap.
-        structure: of the class.
-        one_pass: ifmap words of one pass, one group.
-        trips: of the three groups; those of the input channels are not looked at without partial sums.
-    """
-
-    def moved(group: Group) -> Any:
-        many = passes(structure.stationary, group, structure.trips) > 1
-        return trips.of(group) if many else 1
-
-    writes = moved(Group.CI)
-    return Traffic(
-        ifmap=layer.groups * one_pass * moved(Group.CO),
-        weights=layer.weight_words * moved(Group.SP),
-        ofmap_write=layer.ofmap_words * writes,
-        ofmap_read=layer.ofmap_words * (writes - 1),
-    )
-
-
 def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
     """``max(compute + edge, transfer)`` as two constraints if double-buffered, else their sum.
 
@@ -251,28 +197,3 @@ def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
         m.transferred = Constraint(expr=transfer <= m.latency)
     else:
         m.computed = Constraint(expr=compute + transfer <= m.latency)
-
-
-def load_underestimate(model: Any, name: str, index: str, under: Underestimate) -> None:
-    """Set the coefficients of an under-estimate; constraints that it has no use for are switched off."""
-    for family, keys, rows in (("line", "AB", under.lines), ("monomial", "CS", under.monomials)):
-        coefficients = getattr(model, f"{name}_{family}")
-        constraints = getattr(model, f"{name}_above_{family}")
-        for k in range(LINES if family == "line" else MONOMIALS):
-            switch(constraints[index, k], k < len(rows))
-            for key, value in zip(keys, rows[k] if k < len(rows) else (0.0, 0.0), strict=True):
-                coefficients[index, k, key].set_value(value)
-
-
-def switch(constraint: Any, active: bool) -> None:
-    """Switch a constraint on or off."""
-    if active:
-        constraint.activate()
-    else:
-        constraint.deactivate()
-
-
-def set_range(variable: Any, low: float, high: float) -> None:
-    """Set a variable's bounds."""
-    variable.setlb(low)
-    variable.setub(high)

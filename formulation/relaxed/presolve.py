@@ -26,7 +26,7 @@ from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import Num, TensorBits, Trips, fits, footprint, latency_ticks, tile_bits
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Variant
-from formulation.relaxed.model import class_traffic
+from formulation.relaxed.structure import class_traffic
 from formulation.space.blocks import pairs, sift
 from formulation.space.space import Space
 from formulation.space.tables import ChannelTable, SpatialTable

@@ -14,7 +14,7 @@ import numpy as np
 from formulation.cost import Num, Trips
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Variant
-from formulation.relaxed.model import class_traffic
+from formulation.relaxed.structure import class_traffic
 from formulation.shared.packing_bounds import packed_bounds
 from formulation.shared.relaxed import SharedRelaxation
 from formulation.space.tables import SpatialTable

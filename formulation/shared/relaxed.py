@@ -28,7 +28,7 @@ from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints
 from formulation.hardware import Halo
 from formulation.relaxed.classes import Relaxation, Variant
-from formulation.relaxed.model import Structure
+from formulation.relaxed.structure import Structure
 from formulation.relaxed.underestimates import Underestimate, underestimate
 from formulation.shared.hull import grid_extent, hull_table
 from formulation.shared.space import SharedSpace

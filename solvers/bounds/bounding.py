@@ -11,7 +11,8 @@ from time import monotonic
 import numpy as np
 
 from formulation.relaxed.classes import Aim, Relaxation, Variant
-from formulation.relaxed.model import Structure, build_relaxed
+from formulation.relaxed.model import build_relaxed
+from formulation.relaxed.structure import Structure
 from solvers.backends import nlp_backend
 from solvers.bounds.dual import dual_bound
 from solvers.bounds.posynomial import Floats, Form, Program

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from formulation.relaxed.classes import Aim
-from formulation.relaxed.model import TENSORS
+from formulation.relaxed.structure import TENSORS
 from solvers.bounds.bounding import Bounder, Point, Stage, form
 from solvers.bounds.posynomial import Floats, Program
 

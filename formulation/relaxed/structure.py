@@ -1,0 +1,64 @@
+"""What shapes a relaxed model, and the traffic of its class; nothing here needs Pyomo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from formulation.cost import Tensors, Traffic, Trips, passes
+from formulation.mapping import Group, Stationary
+
+GROUPS = tuple(group.value for group in Group)
+TENSORS = ("ifmap", "ofmap", "weights")
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What shapes a model, as opposed to the numbers in it.
+
+    Attributes:
+        axes: number of spatial axes.
+        stationary: the loop order.
+        partial_sums: whether input channels take more than one trip.
+        double_buffered: whether transfers and computation overlap.
+        timed: whether latency is modelled; it is not where traffic alone matters.
+    """
+
+    axes: int
+    stationary: Stationary
+    partial_sums: bool
+    double_buffered: bool
+    timed: bool
+
+    @property
+    def trips(self) -> Trips:
+        """Trip counts that stand for "one" or "more than one" of each group."""
+        return Trips(2, 2 if self.partial_sums else 1, 2)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the dimensions that are tiled; the first two are the channels, the third the batch."""
+        return ("co", "ci", "batch", *(f"axis{i}" for i in range(self.axes)))
+
+
+def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Trips) -> Traffic:
+    """Words moved in a class: its tensors' passes are those of its loop order with all trips above one.
+
+    Args:
+        layer: gives the words of weights and ofmap.
+        structure: of the class.
+        one_pass: ifmap words of one pass, one group.
+        trips: of the three groups; those of the input channels are not looked at without partial sums.
+    """
+
+    def moved(group: Group) -> Any:
+        many = passes(structure.stationary, group, structure.trips) > 1
+        return trips.of(group) if many else 1
+
+    writes = moved(Group.CI)
+    return Traffic(
+        ifmap=layer.groups * one_pass * moved(Group.CO),
+        weights=layer.weight_words * moved(Group.SP),
+        ofmap_write=layer.ofmap_words * writes,
+        ofmap_read=layer.ofmap_words * (writes - 1),
+    )
