@@ -19,15 +19,15 @@ class InputError(ValueError):
     """
 
     def __init__(self, file: str | Path, where: str | int, problem: str) -> None:
-        self.file, self.where, self.problem = str(file), _line(str(where)), _line(problem)
-        super().__init__(": ".join(p for p in (_line(self.file), self.where, self.problem) if p))
+        self.file, self.where, self.problem = str(file), one_line(str(where)), one_line(problem)
+        super().__init__(": ".join(p for p in (one_line(self.file), self.where, self.problem) if p))
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         """Errors cross process borders whole."""
         return InputError, (self.file, self.where, self.problem)
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """One printable line of bounded length: the text may quote anything that stood in a file."""
     text = "".join(c if c.isprintable() else " " for c in text[: 2 * _LONGEST])
     text = " ".join(text.split())

@@ -1,13 +1,15 @@
 """ONNX files without their weights: shapes are read, large payloads are stepped over.
 
-A file is mapped into memory and its protobuf wire format walked; the payload of every large tensor (field
-numbers of ``onnx.proto``) is left out of what is then parsed. So a model of gigabytes, or with its weights in
-other files, costs no more than its graph.
+A file is mapped into memory and its protobuf wire format walked; the payload of every large tensor is left
+out of what is then parsed. So a model of gigabytes, or with its weights in other files, costs no more than
+its graph.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,26 +18,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped,u
 from onnx import inliner
 
 from dnns.errors import InputError
+from dnns.onnx_reader.wire import WireError, slim
 
-MAX_GRAPH_BYTES = 256 << 20
 MAX_NODES = 100_000
 MAX_OPSET = 1_000
-KEPT_BYTES = 64 << 10
-"""Payloads up to this size are kept: shapes, axes and other small constants are among them."""
-
-_MAX_DEPTH = 100
-"""Most messages inside each other, as in protobuf itself."""
-
-_Buffer = mmap.mmap | bytes
-_TENSOR_PAYLOAD = frozenset({4, 5, 6, 7, 9, 10, 11})
-_Schema = dict[int, "_Schema | None"]
-_TENSOR: _Schema = {}
-_SPARSE: _Schema = {1: _TENSOR, 2: _TENSOR}
-_ATTRIBUTE: _Schema = {5: _TENSOR, 22: _SPARSE}
-_NODE: _Schema = {5: _ATTRIBUTE}
-_GRAPH: _Schema = {1: _NODE, 5: _TENSOR, 15: _SPARSE}
-_ATTRIBUTE |= {6: _GRAPH, 11: _GRAPH}  # bodies of control flow
-_MODEL: _Schema = {7: _GRAPH}
 
 
 def load_model(path: str | Path) -> onnx.ModelProto:
@@ -55,94 +41,29 @@ def load_model(path: str | Path) -> onnx.ModelProto:
 
 
 def _slim(path: str | Path) -> bytes:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            slim = b"".join(_message(content, 0, len(content), _MODEL))
+        number = os.open(path, flags)
     except (OSError, ValueError) as error:
-        if isinstance(error, _WireError):
+        raise InputError(path, "", f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return _mapped(path, number)
+    finally:
+        os.close(number)
+
+
+def _mapped(path: str | Path, number: int) -> bytes:
+    kind = os.fstat(number)
+    if not stat.S_ISREG(kind.st_mode):
+        what = "a folder" if stat.S_ISDIR(kind.st_mode) else "a pipe or device"
+        raise InputError(path, "", f"cannot be read: it is {what}, an ordinary file is needed")
+    if not kind.st_size:
+        raise InputError(path, "", "is empty")
+    with mmap.mmap(number, 0, access=mmap.ACCESS_READ) as content:
+        try:
+            return slim(content, onnx.ModelProto.DESCRIPTOR)
+        except WireError as error:
             raise InputError(path, "", f"is not an ONNX model: {error}") from None
-        empty = isinstance(error, ValueError)
-        reason = "is empty" if empty else f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise InputError(path, "", reason) from None
-    if len(slim) > MAX_GRAPH_BYTES:
-        raise InputError(
-            path, "", f"its graph is larger than {MAX_GRAPH_BYTES} bytes, the most that is allowed"
-        )
-    return slim
-
-
-class _WireError(ValueError):
-    """The bytes are not protobuf's wire format."""
-
-
-def _varint(content: _Buffer, at: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < end and shift < 64:
-        byte = content[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-    raise _WireError("truncated or corrupt")
-
-
-def _encoded(value: int) -> bytes:
-    parts = bytearray()
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
-
-
-def _message(content: _Buffer, at: int, end: int, schema: _Schema, depth: int = 0) -> Iterator[bytes]:
-    """The message between two positions again, without the payload of large tensors."""
-    if depth > _MAX_DEPTH:
-        raise _WireError(f"its bodies are nested deeper than {_MAX_DEPTH} levels")
-    while at < end:
-        start = at
-        tag, at = _varint(content, at, end)
-        kind, number = tag & 7, tag >> 3
-        if kind == 2:
-            size, at = _varint(content, at, end)
-            stop = at + size
-            if stop > end:
-                raise _WireError("truncated")
-            inner = schema.get(number)
-            if inner is not None and size > KEPT_BYTES:
-                body = b"".join(_message(content, at, stop, inner, depth + 1))
-                yield _encoded(tag) + _encoded(len(body)) + body
-            elif not (schema is _TENSOR and number in _TENSOR_PAYLOAD and size > KEPT_BYTES):
-                yield content[start:stop]
-            at = stop
-        elif kind == 0:
-            _, at = _varint(content, at, end)
-            yield content[start:at]
-        elif kind in (1, 5):
-            at += 8 if kind == 1 else 4
-            if at > end:
-                raise _WireError("truncated")
-            yield content[start:at]
-        else:
-            raise _WireError("truncated or corrupt")
-
-
-def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Nodes, and those of the bodies inside them."""
-    waiting = [nodes]
-    while waiting:
-        for node in waiting.pop():
-            yield node
-            for attribute in node.attribute:
-                waiting += [graph.node for graph in (attribute.g, *attribute.graphs) if graph.node]
-
-
-def _all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph, and the bodies inside it."""
-    yield graph
-    for node in _all_nodes(graph.node):
-        for attribute in node.attribute:
-            yield from (inner for inner in (attribute.g, *attribute.graphs) if inner.node or inner.output)
 
 
 def _check(path: str | Path, model: onnx.ModelProto) -> None:
@@ -210,3 +131,21 @@ def _function_sizes(path: str | Path, model: onnx.ModelProto) -> dict[tuple[str,
         for name in ready:
             sizes[name] = sum(sizes.get(call, 1) for call in bodies[name])
     return sizes
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Nodes, and those of the bodies inside them."""
+    waiting = [nodes]
+    while waiting:
+        for node in waiting.pop():
+            yield node
+            for attribute in node.attribute:
+                waiting += [graph.node for graph in (attribute.g, *attribute.graphs) if graph.node]
+
+
+def _all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph, and the bodies inside it."""
+    yield graph
+    for node in _all_nodes(graph.node):
+        for attribute in node.attribute:
+            yield from (inner for inner in (attribute.g, *attribute.graphs) if inner.node or inner.output)

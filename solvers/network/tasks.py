@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from dnns.errors import InputError
+from dnns.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -60,7 +60,7 @@ def attempt(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     except InputError as error:
         return error
     except Exception as error:  # whatever it is, the other tasks are not to be lost
-        return Failure(f"{type(error).__name__}: {error}{_place(error.__traceback__)}")
+        return Failure(one_line(f"{type(error).__name__}: {error}") + _place(error.__traceback__))
 
 
 def _place(trace: TracebackType | None) -> str:

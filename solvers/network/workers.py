@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
@@ -187,12 +187,10 @@ def _serve(pipe: Connection) -> None:
     if "fork" in get_all_start_methods():  # so that no lock which a package makes is left behind
         set_start_method("fork", force=True)
     Thread(target=_end_with_parent, daemon=True).start()
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # which say that the parent is gone
+        while True:
             work, arguments = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(attempt(work, arguments))
+            pipe.send(attempt(work, arguments))
 
 
 def _end_with_parent() -> None:
