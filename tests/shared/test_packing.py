@@ -1,0 +1,131 @@
+"""Bounds on packings, and the best packing, against all packings there are."""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+
+from dnns.axes import TransposedAxis
+from dnns.layer import Deconvolution
+from formulation.hardware import Fill, Hardware
+from formulation.shared.packing import packing_of
+from formulation.shared.packing_bounds import packed_bounds
+from formulation.shared.packing_search import best_packing
+from formulation.shared.problem import SharedProblem
+from formulation.shared.space import SharedSpace
+
+
+@cache
+def packings(filters, kernels, count):
+    """All matrices without an empty round, sub-kernels by rounds, up to the order of the rounds."""
+
+    def rows(total, parts):
+        if parts == 1:
+            yield (total,)
+            return
+        for first in range(total + 1):
+            yield from ((first, *rest) for rest in rows(total - first, parts - 1))
+
+    found = set()
+    for matrix in product(tuple(rows(filters, count)), repeat=kernels):
+        columns = sorted(zip(*matrix, strict=True))
+        if all(any(column) for column in columns):
+            found.add(tuple(columns))
+    return [np.array(columns).T for columns in sorted(found)]
+
+
+KERNELS = [(1, 3, 2), (4, 3, 2), (5, 3, 2), (5, 5, 2), (4, 6, 2), (3, 4, 3), (2, 5, 4)]
+# filters, kernel, stride, columns of the array, size of the input, bytes
+CASES = [
+    (filters, kernel, stride, cols, size, room)
+    for filters, kernel, stride in [
+        (1, 3, 2),
+        (4, 3, 2),
+        (5, 3, 2),
+        (5, 5, 2),
+        (4, 6, 2),
+        (3, 4, 3),
+        (2, 5, 4),
+    ]
+    for cols in (1, 2, 3, 16)
+    for size, room in ((2, 90), (3, 400))
+]
+
+
+def choice(case):
+    """A problem's space, and its largest and its smallest tile."""
+    filters, kernel, stride, cols, size, room = case
+    deconv = Deconvolution("d", filters, 2, (TransposedAxis(size, kernel, stride),))
+    space = SharedSpace(SharedProblem(deconv, Hardware(3, cols, room, fill=Fill.EXPOSED)))
+    shape = space.grid.shape
+    ends = [np.array(shape) - 1, np.zeros(len(shape), dtype=np.int64)]
+    return space, [space.tiles(space.grid.table([end[[d]] for d in range(len(shape))])) for end in ends]
+
+
+def weighed(space, tile, ci, count):
+    """The packing problem, and every packing that fits with its price, fixed part included."""
+    problem = space.packing(tile, ci)
+    items = problem.items
+    every = [packing_of(items, x) for x in packings(items.filters, len(items.taps), count)]
+    fitting = [p for p in every if problem.fits(p.weights, p.ofmap)]
+    return problem, [(problem.price(p) + problem.fixed, p) for p in fitting]
+
+
+def rounds_of(space):
+    most = space.filters * len(space.kernels.layers)
+    return sorted({*range(1, min(most, 4) + 1), *([most] if most <= 6 else [])})
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bounds_hold_for_all_packings(case):
+    space, tiles = choice(case)
+    for tile, ci in product(tiles, range(len(space.ci))):
+        for count in rounds_of(space):
+            bounds = packed_bounds(space, tile, np.array([ci]), np.array([count]))
+            problem, fitting = weighed(space, tile, ci, count)
+            least = problem.items.least_passes
+            for price, packing in fitting:
+                p, q = packing.weights, packing.ofmap * problem.unit
+                assert bounds.fits[0]
+                assert p <= bounds.most[0][0]
+                assert q <= bounds.most[1][0]
+                if max(packing.passes) == least:
+                    assert bounds.whole[0] <= price
+                    assert bounds.target[0][0] <= p
+                    assert bounds.target[1][0] <= q
+                else:
+                    assert bounds.split[0] <= price
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_best_packing_is_that_of_plain_enumeration(case):
+    space, tiles = choice(case)
+    for tile, ci in product(tiles, range(len(space.ci))):
+        for count in rounds_of(space):
+            bounds = packed_bounds(space, tile, np.array([ci]), np.array([count]))
+            problem, fitting = weighed(space, tile, ci, count)
+            most = int(bounds.most[0][0]), int(bounds.most[1][0])
+            target = int(bounds.target[0][0]), int(bounds.target[1][0])
+            for low, split in ((int(bounds.least[0]), int(bounds.split[0])), (0, 0)):
+                best = best_packing(problem, count, most, target, low - problem.fixed, split - problem.fixed)
+                assert best.proven
+                if not fitting:
+                    assert best.packing is None
+                    continue
+                assert best.price + problem.fixed == min(price for price, _ in fitting)
+                assert len(best.packing.rounds[0]) == count
+                assert problem.price(best.packing) == best.price
+
+
+def test_most_bounds_are_met():
+    """They decide how many packings need a branch and bound: three quarters meet the least price there is."""
+    met = []
+    for case in CASES:
+        space, tiles = choice(case)
+        for count in rounds_of(space):
+            bounds = packed_bounds(space, tiles[0], np.array([0]), np.array([count]))
+            _, fitting = weighed(space, tiles[0], 0, count)
+            if fitting:
+                met.append(bounds.least[0] == min(price for price, _ in fitting))
+    assert np.mean(met) >= 0.75
