@@ -1,6 +1,9 @@
 """The cost module against the reference walker, and the closed forms of extents against enumeration."""
 
+from dataclasses import replace
 from fractions import Fraction
+from itertools import product
+from math import prod
 from unittest.mock import patch
 
 import numpy as np
@@ -11,11 +14,13 @@ from hypothesis import strategies as st
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation import extents
+from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Problem
+from formulation.space.space import Space
 from tests import strategies
 from tests.strategies import examples
 from tests.walker import Walk, cuts, span
@@ -69,6 +74,82 @@ def test_axis_tables_equal_enumeration(axis, piece):
         assert table.largest[i] == max(map(len, spans))
         before = [frozenset(), *spans[:-1]]
         assert table.slid[i] == sum(len(s - b) for s, b in zip(spans, before, strict=True))
+
+
+def test_compulsory_traffic_is_what_some_tap_touches():
+    """A kernel of 1 at a stride of 3 leaves two of three positions out, on each axis."""
+    layer = Layer("gaps", 5, 7, (Axis(4, 1, 3, in_size=12), Axis(3, 1, 3, in_size=9)), batch=2, groups=3)
+    machine = Hardware(bits=BitWidths(2, 3, 5, 7))
+    touched, weights, outputs = 3 * 7 * 2 * (4 * 3), 3 * 5 * 7, 3 * 5 * 2 * (4 * 3)
+    assert compulsory_bits(layer, machine) == 2 * touched + 3 * weights + 5 * outputs
+
+
+@examples(200)
+@given(strategies.layers(most=7))
+def test_compulsory_traffic_counts_each_touched_word_once(layer):
+    touched = prod(len(set().union(*(taps_of(axis, y) for y in range(axis.out)))) for axis in layer.axes)
+    ifmap = layer.groups * layer.in_channels * layer.batch * touched
+    bits = compulsory_bits(layer, Hardware(bits=BitWidths(2, 3, 5, 7)))
+    assert bits == 2 * ifmap + 3 * layer.weight_words + 5 * layer.ofmap_words
+
+
+def taps_of(axis, output):
+    """Positions of the input that the taps of one output read."""
+    places = (output * axis.stride - axis.pad_lo + tap * axis.dilation for tap in range(axis.kernel))
+    return {place for place in places if 0 <= place < axis.in_size}
+
+
+@pytest.mark.parametrize(("rows", "cols"), [(2, 8), (8, 2), (3, 5)])
+def test_the_roofline_of_an_array_that_is_no_square(rows, cols):
+    layer = Layer("x", 60, 60, (Axis(30, in_size=30),))
+    fast = Hardware(rows, cols, bandwidth=Fraction(10**6))
+    assert roofline_ticks(layer, fast) == Fraction(60 * 60 * 30, rows * cols) * fast.tick.per_cycle
+    slow = Hardware(rows, cols, bandwidth=Fraction(1, 10**6))
+    words = 60 * 60 + 2 * 60 * 30
+    assert roofline_ticks(layer, slow) == 16 * words * slow.tick.per_bit
+
+
+def test_rows_and_columns_are_not_exchanged():
+    """Pixels lie on the rows, output channels on the columns."""
+    layer, tile = Layer("x", 9, 4, (Axis(14, in_size=14),)), Tile(9, 4, 1, (14,))
+    for rows, cols, passes in [(7, 3, 2 * 3), (3, 7, 5 * 2), (14, 9, 1)]:
+        cost = evaluate(layer, Hardware(rows, cols), Mapping(tile, Stationary.WEIGHT))
+        assert cost.compute_cycles == passes * 4
+
+
+SLIDING = Layer("slide", 4, 6, (Axis(8, 3, 1, 1, 1, 1, 8), Axis(8, 3, 1, 1, 1, 1, 8)))
+
+
+@pytest.mark.parametrize(("tile_ci", "slides"), [(6, True), (3, False), (5, False)])
+def test_output_stationary_slides_only_over_all_input_channels(tile_ci, slides):
+    """With two tiles of input channels the window of the next tile is another channel's."""
+    machine, tile = Hardware(halo=Halo.REUSE), Tile(4, tile_ci, 1, (8, 2))
+    moved = evaluate(SLIDING, machine, Mapping(tile, Stationary.OUTPUT, 1)).traffic.ifmap
+    refetched = evaluate(SLIDING, machine, Mapping(tile, Stationary.OUTPUT)).traffic.ifmap
+    assert refetched == 6 * 8 * (3 + 4 + 4 + 3)
+    assert moved == (6 * 8 * 8 if slides else refetched)
+
+
+@pytest.mark.parametrize("stationary", [Stationary.WEIGHT, Stationary.INPUT])
+@pytest.mark.parametrize("tile_ci", [6, 3])
+def test_other_loop_orders_slide_always(stationary, tile_ci):
+    machine, tile = Hardware(halo=Halo.REUSE), Tile(4, tile_ci, 1, (8, 2))
+    assert evaluate(SLIDING, machine, Mapping(tile, stationary, 1)).traffic.ifmap == 6 * 8 * 8
+
+
+@examples(60)
+@given(strategies.problems(most=5, channels=5))
+def test_a_mapping_names_a_sliding_axis_only_where_it_saves_words(problem):
+    problem = replace(problem, hardware=replace(problem.hardware, halo=Halo.REUSE))
+    space = Space(problem)
+    for rank in range(min(40, len(space.grid))):
+        index = np.unravel_index(rank, space.grid.shape)
+        tiles = space.grid.table([np.array([i]) for i in index])
+        for stationary, ci in product(Stationary, range(len(space.ci.tile))):
+            mapping = space.mapping(stationary, 0, ci, rank, int(tiles.slide[0]))
+            words = problem.evaluate(mapping).traffic.ifmap
+            refetched = problem.evaluate(replace(mapping, sliding_axis=None)).traffic.ifmap
+            assert (mapping.sliding_axis is not None) == (words < refetched)
 
 
 def test_clipped_borders_cost_less_than_the_obvious_formula():
