@@ -1,0 +1,160 @@
+"""What one spatial axis of a stack takes, for every size of its pieces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dnns.layer import Deconvolution, Layer
+from formulation.deconv import split
+from formulation.extents import Ints
+from formulation.hardware import Hardware
+from formulation.network.stacks.runs import Cut, Run, runs
+from formulation.network.stacks.stack import Kind, Stack
+from formulation.network.stacks.windows import phase_outputs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapTable:
+    """One map along one axis; entries are for each size of the pieces [positions].
+
+    Attributes:
+        live: most that a piece keeps and computes together.
+        partial: the same in bits of one position of one channel, what is computed counting as partial sums.
+        most: most that a piece computes.
+        fetched: most that a piece keeps and, for each copy of a buffer's part, computes.
+        total: all that the pieces compute.
+        busy: pieces that compute something.
+        first: what the first piece computes.
+        last: what the last piece computes.
+    """
+
+    live: Ints
+    partial: Ints
+    most: Ints
+    fetched: Ints
+    total: Ints
+    busy: Ints
+    first: Ints
+    last: Ints
+
+    @classmethod
+    def of(cls, run: Run, cut: Cut, hardware: Hardware) -> MapTable:
+        """The figures of a map's run."""
+        kept, new, width = run.kept, run.new, hardware.bits
+
+        def most(values: Ints) -> Ints:
+            return np.asarray(np.maximum.reduceat(values, cut.begin))
+
+        return cls(
+            live=most(kept + new),
+            partial=most(kept * width.ofmap + new * width.partial_sums),
+            most=most(new),
+            fetched=most(kept + hardware.copies * new),
+            total=np.add.reduceat(new, cut.begin),
+            busy=np.add.reduceat(1 * (new > 0), cut.begin),
+            first=new[cut.begin],
+            last=new[np.r_[cut.begin[1:], len(new)] - 1],
+        )
+
+    def take(self, index: Ints) -> MapTable:
+        """Some of the sizes."""
+        return MapTable(*(getattr(self, name)[index] for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """How many pieces compute how many outputs of a kernel: a row a size, filled up with 0 pieces.
+
+    Attributes:
+        length: outputs.
+        pieces: how many of them.
+    """
+
+    length: Ints
+    pieces: Ints
+
+    @classmethod
+    def of(cls, new: Ints, cut: Cut) -> Lengths:
+        """Count the pieces of each size by what they compute; those that compute nothing do not count."""
+        span = int(new.max(initial=0)) + 1
+        some = new > 0
+        keys, pieces = np.unique(cut.owner[some] * span + new[some], return_counts=True)
+        owner = keys // span
+        column = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        table = np.zeros((2, len(cut.sizes), int(column.max(initial=0)) + 1), dtype=np.int64)
+        table[:, owner, column] = keys % span, pieces
+        return cls(*table)
+
+    def take(self, index: Ints) -> Lengths:
+        """Some of the sizes."""
+        return Lengths(self.length[index], self.pieces[index])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AxisTable:
+    """One axis of a stack.
+
+    Attributes:
+        sizes: of the pieces.
+        maps: table of each map; None where nothing of the map is computed or read.
+        kernels: for each layer, for each of its kernels, the lengths.
+    """
+
+    sizes: Ints
+    maps: tuple[MapTable | None, ...]
+    kernels: tuple[tuple[Lengths, ...], ...]
+
+    def take(self, index: Ints) -> AxisTable:
+        """Some of the sizes."""
+        return AxisTable(
+            self.sizes[index],
+            tuple(None if m is None else m.take(index) for m in self.maps),
+            tuple(tuple(k.take(index) for k in layer) for layer in self.kernels),
+        )
+
+
+def kernels(layer: Layer | Deconvolution) -> tuple[Layer, ...]:
+    """What runs on the array: the layer, or the phases with taps of a deconvolution."""
+    if isinstance(layer, Layer):
+        return (layer,)
+    return tuple(sub.layer for sub in split(layer) if sub.layer is not None)
+
+
+def axis_table(stack: Stack, hardware: Hardware, axis: int, sizes: Ints) -> AxisTable:
+    """Cut one axis of a stack's last ofmap into pieces of each of the given sizes.
+
+    Args:
+        stack: the stack.
+        hardware: gives widths and the copies of a part.
+        axis: 0 is cut into bands, the others into strips.
+        sizes: of the pieces, from 1 to the extent.
+    """
+    cut = Cut.of(stack.maps[stack.root].extents[axis], sizes)
+    walked = runs(stack, axis, cut, bands=axis == 0)
+    lengths = []
+    for layer, index in zip(stack.layers, stack.ofmaps, strict=True):
+        run = walked[index]
+        assert run is not None
+        lengths.append(_kernel_lengths(layer, axis, run, cut))
+    tables = tuple(None if run is None else MapTable.of(run, cut, hardware) for run in walked)
+    return AxisTable(sizes, tables, tuple(lengths))
+
+
+def _kernel_lengths(layer: Layer | Deconvolution, axis: int, run: Run, cut: Cut) -> tuple[Lengths, ...]:
+    if isinstance(layer, Layer):
+        return (Lengths.of(run.new, cut),)
+    stop = np.maximum(run.first, run.stop)
+    found = {}
+    for sub in split(layer):
+        phase = sub.phases[axis]
+        if sub.layer is not None and phase not in found:
+            first, end = phase_outputs(phase, layer.axes[axis].stride, run.first, stop)
+            found[phase] = Lengths.of(end - first, cut)
+    return tuple(found[sub.phases[axis]] for sub in split(layer) if sub.layer is not None)
+
+
+def outside(kind: Kind) -> bool:
+    """Whether a map comes from outside."""
+    return kind in (Kind.SOURCE, Kind.OPERAND)
