@@ -21,7 +21,8 @@ from dnns.layer import Deconvolution
 from dnns.options import LineParser
 from dnns.streams import guarded, show, tell
 from formulation.mapping import Partition
-from solvers.network.report import LayerReport, Report
+from solvers.network.parts import LayerReport
+from solvers.network.report import Report
 from solvers.network.schedule import run_scenario
 from solvers.scenario import Scenario, read_scenario
 from solvers.shared.deconvolution import combine

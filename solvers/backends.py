@@ -9,13 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dnns.errors import InputError
-
-if TYPE_CHECKING:
-    from solvers.bounds.backend import NlpBackend
-    from solvers.programs.backend import MilpBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +41,16 @@ NLP = {
 DEFAULT_MILP, DEFAULT_NLP = next(iter(MILP)), next(iter(NLP))
 
 
-def milp_backend(name: str = DEFAULT_MILP) -> MilpBackend:
-    """The solver of mixed-integer programs of that name; raises InputError as ``_load``."""
-    backend: MilpBackend = _load(MILP, name)
-    return backend
+def load(homes: Mapping[str, Home], name: str) -> Any:
+    """A module's ``BACKEND``.
 
+    Args:
+        homes: ``MILP`` or ``NLP``.
+        name: of the backend.
 
-def nlp_backend(name: str = DEFAULT_NLP) -> NlpBackend:
-    """The solver of convex programs of that name; raises InputError as ``_load``."""
-    backend: NlpBackend = _load(NLP, name)
-    return backend
-
-
-def _load(homes: Mapping[str, Home], name: str) -> Any:
-    """A backend; raises InputError if there is none of that name, or if its package is missing."""
+    Raises:
+        InputError: if there is none of that name, or if its package is missing.
+    """
     if name not in homes:
         raise InputError("backend", "", f"got {name[:60]!r}, allowed: {', '.join(homes)}")
     home = homes[name]

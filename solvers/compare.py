@@ -13,7 +13,7 @@ from dnns.errors import InputError
 from dnns.options import LineParser
 from dnns.output import check_outputs, deliver
 from dnns.streams import guarded
-from solvers.backends import MILP, milp_backend
+from solvers.backends import MILP, load
 from solvers.methods import METHODS
 from solvers.run import conclude, progress, started, unsolved
 
@@ -89,7 +89,7 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
             overrides["time_limit"] = args.time_limit or None
         scenarios = [read_scenario(file, overrides) for file in args.scenarios]
         if args.backend is not None:
-            milp_backend(args.backend.lower())
+            load(MILP, args.backend.lower())
             scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
         networks = (scenario.folder / scenario.network for scenario in scenarios)
         check_outputs({"--json": args.json, "--csv": args.csv}, (*args.scenarios, *networks))

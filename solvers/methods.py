@@ -8,7 +8,7 @@ from typing import Any
 
 from dnns.errors import InputError
 from formulation.problem import Problem
-from solvers.backends import nlp_backend
+from solvers.backends import DEFAULT_NLP, NLP, load
 from solvers.result import Result
 
 METHODS = ("static", "constrained", "exhaustive", "exact", "combined")
@@ -42,5 +42,5 @@ def solver(method: str) -> Callable[..., Result]:
     except ModuleNotFoundError as error:
         raise InputError("method", name, f"needs the package {error.name}, install it first") from None
     if name in _RELAXED:
-        nlp_backend()
+        load(NLP, DEFAULT_NLP)
     return function

@@ -246,3 +246,15 @@ def internal_error(answer: Answer[P, M]) -> str | None:
     if answer.cost is not None or answer.termination is not Termination.ERROR:
         return None
     return str(answer.extras.get("error", "the solver failed"))
+
+
+def number(value: Fraction | float | None) -> int | float | None:
+    """A quantity as JSON has it: whole numbers as integers."""
+    if value is None or isinstance(value, int):
+        return value
+    return int(value) if value == int(value) else float(value)
+
+
+def partition_dict(parts: Partition) -> dict[str, Any]:
+    """The buffer's parts in bytes."""
+    return {name: number(Fraction(getattr(parts, name), 8)) for name in parts.__slots__}

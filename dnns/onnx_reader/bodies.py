@@ -7,7 +7,8 @@ whose state grows is written out step by step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
@@ -24,14 +25,44 @@ from dnns.onnx_reader.values import (
 )
 from dnns.windows import bounded
 
-if TYPE_CHECKING:
-    from dnns.onnx_reader.walk import Walk
-
 CONTROL_FLOW = {("", "If"), ("", "Loop"), ("", "Scan")}
 _SCAN_SINCE = 9
 
 
-def control(walk: Walk, name: str, proto: NodeProto) -> None:
+class BodyWalk(Protocol):
+    """What bodies need of the walk over a graph (``dnns.onnx_reader.walk.Walk``)."""
+
+    versions: dict[str, int]
+    values: dict[str, Value]
+    makers: dict[str, str]
+    read: set[str]
+
+    def step(self, index: int, proto: NodeProto) -> None:
+        """Take one node into account."""
+
+    def value(self, tensor: str) -> Value | None:
+        """What is known of a tensor, None for an optional input that is left out."""
+
+    def alias(self, known: str, name: str) -> None:
+        """Let a tensor have another name as well."""
+
+    def result(self, name: str, operator: str, inputs: Sequence[str], out: str, value: Value) -> None:
+        """Enter a node without MACs that gathers what a body made."""
+
+    def repeated(self, count: int) -> AbstractContextManager[None]:
+        """What is followed inside runs so many times."""
+
+    def saved(self) -> dict[str, Any]:
+        """The state, to go back to."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to an earlier state."""
+
+    def unique_prefix(self, wanted: str) -> str:
+        """A name that no node has, for the tensors inside a body."""
+
+
+def control(walk: BodyWalk, name: str, proto: NodeProto) -> None:
     """Follow a node with bodies; its outputs are then known to the walk.
 
     Raises:
@@ -46,7 +77,7 @@ def _graph(attrs: Attributes, name: str) -> GraphProto:
     return attrs.protos[name].g
 
 
-def _branch(walk: Walk, name: str, proto: NodeProto) -> None:
+def _branch(walk: BodyWalk, name: str, proto: NodeProto) -> None:
     """``If``: the branch that its condition chooses."""
     condition = walk.value(proto.input[0]) if proto.input else None
     if condition is None or condition.data is None or condition.data.size != 1:
@@ -59,7 +90,7 @@ def _branch(walk: Walk, name: str, proto: NodeProto) -> None:
         walk.alias(inner, out)
 
 
-def _loop(walk: Walk, name: str, proto: NodeProto) -> None:
+def _loop(walk: BodyWalk, name: str, proto: NodeProto) -> None:
     """``Loop``: its body as often as its trip count says, which must be known."""
     body = _graph(attributes(proto), "body")
     trips = walk.value(proto.input[0]) if proto.input else None
@@ -84,7 +115,7 @@ def _loop(walk: Walk, name: str, proto: NodeProto) -> None:
         _step_by_step(walk, name, proto, body, state, count)
 
 
-def _no_trip(walk: Walk, proto: NodeProto, body: GraphProto, state: Sequence[str]) -> None:
+def _no_trip(walk: BodyWalk, proto: NodeProto, body: GraphProto, state: Sequence[str]) -> None:
     for out, carried in zip(proto.output, state, strict=False):
         walk.alias(carried, out)
     for out in proto.output[len(state) :]:
@@ -96,7 +127,7 @@ _TRUE = array_value(np.asarray(True), False)
 
 
 def _once(
-    walk: Walk, name: str, proto: NodeProto, body: GraphProto, state: Sequence[str], count: int
+    walk: BodyWalk, name: str, proto: NodeProto, body: GraphProto, state: Sequence[str], count: int
 ) -> None:
     """The body followed once, for all its runs: what it carries must keep its shape."""
     bounded("its trip count", count)
@@ -117,7 +148,7 @@ def _once(
 
 
 def _step_by_step(
-    walk: Walk, name: str, proto: NodeProto, body: GraphProto, state: Sequence[str], count: int
+    walk: BodyWalk, name: str, proto: NodeProto, body: GraphProto, state: Sequence[str], count: int
 ) -> None:
     """The body followed once for each of its runs."""
     gathered: list[list[str]] = [[] for _ in range(len(body.output) - 1 - len(state))]
@@ -142,7 +173,7 @@ def _check_going_on(condition: Value | None) -> None:
         raise Unsupported("whether it runs on depends on data")
 
 
-def _scan(walk: Walk, name: str, proto: NodeProto) -> None:
+def _scan(walk: BodyWalk, name: str, proto: NodeProto) -> None:
     """``Scan``: its body once for each piece of what it scans."""
     attrs = attributes(proto)
     if walk.versions.get("", 1) < _SCAN_SINCE:
@@ -187,7 +218,7 @@ def _without_data(value: Value | None) -> Value:
     return Value(None) if value is None else Value(value.shape, value.elem, stored=value.stored)
 
 
-def _run(walk: Walk, body: GraphProto, prefix: str, entries: Sequence[tuple[Value, str]]) -> list[str]:
+def _run(walk: BodyWalk, body: GraphProto, prefix: str, entries: Sequence[tuple[Value, str]]) -> list[str]:
     """Follow a body once.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from solvers.backends import DEFAULT_NLP, NLP, load
 from solvers.bounds.posynomial import Floats, Program
 from solvers.result import Termination
 
@@ -47,3 +48,9 @@ class NlpBackend(Protocol):
         Returns:
             The last point with its multipliers, and why the solver stopped.
         """
+
+
+def nlp_backend(name: str = DEFAULT_NLP) -> NlpBackend:
+    """The solver of that name; raises InputError if there is none, or if its package is missing."""
+    backend: NlpBackend = load(NLP, name)
+    return backend

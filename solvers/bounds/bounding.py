@@ -13,7 +13,7 @@ import numpy as np
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import Structure
-from solvers.backends import nlp_backend
+from solvers.bounds.backend import nlp_backend
 from solvers.bounds.dual import dual_bound
 from solvers.bounds.posynomial import Floats, Form, Program
 from solvers.result import Termination

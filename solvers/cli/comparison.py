@@ -13,11 +13,11 @@ from typing import IO, TYPE_CHECKING, Any
 from formulation.problem import CAP_TOLERANCE, Kind, Objective, Problem
 from solvers.cli.comparison_rows import Answer, answers, written_only
 from solvers.methods import METHODS
-from solvers.network.plain_data import flat, number
+from solvers.network.plain_data import flat
 from solvers.network.report import Report
 from solvers.network.schedule import run_scenario
 from solvers.network.tasks import Notify
-from solvers.result import BoundScope
+from solvers.result import BoundScope, number
 from solvers.scenario import Scenario, read_scenario
 
 if TYPE_CHECKING:

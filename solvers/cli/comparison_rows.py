@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from formulation.problem import Kind, Objective
-from solvers.network.report import LayerReport, PartReport, Report
+from solvers.network.parts import LayerReport, PartReport
+from solvers.network.report import Report
 from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
 from solvers.shared.result import SharedResult
 

@@ -16,7 +16,8 @@ from dnns.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
-from solvers.network.report import LayerReport, PartReport, Report
+from solvers.network.parts import LayerReport, PartReport
+from solvers.network.report import Report
 
 if TYPE_CHECKING:
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow

@@ -18,8 +18,7 @@ from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind, Problem
 from solvers.backends import DEFAULT_MILP
 from solvers.layers import constrained, static
-from solvers.network.plain_data import number, partition_dict
-from solvers.result import Result, SolutionStatus, Termination, at_least
+from solvers.result import Result, SolutionStatus, Termination, at_least, number, partition_dict
 
 _MIDDLE = (1, 1, 1)
 _CORNERS = ((1, 0, 0), (0, 1, 0), (0, 0, 1))

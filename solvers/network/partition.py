@@ -12,9 +12,9 @@ totals over the network, every layer times its count, then choose:
 * ``weighted``: the least weighted sum of total latency / roofline and total traffic / compulsory traffic of
   the network, ties by total latency, then total traffic.
 
-What still ties: the first in lexicographic order of I, O, W. ``solvers.programs.partition`` chooses from the
-same table by a mixed-integer program. If no partition holds every layer, those that hold the most (counted
-as they run) are compared, by the totals of the layers that fit.
+What still ties: the first in lexicographic order of I, O, W. ``solvers.network.partition_program`` chooses
+from the same table by a mixed-integer program. If no partition holds every layer, those that hold the most
+(counted as they run) are compared, by the totals of the layers that fit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from formulation.extents import Ints
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
 from formulation.space.frontier import Frontier, Units, frontier
-from solvers.network.tasks import Failure, Task, run_tasks
+from solvers.network.attempt import Failure
+from solvers.network.tasks import Task, run_tasks
 from solvers.network.work import effort
 
 if TYPE_CHECKING:

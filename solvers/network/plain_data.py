@@ -12,25 +12,21 @@ from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Kind
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
-from solvers.result import BoundScope, Result, SolutionStatus, Termination, internal_error
+from solvers.result import (
+    BoundScope,
+    Result,
+    SolutionStatus,
+    Termination,
+    internal_error,
+    number,
+    partition_dict,
+)
 
 if TYPE_CHECKING:
     from dnns.layer import Operator
     from formulation.cost import Traffic
-    from solvers.network.report import LayerReport, PartReport, Report
+    from solvers.network.parts import LayerReport, PartReport, RunTotals
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
-
-
-def number(value: Fraction | float | None) -> int | float | None:
-    """A quantity as JSON has it: whole numbers as integers."""
-    if value is None or isinstance(value, int):
-        return value
-    return int(value) if value == int(value) else float(value)
-
-
-def partition_dict(parts: Partition) -> dict[str, Any]:
-    """The buffer's parts in bytes."""
-    return {name: number(Fraction(getattr(parts, name), 8)) for name in parts.__slots__}
 
 
 def part_dict(part: PartReport) -> dict[str, Any]:
@@ -201,7 +197,7 @@ def shared_columns(layer: dict[str, Any]) -> dict[str, Any]:
     return dict(flat({n: layer[n] for n in names})) if "mapping" in layer else {}
 
 
-def report_dict(report: Report) -> dict[str, Any]:
+def report_dict(report: RunTotals) -> dict[str, Any]:
     """A report as JSON has it; the totals cover the layers that fit."""
     backend = report.scenario.backend if report.scenario.solves_programs else DEFAULT_MILP
     data: dict[str, Any] = {

@@ -1,227 +1,26 @@
-"""What a run found, layer by layer and in total."""
+"""A run's report in the forms in which it is handed out: plain data, JSON, CSV, a data frame."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from dnns.layer import Layer, Operator
-from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits, roofline_ticks
-from formulation.deconv import Treatment
-from formulation.hardware import Hardware
-from formulation.mapping import Partition
-from formulation.problem import Objective
+from solvers.network.parts import RunTotals
 from solvers.network.plain_data import flat, report_dict, shared_columns
-from solvers.result import Result, internal_error
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from solvers.scenario import Scenario
-    from solvers.shared.deconvolution import DeconvolutionResult
 
 #: Columns of a row that are the whole layer's.
 _OF_LAYER = ("op", "deconvolution", "compulsory_bytes", "least_communication_bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class PartReport:
-    """One piece of a layer with its answer.
+class Report(RunTotals):
+    """What a run found, with the forms in which it is handed out."""
 
-    Attributes:
-        name: of the piece.
-        layer: what was solved, None for outputs that no tap reaches: they are only written.
-        count: how many identical ones run, repeated layers included.
-        ofmap_words: outputs of one of them.
-        result: the answer, None where ``layer`` is.
-        phases: residues of the sub-convolutions that it stands for; empty if the layer is whole.
-        hardware: the machine.
-    """
-
-    name: str
-    layer: Layer | None
-    count: int
-    ofmap_words: int
-    result: Result | None
-    phases: tuple[str, ...]
-    hardware: Hardware
-
-    @property
-    def solved(self) -> bool:
-        """Whether there are numbers: a mapping was found, or none is needed."""
-        return self.result is None or self.result.cost is not None
-
-    @property
-    def error(self) -> str | None:
-        """The internal error in place of an answer."""
-        return internal_error(self.result) if self.result is not None else None
-
-    @property
-    def latency_cycles(self) -> Fraction | None:
-        """Latency of one occurrence."""
-        if self.result is None:
-            bits = self.ofmap_words * self.hardware.bits.ofmap
-            return self.hardware.tick.cycles(bits * self.hardware.tick.per_bit)
-        return self.result.cost.latency_cycles if self.result.cost else None
-
-    @property
-    def traffic_bytes(self) -> Fraction | None:
-        """Traffic of one occurrence."""
-        if self.result is None:
-            return Fraction(self.ofmap_words * self.hardware.bits.ofmap, 8)
-        return self.result.cost.traffic_bytes if self.result.cost else None
-
-    @property
-    def compute_cycles(self) -> int | None:
-        """Cycles of one occurrence in which the array works."""
-        if self.result is None:
-            return 0
-        return self.result.cost.compute_cycles if self.result.cost else None
-
-    @property
-    def footprint(self) -> Partition | None:
-        """Buffer taken per tensor [bits]."""
-        return self.result.cost.footprint if self.result and self.result.cost else None
-
-    @property
-    def sensitivity(self) -> dict[str, float]:
-        """Marginal values of buffer and bandwidth for one occurrence, where the method has them."""
-        values = self.result.extras.get("sensitivity") if self.result else None
-        known = values.items() if isinstance(values, dict) else ()
-        return {name: value for name, value in known if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class LayerReport:
-    """One layer of the network: its parts, and their sums.
-
-    Attributes:
-        operator: the layer.
-        hardware: the machine.
-        treatment: how a deconvolution is run: of ``combine``, the better way.
-        parts: its pieces.
-        shared: the answer with shared ifmap tiles, if that is how it is run; ``parts`` then are what
-            ``split`` would be.
-        weighed: the answer of ``combine``, whichever way it chose; None if it was not asked for.
-        error: the internal error in place of that answer; ``parts`` then are what ``split`` would be.
-    """
-
-    operator: Operator
-    hardware: Hardware
-    treatment: Treatment | None
-    parts: tuple[PartReport, ...]
-    shared: DeconvolutionResult | None = None
-    weighed: DeconvolutionResult | None = None
-    error: str | None = None
-
-    @property
-    def solved(self) -> bool:
-        """Whether every part has numbers."""
-        if self.error is not None:
-            return False
-        return self.shared is not None or all(part.solved for part in self.parts)
-
-    @property
-    def macs(self) -> int:
-        """MACs as scheduled, all runs: zeros count where they are multiplied."""
-        return sum(p.count * p.layer.macs for p in self.parts if p.layer)
-
-    def total(self, quantity: str) -> Fraction | None:
-        """Sum of a quantity over the parts with their counts; None unless all parts have it."""
-        if not self.solved:
-            return None
-        if self.shared is not None:
-            return self.operator.count * Fraction(getattr(self.shared, quantity))
-        return sum((p.count * Fraction(getattr(p, quantity)) for p in self.parts), Fraction(0))
-
-    @property
-    def compulsory_bytes(self) -> Fraction:
-        """Bytes that must move, whatever the schedule, all runs."""
-        return self._bytes(compulsory_bits)
-
-    @property
-    def least_communication_bytes(self) -> Fraction:
-        """Bytes that any schedule moves with so small a buffer, all runs; may be below the compulsory."""
-        return self._bytes(least_communication_bits)
-
-    @property
-    def least_traffic_bytes(self) -> Fraction:
-        """The greater of the two."""
-        return self._bytes(least_traffic_bits)
-
-    def _bytes(self, bits: Callable[[Operator, Hardware], int]) -> Fraction:
-        return Fraction(self.operator.count * bits(self.operator, self.hardware), 8)
-
-    @property
-    def roofline_cycles(self) -> Fraction:
-        """Cycles below which no mapping can be, all runs."""
-        ticks = roofline_ticks(self.operator, self.hardware)
-        return self.operator.count * ticks / self.hardware.tick.per_cycle
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run found.
-
-    Attributes:
-        network: its name.
-        scenario: what was run.
-        hardware: the machine.
-        objective: what was minimised.
-        layers: in the network's order.
-        seconds: wall time of the whole run.
-        partition: the single partition, if one was fixed for all layers.
-    """
-
-    network: str
-    scenario: Scenario
-    hardware: Hardware
-    objective: Objective
-    layers: tuple[LayerReport, ...]
-    seconds: float
-    partition: Partition | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every layer has a mapping."""
-        return all(layer.solved for layer in self.layers)
-
-    @property
-    def compulsory_bytes(self) -> Fraction:
-        """Bytes that must move, over the layers that fit."""
-        return sum((layer.compulsory_bytes for layer in self.solved_layers), Fraction(0))
-
-    @property
-    def least_traffic_bytes(self) -> Fraction:
-        """Bytes that any schedule of each layer by itself moves, of the solved layers."""
-        return sum((layer.least_traffic_bytes for layer in self.solved_layers), Fraction(0))
-
-    @property
-    def roofline_cycles(self) -> Fraction:
-        """Cycles below which no mappings can be, over the layers that fit."""
-        return sum((layer.roofline_cycles for layer in self.solved_layers), Fraction(0))
-
-    def total(self, quantity: str) -> Fraction:
-        """Sum of ``latency_cycles`` or ``traffic_bytes`` over the layers that have it."""
-        return sum((layer.total(quantity) or Fraction(0) for layer in self.layers), Fraction(0))
-
-    @property
-    def solved_layers(self) -> Iterable[LayerReport]:
-        """The layers that the totals cover."""
-        return (layer for layer in self.layers if layer.solved)
-
-    def sensitivity(self) -> dict[str, float] | None:
-        """Marginal values of buffer and bandwidth, summed over the parts that have them; None if none has."""
-        total: dict[str, float] = {}
-        for layer in self.layers:
-            for part in layer.parts if layer.shared is None else ():
-                for name, value in part.sensitivity.items():
-                    total[name] = total.get(name, 0.0) + part.count * value
-        return total or None
+    __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

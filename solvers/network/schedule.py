@@ -22,8 +22,10 @@ from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
 from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
-from solvers.network.report import LayerReport, PartReport, Report
-from solvers.network.tasks import Failure, Notify, Task, run_tasks
+from solvers.network.attempt import Failure
+from solvers.network.parts import LayerReport, PartReport
+from solvers.network.report import Report
+from solvers.network.tasks import Notify, Task, run_tasks
 from solvers.network.work import Method, combine_effort, combine_one, effort, failed, solve_one
 from solvers.result import Result
 from solvers.scenario import Scenario, read_scenario
@@ -266,7 +268,7 @@ def _partition(
                 counts[problem] = counts.get(problem, 0) + part.count * operator.count
     table = partition_table(list(counts.items()), workers=workers)
     if scenario.search_method == "exact":
-        from solvers.programs.partition import best_place_milp
+        from solvers.network.partition_program import best_place_milp
 
         place = best_place_milp(table, backend=scenario.backend)
     else:

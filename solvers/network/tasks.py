@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from dnns.errors import InputError, one_line
+from dnns.errors import InputError
+from solvers.network.attempt import Failure, attempt
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from solvers.network.workers import Workers
 
 Notify = Callable[[int, int, str], None]
@@ -44,34 +43,6 @@ class Task:
     failed: Callable[[str], Any]
     needs: tuple[int, ...] = ()
     effort: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An internal error, in one line."""
-
-    text: str
-
-
-def attempt(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """The result of a call; an ``InputError`` or a ``Failure`` in its place if it raises one or fails."""
-    try:
-        return work(*arguments)
-    except InputError as error:
-        return error
-    except Exception as error:  # whatever it is, the other tasks are not to be lost
-        return Failure(one_line(f"{type(error).__name__}: {error}") + _place(error.__traceback__))
-
-
-def _place(trace: TracebackType | None) -> str:
-    """Module and line of the innermost code of this project that an exception came through."""
-    place = ""
-    while trace is not None:
-        module = str(trace.tb_frame.f_globals.get("__name__", ""))
-        if module.partition(".")[0] in ("dnns", "formulation", "solvers") and module != __name__:
-            place = f" ({module}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place
 
 
 def run_tasks(

@@ -14,7 +14,7 @@ from formulation.bounds import compulsory_bits
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
-from solvers.backends import milp_backend
+from solvers.backends import MILP, load
 from solvers.methods import solver
 from solvers.result import Result, SolutionStatus, Termination
 
@@ -42,7 +42,7 @@ class Method:
         """
         solver(self.name)
         if "backend" in self.options:
-            milp_backend(self.options["backend"])
+            load(MILP, self.options["backend"])
         if combine:
             import_module("solvers.shared.deconvolution")
             import_module("solvers.shared.methods").solver(self.name)

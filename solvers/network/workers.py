@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any
 
 from dnns.errors import InputError
-from solvers.network.tasks import Failure, attempt
+from solvers.network.attempt import Failure, attempt
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""

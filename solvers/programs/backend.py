@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.backends import DEFAULT_MILP, MILP, load
 from solvers.result import Termination
 
 Floats = NDArray[np.float64]
@@ -139,3 +140,9 @@ class MilpBackend(Protocol):
             settings: how; within the capabilities.
             start: of a known solution, empty for none; only if it is capable of ``START``.
         """
+
+
+def milp_backend(name: str = DEFAULT_MILP) -> MilpBackend:
+    """The solver of that name; raises InputError if there is none, or if its package is missing."""
+    backend: MilpBackend = load(MILP, name)
+    return backend

@@ -11,9 +11,9 @@ import pyomo.environ as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
 from dnns.errors import InputError
-from solvers.backends import DEFAULT_MILP, milp_backend
+from solvers.backends import DEFAULT_MILP
 from solvers.deadline import NEVER, Deadline
-from solvers.programs.backend import Capability, LinearProgram, MilpAnswer, Settings
+from solvers.programs.backend import Capability, LinearProgram, MilpAnswer, Settings, milp_backend
 
 
 def solve_milp(

@@ -20,8 +20,8 @@ from formulation.space.tables import SpatialGrid
 from formulation.space.undominated import undominated, undominated_tiles
 from solvers.layers import exhaustive
 from solvers.network.partition import best_partition, best_place, partition_table
+from solvers.network.partition_program import best_place_milp
 from solvers.network.workers import Workers
-from solvers.programs.partition import best_place_milp
 from tests import strategies
 
 

@@ -18,9 +18,9 @@ from formulation.network.frontier import LayerWay, Point
 from formulation.network.graph import LayerUse, Tensor, TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective, Problem
-from solvers.network.plain_data import flat, mapping_dict, number, versions
+from solvers.network.plain_data import flat, mapping_dict, versions
 from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice
-from solvers.result import SolutionStatus, Termination
+from solvers.result import SolutionStatus, Termination, number
 from solvers.scenario import Scenario
 
 if TYPE_CHECKING:
