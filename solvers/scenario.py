@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from dnns.errors import InputError
 from dnns.layer import Network
 from dnns.reader import read_network
-from dnns.validation import StrictModel, input_error
 from dnns.yaml_reader.file import Locate, load_yaml
+from dnns.yaml_reader.validation import StrictModel, input_error
 from formulation.deconv import Treatment
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition

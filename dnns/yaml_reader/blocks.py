@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dnns.errors import InputError, unknown
-from dnns.validation import input_error, place
 from dnns.windows import MAX_NODES
 from dnns.yaml_reader.file import FieldPath, Locate
 from dnns.yaml_reader.schema import BlockUse, LayerModel, LayerSpec, NetworkModel
+from dnns.yaml_reader.validation import input_error, place
 
 _MAX_NESTING = 16
 _LAYER: TypeAdapter[LayerModel] = TypeAdapter(LayerSpec)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from dnns.errors import InputError, shown
 from dnns.layer import Network, Node
-from dnns.validation import load_model, place
 from dnns.windows import bounded
 from dnns.yaml_reader.blocks import Expansion, Placed
 from dnns.yaml_reader.file import Locate
 from dnns.yaml_reader.schema import NetworkModel
 from dnns.yaml_reader.shape_rules import Context, Made, apply_rule
+from dnns.yaml_reader.validation import load_model, place
 
 Shape = tuple[int, ...]
 

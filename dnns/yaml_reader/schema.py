@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dnns.validation import StrictModel
 from dnns.windows import MAX_NODES, MAX_SIZE, MAX_WINDOW
+from dnns.yaml_reader.validation import StrictModel
 
 Name = Annotated[str, Field(pattern=r"^[\w/:-]+$", max_length=100)]
 Reference = Annotated[str, Field(pattern=r"^[\w/:.-]+$", max_length=1000)]
