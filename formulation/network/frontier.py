@@ -180,7 +180,7 @@ def frontier(
     front = Front(kind, most_latency)
     points: dict[tuple[int, int, int], Ints] = {}
     coarse = space.grid.coarse()
-    for room in _steps(front, rooms, space.room):
+    for room in filled_rooms(front, rooms, space.room):
         space.room = room
         front.shrink(room)
         _fill(space, front, coarse)
@@ -193,7 +193,7 @@ def frontier(
     ]
 
 
-def _steps(front: Front, rooms: Sequence[int] | None, most: int) -> Iterator[int]:
+def filled_rooms(front: Front, rooms: Sequence[int] | None, most: int) -> Iterator[int]:
     """The rooms in descending order, without those for which the front of the one before holds."""
     room = most
     if rooms is not None:

@@ -14,7 +14,7 @@ from math import prod
 
 from dnns.geometry import WholeAxis
 from formulation.network.graph import LayerUse, Source, TensorGraph, Value
-from formulation.network.stacks.stack import Kind, Map, Read, Stack
+from formulation.network.stacks.stack import Map, MapKind, Read, Stack
 from formulation.network.stacks.windows import Reach
 
 
@@ -36,7 +36,7 @@ def stacks(graph: TensorGraph, longest: int) -> Iterator[Stack]:
 def stack_of(graph: TensorGraph, first: int, last: int) -> Stack | None:
     """The stack of layers ``first .. last``, None if they cannot be fused."""
     try:
-        return _Builder(graph, first, last).build()
+        return _StackBuilder(graph, first, last).build()
     except _Unfit:
         return None
 
@@ -55,7 +55,7 @@ class _Draft:
     reads: list[tuple[int, tuple[Reach, ...] | None, bool]] = field(default_factory=list)
 
 
-class _Builder:
+class _StackBuilder:
     """Collects the maps of a run of layers: first those it makes, then what they read from outside."""
 
     def __init__(self, graph: TensorGraph, first: int, last: int) -> None:
@@ -94,7 +94,7 @@ class _Builder:
         if use.weights or others or use.layer.batch != self.batch or len(use.layer.axes) != self.axes:
             raise _Unfit
 
-    def _map(self, kind: Kind, number: int, tensor: int, channels: int, extents: tuple[int, ...]) -> Map:
+    def _map(self, kind: MapKind, number: int, tensor: int, channels: int, extents: tuple[int, ...]) -> Map:
         t = self.graph.tensors[tensor]
         leaves = t.is_output or any(reader > self.last for reader in t.readers)
         return Map(t.name, kind, channels, extents, (), number, tensor, leaves, t.is_output)
@@ -102,7 +102,7 @@ class _Builder:
     def _layer(self, number: int, use: LayerUse) -> None:
         layer = use.layer
         extents = tuple(axis.out for axis in layer.axes)
-        made = self._map(Kind.OFMAP, number, use.ofmap, layer.groups * layer.out_channels, extents)
+        made = self._map(MapKind.OFMAP, number, use.ofmap, layer.groups * layer.out_channels, extents)
         sizes = tuple(axis.in_size for axis in layer.axes)
         draft = _Draft(made)
         for source in _joined(use.ifmap):
@@ -116,11 +116,11 @@ class _Builder:
 
     def _source(self, source: Source, sizes: tuple[int, ...]) -> None:
         assert source.tensor is not None
-        made = self._outside(Kind.SOURCE, source, sizes)
+        made = self._outside(MapKind.SOURCE, source, sizes)
         if self.sources.setdefault(source.tensor, made) != made:
             raise _Unfit  # two layers read different channels of it
 
-    def _outside(self, kind: Kind, source: Source, sizes: tuple[int, ...]) -> Map:
+    def _outside(self, kind: MapKind, source: Source, sizes: tuple[int, ...]) -> Map:
         positions = self.batch * prod(sizes)
         assert source.tensor is not None
         tensor = self.graph.tensors[source.tensor]
@@ -144,7 +144,7 @@ class _Builder:
         positions = self.batch * prod(ours)
         if words % positions:
             raise _Unfit
-        draft = _Draft(self._map(Kind.DRAINED, number, tensor, words // positions, ours))
+        draft = _Draft(self._map(MapKind.DRAINED, number, tensor, words // positions, ours))
         windows = node.windows or (None,) * len(node.inputs)
         for given, reach in zip(node.inputs, windows, strict=True):
             for source in _joined(values[given]):
@@ -166,7 +166,7 @@ class _Builder:
         elif windows is None:
             raise _Unfit
         else:
-            self.operands.append(self._outside(Kind.OPERAND, source, sizes))
+            self.operands.append(self._outside(MapKind.OPERAND, source, sizes))
             draft.reads.append((-len(self.operands), windows, True))
 
 

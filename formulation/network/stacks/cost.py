@@ -18,8 +18,8 @@ from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Group
-from formulation.network.stacks.stack import Kind, Stack
-from formulation.network.stacks.tables import AxisTable, MapTable, axis_table, kernels
+from formulation.network.stacks.stack import MapKind, Stack
+from formulation.network.stacks.tables import MapTable, StackAxis, axis_table, kernels
 from formulation.network.stacks.weights import Weights, weights_of
 
 
@@ -65,7 +65,7 @@ class Cuts:
     """
 
     def __init__(
-        self, stack: Stack, hardware: Hardware, tables: Sequence[AxisTable], stays: frozenset[int]
+        self, stack: Stack, hardware: Hardware, tables: Sequence[StackAxis], stays: frozenset[int]
     ) -> None:
         self.stack, self.hardware, self.tables = stack, hardware, tuple(tables)
         self.stays = [m.tensor is not None and m.tensor in stays for m in stack.maps]
@@ -88,14 +88,14 @@ class Cuts:
         takes what is just made.
         """
         made, width, copies = self.stack.maps[index], self.hardware.bits, self.hardware.copies
-        inside = made.kind in (Kind.OFMAP, Kind.DRAINED)
+        inside = made.kind in (MapKind.OFMAP, MapKind.DRAINED)
         if self.stays[index] and (not inside or not partial):
             return np.zeros_like(picks[0])
         if self.stays[index]:
             bits = (width.partial_sums - width.ofmap) * self._over(index, picks, "most", "most")
-        elif made.kind is Kind.SOURCE:
+        elif made.kind is MapKind.SOURCE:
             bits = width.ifmap * self._over(index, picks, "fetched", "most")
-        elif made.kind is Kind.OPERAND or index == self.stack.root:
+        elif made.kind is MapKind.OPERAND or index == self.stack.root:
             bits = copies * self._over(index, picks, "most", "most")
             bits = bits * (width.partial_sums if partial else width.ofmap)
         elif partial:
@@ -107,13 +107,13 @@ class Cuts:
 
     def _takes(self, index: int) -> bool:
         held = any(read.held and read.map == index for made in self.stack.maps for read in made.reads)
-        return held or self.stack.maps[index].kind is Kind.OFMAP
+        return held or self.stack.maps[index].kind is MapKind.OFMAP
 
     def rooms(self, picks: Sequence[Ints], partial: Sequence[bool]) -> Ints:
         """What all maps take [bits]; ``partial`` says of each layer whether its sums wait in the buffer."""
         total = np.zeros_like(picks[0])
         for index, made in enumerate(self.stack.maps):
-            waits = made.kind is Kind.OFMAP and made.layer is not None and partial[made.layer]
+            waits = made.kind is MapKind.OFMAP and made.layer is not None and partial[made.layer]
             total = total + self.room(index, picks, waits)
         return total
 
@@ -123,7 +123,7 @@ class Cuts:
         bits = np.zeros_like(picks[0])
         for index, made in enumerate(self.stack.maps):
             if not made.reads and not self.stays[index]:
-                word = width.ifmap if made.kind is Kind.SOURCE else width.ofmap
+                word = width.ifmap if made.kind is MapKind.SOURCE else width.ofmap
                 bits = bits + batch * made.channels * word * self._over(index, picks, "total", "total")
             if self._written(index):
                 bits = bits + batch * made.channels * width.ofmap * int(np.prod(made.extents))
@@ -138,7 +138,7 @@ class Cuts:
         width, last = self.hardware.bits, len(self.stack.layers) - 1
         first = np.zeros_like(picks[0])
         for index, made in enumerate(self.stack.maps):
-            if made.kind is Kind.SOURCE and not self.stays[index]:
+            if made.kind is MapKind.SOURCE and not self.stays[index]:
                 first = first + made.channels * width.ifmap * self._over(index, picks, "first", "first")
         leaving = (self._written(i) for i, made in enumerate(self.stack.maps) if made.layer == last)
         root = self.stack.root

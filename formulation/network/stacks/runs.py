@@ -83,7 +83,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class Computed:
     """What one map computes in each piece: ``[first, stop)``, and how many positions it keeps for it."""
 
     first: Ints
@@ -96,23 +96,23 @@ class Run:
         return np.asarray(np.maximum(0, self.stop - self.first))
 
 
-def runs(stack: Stack, axis: int, cut: Cut, *, bands: bool) -> tuple[Run | None, ...]:
+def runs(stack: Stack, axis: int, cut: Cut, *, bands: bool) -> tuple[Computed | None, ...]:
     """What every map of a stack computes in each piece of a cut of one axis of its last ofmap.
 
     None for a map that nothing on the way to the last ofmap needs, and that reads nothing from outside.
     """
-    walk = _Walk(stack, axis, cut, bands)
+    walk = _RunWalk(stack, axis, cut, bands)
     walk.run()
     return tuple(walk.runs)
 
 
-class _Walk:
+class _RunWalk:
     """Walks the maps from the last to the first, so that a map's consumers stand before it."""
 
     def __init__(self, stack: Stack, axis: int, cut: Cut, bands: bool) -> None:
         self.maps, self.axis, self.cut, self.bands = stack.maps, axis, cut, bands
         self.root = stack.root
-        self.runs: list[Run | None] = [None] * len(stack.maps)
+        self.runs: list[Computed | None] = [None] * len(stack.maps)
         self.consumers: list[list[tuple[int, bool]]] = [[] for _ in stack.maps]
         for index, made in enumerate(stack.maps):
             for read in made.reads:
@@ -125,7 +125,7 @@ class _Walk:
         """Fill in the runs; what only leaves the stack follows what it is drained of."""
         for index in reversed(range(len(self.maps))):
             if index == self.root:
-                self.runs[index] = Run(self.cut.first, self.cut.stop, np.zeros_like(self.cut.first))
+                self.runs[index] = Computed(self.cut.first, self.cut.stop, np.zeros_like(self.cut.first))
             elif index in self.ahead or not self.maps[index].reads:
                 self.runs[index] = self._run(index)
             else:
@@ -159,7 +159,7 @@ class _Walk:
                     low, high = np.minimum(low, lo), np.maximum(high, hi)
         return low, high
 
-    def _run(self, index: int) -> Run:
+    def _run(self, index: int) -> Computed:
         cut, (m0, m1) = self.cut, self.must[index]
         low, high = self._hull(index, held_only=False)
         end = cut.most_so_far(high)
@@ -174,11 +174,11 @@ class _Walk:
         gap = np.maximum(before, m0)
         gapped = (gap < np.minimum(begin, m1)) & (high > 0)
         if not self.bands:
-            return Run(np.where(gapped, gap, low), high, np.zeros_like(high))
+            return Computed(np.where(gapped, gap, low), high, np.zeros_like(high))
         first = np.where(gapped, gap, np.maximum(before, begin))
         lo, hi = self._hull(index, held_only=True)
         kept = np.minimum(before, cut.most_from(hi)) - cut.least_from(lo)
-        return Run(first, end, np.maximum(0, kept))
+        return Computed(first, end, np.maximum(0, kept))
 
     def _follow(self, index: int) -> None:
         """Runs of what is drained of a map and only leaves the stack: what its operand newly completes."""
@@ -194,5 +194,5 @@ class _Walk:
             for _, stop in self._needs(consumer, index, every, every + 1):
                 done = np.minimum(done, np.searchsorted(np.maximum.accumulate(stop), ends, side="right"))
             done = np.where(ends == self.cut.final(ends), out, done)
-            self.runs[consumer] = Run(self.cut.before(done), done, np.zeros_like(done))
+            self.runs[consumer] = Computed(self.cut.before(done), done, np.zeros_like(done))
             self._follow(consumer)

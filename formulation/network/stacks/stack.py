@@ -9,7 +9,7 @@ from dnns.layer import Operator
 from formulation.network.stacks.windows import Reach
 
 
-class Kind(StrEnum):
+class MapKind(StrEnum):
     """What a map of a stack is."""
 
     SOURCE = "source"
@@ -54,7 +54,7 @@ class Map:
     """
 
     name: str
-    kind: Kind
+    kind: MapKind
     channels: int
     extents: tuple[int, ...]
     reads: tuple[Read, ...] = ()
@@ -88,7 +88,7 @@ class Stack:
     @property
     def ofmaps(self) -> tuple[int, ...]:
         """Index of the ofmap of each layer."""
-        made = {m.layer: i for i, m in enumerate(self.maps) if m.kind is Kind.OFMAP}
+        made = {m.layer: i for i, m in enumerate(self.maps) if m.kind is MapKind.OFMAP}
         return tuple(made[layer] for layer in range(len(self.layers)))
 
     @property

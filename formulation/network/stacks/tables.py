@@ -10,8 +10,8 @@ from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.stacks.runs import Cut, Run, runs
-from formulation.network.stacks.stack import Kind, Stack
+from formulation.network.stacks.runs import Computed, Cut, runs
+from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.windows import phase_outputs
 
 
@@ -40,7 +40,7 @@ class MapTable:
     last: Ints
 
     @classmethod
-    def of(cls, run: Run, cut: Cut, hardware: Hardware) -> MapTable:
+    def of(cls, run: Computed, cut: Cut, hardware: Hardware) -> MapTable:
         """The figures of a map's run."""
         kept, new, width = run.kept, run.new, hardware.bits
 
@@ -93,7 +93,7 @@ class Lengths:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AxisTable:
+class StackAxis:
     """One axis of a stack.
 
     Attributes:
@@ -106,9 +106,9 @@ class AxisTable:
     maps: tuple[MapTable | None, ...]
     kernels: tuple[tuple[Lengths, ...], ...]
 
-    def take(self, index: Ints) -> AxisTable:
+    def take(self, index: Ints) -> StackAxis:
         """Some of the sizes."""
-        return AxisTable(
+        return StackAxis(
             self.sizes[index],
             tuple(None if m is None else m.take(index) for m in self.maps),
             tuple(tuple(k.take(index) for k in layer) for layer in self.kernels),
@@ -122,7 +122,7 @@ def kernels(layer: Layer | Deconvolution) -> tuple[Layer, ...]:
     return tuple(sub.layer for sub in split(layer) if sub.layer is not None)
 
 
-def axis_table(stack: Stack, hardware: Hardware, axis: int, sizes: Ints) -> AxisTable:
+def axis_table(stack: Stack, hardware: Hardware, axis: int, sizes: Ints) -> StackAxis:
     """Cut one axis of a stack's last ofmap into pieces of each of the given sizes.
 
     Args:
@@ -139,10 +139,10 @@ def axis_table(stack: Stack, hardware: Hardware, axis: int, sizes: Ints) -> Axis
         assert run is not None
         lengths.append(_kernel_lengths(layer, axis, run, cut))
     tables = tuple(None if run is None else MapTable.of(run, cut, hardware) for run in walked)
-    return AxisTable(sizes, tables, tuple(lengths))
+    return StackAxis(sizes, tables, tuple(lengths))
 
 
-def _kernel_lengths(layer: Layer | Deconvolution, axis: int, run: Run, cut: Cut) -> tuple[Lengths, ...]:
+def _kernel_lengths(layer: Layer | Deconvolution, axis: int, run: Computed, cut: Cut) -> tuple[Lengths, ...]:
     if isinstance(layer, Layer):
         return (Lengths.of(run.new, cut),)
     stop = np.maximum(run.first, run.stop)
@@ -153,8 +153,3 @@ def _kernel_lengths(layer: Layer | Deconvolution, axis: int, run: Run, cut: Cut)
             first, end = phase_outputs(phase, layer.axes[axis].stride, run.first, stop)
             found[phase] = Lengths.of(end - first, cut)
     return tuple(found[sub.phases[axis]] for sub in split(layer) if sub.layer is not None)
-
-
-def outside(kind: Kind) -> bool:
-    """Whether a map comes from outside."""
-    return kind in (Kind.SOURCE, Kind.OPERAND)

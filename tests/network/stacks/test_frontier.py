@@ -1,0 +1,100 @@
+"""Frontiers of stacks against plain enumeration of every cut, every set of kept weights and every tile."""
+
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dnns.reader import read_network
+from formulation.hardware import BitWidths, Hardware
+from formulation.network.graph import tensor_graph
+from formulation.network.movement import MovedCost
+from formulation.network.stacks.candidates import stacks
+from formulation.network.stacks.cost import Schedule, stack_cost
+from formulation.network.stacks.frontier import stack_frontier
+from formulation.network.stacks.space import StackSpace, stack_tables
+from formulation.problem import Kind
+from tests.network.stacks.strategies import networks
+from tests.strategies import examples, hardware
+
+MOST = 1500
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("stacks")
+
+
+def tiles(layer):
+    return [None, *product(range(1, layer.out_channels + 1), range(1, layer.in_channels + 1))]
+
+
+def ways(stack):
+    return prod(stack.maps[stack.root].extents) * prod(len(tiles(layer)) for layer in stack.layers)
+
+
+def everything(stack, machine, stays):
+    extents = stack.maps[stack.root].extents
+    cuts = product(*(range(1, n + 1) for n in extents))
+    for pieces, held in product(cuts, product(*map(tiles, stack.layers))):
+        yield stack_cost(stack, machine, Schedule(pieces, held), stays)
+
+
+def best(pairs):
+    front = []
+    for pair in sorted(set(pairs)):
+        if not front or pair[1] < front[-1][1]:
+            front.append(pair)
+    return front
+
+
+def wanted(pairs, kind):
+    """What must be found of the pairs of latency and traffic within a room."""
+    if kind is Kind.TRAFFIC:
+        return [min(pairs, key=lambda p: p[::-1])] if pairs else []
+    if kind is Kind.LATENCY:
+        return [min(pairs)] if pairs else []
+    return best(pairs)
+
+
+@examples(10)
+@given(st.data(), hardware(), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
+def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
+    network = data.draw(networks(folder, most=3, size=6))
+    found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST]
+    assume(found)
+    stack = data.draw(st.sampled_from(found))
+    stays = frozenset(t for t in stack.tensors if data.draw(st.integers(0, 3)) == 0)
+    costs = list(everything(stack, machine, stays))
+    needs = sorted(cost.room for cost in costs)
+    rooms = sorted({data.draw(st.sampled_from(needs)) + data.draw(st.integers(-8, 8)) for _ in range(3)})[
+        ::-1
+    ]
+    space = StackSpace(stack, machine, stack_tables(stack, machine), stays)
+    points = stack_frontier(space, rooms, rooms[0], kind)
+    for point in points:
+        assert point.priced_again(machine) == MovedCost(point.need, point.latency, point.traffic)
+    for room in rooms:
+        have = [(p.latency, p.traffic) for p in points if p.need <= room]
+        every = [(c.latency_ticks, c.traffic_bits) for c in costs if c.room <= room]
+        assert wanted(have, kind) == wanted(every, kind)
+
+
+def test_every_room_is_a_step_of_the_frontier(tmp_path):
+    path = tmp_path / "net.yaml"
+    path.write_text(
+        "{name: net, input: [2, 6, 5], layers: [{name: a, op: conv, out_channels: 3, kernel: 3, padding: 1}, "
+        "{name: b, op: conv, out_channels: 2, kernel: 2, stride: 2}]}"
+    )
+    (stack,) = stacks(tensor_graph(read_network(path)), 2)
+    machine = Hardware(2, 2, 400, Fraction(2), bits=BitWidths(8, 8, 8, 16))
+    space = StackSpace(stack, machine, stack_tables(stack, machine), frozenset())
+    points = stack_frontier(space, None, machine.buffer_bits, Kind.BALANCED)
+    costs = list(everything(stack, machine, frozenset()))
+    for room in {cost.room for cost in costs if cost.room <= machine.buffer_bits}:
+        have = best((p.latency, p.traffic) for p in points if p.need <= room)
+        assert have == best((c.latency_ticks, c.traffic_bits) for c in costs if c.room <= room)
+    assert len({p.need for p in points}) > 5
