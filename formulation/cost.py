@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -255,6 +255,27 @@ def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
     return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
 
 
+class Price(NamedTuple):
+    """The quantities of a mapping, or of many, or bounds on them: all that an objective looks at.
+
+    Attributes:
+        latency: in ticks of ``hardware.tick``. ``WideTicks`` where 64 bits might not hold them: they are
+            compared, picked and sorted like an array, and no more.
+        traffic: in bits.
+    """
+
+    latency: Num
+    traffic: Num
+
+    def take(self, index: Num) -> Price:
+        """The prices at the given positions."""
+        return Price(*(values[index] for values in self))
+
+    def one(self, place: int) -> Price:
+        """The price at one position, as integers."""
+        return Price(*(int(values[place]) for values in self))
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a mapping costs, exactly; all groups, one run.
@@ -274,6 +295,11 @@ class Cost:
     latency_ticks: int
     latency_cycles: Fraction
     footprint: Partition
+
+    @property
+    def price(self) -> Price:
+        """The quantities that it is compared by."""
+        return Price(self.latency_ticks, self.traffic_bits)
 
     @property
     def traffic_bytes(self) -> Fraction:

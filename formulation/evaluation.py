@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping as Fields
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +23,7 @@ from formulation.cost import (
     tile_bits,
     traffic,
 )
-from formulation.extents import axis_table
+from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
 
@@ -50,30 +52,26 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
         ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
     """
     work = work_of(layer, hardware, mapping)
-    bits = work.traffic.bits(hardware)
-    ticks = latency_ticks(hardware, work.compute, bits, work.tile)
-    need = footprint(hardware, work.tile)
-    parts = Partition(need.ifmap, need.ofmap, need.weights)
-    return Cost(work.traffic, bits, work.compute, ticks, hardware.tick.cycles(ticks), parts)
+    return cost_of(hardware, work.traffic, work.compute, work.tile)
 
 
 def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     """Words, cycles and tiles of one mapping; raises as ``evaluate``."""
-    _check_mapping(layer, hardware, mapping)
-    tile, axis = mapping.tile, mapping.sliding_axis
+    tile = mapping.tile
+    limits = {
+        "out_channels": (tile.out_channels, layer.out_channels),
+        "in_channels": (tile.in_channels, layer.in_channels),
+        "batch": (tile.batch, layer.batch),
+    }
+    check_tile(limits, tile.spatial, [axis.out for axis in layer.axes])
+    check_slide(hardware, mapping.sliding_axis, len(layer.axes))
     axes = (batch_axis(layer), *layer.axes)
     extents = (tile.batch, *tile.spatial)
     tables = [axis_table(a, np.array([t], dtype=object)) for a, t in zip(axes, extents, strict=True)]
-    trips = [int(t.trips[0]) for t in tables]
-    fetched = slid = largest = 1
-    for i, table in enumerate(tables):
-        fetched *= int(table.fetched[0])
-        slid *= int(table.slid[0] if axis is not None and i == axis + 1 else table.fetched[0])
-        largest *= int(table.largest[0])
-    n = Trips(-(-layer.out_channels // tile.out_channels), -(-layer.in_channels // tile.in_channels), 1)
-    for count in trips:
-        n = Trips(n.co, n.ci, n.sp * count)
-    spatial = spatial_tiles(trips, list(extents), [int(t.edge[0]) for t in tables])
+    trips, fetched, slid, largest = tile_words(((table, 0) for table in tables), mapping.sliding_axis)
+    n = Trips(-(-layer.out_channels // tile.out_channels), -(-layer.in_channels // tile.in_channels), trips)
+    each = [int(table.trips[0]) for table in tables]
+    spatial = spatial_tiles(each, list(extents), [int(t.edge[0]) for t in tables])
     channels = layer.in_channels
     moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid)
     compute = layer.groups
@@ -87,20 +85,50 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     return Work(n, moved, compute, held)
 
 
-def _check_mapping(layer: Layer, hardware: Hardware, mapping: Mapping) -> None:
-    tile = mapping.tile
-    limits = {
-        "out_channels": (tile.out_channels, layer.out_channels),
-        "in_channels": (tile.in_channels, layer.in_channels),
-        "batch": (tile.batch, layer.batch),
-    }
-    if len(tile.spatial) != len(layer.axes):
-        raise ValueError(f"tile has {len(tile.spatial)} spatial axes, layer has {len(layer.axes)}")
-    for i, (size, axis) in enumerate(zip(tile.spatial, layer.axes, strict=True)):
-        limits[f"spatial[{i}]"] = (size, axis.out)
-    for name, (size, extent) in limits.items():
+def tile_words(
+    tables: Iterable[tuple[AxisTable, int]], sliding_axis: int | None
+) -> tuple[int, int, int, int]:
+    """Trips, words fetched and slid in one pass, and words of the largest tile, per input channel.
+
+    Args:
+        tables: of the batch and of each axis, with the tile's position.
+        sliding_axis: of the mapping.
+    """
+    trips = fetched = slid = largest = 1
+    for i, (table, at) in enumerate(tables):
+        slides = sliding_axis is not None and i == sliding_axis + 1
+        trips *= int(table.trips[at])
+        fetched *= int(table.fetched[at])
+        slid *= int((table.slid if slides else table.fetched)[at])
+        largest *= int(table.largest[at])
+    return trips, fetched, slid, largest
+
+
+def cost_of(hardware: Hardware, moved: Traffic, compute: int, held: TensorBits) -> Cost:
+    """The cost of what is moved, computed and held."""
+    bits, need = moved.bits(hardware), footprint(hardware, held)
+    ticks = latency_ticks(hardware, compute, bits, held)
+    parts = Partition(need.ifmap, need.ofmap, need.weights)
+    return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+
+
+def check_tile(limits: Fields[str, tuple[int, int]], spatial: tuple[int, ...], extents: list[int]) -> None:
+    """Raise ValueError unless every tile size is from one to its extent.
+
+    Args:
+        limits: size and extent by dimension, but for the axes.
+        spatial: sizes along the axes.
+        extents: of the axes.
+    """
+    if len(spatial) != len(extents):
+        raise ValueError(f"tile has {len(spatial)} spatial axes, layer has {len(extents)}")
+    axes = {f"spatial[{i}]": pair for i, pair in enumerate(zip(spatial, extents, strict=True))}
+    for name, (size, extent) in {**limits, **axes}.items():
         if not 1 <= size <= extent:
             raise ValueError(f"tile {name} is {size}, must be from 1 to {extent}")
-    slide = mapping.sliding_axis
-    if slide is not None and (hardware.halo is Halo.REFETCH or not 0 <= slide < len(layer.axes)):
-        raise ValueError(f"sliding axis {slide} needs halo reuse and one of {len(layer.axes)} axes")
+
+
+def check_slide(hardware: Hardware, slide: int | None, axes: int) -> None:
+    """Raise ValueError unless tiles may slide along an axis."""
+    if slide is not None and (hardware.halo is Halo.REFETCH or not 0 <= slide < axes):
+        raise ValueError(f"sliding axis {slide} needs halo reuse and one of {axes} axes")

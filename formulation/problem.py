@@ -1,65 +1,98 @@
-"""One optimisation problem: a layer, a machine, an objective and, if given, a partition."""
+"""One optimisation problem: what is to be run, a machine, an objective and, if given, a partition."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from fractions import Fraction
-from math import floor
+from typing import Generic, TypeVar
 
-from dnns.layer import Layer
-from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Cost, TensorBits, fits, footprint, tile_bits
+from dnns.layer import Layer, Operator
+from formulation.cost import Cost, Price, TensorBits, fits, footprint, tile_bits
 from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
+from formulation.objective import LATENCY, QUANTITIES, Kind, Objective, Quantity, Step, least_price
 
-#: Comparisons with a latency cap allow this relative excess.
-CAP_TOLERANCE = Fraction(1, 10**12)
+__all__ = ["Kind", "Objective", "Posed", "Problem"]
+
+M = TypeVar("M")
 
 
-class Kind(StrEnum):
-    """What is minimised."""
+class Posed(ABC, Generic[M]):
+    """What every problem has: a machine, an objective, perhaps a partition, and mappings of its own kind."""
 
-    LATENCY = "latency"
-    TRAFFIC = "traffic"
-    BALANCED = "balanced"
-    WEIGHTED = "weighted"
+    __slots__ = ()
+    hardware: Hardware
+    objective: Objective
+    partition: Partition | None
+
+    @property
+    @abstractmethod
+    def operator(self) -> Operator:
+        """What is to be run."""
+
+    @property
+    def name(self) -> str:
+        """Of what is to be run."""
+        return self.operator.name
+
+    @abstractmethod
+    def evaluate(self, mapping: M) -> Cost:
+        """The exact cost of a mapping, whether or not it fits; raises ValueError if it is none of these."""
+
+    @abstractmethod
+    def smallest_tiles(self) -> Iterable[TensorBits]:
+        """Bits of the smallest tiles: without partial sums, and with one element per dimension.
+
+        Some mapping fits iff one of them does. With partial sums wider than the ofmap, all input channels
+        at once may take less, as then no partial sum is ever stored.
+        """
+
+    def cap(self, latency_ticks: int) -> int:
+        """The largest latency allowed where this is the least that is known [ticks]."""
+        return self.objective.cap(latency_ticks)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What the objective asks for, in turn."""
+        return self.objective.steps(least_price(self.operator, self.hardware))
+
+    def needs(self, quantity: Quantity) -> bool:
+        """Whether a quantity matters to the optimum, ties aside."""
+        place = QUANTITIES.index(quantity)
+        capped = self.objective.capped and quantity is LATENCY
+        return capped or any(step.measures[0].weights[place] for step in self.steps)
+
+    def values(self, price: Price) -> tuple[Fraction | int, ...]:
+        """What mappings are compared by in the end, exactly; the first is the objective's own."""
+        return tuple(measure.exact(price) for measure in self.steps[-1].measures)
+
+    def objective_value(self, price: Price) -> Fraction:
+        """The objective's own quantity: cycles, bytes (also for balanced) or the weighted score."""
+        measure = self.steps[-1].measures[0]
+        return measure.told(self.hardware, measure.exact(price))
+
+    def is_feasible(self, cost: Cost) -> bool:
+        """Whether the mapping of this cost fits the buffer and the partition."""
+        return bool(fits(self.hardware, self.partition, TensorBits(*cost.footprint.parts)))
+
+    def smallest_need(self) -> Partition:
+        """The buffer's parts that the smallest tile takes [bits]; a problem is feasible iff this fits."""
+        needs = [footprint(self.hardware, tile) for tile in self.smallest_tiles()]
+        best = min(needs, key=lambda n: (not fits(self.hardware, self.partition, n), n.total))
+        return Partition(best.ifmap, best.ofmap, best.weights)
+
+    @property
+    def fits_at_all(self) -> bool:
+        """Whether any mapping fits."""
+        return bool(fits(self.hardware, self.partition, TensorBits(*self.smallest_need().parts)))
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """The objective.
-
-    ``latency`` and ``traffic`` minimise one and break ties by the other. ``balanced`` finds the least
-    latency L*, then the least traffic among mappings with latency at most ``(1 + tolerance) * L*``, then the
-    least latency. ``weighted`` minimises ``latency_weight * latency / roofline + traffic_weight * traffic /
-    compulsory``, ties by latency, then traffic.
-
-    Raises:
-        ValueError: if the tolerance or a weight is negative, or both weights are zero.
-    """
-
-    kind: Kind = Kind.BALANCED
-    tolerance: Fraction = Fraction(1, 100)
-    latency_weight: Fraction = Fraction(1, 2)
-    traffic_weight: Fraction = Fraction(1, 2)
-
-    def __post_init__(self) -> None:
-        if self.tolerance < 0:
-            raise ValueError(f"tolerance is {self.tolerance}, must be at least 0")
-        weights = self.latency_weight, self.traffic_weight
-        if min(weights) < 0 or max(weights) == 0:
-            raise ValueError("the weights must be at least 0, and one of them above 0")
-
-    def cap(self, latency_ticks: int | Fraction) -> int:
-        """The largest latency within the tolerance of the given one [ticks]."""
-        return floor(latency_ticks * (1 + self.tolerance) * (1 + CAP_TOLERANCE))
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Posed[Mapping]):
     """A layer to be mapped onto a machine.
 
     Attributes:
@@ -75,52 +108,18 @@ class Problem:
     partition: Partition | None = None
 
     @property
-    def name(self) -> str:
-        """Of the layer."""
-        return self.layer.name
+    def operator(self) -> Layer:
+        """The layer."""
+        return self.layer
 
     def evaluate(self, mapping: Mapping) -> Cost:
         """The cost of a mapping; raises ValueError if it is none of this layer."""
         return evaluate(self.layer, self.hardware, mapping)
 
-    def is_feasible(self, cost: Cost) -> bool:
-        """Whether the mapping of this cost fits the buffer and the partition."""
-        need = TensorBits(*cost.footprint.parts)
-        return bool(fits(self.hardware, self.partition, need))
-
-    def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
-        """The weighted objective, exactly."""
-        per_tick, per_bit = self.score_weights
-        return latency_ticks * per_tick + traffic_bits * per_bit
-
-    @property
-    def score_weights(self) -> tuple[Fraction, Fraction]:
-        """Weight of one tick of latency and of one bit of traffic in the weighted objective."""
-        goal = self.objective
-        return (
-            goal.latency_weight / roofline_ticks(self.layer, self.hardware),
-            goal.traffic_weight / compulsory_bits(self.layer, self.hardware),
-        )
-
-    def smallest_need(self) -> Partition:
-        """The buffer's parts that the smallest tile takes [bits]: one element per dimension.
-
-        With partial sums wider than the ofmap, all input channels at once may take less, as then no
-        partial sum is ever stored. A problem is feasible iff this fits.
-        """
-        layer, hardware = self.layer, self.hardware
-        largest = 1
+    def smallest_tiles(self) -> Iterable[TensorBits]:
+        """Bits of tiles of one output, with one and with all input channels."""
+        layer, largest = self.layer, 1
         for axis in layer.axes:
             largest *= int(full_axis_table(axis).largest[0])
-        needs = []
         for ci in {1, layer.in_channels}:
-            held = tile_bits(layer, hardware, 1, ci, largest, 1, -(-layer.in_channels // ci))
-            needs.append(footprint(hardware, held))
-        best = min(needs, key=lambda n: (not fits(hardware, self.partition, n), n.total))
-        return Partition(best.ifmap, best.ofmap, best.weights)
-
-    @property
-    def fits_at_all(self) -> bool:
-        """Whether any mapping fits."""
-        need = TensorBits(*self.smallest_need().parts)
-        return bool(fits(self.hardware, self.partition, need))
+            yield tile_bits(layer, self.hardware, 1, ci, largest, 1, -(-layer.in_channels // ci))

@@ -1,20 +1,25 @@
-"""What a search minimises, and where prices, or bounds on them, are of interest beside the best so far."""
+"""What a search minimises, what it finds, and the steps of an objective in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from formulation.cost import Cost, Num
+from formulation.cost import Cost, Num, Price
+from formulation.extents import Ints
 from formulation.mapping import Mapping
-from formulation.problem import Problem
-from formulation.shared.problem import SharedProblem
-from formulation.space.space import CLASSES, Price
+from formulation.objective import Measure
+from formulation.problem import Posed
+from formulation.space.space import CLASSES, Space
+from solvers.result import LowerBound
 
 ROUNDING = 1e-12  # relative error that a floating-point score may carry
+
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,87 +27,198 @@ class Goal:
     """A lexicographic order of prices, and a cap.
 
     Attributes:
-        keys: from a price to the quantities to minimise, the most important first. The first may be a
-            floating-point score; ``exact`` then settles what it leaves undecided.
+        measures: to minimise, the most important first.
         cap: mappings of higher latency are not wanted [ticks]; None for no cap.
-        exact: the first quantity exactly, from latency and traffic; None if it is an integer already.
     """
 
-    keys: Callable[[Price], tuple[Num, ...]]
+    measures: tuple[Measure, ...]
     cap: int | None = None
-    exact: Callable[[int, int], Fraction] | None = None
 
-    def wanted(self, price: Price, best: Found | None) -> Num:
+    @property
+    def rounded(self) -> bool:
+        """Whether the first of the keys is a floating-point score; ``values`` settle what it leaves open."""
+        return self.measures[0].quantity is None
+
+    def first(self, price: Price) -> Num:
+        """The first measure of many prices, perhaps rounded."""
+        return self.measures[0].of(price)
+
+    def keys(self, price: Price) -> tuple[Num, ...]:
+        """The measures of many prices, the first perhaps rounded."""
+        return tuple(measure.of(price) for measure in self.measures)
+
+    def values(self, price: Price) -> tuple[Fraction | int, ...]:
+        """The measures of one price, exactly."""
+        return tuple(measure.exact(price) for measure in self.measures)
+
+    def within(self, price: Price) -> Num:
+        """Where prices, or bounds on them, are within the cap."""
+        return np.ones(price.latency.shape, dtype=bool) if self.cap is None else price.latency <= self.cap
+
+    def allows(self, price: Price) -> bool:
+        """Whether one price is within the cap."""
+        return self.cap is None or bool(price.latency <= self.cap)
+
+    def wanted(self, price: Price, best: Found[Any] | None) -> Num:
         """Where prices, or bounds on them, are within the cap and may be as good as the best so far.
 
-        They are not if the first quantity is worse; nor if neither latency nor traffic is better and one
-        of them is worse, for all goals want less of both.
+        They are not if the first measure is worse; nor if no quantity is better and one of them is worse,
+        for all goals want less of each.
         """
         good = self.promising(price, best)
         if best is None:
             return good
-        slower, more = price.latency > best.latency, price.traffic > best.traffic
-        return good & ~(slower & (price.traffic >= best.traffic) | more & (price.latency >= best.latency))
+        pairs = list(zip(price, best.price, strict=True))
+        worse = np.logical_or.reduce([values > known for values, known in pairs])
+        return good & ~(worse & np.logical_and.reduce([values >= known for values, known in pairs]))
 
-    def promising(self, price: Price, best: Found | None) -> Num:
-        """Where they are within the cap and the first quantity is no worse than the best so far."""
-        good = np.ones(price.latency.shape, dtype=bool) if self.cap is None else price.latency <= self.cap
-        return good if best is None else good & (self.keys(price)[0] <= limit(best))
+    def promising(self, price: Price, best: Found[Any] | None) -> Num:
+        """Where they are within the cap and the first measure is no worse than the best so far."""
+        good = self.within(price)
+        return good if best is None else good & (self.first(price) <= limit(best))
 
+    def least(self, price: Price, ties: Iterable[Ints], best: Found[Any] | None = None) -> int | None:
+        """The position of the best price; None if none is within the cap and as good as the best so far.
 
-LATENCY_FIRST = Goal(lambda price: (price.latency, price.traffic))
-
-
-def traffic_first(cap: int | None = None) -> Goal:
-    """Least traffic, then least latency, up to a latency cap [ticks]."""
-    return Goal(lambda price: (price.traffic, price.latency), cap)
-
-
-def weighted(problem: Problem | SharedProblem) -> Goal:
-    """The weighted objective, then latency, then traffic."""
-    per_tick, per_bit = (float(weight) for weight in problem.score_weights)
-
-    def keys(price: Price) -> tuple[Num, ...]:
-        score = price.latency.astype(np.float64) * per_tick + price.traffic.astype(np.float64) * per_bit
-        return score, price.latency, price.traffic
-
-    return Goal(keys, exact=problem.score)
+        Args:
+            price: of many mappings.
+            ties: what breaks ties beyond the measures, the most important first.
+            best: so far.
+        """
+        keys, at = self.keys(price), np.flatnonzero(self.within(price))
+        if best is not None:
+            at = at[keys[0][at] <= limit(best)]
+        if not len(at):
+            return None
+        if self.rounded:  # what is close to the least is compared exactly
+            at = at[keys[0][at] <= keys[0][at].min() * (1 + ROUNDING)]
+            close = {price.one(i) for i in at}
+            least = min(close, key=self.values)
+            keys = ()
+            for values, value in zip(price, least, strict=True):
+                at = at[values[at] == value]
+        for key in (*keys, *ties):
+            at = at[key[at] == key[at].min()]
+        return int(at[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Found(Generic[M]):
     """The best mapping so far.
 
     Attributes:
-        keys: its quantities in the goal's order.
-        choice: class, positions of the channel tiles, rank of the spatial tile: what breaks ties.
+        keys: its measures in the goal's order, exactly.
+        choice: class and positions of what was chosen: what breaks ties.
         mapping: the mapping.
-        latency: its latency [ticks].
-        traffic: its traffic [bits].
+        price: its price.
     """
 
     keys: tuple[Fraction | int, ...]
     choice: tuple[int, int, int, int]
-    mapping: Mapping
-    latency: int
-    traffic: int
+    mapping: M
+    price: Price
+
+    @property
+    def order(self) -> tuple[Fraction | int, ...]:
+        """What it is compared by, ties included."""
+        return (*self.keys, *self.choice)
 
 
-def given(mapping: Mapping, cost: Cost) -> Found:
-    """A mapping from elsewhere; of equals, one that the search finds comes first."""
-    return Found((), (len(CLASSES), 0, 0, 0), mapping, cost.latency_ticks, cost.traffic_bits)
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[M]):
+    """The end of a search.
+
+    Attributes:
+        found: the best mapping, None if none fits (the cap).
+        bound: of the goal's first measure, proven for every mapping; None if none fits.
+        proven: whether ``found`` is optimal.
+    """
+
+    found: Found[M] | None
+    bound: Fraction | int | None
+    proven: bool
 
 
-def ranked(goal: Goal, known: Found) -> Found:
+def known(problem: Posed[M], initial: M | None) -> list[Found[M]]:
+    """A mapping from elsewhere, if it is given and fits; of equals, one that a search finds comes first."""
+    if initial is None:
+        return []
+    cost: Cost = problem.evaluate(initial)
+    found = Found((), (len(CLASSES), 0, 0, 0), initial, cost.price)
+    return [found] if problem.is_feasible(cost) else []
+
+
+def ranked(goal: Goal, found: Found[M]) -> Found[M]:
     """A known mapping with the keys of a goal."""
-    price = Price(np.array(known.latency), np.array(known.traffic))
-    keys: list[Fraction | int] = [int(key) for key in goal.keys(price)]
-    if goal.exact is not None:
-        keys[0] = goal.exact(known.latency, known.traffic)
-    return replace(known, keys=tuple(keys))
+    return replace(found, keys=goal.values(found.price))
 
 
-def limit(best: Found) -> int | float:
+def better(
+    space: Space,
+    goal: Goal,
+    choice: tuple[int, int, int, int],
+    price: Price,
+    slide: int,
+    best: Found[Mapping] | None,
+) -> Found[Mapping]:
+    """The mapping of a choice, or the best so far if that comes first."""
+    keys = goal.values(price)
+    if best is not None and best.order <= (*keys, *choice):
+        return best
+    return Found(keys, choice, space.mapping(CLASSES[choice[0]], *choice[1:], slide), price)
+
+
+def limit(best: Found[Any]) -> int | float:
     """What a first key must not exceed to be of interest beside an incumbent."""
-    first = best.keys[0]
-    return first if isinstance(first, int) else float(first) * (1 + ROUNDING)
+    return ceiling(best.keys[0])
+
+
+def ceiling(value: Fraction | int) -> int | float:
+    """What a key, which may be rounded, must not exceed to be no worse than a value."""
+    return value if isinstance(value, int) else float(value) * (1 + ROUNDING)
+
+
+def no_worse(measure: Measure, price: Price, best: Found[Any]) -> Num:
+    """Where a measure is not above that of a mapping; to rounding where it is no integer."""
+    return measure.of(price) <= ceiling(measure.exact(best.price))
+
+
+def safe(bound: Num) -> Fraction | int:
+    """A bound that may be rounded, made exact and safe."""
+    return Fraction(float(bound) * (1 - ROUNDING)) if isinstance(bound, float) else int(bound)
+
+
+LayerFound = Found[Mapping]
+"""The best mapping of a layer so far."""
+
+Minimise = Callable[[Goal, Sequence[Found[M]], bool], Outcome[M]]
+"""From a goal, known mappings and whether this is the objective's last step, to its optimum."""
+
+
+def staged(problem: Posed[M], minimise: Minimise[M], first: Sequence[Found[M]] = ()) -> list[Outcome[M]]:
+    """The outcome of each step of the objective, capped as it says.
+
+    Args:
+        problem: what to solve; feasible.
+        minimise: one step. What it finds is known to the steps after it, whose cap is over its latency.
+        first: known mappings.
+    """
+    outcomes: list[Outcome[M]] = []
+    steps, cap, mappings = problem.steps, None, list(first)
+    for step in steps:
+        outcome = minimise(Goal(step.measures, cap if step.capped else None), mappings, step is steps[-1])
+        outcomes.append(outcome)
+        if outcome.found is not None:
+            cap = problem.cap(outcome.found.price.latency)
+            mappings.append(outcome.found)
+    return outcomes
+
+
+def claimed(problem: Posed[M], outcomes: Sequence[Outcome[M]]) -> LowerBound:
+    """The bounds that the steps of the objective have proven."""
+    bounds = {}
+    for step, outcome in zip(problem.steps, outcomes, strict=True):
+        measure = step.measures[0]
+        if outcome.bound is not None:
+            bounds[measure.claim] = measure.told(problem.hardware, outcome.bound)
+    return LowerBound(bounds)

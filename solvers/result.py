@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from dnns.layer import Operator
-from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import Cost
-from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.problem import Kind, Objective, Problem
+from formulation.objective import LATENCY, SCORE, TRAFFIC, least_price
+from formulation.problem import Posed, Problem
 
 
 class Termination(StrEnum):
@@ -46,83 +44,65 @@ class BoundScope(StrEnum):
     PARTITION = "partition"
 
 
+Bound = Fraction | float
+"""A proven bound: exact, or a float rounded towards zero."""
+
+
 @dataclass(frozen=True, slots=True)
 class LowerBound:
-    """Proven bounds; None where none is proven. Exact rationals, or floats rounded towards zero.
+    """Proven bounds.
 
     Attributes:
-        latency_cycles: on the latency of every mapping in scope.
-        traffic_bytes: on the traffic of every mapping in scope; for the balanced objective only of those
-            within the latency cap, so it may be above the least traffic of all.
-        score: on the weighted objective.
+        proven: by ``Measure.claim``, in the unit that results are told in; without those that are not proven.
     """
 
-    latency_cycles: Fraction | float | None = None
-    traffic_bytes: Fraction | float | None = None
-    score: Fraction | float | None = None
+    proven: Fields[str, Bound] = field(default_factory=dict)
+
+    def of(self, claim: str) -> Bound | None:
+        """One of them; None if it is not proven."""
+        return self.proven.get(claim)
+
+    @property
+    def latency_cycles(self) -> Bound | None:
+        """On the latency of every mapping in scope."""
+        return self.of(LATENCY.key)
+
+    @property
+    def traffic_bytes(self) -> Bound | None:
+        """On the traffic of every mapping in scope.
+
+        For the balanced objective only of those within the latency cap: it may be above the least traffic.
+        """
+        return self.of(TRAFFIC.key)
+
+    @property
+    def score(self) -> Bound | None:
+        """On the weighted objective."""
+        return self.of(SCORE)
 
 
-def free_bound(operator: Operator, posed: Posed) -> LowerBound:
-    """What compulsory traffic and the roofline allow: it costs nothing, so every answer has it at least.
-
-    Args:
-        operator: the layer, or the deconvolution whose parts share the ifmap.
-        posed: the problem.
-    """
-    tick = posed.hardware.tick
-    latency = tick.cycles(ceil(roofline_ticks(operator, posed.hardware)))
-    traffic = Fraction(compulsory_bits(operator, posed.hardware), 8)
-    goal = posed.objective
-    match goal.kind:
-        case Kind.LATENCY:
-            return LowerBound(latency_cycles=latency)
-        case Kind.TRAFFIC:
-            return LowerBound(traffic_bytes=traffic)
-        case Kind.WEIGHTED:
-            return LowerBound(score=Fraction(goal.latency_weight) + Fraction(goal.traffic_weight))
-    return LowerBound(latency, traffic)
+def free_bound(problem: Posed[Any]) -> LowerBound:
+    """What compulsory traffic and the roofline allow: it costs nothing, so every answer has it at least."""
+    least = least_price(problem.operator, problem.hardware)
+    bounds: dict[str, Bound] = {}
+    for measure in (step.measures[0] for step in problem.steps):
+        value = Fraction(measure.exact(least))
+        whole = value if measure.quantity is None else ceil(value)
+        bounds[measure.claim] = measure.told(problem.hardware, whole)
+    return LowerBound(bounds)
 
 
 def at_least(one: LowerBound, other: LowerBound) -> LowerBound:
-    """The greater of two proven bounds, of each quantity."""
-    pairs = ((getattr(one, f.name), getattr(other, f.name)) for f in fields(LowerBound))
-    return LowerBound(*(max((b for b in pair if b is not None), default=None) for pair in pairs))
+    """The greater of two proven bounds, of each measure."""
+    greater = {claim: max(low, other.proven.get(claim, low)) for claim, low in one.proven.items()}
+    return LowerBound({**other.proven, **greater})
 
 
 class ResultError(RuntimeError):
     """An answer contradicts itself: a fault of the program, told in place of the answer."""
 
 
-class Posed(Protocol):
-    """A problem, as far as its answer needs to know it."""
-
-    @property
-    def name(self) -> str:
-        """Of the layer."""
-
-    @property
-    def hardware(self) -> Hardware:
-        """The machine."""
-
-    @property
-    def objective(self) -> Objective:
-        """What is minimised."""
-
-    @property
-    def partition(self) -> Partition | None:
-        """The buffer's parts if they are given."""
-
-    def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
-        """The weighted objective, exactly."""
-
-    def evaluate(self, mapping: Any) -> Cost:
-        """The cost of a mapping, in Python's integers."""
-
-    def is_feasible(self, cost: Cost) -> bool:
-        """Whether the mapping of this cost fits."""
-
-
-P = TypeVar("P", bound=Posed)
+P = TypeVar("P", bound=Posed[Any])
 M = TypeVar("M")
 
 
@@ -169,8 +149,8 @@ class Answer(Generic[P, M]):
     def _faults(self) -> Iterator[str]:
         """What contradicts itself."""
         bound = self.lower_bound
-        for what, low in ((f.name, getattr(bound, f.name)) for f in fields(LowerBound)):
-            if low is not None and not low >= 0:
+        for what, low in bound.proven.items():
+            if not low >= 0:
                 yield f"the bound on {what} is {low}, below 0"
         if (self.mapping is None) != (self.solution_status is SolutionStatus.NONE):
             yield f"the mapping is {self.mapping}, its status {self.solution_status}"
@@ -191,8 +171,7 @@ class Answer(Generic[P, M]):
     @property
     def _objective_bound(self) -> Fraction | float | None:
         """The bound on ``objective_value``."""
-        bounds = {Kind.LATENCY: self.lower_bound.latency_cycles, Kind.WEIGHTED: self.lower_bound.score}
-        return bounds.get(self.problem.objective.kind, self.lower_bound.traffic_bytes)
+        return self.lower_bound.of(self.problem.objective.claim)
 
     @property
     def bound_scope(self) -> BoundScope:
@@ -202,15 +181,7 @@ class Answer(Generic[P, M]):
     @property
     def objective_value(self) -> Fraction | None:
         """The objective's own quantity: cycles, bytes (also for balanced) or the weighted score."""
-        if self.cost is None:
-            return None
-        match self.problem.objective.kind:
-            case Kind.LATENCY:
-                return self.cost.latency_cycles
-            case Kind.WEIGHTED:
-                return self.problem.score(self.cost.latency_ticks, self.cost.traffic_bits)
-            case _:
-                return self.cost.traffic_bytes
+        return None if self.cost is None else self.problem.objective_value(self.cost.price)
 
     @property
     def gap(self) -> float | None:

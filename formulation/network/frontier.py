@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer
-from formulation.cost import footprint
+from formulation.cost import Price, footprint
 from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
@@ -27,7 +27,7 @@ from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
 from formulation.problem import Kind
 from formulation.space.blocks import sift
-from formulation.space.space import CLASSES, Price
+from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable
 from formulation.wide_ticks import WideTicks
 

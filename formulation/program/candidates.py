@@ -19,10 +19,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from formulation.cost import Num
+from formulation.cost import Num, Price
 from formulation.extents import Ints
 from formulation.space.blocks import CELLS, pairs
-from formulation.space.space import CLASSES, Price, Space
+from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -71,8 +71,7 @@ class Candidates:
     def take(self, keep: Mask | Ints) -> Candidates:
         """Some of the triples, over the same tiles."""
         which, co, ci, row = (getattr(self, name)[keep] for name in ("which", "co", "ci", "row"))
-        price = Price(self.price.latency[keep], self.price.traffic[keep])
-        return Candidates(self.tiles, self.cycles, which, co, ci, row, price)
+        return Candidates(self.tiles, self.cycles, which, co, ci, row, self.price.take(keep))
 
 
 def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool) -> Ints:
@@ -113,8 +112,8 @@ def candidates(
     pieces = []
     for order, rows, out in _pairs(space, tiles, cycles, wanted, check):
         pieces.append(_triples(space, tiles, cycles, order, rows, out, exactly or wanted))
-    which, co, ci, row, latency, traffic = (np.concatenate(column) for column in zip(*pieces, strict=True))
-    return Candidates(tiles, cycles, which, co, ci, row, Price(latency, traffic))
+    which, co, ci, row, *prices = (np.concatenate(column) for column in zip(*pieces, strict=True))
+    return Candidates(tiles, cycles, which, co, ci, row, Price(*prices))
 
 
 def _pairs(
@@ -136,7 +135,7 @@ def _pairs(
 def _triples(
     space: Space, tiles: SpatialTable, cycles: Ints, which: int, row: Ints, co: Ints, wanted: Wanted
 ) -> tuple[Ints, ...]:
-    """Pairs extended by every input-channel tile: columns which, co, ci, row, latency, traffic."""
+    """Pairs extended by every input-channel tile: columns which, co, ci, row, and those of the price."""
     width = len(space.ci.tile)
     ci = np.tile(np.arange(width), len(row))
     row, co = np.repeat(row, width), np.repeat(co, width)
@@ -145,4 +144,4 @@ def _triples(
     price = space.price(CLASSES[which], co, ci, tiles.take(row), cycles[row])
     keep = np.flatnonzero(wanted(price))
     ci, row, co = ci[keep], row[keep], co[keep]
-    return np.full(len(keep), which), co, ci, row, price.latency[keep], price.traffic[keep]
+    return np.full(len(keep), which), co, ci, row, *price.take(keep)

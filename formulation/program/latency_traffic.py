@@ -29,14 +29,14 @@ def add_axes(
 ) -> tuple[Scale | None, Scale | None]:
     """Latency and traffic above their floors, in units; either is left out where nothing needs it."""
     moved, low_traffic = shifted(variants, [v.traffic for v in variants])
-    timed = bool(aim.latency) or aim.latency_cap is not None or aim.score_cap is not None
+    timed = aim.needs("latency")
     sides = _sides(space, variants) if timed else {"": ({}, 0)}
     latency, traffic = scales(aim, [low for _, low in sides.values()], low_traffic)
     if timed:
-        _latency(model, space, variants, sides, latency, scaled_cap(latency, aim.latency_cap))
-    if not aim.traffic and aim.traffic_cap is None and aim.score_cap is None:
+        _latency(model, space, variants, sides, latency, scaled_cap(latency, aim.caps.latency))
+    if not aim.needs("traffic"):
         return latency, None
-    cap = scaled_cap(traffic, aim.traffic_cap)
+    cap = scaled_cap(traffic, aim.caps.traffic)
     model.traffic = pyo.Var(bounds=(0, cap))
     model.moves = pyo.Constraint(expr=rounded_sum(model, moved, traffic.unit, beyond(cap)) == model.traffic)
     return latency if timed else None, traffic
@@ -107,7 +107,8 @@ def _shares(model: Any, variants: list[VariantTerms], beyond: float) -> dict[str
 
 def add_score_cap(model: Any, limit: ScoreCap, latency: Scale, traffic: Scale) -> None:
     """The weighted sum of latency and traffic is at most a cap."""
-    parts = [(limit.latency, latency, model.latency), (limit.traffic, traffic, model.traffic)]
+    variables = (latency, model.latency), (traffic, model.traffic)
+    parts = [(float(w), *pair) for w, pair in zip(limit.weights, variables, strict=True)]
     unit = sum(weight * scale.unit for weight, scale, _ in parts)
     cap = Scale(sum(weight * scale.floor for weight, scale, _ in parts), unit).scaled(limit.score)
     terms = [weight * scale.unit / unit * variable for weight, scale, variable in parts if weight]

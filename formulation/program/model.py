@@ -231,9 +231,9 @@ def _objective(model: Any, aim: ProgramAim, latency: Scale | None, traffic: Scal
     """The weighted sum of latency and traffic above its floor, in units; one alone as it is."""
     parts = []
     if traffic is not None:
-        parts.append((aim.traffic, traffic, model.traffic))
+        parts.append((aim.weights.traffic, traffic, model.traffic))
     if latency is not None:
-        parts.append((aim.latency, latency, model.latency))
+        parts.append((aim.weights.latency, latency, model.latency))
     lowest = sum(weight * scale.floor for weight, scale, _ in parts)
     unit = sum(weight * scale.unit for weight, scale, _ in parts)
     expr = sum(weight * scale.unit / unit * variable for weight, scale, variable in parts if weight)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from formulation.cost import Price
 from formulation.program.coefficients import Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
@@ -29,18 +30,19 @@ GRAIN = 1e-6
 ROUNDING = 1e-3
 
 
+UNCAPPED = Price(None, None)
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreCap:
     """A cap on a weighted sum.
 
     Attributes:
-        latency: weight of latency, per tick.
-        traffic: weight of traffic, per bit.
+        weights: of one tick of latency, and of one bit of traffic.
         score: the greatest sum.
     """
 
-    latency: float
-    traffic: float
+    weights: Price
     score: float
 
 
@@ -49,20 +51,21 @@ class ProgramAim:
     """What a model minimises, and under which caps.
 
     Attributes:
-        latency: weight of latency, per tick.
-        traffic: weight of traffic, per bit.
-        latency_cap: greatest latency [ticks]; None for none.
-        traffic_cap: greatest traffic [bits]; None for none.
+        weights: of one tick of latency, and of one bit of traffic.
+        incumbent: price of a known mapping; it sets the scale.
+        caps: greatest latency and traffic; None for none.
         score_cap: on a weighted sum; None for none.
-        incumbent: latency [ticks] and traffic [bits] of a known mapping; they set the scale.
     """
 
-    latency: float
-    traffic: float
-    incumbent: tuple[int, int]
-    latency_cap: int | None = None
-    traffic_cap: int | None = None
+    weights: Price
+    incumbent: Price
+    caps: Price = UNCAPPED
     score_cap: ScoreCap | None = None
+
+    def needs(self, quantity: str) -> bool:
+        """Whether a quantity has to be modelled."""
+        weight, cap = getattr(self.weights, quantity), getattr(self.caps, quantity)
+        return bool(weight) or cap is not None or self.score_cap is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def scales(aim: ProgramAim, latency_floors: Sequence[int], traffic_floor: int) -
             enough for the least to be at ``-BEYOND * SPAN`` or above: coefficients stay moderate.
         traffic_floor: where the axis of traffic begins.
     """
-    floors, weights = (max(latency_floors), traffic_floor), (aim.latency, aim.traffic)
+    floors, weights = (max(latency_floors), traffic_floor), aim.weights
     spans = [max(best - low, best * FINEST, 1.0) for best, low in zip(aim.incumbent, floors, strict=True)]
     if all(weights):
         above = sum(w * (best - low) for w, best, low in zip(weights, aim.incumbent, floors, strict=True))

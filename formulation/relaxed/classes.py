@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import fits, footprint, passes, tile_bits
+from formulation.cost import Price, fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
+from formulation.objective import least_price
 from formulation.problem import Problem
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
-from formulation.relaxed.structure import TENSORS, Structure
+from formulation.relaxed.structure import LOWEST, TENSORS, Structure
 from formulation.relaxed.underestimates import (
     Underestimate,
     always_fetches,
@@ -72,18 +72,19 @@ class Aim:
     """What one solve of a relaxation minimises, and the bounds that keep its variables finite.
 
     Attributes:
-        latency_weight: of latency in rooflines.
-        traffic_weight: of traffic in compulsory traffics.
-        latency_cap: no mapping of higher latency is of interest [rooflines].
-        traffic_cap: the same for traffic [compulsory traffics].
+        weights: of latency in rooflines, and of traffic in compulsory traffics.
+        caps: no mapping of higher latency, or traffic, is of interest, in the same units.
         hard: whether the latency cap is a constraint; otherwise it only follows from the objective.
     """
 
-    latency_weight: float
-    traffic_weight: float
-    latency_cap: float
-    traffic_cap: float
+    weights: Price
+    caps: Price
     hard: bool = False
+
+    @property
+    def terms(self) -> Iterator[tuple[str, float, float]]:
+        """Name, weight and cap of each quantity."""
+        return zip(Price._fields, self.weights, self.caps, strict=True)
 
 
 class Relaxation:
@@ -107,15 +108,19 @@ class Relaxation:
         return f"{self.problem.layer}", f"{self.problem.hardware}"
 
     @cached_property
-    def roofline_cycles(self) -> float:
-        """The unit of the models' latency."""
-        hardware = self.problem.hardware
-        return float(roofline_ticks(self.problem.layer, hardware) / hardware.tick.per_cycle)
+    def least(self) -> Price:
+        """The units of the models' quantities: what no mapping can beat."""
+        return least_price(self.problem.layer, self.problem.hardware)
 
-    @cached_property
+    @property
+    def roofline_cycles(self) -> float:
+        """The unit of the models' latency, in cycles."""
+        return float(self.least.latency / self.problem.hardware.tick.per_cycle)
+
+    @property
     def compulsory_bits(self) -> int:
         """The unit of the models' traffic."""
-        return compulsory_bits(self.problem.layer, self.problem.hardware)
+        return int(self.least.traffic)
 
     @property
     def transfer_bound(self) -> float:
@@ -167,7 +172,7 @@ class Relaxation:
 
     def is_empty(self, variant: Variant, aim: Aim) -> bool:
         """Whether a class is proven to hold no mapping: nothing fits, or the array alone takes too long."""
-        late = aim.hard and self.least_compute(variant) > aim.latency_cap
+        late = aim.hard and self.least_compute(variant) > aim.caps.latency
         return late or not self._smallest_fits(variant)
 
     def least_compute(self, variant: Variant) -> float:
@@ -221,14 +226,17 @@ class Relaxation:
         ranges = [variant.trips_range(d) for d in dims]
         return sum(log(low) for low, _ in ranges), sum(log(high) for _, high in ranges)
 
-    def lift(self, variant: Variant, trips: Mapping[str, float]) -> dict[str, float]:
-        """The logarithmic epigraph variables at their least, for given trip counts, by ``name[index]``."""
+    def lift(self, variant: Variant, trips: Mapping[str, float], above: float = 0.0) -> dict[str, float]:
+        """The logarithmic variables for given trip counts, by ``name[index]``.
+
+        Those of the epigraphs are ``above`` their least.
+        """
         log_trips = {d: log(n) for d, n in trips.items()}
         log_trips["sp"] = sum(log_trips[d] for d in variant.structure.dims[2:])
         point = {f"log_trips[{d}]": log_trips[d] for d in variant.structure.dims}
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():
-                point[f"log_{name}[{index}]"] = float(under.log(log_trips[index]))
+                point[f"log_{name}[{index}]"] = float(under.log(log_trips[index])) + above
         return point
 
     def product(self, variant: Variant, dim: str) -> float:
@@ -274,10 +282,9 @@ class Relaxation:
         m.roofline_cycles.set_value(self.roofline_cycles)
         m.compulsory_bits.set_value(float(self.compulsory_bits))
         m.capacity.set_value(1.0)
-        m.latency_weight.set_value(aim.latency_weight)
-        m.traffic_weight.set_value(aim.traffic_weight)
-        set_range(m.latency, 0.0, aim.latency_cap)
-        set_range(m.traffic, 1.0, aim.traffic_cap)
+        for name, weight, cap in aim.terms:
+            m.weight[name].set_value(weight)
+            set_range(getattr(m, name), LOWEST[name], cap)
         self._load_partition(m)
 
     def _load_partition(self, m: Any) -> None:

@@ -27,7 +27,7 @@ from pyomo.core.expr import exp
 
 from formulation.cost import Trips, tile_bits
 from formulation.mapping import Group
-from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_traffic
+from formulation.relaxed.structure import GROUPS, LOWEST, TENSORS, Structure, class_traffic
 from formulation.relaxed.underestimates import LINES, MONOMIALS
 
 _LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
@@ -40,7 +40,7 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
 
     ::
 
-        min   latency_weight * latency + traffic_weight * traffic
+        min   weight_latency * latency + weight_traffic * traffic
         s.t.  log_fetched_a >= under-estimate of the sum of interval lengths(n_a)      (axes a)
               log_largest_a >= under-estimate of the longest interval(n_a)             (axes a)
               log_cycles_g  >= under-estimate of the group's array cycles(n_g)         (groups g)
@@ -58,7 +58,7 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
     m.structure = structure
     _parameters(m, structure)
     _variables(m, structure)
-    m.objective = Objective(expr=m.latency_weight * m.latency + m.traffic_weight * m.traffic)
+    m.objective = Objective(expr=sum(m.weight[name] * getattr(m, name) for name in LOWEST))
     _interval_constraints(m, structure)
     held = _held(m, structure)
     _capacity_constraints(m, held)
@@ -70,8 +70,9 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
 
 
 def _parameters(m: Any, s: Structure) -> None:
-    for name in (*_LAYER, *_MACHINE, "latency_weight", "traffic_weight", "capacity"):
+    for name in (*_LAYER, *_MACHINE, "capacity"):
         setattr(m, name, Param(mutable=True, initialize=1.0))
+    m.weight = Param(list(LOWEST), mutable=True, initialize=1.0)
     m.width = Param(_WIDTHS, mutable=True, initialize=1.0)
     m.extent = Param(s.dims, mutable=True, initialize=1.0)
     m.product = Param(s.dims, mutable=True, initialize=1.0)
@@ -88,8 +89,8 @@ def _variables(m: Any, s: Structure) -> None:
     m.log_fetched = Var(s.dims[3:])
     m.log_largest = Var(s.dims[3:])
     m.part = Var(TENSORS)
-    m.latency = Var()
-    m.traffic = Var()
+    for name in LOWEST:
+        setattr(m, name, Var())
     if s.timed:
         m.log_cycles = Var(GROUPS)
 

@@ -280,14 +280,14 @@ class Presolve:
         words = sp.fetched if variant.slide is None else sp.slid
         trips = Trips(co.trips, ci.trips, sp.trips)
         bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
-        price = aim.traffic_weight / self._compulsory * bits
+        price = aim.weights.traffic / self._compulsory * bits
         inside = fits(hardware, problem.partition, footprint(hardware, held))
         if structure.timed:
             compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
             tile = TensorBits(1.0 * held.total, 0, 0)
             latency = latency_ticks(hardware, compute, bits, tile) / self._roofline
-            price = price + aim.latency_weight * latency
-            inside = inside & (latency <= (_limit(aim.latency_cap) if aim.hard else inf))
+            price = price + aim.weights.latency * latency
+            inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
         return np.where(inside, price, inf)
 
 

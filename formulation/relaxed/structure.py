@@ -10,6 +10,8 @@ from formulation.mapping import Group, Stationary
 
 GROUPS = tuple(group.value for group in Group)
 TENSORS = ("ifmap", "ofmap", "weights")
+LOWEST = {"latency": 0.0, "traffic": 1.0}
+"""The quantities that are modelled, each with the least value of its variable."""
 
 
 @dataclass(frozen=True, slots=True)

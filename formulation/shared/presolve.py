@@ -72,10 +72,10 @@ class SharedPresolve:
         words = table.fetched if variant.slide is None else table.slid
         trips = Trips(rounds, space.trips_ci[ci], table.trips)
         bits = class_traffic(space.kernels, variant.structure, 1.0 * words, trips).bits(space.hardware)
-        price, inside = aim.traffic_weight / self.relaxation.compulsory_bits * bits, bounds.fits
+        price, inside = aim.weights.traffic / self.relaxation.compulsory_bits * bits, bounds.fits
         if variant.structure.timed:
             ticks = space.latency(bounds.least.astype(float), bits)
-            latency = ticks / float(self.relaxation.roofline_ticks)
-            price = price + aim.latency_weight * latency
-            inside = inside & (latency <= (aim.latency_cap * _WORSE if aim.hard else inf))
+            latency = ticks / float(self.relaxation.least.latency)
+            price = price + aim.weights.latency * latency
+            inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))
         return np.where(inside, price, inf)

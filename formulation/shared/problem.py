@@ -18,31 +18,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
-from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import (
     Cost,
     TensorBits,
     Trips,
     channel_tiles,
-    fits,
-    footprint,
     group_cycles,
     held_bits,
-    latency_ticks,
     spatial_tiles,
     traffic,
 )
 from formulation.deconv import SubConvolution, split
+from formulation.evaluation import check_slide, check_tile, cost_of, tile_words
 from formulation.extents import AxisTable, full_axis_table
-from formulation.hardware import Halo, Hardware
+from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
-from formulation.problem import Objective
+from formulation.objective import Objective
+from formulation.problem import Posed
 from formulation.shared.hull import hull_table
 
 Rounds = tuple[tuple[int, ...], ...]
@@ -128,8 +125,17 @@ class SubKernels:
 
 
 @dataclass(frozen=True)
-class SharedProblem:
-    """A deconvolution to be mapped with shared ifmap tiles; attributes as of ``Problem``.
+class SharedProblem(Posed[SharedMapping]):
+    """A deconvolution to be mapped with shared ifmap tiles.
+
+    Attributes:
+        deconv: the deconvolution.
+        hardware: as of ``Problem``, like ``objective`` and ``partition``.
+        objective: see there.
+        partition: see there.
+        rival: latency of another way to run the deconvolution [ticks]: a latency cap is over the lesser of
+            it and the least latency with shared tiles. None if there is no other way.
+        aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
         ValueError: if no sub-kernel has taps.
@@ -139,20 +145,22 @@ class SharedProblem:
     hardware: Hardware = field(default_factory=Hardware)
     objective: Objective = field(default_factory=Objective)
     partition: Partition | None = None
+    rival: int | None = None
+    aside: int = 0
 
     def __post_init__(self) -> None:
         if not self.kernels.layers:
             raise ValueError("no sub-kernel has taps: nothing is shared")
 
+    @property
+    def operator(self) -> Deconvolution:
+        """The deconvolution."""
+        return self.deconv
+
     @cached_property
     def kernels(self) -> SubKernels:
         """The sub-kernels."""
         return SubKernels(self.deconv)
-
-    @property
-    def name(self) -> str:
-        """Of the deconvolution."""
-        return self.deconv.name
 
     def evaluate(self, mapping: SharedMapping) -> Cost:
         """The exact cost of a mapping, whether or not it fits the buffer.
@@ -163,17 +171,11 @@ class SharedProblem:
         _check(self, mapping)
         kernels, hardware, deconv = self.kernels, self.hardware, self.deconv
         sizes = (mapping.batch, *mapping.spatial)
-        trips = fetched = slid = largest = 1
-        for i, (table, size) in enumerate(zip(kernels.dims, sizes, strict=True)):
-            slides = mapping.sliding_axis is not None and i == mapping.sliding_axis + 1
-            trips *= int(table.trips[size - 1])
-            fetched *= int(table.fetched[size - 1])
-            slid *= int((table.slid if slides else table.fetched)[size - 1])
-            largest *= int(table.largest[size - 1])
+        tables = ((table, size - 1) for table, size in zip(kernels.dims, sizes, strict=True))
+        trips, fetched, slid, largest = tile_words(tables, mapping.sliding_axis)
         n = Trips(mapping.round_count, -(-deconv.in_channels // mapping.in_channels), trips)
         channels = deconv.in_channels
         moved = traffic(kernels, mapping.stationary, n, channels * fetched, channels * slid)
-        bits = moved.bits(hardware)
         weights, ofmap = largest_round(kernels, mapping.rounds, sizes)
         ifmap = mapping.in_channels * largest
         held = held_bits(hardware, ifmap, ofmap, mapping.in_channels * weights, n.ci)
@@ -181,52 +183,27 @@ class SharedProblem:
             _compute(hardware, layer, filters, sizes, mapping.in_channels, n.ci)
             for layer, filters in zip(kernels.layers, mapping.rounds, strict=True)
         )
-        ticks = latency_ticks(hardware, compute, bits, held)
-        need = footprint(hardware, held)
-        parts = Partition(need.ifmap, need.ofmap, need.weights)
-        return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+        return cost_of(hardware, moved, compute, held)
 
-    def is_feasible(self, cost: Cost) -> bool:
-        """Whether the mapping of this cost fits the buffer and the partition."""
-        return bool(fits(self.hardware, self.partition, TensorBits(*cost.footprint.parts)))
+    def smallest_tiles(self) -> Iterable[TensorBits]:
+        """Bits of tiles of one grid point, one filter a round, with one and with all input channels.
 
-    def score(self, latency_ticks: int, traffic_bits: int) -> Fraction:
-        """The weighted objective, exactly."""
-        per_tick, per_bit = self.score_weights
-        return latency_ticks * per_tick + traffic_bits * per_bit
-
-    @property
-    def score_weights(self) -> tuple[Fraction, Fraction]:
-        """Weight of one tick of latency and of one bit of traffic: the deconvolution's own."""
-        goal = self.objective
-        return (
-            goal.latency_weight / roofline_ticks(self.deconv, self.hardware),
-            goal.traffic_weight / compulsory_bits(self.deconv, self.hardware),
-        )
-
-    def smallest_need(self) -> Partition:
-        """The buffer's parts of the smallest mapping [bits]: one grid point, one filter a round.
-
-        As of ``Problem.smallest_need``; some round holds a filter of the largest sub-kernel.
+        Some round holds a filter of the largest sub-kernel.
         """
         largest, taps = prod(int(d.largest[0]) for d in self.kernels.dims), self.most_taps
         channels = self.deconv.in_channels
-        needs = [
-            footprint(self.hardware, held_bits(self.hardware, ci * largest, 1, ci * taps, -(-channels // ci)))
-            for ci in {1, channels}
-        ]
-        best = min(needs, key=lambda n: (not fits(self.hardware, self.partition, n), n.total))
-        return Partition(best.ifmap, best.ofmap, best.weights)
+        for ci in {1, channels}:
+            yield held_bits(self.hardware, ci * largest, 1, ci * taps, -(-channels // ci))
+
+    def cap(self, latency_ticks: int) -> int:
+        """As of any problem, over the lesser of this latency and the rival's, with what comes on top."""
+        least = latency_ticks if self.rival is None else min(self.rival, latency_ticks)
+        return self.objective.cap(least + self.aside) - self.aside
 
     @property
     def most_taps(self) -> int:
         """Taps of the largest sub-kernel."""
         return max(layer.taps for layer in self.kernels.layers)
-
-    @property
-    def fits_at_all(self) -> bool:
-        """Whether any mapping fits."""
-        return bool(fits(self.hardware, self.partition, TensorBits(*self.smallest_need().parts)))
 
 
 def clipped(layer: Layer, sizes: Iterable[int]) -> list[int]:
@@ -267,13 +244,7 @@ def _compute(
 def _check(problem: SharedProblem, mapping: SharedMapping) -> None:
     kernels, deconv = problem.kernels, problem.deconv
     sizes = {"in_channels": (mapping.in_channels, deconv.in_channels), "batch": (mapping.batch, deconv.batch)}
-    if len(mapping.spatial) != len(deconv.axes):
-        raise ValueError(f"tile has {len(mapping.spatial)} spatial axes, layer has {len(deconv.axes)}")
-    for i, (size, table) in enumerate(zip(mapping.spatial, kernels.dims[1:], strict=True)):
-        sizes[f"spatial[{i}]"] = (size, len(table.tile))
-    for name, (size, extent) in sizes.items():
-        if not 1 <= size <= extent:
-            raise ValueError(f"tile {name} is {size}, must be from 1 to {extent}")
+    check_tile(sizes, mapping.spatial, [len(table.tile) for table in kernels.dims[1:]])
     if len(mapping.rounds) != len(kernels.layers) or len({len(r) for r in mapping.rounds}) != 1:
         raise ValueError(f"rounds must be {len(kernels.layers)} sub-kernels of equally many rounds")
     for row in mapping.rounds:
@@ -281,6 +252,4 @@ def _check(problem: SharedProblem, mapping: SharedMapping) -> None:
             raise ValueError(f"the rounds of a sub-kernel hold {row}, must add up to {deconv.out_channels}")
     if not all(any(column) for column in zip(*mapping.rounds, strict=True)):
         raise ValueError("a round holds no filter")
-    slide = mapping.sliding_axis
-    if slide is not None and (problem.hardware.halo is Halo.REFETCH or not 0 <= slide < len(deconv.axes)):
-        raise ValueError(f"sliding axis {slide} needs halo reuse and one of {len(deconv.axes)} axes")
+    check_slide(problem.hardware, mapping.sliding_axis, len(deconv.axes))

@@ -24,7 +24,7 @@ import numpy as np
 
 from dnns.axes import TransposedAxis
 from formulation.bounds import compulsory_bits
-from formulation.cost import fits, footprint, held_bits
+from formulation.cost import Price, fits, footprint, held_bits
 from formulation.extents import Ints
 from formulation.hardware import Halo
 from formulation.relaxed.classes import Relaxation, Variant
@@ -104,22 +104,12 @@ class SharedRelaxation(Relaxation):
         return f"{self.shared.deconv}", f"{self.space.hardware}", f"{rounds}; axes are of the common grid"
 
     @cached_property
-    def compulsory_bits(self) -> int:
-        """The unit of the models' traffic: without outputs that no tap reaches."""
-        zeros = self.space.kernels.zero_words * self.space.hardware.bits.ofmap
-        return compulsory_bits(self.shared.deconv, self.space.hardware) - zeros
-
-    @cached_property
-    def roofline_ticks(self) -> Fraction:
-        """The unit of the models' latency [ticks]."""
-        hardware = self.space.hardware
-        compute = Fraction(self.shared.deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
-        return max(compute, Fraction(self.compulsory_bits * hardware.tick.per_bit))
-
-    @cached_property
-    def roofline_cycles(self) -> float:
-        """The unit of the models' latency [cycles]."""
-        return float(self.roofline_ticks / self.space.hardware.tick.per_cycle)
+    def least(self) -> Price:
+        """The units of the models' quantities: without outputs that no tap reaches."""
+        hardware, deconv = self.space.hardware, self.shared.deconv
+        moved = compulsory_bits(deconv, hardware) - self.space.kernels.zero_words * hardware.bits.ofmap
+        compute = Fraction(deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
+        return Price(max(compute, Fraction(moved * hardware.tick.per_bit)), moved)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)

@@ -18,6 +18,7 @@ import numpy as np
 
 from formulation.cost import (
     Num,
+    Price,
     TensorBits,
     Trips,
     array_ticks,
@@ -40,7 +41,6 @@ from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
 from formulation.shared.tiles import Kind, Tiles
 from formulation.space.space import CLASSES
-from formulation.space.space import Price as Prices
 from formulation.space.tables import SpatialTable, TileGrid
 
 #: Cycles, or ticks that are not wide: no mapping has more.
@@ -186,7 +186,7 @@ class SharedSpace:
             total = total + len(kind.members) * (fixed + each * -(-self.filters // self.limit))
         return total
 
-    def open_bounds(self, tiles: Tiles, ci: Num) -> tuple[Num, list[Prices]]:
+    def open_bounds(self, tiles: Tiles, ci: Num) -> tuple[Num, list[Price]]:
         """What mappings of these tiles and input-channel tiles cost at least, for each loop order."""
         fit, rounds = self.fewest_rounds(tiles, self.ci[ci], self.trips_ci[ci])
         compute = self.least_cycles(tiles, ci)
@@ -199,7 +199,7 @@ class SharedSpace:
         )
         return fit, [self._prices(s, rounds, self.trips_ci[ci], tiles, compute, held) for s in CLASSES]
 
-    def rough_bounds(self, tiles: Tiles) -> tuple[Num, list[Prices]]:
+    def rough_bounds(self, tiles: Tiles) -> tuple[Num, list[Price]]:
         """The same over all input-channel tiles."""
         table, hardware = tiles.table, self.hardware
         fit, rounds = self.fewest_rounds(tiles, np.ones_like(table.rank), 1)
@@ -285,6 +285,6 @@ class SharedSpace:
 
     def _prices(
         self, stationary: Stationary, rounds: Num, trips_ci: Num, tiles: Tiles, compute: Num, held: TensorBits
-    ) -> Prices:
+    ) -> Price:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
-        return Prices(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)
+        return Price(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from formulation.cost import TensorBits, footprint
+from formulation.cost import Price, TensorBits, footprint
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
@@ -75,13 +74,14 @@ class Frontier:
 
     Attributes:
         need: units of ifmap, ofmap and weights; 3 x mappings.
-        latency: in ticks, as of ``Price``.
-        traffic: in bits.
+        price: what they cost.
     """
 
     need: Ints
-    latency: Any
-    traffic: Ints
+    price: Price
+
+    def __len__(self) -> int:
+        return int(self.need.shape[1])
 
     def within(self, shares: tuple[int, int, int]) -> Ints:
         """Positions of the mappings that fit so many units of ifmap, ofmap and weights."""
@@ -90,7 +90,7 @@ class Frontier:
 
     def take(self, at: Ints) -> Frontier:
         """Some of the mappings."""
-        return Frontier(self.need[:, at], self.latency[at], self.traffic[at])
+        return Frontier(self.need[:, at], self.price.take(at))
 
 
 def frontier(problem: Problem) -> Frontier:
@@ -121,14 +121,13 @@ def _priced(space: Space, tiles: SpatialTable, cycles: Ints, co: Ints, ci: Ints,
     fits = np.flatnonzero(taken.sum(axis=0) <= units.count)
     co, ci, part, taken = co[fits], ci[fits], part.take(fits), taken[:, fits]
     prices = [space.price(which, co, ci, part, cycles[row[fits]]) for which in CLASSES]
-    return _best(_joined([Frontier(taken, price.latency, price.traffic) for price in prices]))
+    return _best(_joined([Frontier(taken, price) for price in prices]))
 
 
 def _joined(pieces: list[Frontier]) -> Frontier:
     return Frontier(
         np.concatenate([p.need for p in pieces], axis=1),
-        np.concatenate([p.latency for p in pieces]),
-        np.concatenate([p.traffic for p in pieces]),
+        Price(*map(np.concatenate, zip(*(p.price for p in pieces), strict=True))),
     )
 
 
@@ -138,11 +137,11 @@ def _best(front: Frontier) -> Frontier:
     Sorted by need and latency, a mapping stays if its traffic is below all before it of its need. Taking
     a growing amount off each run of equal needs turns the least so far into the least of the run so far.
     """
-    if not len(front.latency):
+    if not len(front):
         return front
-    order = np.lexsort((front.traffic, front.latency, *front.need))
+    order = np.lexsort((*front.price[::-1], *front.need))
     front = front.take(order)
-    rank = np.unique(front.traffic, return_inverse=True)[1].reshape(-1)
+    rank = np.unique(front.price.traffic, return_inverse=True)[1].reshape(-1)
     run = np.cumsum(np.r_[0, np.any(np.diff(front.need, axis=1) != 0, axis=0)])
     value = rank - run * (int(rank.max()) + 1)
     keep = np.r_[True, value[1:] < np.minimum.accumulate(value)[:-1]]

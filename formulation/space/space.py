@@ -8,13 +8,11 @@ non-decreasing in every trip count.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from formulation.cost import (
     Num,
+    Price,
     TensorBits,
     Trips,
     fits,
@@ -24,28 +22,11 @@ from formulation.cost import (
     traffic,
 )
 from formulation.counts import SAFE, layer_counts
-from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.problem import Problem
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Price:
-    """Latency [ticks] and traffic [bits] of many mappings, or bounds on them.
-
-    Latencies are ``WideTicks`` where 64 bits might not hold them: they are compared, picked and sorted like
-    an array, and no more.
-    """
-
-    latency: Any
-    traffic: Ints
-
-    def take(self, index: Ints) -> Price:
-        """The prices at the given positions."""
-        return Price(self.latency[index], self.traffic[index])
 
 
 class Space:

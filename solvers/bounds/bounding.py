@@ -10,6 +10,7 @@ from time import monotonic
 
 import numpy as np
 
+from formulation.cost import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import Structure
@@ -58,7 +59,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Bounded:
     """One objective minimised over all models.
 
     Attributes:
@@ -70,6 +71,7 @@ class Stage:
         iterations: of IPOPT, in all.
         termination: OPTIMAL if every model is resolved, else why one is not.
         priced: models of which all that may be as good as the incumbent is priced one by one.
+        settled: whether the best mapping known is proven to be the least.
     """
 
     aim: Aim
@@ -80,6 +82,7 @@ class Stage:
     iterations: int
     termination: Termination
     priced: frozenset[Variant] = frozenset()
+    settled: bool = False
 
 
 class Bounder:
@@ -132,7 +135,7 @@ class Bounder:
         known: Mapping[Variant, float] | None = None,
         slack: float = 0.0,
         closed: Collection[Variant] = (),
-    ) -> Stage:
+    ) -> Bounded:
         """Bound an objective over all models.
 
         A model is solved unless it is closed by a bound: priced with the multipliers of models solved
@@ -150,19 +153,19 @@ class Bounder:
         bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
         solved: list[Point] = []
         status = Termination.OPTIMAL
-        late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.latency_cap}
+        late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
         waiting: dict[Variant, Program] = {}
         for variant in [v for v in self.variants if v not in closed]:
             if variant in late or self.relaxation.is_empty(variant, aim):
                 bounds[variant] = inf
             else:
                 waiting[variant] = self._whole(variant, aim)
-        floor = aim.latency_weight + aim.traffic_weight
+        floor = sum(aim.weights)
         prices = {
             v: max(
                 floor,
                 _least_moved(p),
-                aim.latency_weight * self.relaxation.least_compute(v) + aim.traffic_weight,
+                aim.weights.latency * self.relaxation.least_compute(v) + aim.weights.traffic,
             )
             for v, p in waiting.items()
         }
@@ -190,7 +193,7 @@ class Bounder:
         solved.sort(key=lambda p: p.bound)
         complete = status is Termination.OPTIMAL
         bound = min([incumbent, *bounds.values()]) if complete else None
-        return Stage(aim, floor, bound, bounds, tuple(solved), self.iterations - before, status)
+        return Bounded(aim, floor, bound, bounds, tuple(solved), self.iterations - before, status)
 
     def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
         """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""
@@ -236,14 +239,15 @@ class Bounder:
         Its least latency is bounded first. None if that is above the cap: no mapping of this class is within
         it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
         """
-        fastest = replace(aim, latency_weight=1.0, traffic_weight=0.0, hard=False)
+        fastest = replace(aim, weights=Price(1.0, 0.0), hard=False)
         start = self._starting_point(variant, program)
         quick = self._solve(variant, _aimed(program, fastest), fastest, start)
         if isinstance(quick, Termination):
             return quick
-        if quick.bound * (1 - SAFETY) > aim.latency_cap:
+        if quick.bound * (1 - SAFETY) > aim.caps.latency:
             return None
-        wider = replace(aim, latency_cap=max(aim.latency_cap, quick.value("latency") * (1 + _INTERIOR)))
+        cap = max(aim.caps.latency, quick.value("latency") * (1 + _INTERIOR))
+        wider = replace(aim, caps=aim.caps._replace(latency=cap))
         return self._solve(variant, _aimed(program, wider), wider, quick.x)
 
     def _starting_point(self, variant: Variant, program: Program) -> Floats:
@@ -252,13 +256,11 @@ class Bounder:
         for dim, count in self.start.items():
             low, high = variant.trips_range(dim)
             trips[dim] = min(max(count, low), high)
-        lifted = self.relaxation.lift(variant, trips)
+        lifted = self.relaxation.lift(variant, trips, _START)
         x = np.array([lifted.get(name, 0.0) for name in program.names])
-        epigraph = [name.startswith(("log_f", "log_l", "log_c")) for name in program.names]
-        x += _START * np.array(epigraph)
         for name in ("part[ifmap]", "part[ofmap]", "part[weights]"):
             x[program.position(name)] = 1 / 3
-        for name in ("latency", "traffic"):
+        for name in Price._fields:
             at = program.position(name)
             x[at] = 0.5 * (program.low[at] + program.high[at])
         return x
@@ -267,10 +269,7 @@ class Bounder:
 def _aimed(program: Program, aim: Aim) -> Program:
     """A program with another objective and other caps."""
     cost, high = np.zeros_like(program.cost), program.high.copy()
-    for name, weight, cap in (
-        ("latency", aim.latency_weight, aim.latency_cap),
-        ("traffic", aim.traffic_weight, aim.traffic_cap),
-    ):
+    for name, weight, cap in aim.terms:
         at = program.position(name)
         cost[at], high[at] = weight, cap
     return replace(program, cost=cost, high=high)
@@ -279,9 +278,9 @@ def _aimed(program: Program, aim: Aim) -> Program:
 def _uncapped(program: Program, aim: Aim) -> Program:
     """A program without the caps that only say what is of interest."""
     high = program.high.copy()
-    high[program.position("traffic")] = inf
-    if not aim.hard:
-        high[program.position("latency")] = inf
+    for name in Price._fields:
+        if name != "latency" or not aim.hard:
+            high[program.position(name)] = inf
     return replace(program, high=high)
 
 

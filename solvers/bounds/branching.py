@@ -15,7 +15,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Relaxation, Variant
-from solvers.bounds.bounding import SAFETY, Bounder, Point, Stage, price
+from solvers.bounds.bounding import SAFETY, Bounded, Bounder, Point, price
 from solvers.result import Termination
 
 _INTEGRAL = 1e-3  # relative distance at which a trip count is taken to be an integer
@@ -36,8 +36,8 @@ class Lists(Protocol):
 
 
 def refine(
-    bounder: Bounder, stage: Stage, presolve: Lists, incumbent: float, solves: int, target: float
-) -> Stage:
+    bounder: Bounder, stage: Bounded, presolve: Lists, incumbent: float, solves: int, target: float
+) -> Bounded:
     """Raise the bound of a stage.
 
     Args:
@@ -90,7 +90,7 @@ class _Tree:
         exact: parts whose bound is their least objective.
     """
 
-    def __init__(self, bounder: Bounder, presolve: Lists, stage: Stage) -> None:
+    def __init__(self, bounder: Bounder, presolve: Lists, stage: Bounded) -> None:
         self.bounder, self.presolve = bounder, presolve
         self.bounds = dict(stage.bounds)
         self.points = {p.variant: p for p in stage.points}

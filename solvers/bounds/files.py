@@ -13,9 +13,10 @@ from dataclasses import replace
 from math import exp, inf, isfinite
 from pathlib import Path
 
+from formulation.cost import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
-from solvers.bounds.bounding import Bounder, Point, Stage
+from solvers.bounds.bounding import Bounded, Bounder, Point
 from solvers.bounds.posynomial import Form, Program
 from solvers.result import Termination
 
@@ -27,7 +28,7 @@ part[x]: of the buffer, for a tensor
 """
 
 
-def dump(bounder: Bounder, stages: Mapping[str, Stage], folder: Path, name: str) -> list[Path]:
+def dump(bounder: Bounder, stages: Mapping[str, Bounded], folder: Path, name: str) -> list[Path]:
     """Write each class's model of each stage: ``<name>.<class>.<stage>.nl``, ``.row``, ``.col``, ``.txt``.
 
     Args:
@@ -61,11 +62,11 @@ def dump(bounder: Bounder, stages: Mapping[str, Stage], folder: Path, name: str)
 
 def _constraints_of(aim: Aim) -> Aim:
     """An aim without the caps that only say what is of interest."""
-    return replace(aim, traffic_cap=inf, latency_cap=aim.latency_cap if aim.hard else inf)
+    return replace(aim, caps=Price(aim.caps.latency if aim.hard else inf, inf))
 
 
 def _about(
-    relaxation: Relaxation, variant: Variant, stage: Stage, found: Point | Termination | None
+    relaxation: Relaxation, variant: Variant, stage: Bounded, found: Point | Termination | None
 ) -> Iterator[str]:
     """Lines that say what a model is of, and what came of it."""
     yield from relaxation.heading
@@ -74,8 +75,8 @@ def _about(
     yield f"parts in buffers: {relaxation.problem.hardware.buffer_bits / 8:.12g} bytes"
     yield _LEGEND
     if stage.aim.hard and variant.structure.timed:
-        cycles = stage.aim.latency_cap * relaxation.roofline_cycles
-        yield f"latency cap: {stage.aim.latency_cap:.9g} ({cycles:.12g} cycles)"
+        cycles = stage.aim.caps.latency * relaxation.roofline_cycles
+        yield f"latency cap: {stage.aim.caps.latency:.9g} ({cycles:.12g} cycles)"
     if isinstance(found, Point):
         yield f"least: {found.program.cost @ found.x:.6g}"
     else:

@@ -16,9 +16,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from formulation.cost import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.structure import TENSORS
-from solvers.bounds.bounding import Bounder, Point, Stage, form
+from solvers.bounds.bounding import Bounded, Bounder, Point, form
 from solvers.bounds.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024
@@ -26,7 +27,7 @@ _NEAR = 1e-3  # relative; a model whose bound is this close to the least stands 
 _NOISE = 1e-4  # rooflines or compulsory traffics per doubling; less is within the solver's tolerance
 
 
-def sensitivity(bounder: Bounder, stages: Mapping[str, Stage]) -> dict[str, float | None]:
+def sensitivity(bounder: Bounder, stages: Mapping[str, Bounded]) -> dict[str, float | None]:
     """Marginal values, as savings: positive where more capacity or bandwidth helps.
 
     Returns:
@@ -49,7 +50,7 @@ def sensitivity(bounder: Bounder, stages: Mapping[str, Stage]) -> dict[str, floa
     return found
 
 
-def _per_doubling(bounder: Bounder, stage: Stage, name: str) -> tuple[float, float] | None:
+def _per_doubling(bounder: Bounder, stage: Bounded, name: str) -> tuple[float, float] | None:
     """Savings per doubling of the buffer and of the bandwidth, to first order; None without a bound."""
     if stage.bound is None:
         return None
@@ -72,7 +73,9 @@ def _bandwidth(bounder: Bounder, point: Point) -> float:
     """Savings per doubling of the bandwidth: ``c * d L / d c``, with c the cycles that one bit takes."""
     if not point.variant.structure.timed:
         return 0.0
-    bounder.relaxation.load(form(point.variant.structure).model, point.variant, Aim(0.0, 0.0, 1.0, 1.0))
+    bounder.relaxation.load(
+        form(point.variant.structure).model, point.variant, Aim(Price(0.0, 0.0), Price(1.0, 1.0))
+    )
     model = form(point.variant.structure).model
     model.cycles_per_bit.set_value(2 * model.cycles_per_bit.value)
     slow = form(point.variant.structure).program()

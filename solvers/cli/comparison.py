@@ -10,7 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from formulation.problem import CAP_TOLERANCE, Kind, Objective, Problem
+from formulation.objective import LATENCY, TRAFFIC, Objective
+from formulation.problem import Problem
 from solvers.cli.comparison_rows import Answer, answers, written_only
 from solvers.methods import METHODS
 from solvers.network.plain_data import flat
@@ -200,9 +201,9 @@ def rank(objective: Objective, methods: Sequence[str], alike: Sequence[Answer]) 
     """Answers to the same problem, each against the best known."""
     cap = None
     latencies = [a.latency for a in alike if a.latency is not None]
-    if objective.kind is Kind.BALANCED and latencies:
+    if objective.capped and latencies:
         least = min([*latencies, *(Fraction(low) for a in alike if (low := _attained(a)) is not None)])
-        cap = least * (1 + objective.tolerance) * (1 + CAP_TOLERANCE)
+        cap = objective.loosened(least)
     within = [cap is None or a.latency is None or a.latency <= cap for a in alike]
     values = [a.objective for a, ok in zip(alike, within, strict=True) if ok and a.objective is not None]
     for method, answer, ok in zip(methods, alike, within, strict=True):
@@ -222,7 +223,7 @@ def _total(report: Report, parts: Sequence[Answer]) -> Answer:
     aside = list(written_only(report))
     cycles = Fraction(sum(p.count * (p.latency_cycles or 0) for p in aside))
     moved = Fraction(sum(p.count * (p.traffic_bytes or 0) for p in aside))
-    own = {Kind.LATENCY: cycles, Kind.WEIGHTED: Fraction(0)}.get(report.objective.kind, moved)
+    own = {LATENCY.key: cycles, TRAFFIC.key: moved}.get(report.objective.claim, Fraction(0))
     statuses = {a.status for a in parts}
     return Answer(
         layer=TOTAL,

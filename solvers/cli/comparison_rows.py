@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from formulation.problem import Kind, Objective
+from formulation.objective import Objective
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
-from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
+from solvers.result import BoundScope, Result, SolutionStatus, Termination
 from solvers.shared.result import SharedResult
 
 if TYPE_CHECKING:
@@ -84,17 +84,6 @@ def written_only(report: Report) -> Iterator[PartReport]:
             yield from (part for part in layer.parts if part.result is None)
 
 
-def bound_of(bound: LowerBound, objective: Objective) -> Fraction | float | None:
-    """The bound on the objective's own quantity."""
-    match objective.kind:
-        case Kind.LATENCY:
-            return bound.latency_cycles
-        case Kind.WEIGHTED:
-            return bound.score
-        case _:
-            return bound.traffic_bytes
-
-
 def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
     return Answer(
         layer.operator.name,
@@ -104,7 +93,7 @@ def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
         part.latency_cycles,
         part.traffic_bytes,
         result.objective_value,
-        bound_of(result.lower_bound, result.problem.objective),
+        result.lower_bound.of(result.problem.objective.claim),
         result.lower_bound.latency_cycles,
         result.bound_scope.value,
         result.termination.value,
@@ -129,8 +118,8 @@ def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective
         layer.operator.count,
         best.latency_cycles,
         best.traffic_bytes,
-        _objective(best, objective),
-        bound_of(best.lower_bound, objective),
+        best.objective_value,
+        best.lower_bound.of(objective.claim),
         best.lower_bound.latency_cycles,
         best.bound_scope.value,
         best.termination.value,
@@ -150,18 +139,6 @@ def _failed(layer: LayerReport, report: Report) -> Answer:
     return Answer(
         layer.operator.name, "", way, layer.operator.count, None, None, None, None, None, *ends, 0.0
     )
-
-
-def _objective(best: DeconvolutionResult, objective: Objective) -> Fraction | None:
-    match objective.kind:
-        case Kind.LATENCY:
-            return best.latency_cycles
-        case Kind.WEIGHTED:
-            if best.total is None or best.shared is None:
-                return None
-            return best.shared.problem.score(best.total.latency, best.total.traffic)
-        case _:
-            return best.traffic_bytes
 
 
 def _models(result: Result | SharedResult, name: str) -> list[dict[str, Any]]:

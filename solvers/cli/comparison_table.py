@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dnns.tables import Title, fitted, put
-from formulation.problem import Kind
+from formulation.objective import LATENCY
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.comparison import TOTAL, Comparison, Row
 from solvers.result import BoundScope
@@ -46,11 +46,7 @@ def print_comparison(comparison: Comparison, console: Console, *, verbose: bool 
 
 
 def _heading(comparison: Comparison) -> Text:
-    goal = comparison.objective
-    text = goal.kind.value
-    if goal.kind is Kind.BALANCED:
-        text = f"least traffic within {100 * float(goal.tolerance):.3g} % of the least latency"
-    line = Text.assemble((comparison.network, "bold"), f": {text}")
+    line = Text.assemble((comparison.network, "bold"), f": {comparison.objective.title}")
     static = comparison.reports.get("static")
     if static is not None and static.partition is not None:
         unit = buffer_unit(static.hardware)
@@ -60,8 +56,8 @@ def _heading(comparison: Comparison) -> Text:
 
 def _methods(comparison: Comparison, console: Console) -> Table:
     cycles, traffic = _units(comparison)
-    weighted = comparison.objective.kind is Kind.WEIGHTED
-    unit = cycles if comparison.objective.kind is Kind.LATENCY else traffic
+    weighted = comparison.objective.quantity is None
+    unit = cycles if comparison.objective.quantity is LATENCY else traffic
     titles: tuple[Title, ...] = (
         ("\nlayer", "left"),
         ("\nmethod", "left"),
@@ -96,7 +92,7 @@ def _methods(comparison: Comparison, console: Console) -> Table:
     rows = comparison.rows
     table = [cells(row, before) for before, row in zip((None, *rows), rows, strict=False)]
     ends = [place for place, (one, two) in enumerate(pairwise(rows)) if not _same(one, two)]
-    other = _TRAFFIC if comparison.objective.kind is Kind.LATENCY else _LATENCY
+    other = _TRAFFIC if comparison.objective.quantity is LATENCY else _LATENCY
     return fitted(titles, table, (*_DISPENSABLE, other, *_THEN), console, sections=ends)
 
 

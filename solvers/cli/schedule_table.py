@@ -14,7 +14,6 @@ from rich.text import Text
 
 from dnns.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
-from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
@@ -33,14 +32,10 @@ def print_report(report: Report, console: Console) -> None:
 
 def _heading(report: Report, units: _Units) -> Text:
     machine = report.hardware
-    goal = report.objective
-    kind = goal.kind.value
-    if goal.kind is Kind.BALANCED:
-        kind = f"least traffic within {100 * float(goal.tolerance):.3g} % of the least latency"
     buffer = f"{units.buffer(machine.buffer_bits)} {units.buffer.name}"
     line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
     line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(machine)}")
-    line.append(f"\n{report.scenario.search_method}: {kind}")
+    line.append(f"\n{report.scenario.search_method}: {report.objective.title}")
     if report.partition is not None:
         line.append(f"; partition I O W {units.parts(report.partition.parts)} {units.buffer.name}")
     return line

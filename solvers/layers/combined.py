@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from formulation.mapping import Mapping, Partition
-from formulation.problem import Kind, Problem
+from formulation.problem import Problem
 from solvers.backends import DEFAULT_MILP
 from solvers.layers import constrained, static
 from solvers.result import Result, SolutionStatus, Termination, at_least, number, partition_dict
@@ -153,25 +153,18 @@ def _feasible(problem: Problem, mappings: list[Mapping | None]) -> Iterator[Mapp
 
 
 def _keys(problem: Problem, mapping: Mapping, cap: int | None = None) -> tuple[Fraction | int | bool, ...]:
-    """What mappings are compared by; for the balanced objective those within the cap come first."""
-    cost = problem.evaluate(mapping)
-    latency, bits = cost.latency_ticks, cost.traffic_bits
-    match problem.objective.kind:
-        case Kind.LATENCY:
-            return latency, bits
-        case Kind.WEIGHTED:
-            return problem.score(latency, bits), latency, bits
-        case _:
-            return cap is not None and latency > cap, bits, latency
+    """What mappings are compared by; those within the cap come first."""
+    price = problem.evaluate(mapping).price
+    return cap is not None and price.latency > cap, *problem.values(price)
 
 
 def _best(problem: Problem, starts: _Starts, initial: Mapping | None) -> Mapping:
     """The best of the static optima and the known mapping."""
     mappings = list(_feasible(problem, [*(result.mapping for result in starts.results), initial]))
     cap = None
-    if problem.objective.kind is Kind.BALANCED:
+    if problem.objective.capped:
         latencies = [problem.evaluate(m).latency_ticks for m in mappings]
-        cap = problem.objective.cap(min(starts.least_latency, *latencies))
+        cap = problem.cap(min(starts.least_latency, *latencies))
     return min(mappings, key=lambda m: _keys(problem, m, cap))
 
 
@@ -181,9 +174,9 @@ def _within_cap(result: Result, starts: _Starts, mapping: Mapping) -> Result:
     Its bounds stay: they hold for all mappings up to a higher cap.
     """
     problem = result.problem
-    if problem.objective.kind is not Kind.BALANCED or result.cost is None:
+    if not problem.objective.capped or result.cost is None:
         return result
-    if result.cost.latency_ticks <= problem.objective.cap(starts.least_latency):
+    if result.cost.latency_ticks <= problem.cap(starts.least_latency):
         return result
     return replace(
         result,

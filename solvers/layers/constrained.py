@@ -1,28 +1,35 @@
 """Continuous relaxation, IPOPT, rounding: a feasible mapping, and a proven bound on all of them.
 
-Per objective: a mapping by local search, which bounds what is still of interest; the relaxed models, whose
-least bound holds for every mapping; from each model's point again a local search over integers.
+``solvers.bounds.driver`` says how; here is what it does with the mappings of a layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil, floor, gcd
+from math import floor, gcd, isfinite
 from pathlib import Path
 from time import monotonic
 
-from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import Price
 from formulation.mapping import Mapping
-from formulation.problem import Kind, Problem
-from formulation.relaxed.classes import Aim
-from solvers.bounds.bounding import SAFETY
+from formulation.objective import LATENCY, Measure
+from formulation.problem import Problem
+from formulation.relaxed.classes import Aim, Relaxation, Variant
+from formulation.relaxed.presolve import NOTHING, Presolve
+from formulation.space.space import Space
+from solvers.bounds.bounding import SAFETY, Bounded, Bounder
+from solvers.bounds.branching import Lists
+from solvers.bounds.driver import RelaxedRun
 from solvers.bounds.files import dump
-from solvers.goals import LATENCY_FIRST, Found, Goal, traffic_first, weighted
-from solvers.layers.constrained_run import Run
+from solvers.bounds.sensitivity import sensitivity
+from solvers.goals import Goal, LayerFound, known
+from solvers.layers.rounding import Rounder
 from solvers.result import LowerBound, Result, SolutionStatus, Termination
 
-_WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
+_TARGET = 0.01  # gap at which branching stops
+_THOROUGH = 6  # points that a local search starts from where the gap stays wide
 
 
 def solve(
@@ -56,12 +63,14 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
-    run = Run(problem, initial, deadline, max_iterations, branches)
-    bound = _OBJECTIVES[problem.objective.kind](run)
+    bounder = Bounder(Relaxation(problem), problem.needs(LATENCY), deadline, max_iterations)
+    run = _LayerRun(problem, bounder, branches, initial)
+    bound = run.solve()
     if dump_models is not None:
-        dump(run.bounder, run.stages, Path(dump_models), name or problem.layer.name)
+        dump(bounder, run.stages, Path(dump_models), name or problem.layer.name)
     found = run.best
-    proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found, bound)
+    assert found is not None
+    proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found.price, bound)
     return Result(
         problem,
         method,
@@ -72,111 +81,95 @@ def solve(
         bound,
         monotonic() - started,
         run.iterations,
-        extras=run.extras(),
+        extras={
+            "sensitivity": sensitivity(bounder, run.stages),
+            "models": {name: _bounds(stage) for name, stage in run.stages.items()},
+        },
     )
 
 
-def _latency(run: Run) -> LowerBound:
-    run.best = run.start(LATENCY_FIRST)
-    return LowerBound(latency_cycles=_latency_bound(run))
+class _LayerRun(RelaxedRun[Mapping]):
+    """A layer on its way: local search, classes listed and priced where they are short."""
+
+    slack = 1e-3
+
+    def __init__(self, problem: Problem, bounder: Bounder, branches: int, initial: Mapping | None) -> None:
+        super().__init__(problem, bounder, branches, known(problem, initial))
+        self.rounder = Rounder(Space(problem))
+        self._given = self.known[0].mapping if self.known else None
+        bits = problem.hardware.bits
+        self.grain = Price(1, gcd(bits.ifmap, bits.weights, bits.ofmap, 2 * bits.partial_sums))
+
+    def start(self, goal: Goal) -> LayerFound:
+        """An incumbent by local search from the best of the smallest tiles and the known mappings."""
+        return self.rounder.incumbent(goal, self.known)
+
+    def lists(self, aim: Aim) -> tuple[Presolve, Collection[Variant]]:
+        """All classes gone through; IPOPT starts at the mapping given at first, or at the best one."""
+        mapping = self._given or self._incumbent.mapping
+        tile, extents = mapping.tile, self.bounder.relaxation.extents
+        sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
+        self.bounder.start = {d: float(-(-extents[d] // t)) for d, t in zip(extents, sizes, strict=True)}
+        presolve = Presolve(self.rounder.space, aim)
+        return presolve, presolve.start(self.bounder.variants, self.value(aim))
+
+    @property
+    def _incumbent(self) -> LayerFound:
+        assert self.best is not None
+        return self.best
+
+    def round(self, goal: Goal, stage: Bounded) -> None:
+        """Improve the best mapping from the best relaxed point."""
+        self._round(goal, stage, self.value(stage.aim), 1)
+
+    def finish(self, goal: Goal, stage: Bounded, lists: Lists) -> Bounded:
+        """Choose from the classes that are priced, and improve from more points."""
+        assert isinstance(lists, Presolve)
+        self._choose(goal, stage, lists)
+        self._round(goal, stage, self.value(stage.aim) * (1 - _TARGET), _THOROUGH)
+        least = self.value(stage.aim) * (1 + SAFETY)
+        settled = all(v in stage.priced or b >= least for v, b in stage.bounds.items())
+        return replace(stage, settled=stage.bound is not None and settled)
+
+    def target(self, measure: Measure) -> float:
+        """One percent."""
+        return _TARGET
+
+    def _choose(self, goal: Goal, stage: Bounded, presolve: Presolve) -> None:
+        """The best mapping of the classes that are priced, compared exactly."""
+        for variant in filter(stage.priced.__contains__, stage.bounds):
+            rest = presolve.lists.get(variant, NOTHING)
+            found = self.rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
+            self.best = found or self.best
+
+    def _round(self, goal: Goal, stage: Bounded, wanted: float, most: int) -> None:
+        """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""
+        if stage.bound is not None and wanted <= stage.bound * (1 + SAFETY):
+            return
+        rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
+        best = self._incumbent.mapping
+        places = {f.mapping: f for f in rounded if f is not None and f.mapping != best}
+        for found in sorted(places.values(), key=lambda f: f.keys)[:most]:
+            self.best = _least([self._incumbent, self.rounder.improve(goal, found)])
 
 
-def _latency_bound(run: Run) -> Fraction | None:
-    """Bound the least latency of all mappings, and leave the fastest that is found in ``run.best``."""
-    value = run.rooflines(run.best)
-    cap = _WORSE * value
-    aim = Aim(1.0, 0.0, cap, run.most_traffic(cap))
-    stage = run.stage("latency", LATENCY_FIRST, aim, run.rooflines)
-    if "latency" in run.proven:
-        return run.problem.hardware.tick.cycles(run.best.latency)
-    problem = run.problem
-    least = roofline_ticks(problem.layer, problem.hardware)
-    if stage.bound is None:
-        return None
-    ticks = max(ceil(least), ceil(Fraction(stage.bound) * (1 - Fraction(SAFETY)) * least))
-    return problem.hardware.tick.cycles(min(ticks, run.best.latency))
+def _least(found: Iterable[LayerFound]) -> LayerFound:
+    return min(found, key=lambda f: f.order)
 
 
-def _traffic(run: Run) -> LowerBound:
-    goal = traffic_first()
-    run.best = run.start(goal)
-    return LowerBound(traffic_bytes=_traffic_bound(run, goal, 1.0))
+def _bounds(stage: Bounded) -> dict[str, float | None]:
+    """The bound of each model, greatest first; None where it is infinite: no mapping there, or no bound."""
+    ordered = sorted(stage.bounds.items(), key=lambda item: -item[1])
+    return {variant.name: bound if isfinite(bound) else None for variant, bound in ordered}
 
 
-def _traffic_bound(run: Run, goal: Goal, latency_cap: float) -> Fraction | None:
-    """Bound the least traffic within a cap, and leave the best mapping that is found in ``run.best``."""
-    value = run.compulsories(run.best)
-    aim = Aim(0.0, 1.0, latency_cap, _WORSE * value, hard=True)
-    stage = run.stage("traffic", goal, aim, run.compulsories)
-    if "traffic" in run.proven:
-        return Fraction(run.best.traffic, 8)
-    least = compulsory_bits(run.problem.layer, run.problem.hardware)
-    if stage.bound is None:
-        return None
-    widths = run.problem.hardware.bits
-    unit = gcd(widths.ifmap, widths.weights, widths.ofmap, 2 * widths.partial_sums)
-    bits = max(Fraction(least), Fraction(stage.bound) * (1 - Fraction(SAFETY)) * least)
-    return Fraction(min(unit * ceil(bits / unit), run.best.traffic), 8)
-
-
-def _balanced(run: Run) -> LowerBound:
-    """The latency bound; then the traffic bound within the cap of the fastest mapping known.
-
-    That cap is at least the true one, so the bound holds for all mappings within the true cap.
-    """
-    run.best = run.start(LATENCY_FIRST)
-    latency = _latency_bound(run)
-    fastest = run.best
-    goal = traffic_first(run.problem.objective.cap(fastest.latency))
-    run.best = run.start(goal, [fastest])
-    ticks = float(roofline_ticks(run.problem.layer, run.problem.hardware))
-    traffic = _traffic_bound(run, goal, (goal.cap or 0) / ticks * (1 + SAFETY))
-    if run.best.latency < fastest.latency:  # found while looking for something else: the cap is lower now
-        run.best = run.start(traffic_first(run.problem.objective.cap(run.best.latency)), [run.best])
-    return LowerBound(latency, traffic)
-
-
-def _weighted(run: Run) -> LowerBound:
-    goal = weighted(run.problem)
-    run.best = run.start(goal)
-    objective = run.problem.objective
-    per_latency, per_traffic = float(objective.latency_weight), float(objective.traffic_weight)
-
-    def score(found: Found) -> float:
-        return per_latency * run.rooflines(found) + per_traffic * run.compulsories(found)
-
-    value = score(run.best)
-    cap = _WORSE * value / per_latency if per_latency else 1.0  # latency is not modelled then
-    most = _WORSE * value / per_traffic if per_traffic else run.most_traffic(cap)
-    stage = run.stage("score", goal, Aim(per_latency, per_traffic, cap, most), score)
-    if stage.bound is None:
-        return LowerBound()
-    reached = run.problem.score(run.best.latency, run.best.traffic)
-    if "score" in run.proven:
-        return LowerBound(score=reached)
-    floor = objective.latency_weight + objective.traffic_weight
-    return LowerBound(score=min(max(floor, Fraction(stage.bound) * (1 - Fraction(SAFETY))), reached))
-
-
-_OBJECTIVES: dict[Kind, Callable[[Run], LowerBound]] = {
-    Kind.LATENCY: _latency,
-    Kind.TRAFFIC: _traffic,
-    Kind.BALANCED: _balanced,
-    Kind.WEIGHTED: _weighted,
-}
-
-
-def _is_proven(problem: Problem, found: Found, bound: LowerBound) -> bool:
-    """Whether the bound equals what the mapping reaches; for balanced, within a cap that is certain."""
-    latency, traffic = problem.hardware.tick.cycles(found.latency), Fraction(found.traffic, 8)
-    match problem.objective.kind:
-        case Kind.LATENCY:
-            return bound.latency_cycles == latency
-        case Kind.TRAFFIC:
-            return bound.traffic_bytes == traffic
-        case Kind.WEIGHTED:
-            return bound.score == problem.score(found.latency, found.traffic)
-    if bound.latency_cycles is None or bound.traffic_bytes != traffic:
+def _is_proven(problem: Problem, price: Price, bound: LowerBound) -> bool:
+    """Whether the bound equals what the mapping reaches, within a cap that is certain if there is one."""
+    if bound.of(problem.objective.claim) != problem.objective_value(price):
+        return False
+    if not problem.objective.capped:
+        return True
+    if bound.latency_cycles is None:
         return False
     least = floor(Fraction(bound.latency_cycles) * problem.hardware.tick.per_cycle)
-    return found.latency <= problem.objective.cap(least)
+    return bool(price.latency <= problem.cap(least))

@@ -17,63 +17,23 @@ from typing import Any
 
 import numpy as np
 
+from formulation.cost import Price
+from formulation.objective import LATENCY, QUANTITIES, Measure
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
-from formulation.space.space import CLASSES, Price, Space
+from formulation.space.space import CLASSES, Space
 from solvers.deadline import Deadline, TimeUp
-from solvers.goals import Found, Goal, given, ranked
+from solvers.goals import Found, Goal, LayerFound, no_worse, ranked, safe
 from solvers.programs.backend import MilpAnswer
 from solvers.programs.files import dump
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
-_ROUNDING = 1e-12  # relative error that a floating-point score may carry
-
 
 class SolverDisagreement(RuntimeError):
     """What a solver says is not what the mappings cost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One quantity of an objective: ``latency * ticks + traffic * bits``.
-
-    Attributes:
-        name: of the quantity.
-        latency: weight of a tick.
-        traffic: weight of a bit.
-    """
-
-    name: str
-    latency: Fraction
-    traffic: Fraction
-
-    def value(self, found: Found) -> Fraction:
-        """The quantity, exactly."""
-        return self.exact(found.latency, found.traffic)
-
-    def exact(self, latency: int, traffic: int) -> Fraction:
-        """The quantity of a latency [ticks] and a traffic [bits]."""
-        return self.latency * latency + self.traffic * traffic
-
-    def of(self, price: Price) -> Any:
-        """The quantity of many prices, in floating point."""
-        latency, traffic = price.latency.astype(float), price.traffic.astype(float)
-        return float(self.latency) * latency + float(self.traffic) * traffic
-
-    def no_worse(self, price: Price, best: Found) -> Any:
-        """Where the quantity is not above a mapping's; to rounding where it is no integer."""
-        if self == LATENCY:
-            return price.latency <= best.latency
-        if self == TRAFFIC:
-            return price.traffic <= best.traffic
-        return self.of(price) <= float(self.value(best)) * (1 + _ROUNDING)
-
-
-LATENCY = Key("latency", Fraction(1), Fraction(0))
-TRAFFIC = Key("traffic", Fraction(0), Fraction(1))
 
 
 @dataclass(slots=True)
@@ -137,24 +97,24 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """The last of some quantities minimised, those before it held at a known mapping's.
+class ProgramStage:
+    """The last of some measures minimised, those before it held at a known mapping's.
 
     Attributes:
         space: the map space.
         goal: its cap holds.
-        keys: the quantities.
+        measures: to minimise, the most important first.
         found: candidates.
         best: a known mapping.
     """
 
     space: Space
     goal: Goal
-    keys: Sequence[Key]
+    measures: Sequence[Measure]
     found: Candidates
-    best: Found
+    best: LayerFound
 
-    def solve(self, backend: Backend) -> tuple[Found, Fraction, bool]:
+    def solve(self, backend: Backend) -> tuple[LayerFound, Fraction, bool]:
         """The best mapping, a bound on the last quantity, and whether the mapping is optimal.
 
         Without presolve: it saves no time here, and has lost optima (of one program in ten thousand in HiGHS
@@ -166,10 +126,10 @@ class Stage:
             except SolverDisagreement:
                 return self._solve(backend, presolve=True)
         except TimeUp:
-            return self.best, min(self._least(), self.keys[-1].value(self.best)), False
+            return self.best, min(self._least(), self._reached(self.best)), False
 
-    def _solve(self, backend: Backend, presolve: bool) -> tuple[Found, Fraction, bool]:
-        stage = f"{len(backend.log.solves) + 1}-{self.keys[-1].name}"
+    def _solve(self, backend: Backend, presolve: bool) -> tuple[LayerFound, Fraction, bool]:
+        stage = f"{len(backend.log.solves) + 1}-{self.measures[-1].name}"
         milp, best = build_milp(self.space, self.found, self._aim(), backend.deadline.check), self.best
         backend.dump(milp, self.space.problem, stage)
         start = self._start(milp)
@@ -183,57 +143,65 @@ class Stage:
                 self._check_answer(answer, milp, solved)
                 best = min(best, answer, key=self._order)
             if solved.termination is Termination.TIME_LIMIT:
-                return best, min(self._bound(milp, solved), self.keys[-1].value(best)), False
+                return (
+                    best,
+                    min(self._bound(milp, solved), Fraction(self.measures[-1].exact(best.price))),
+                    False,
+                )
             settled = self.nearest(best)
             self._check_proof(settled, milp, solved)
-            return settled, self.keys[-1].value(settled), True
+            return settled, self._reached(settled), True
 
-    def nearest(self, best: Found) -> Found:
-        """The best, in integers, of the candidates that are as good as a mapping in the last quantity."""
+    def nearest(self, best: LayerFound) -> LayerFound:
+        """The best, in integers, of the candidates that are as good as a mapping in the last measure."""
         price = self.found.price
-        near = np.flatnonzero(self.keys[-1].no_worse(price, best))
-        prices = {(int(price.latency[i]), int(price.traffic[i])) for i in near}
-        allowed = [p for p in prices if self._within(*p)]
+        near = np.flatnonzero(no_worse(self.measures[-1], price, best))
+        prices = {price.one(int(i)) for i in near}
+        allowed = [p for p in prices if self._within(p)]
         if not allowed:
             return best
-        latency, bits = min(allowed, key=lambda p: ([k.exact(*p) for k in self.keys], p))
-        if [k.exact(latency, bits) for k in self.keys] >= [k.value(best) for k in self.keys]:
+        least = min(allowed, key=lambda p: (self._values(p), p))
+        if self._values(least) >= self._values(best.price):
             return best
-        return self._found(
-            int(near[np.argmax((price.latency[near] == latency) & (price.traffic[near] == bits))])
-        )
+        same = [values[near] == value for values, value in zip(price, least, strict=True)]
+        return self._found(int(near[np.argmax(np.logical_and.reduce(same))]))
+
+    def _reached(self, found: LayerFound) -> Fraction:
+        return Fraction(self.measures[-1].exact(found.price))
+
+    def _values(self, price: Price) -> list[Fraction | int]:
+        return [measure.exact(price) for measure in self.measures]
 
     def _aim(self) -> ProgramAim:
-        key, before = self.keys[-1], {k.name for k in self.keys[:-1]}
+        """The last measure, with those before it, and latency, capped."""
+        caps = {LATENCY: self.goal.cap}
+        score_cap = None
+        for before in self.measures[:-1]:
+            value = before.exact(self.best.price)
+            if before.quantity is None:
+                score_cap = ScoreCap(before.weights, float(value))
+            else:
+                caps[before.quantity] = int(value)
         return ProgramAim(
-            latency=float(key.latency),
-            traffic=float(key.traffic),
-            incumbent=(self.best.latency, self.best.traffic),
-            latency_cap=self.best.latency if "latency" in before else self.goal.cap,
-            traffic_cap=self.best.traffic if "traffic" in before else None,
-            score_cap=self._score_cap(),
+            weights=Price(*map(float, self.measures[-1].weights)),
+            incumbent=self.best.price,
+            caps=Price(*(caps.get(quantity) for quantity in QUANTITIES)),
+            score_cap=score_cap,
         )
 
-    def _score_cap(self) -> ScoreCap | None:
-        """The cap that a weighted sum before the last quantity stands for."""
-        for key in self.keys[:-1]:
-            if key not in (LATENCY, TRAFFIC):
-                return ScoreCap(float(key.latency), float(key.traffic), float(key.value(self.best)))
-        return None
+    def _order(self, found: LayerFound) -> Any:
+        return self._values(found.price), found.choice
 
-    def _order(self, found: Found) -> Any:
-        return [k.value(found) for k in self.keys], found.choice
+    def _within(self, price: Price) -> bool:
+        """Whether a price keeps, exactly, to the cap and to the optimum of the measures before."""
+        before = self.measures[:-1]
+        return self.goal.allows(price) and all(m.exact(price) <= m.exact(self.best.price) for m in before)
 
-    def _within(self, latency: int, traffic: int) -> bool:
-        """Whether a price keeps, exactly, to the cap and to the optimum of the quantities before."""
-        below = self.goal.cap is None or latency <= self.goal.cap
-        return below and all(k.exact(latency, traffic) <= k.value(self.best) for k in self.keys[:-1])
-
-    def _allowed(self, answer: Found) -> bool:
+    def _allowed(self, answer: LayerFound) -> bool:
         """Whether a mapping keeps to that, and fits the buffer."""
         problem = self.space.problem
         fits = problem.is_feasible(problem.evaluate(answer.mapping))
-        return fits and self._within(answer.latency, answer.traffic)
+        return fits and self._within(answer.price)
 
     def _bound(self, milp: Milp, solved: MilpAnswer) -> Fraction:
         """Where the solver was stopped: its bound, or the least candidate's if that is greater."""
@@ -243,51 +211,49 @@ class Stage:
         return max(least, Fraction(milp.objective.value(solved.bound - milp.margin)))
 
     def _least(self) -> Fraction:
-        """The least of the last quantity over the candidates within the cap."""
-        key, price = self.keys[-1], self.found.price
-        allowed = price.latency >= 0 if self.goal.cap is None else price.latency <= self.goal.cap
-        least = float(key.of(price)[allowed].min(initial=float(key.value(self.best))))
-        return Fraction(least) * (1 - Fraction(_ROUNDING))
+        """The least of the last measure over the candidates within the cap."""
+        measure = self.measures[-1]
+        values = measure.of(self.found.price)[self.goal.within(self.found.price)]
+        known = self._reached(self.best)
+        return min(known, Fraction(safe(values.min()))) if len(values) else known
 
-    def _found(self, at: int) -> Found:
+    def _found(self, at: int) -> LayerFound:
         """A candidate as a mapping."""
         found, row = self.found, int(self.found.row[at])
         rank, slide = int(found.tiles.rank[row]), int(found.tiles.slide[row])
         choice = int(found.which[at]), int(found.co[at]), int(found.ci[at]), rank
         mapping = self.space.mapping(CLASSES[choice[0]], *choice[1:], slide)
-        price = found.price
-        return ranked(self.goal, Found((), choice, mapping, int(price.latency[at]), int(price.traffic[at])))
+        return ranked(self.goal, Found((), choice, mapping, found.price.one(at)))
 
-    def _priced(self, milp: Milp) -> Found:
+    def _priced(self, milp: Milp) -> LayerFound:
         """The mapping of a solution, priced in integers."""
         stationary, co, ci, row = milp.choice()
         rank, slide = int(self.found.tiles.rank[row]), int(self.found.tiles.slide[row])
         mapping = self.space.mapping(stationary, co, ci, rank, slide)
-        bare = given(mapping, self.space.problem.evaluate(mapping))
         choice = CLASSES.index(stationary), co, ci, rank
-        return ranked(self.goal, Found((), choice, mapping, bare.latency, bare.traffic))
+        return ranked(self.goal, Found((), choice, mapping, self.space.problem.evaluate(mapping).price))
 
-    def _check_answer(self, answer: Found, milp: Milp, solved: MilpAnswer) -> None:
+    def _check_answer(self, answer: LayerFound, milp: Milp, solved: MilpAnswer) -> None:
         """The mapping costs what the solver says: no more ever, and no less once that is optimal."""
         assert solved.objective is not None
-        key, objective = self.keys[-1], solved.objective
-        scaled = milp.objective.scaled(float(key.value(answer)))
+        key, objective = self.measures[-1], solved.objective
+        scaled = milp.objective.scaled(float(key.exact(answer.price)))
         over = objective <= SPAN + milp.margin and scaled > objective + milp.margin
         under = solved.termination is Termination.OPTIMAL and scaled < objective - milp.margin
         if over or under:
             said = milp.objective.value(objective)
             raise SolverDisagreement(
-                f"{solved.solver}'s {key.name} is {said}, that of {answer.mapping} {key.value(answer)}"
+                f"{solved.solver}'s {key.name} is {said}, that of {answer.mapping} {key.exact(answer.price)}"
             )
 
-    def _check_proof(self, settled: Found, milp: Milp, solved: MilpAnswer) -> None:
+    def _check_proof(self, settled: LayerFound, milp: Milp, solved: MilpAnswer) -> None:
         """No candidate is better than the solver's optimum allows; where it has none, than what was known."""
-        key, least = self.keys[-1], solved.objective
+        key, least = self.measures[-1], solved.objective
         if least is None:
-            least = milp.objective.scaled(float(key.value(self.best)))
-        if milp.objective.scaled(float(key.value(settled))) < least - milp.margin:
+            least = milp.objective.scaled(float(key.exact(self.best.price)))
+        if milp.objective.scaled(float(key.exact(settled.price))) < least - milp.margin:
             said = f"{solved.solver}'s least {key.name} is {milp.objective.value(least)}"
-            raise SolverDisagreement(f"{said}, but that of {settled.mapping} {key.value(settled)}")
+            raise SolverDisagreement(f"{said}, but that of {settled.mapping} {key.exact(settled.price)}")
 
     def _place(self, choice: tuple[int, int, int, int]) -> tuple[Any, ...]:
         """A choice as the model knows it; empty if its tile is no candidate."""

@@ -11,13 +11,13 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.cost import Num
+from formulation.cost import Num, Price
 from formulation.extents import Ints
 from formulation.space.blocks import pairs
-from formulation.space.space import CLASSES, Price, Space
+from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
-from solvers.goals import Found, Goal
+from solvers.goals import Goal, LayerFound
 
 Mask = NDArray[np.bool_]
 
@@ -39,7 +39,7 @@ class Interest:
 
     space: Space
     goal: Goal
-    best: Found | None
+    best: LayerFound | None
     alike: bool = False
     deadline: Deadline = NEVER
 
@@ -48,7 +48,7 @@ class Interest:
         self.deadline.check()
         fits, prices = self.space.bounds(sp, cycles)
         alive = [self.mappings(which, price, sp, cycles) for which, price in enumerate(prices)]
-        bound = reduce(np.minimum, (self.goal.keys(price)[0] for price in prices))
+        bound = reduce(np.minimum, (self.goal.first(price) for price in prices))
         return fits & np.logical_or.reduce(alive), bound
 
     def blocks(self, blocks: SpatialTable) -> Mask:
@@ -88,12 +88,17 @@ class Interest:
         good = self._wanted(price)
         if self.best is None or self.alike:
             return good
-        tied = (price.latency == self.best.latency) & (price.traffic == self.best.traffic)
+        tied = self._equal(price, self.best)
         best_which, best_co, best_ci, rank = self.best.choice
         first = np.full(len(co), which < best_which)
         if which == best_which:
             first = (co < best_co) | (co == best_co) & ((ci < best_ci) | (ci == best_ci) & (sp.rank < rank))
         return np.asarray(good & (first | ~tied))
+
+    @staticmethod
+    def _equal(price: Price, best: LayerFound) -> Mask:
+        pairs = zip(price, best.price, strict=True)
+        return np.asarray(np.logical_and.reduce([values == known for values, known in pairs]))
 
     def _wanted(self, price: Price) -> Mask:
         ask = self.goal.promising if self.alike else self.goal.wanted
@@ -118,7 +123,7 @@ class Interest:
         may, best = self._wanted(bound), self.best
         if best is None or self.alike or which < best.choice[0]:
             return may
-        tied = np.flatnonzero(may & (bound.latency == best.latency) & (bound.traffic == best.traffic))
+        tied = np.flatnonzero(may & self._equal(bound, best))
         if which > best.choice[0]:
             may[tied] = False
         elif len(tied):
@@ -126,7 +131,7 @@ class Interest:
             may[tied] = self._sooner(best, sp.take(tied), cycles[tied], given_co)
         return may
 
-    def _sooner(self, best: Found, sp: SpatialTable, cycles: Ints, co: Ints | None) -> Mask:
+    def _sooner(self, best: LayerFound, sp: SpatialTable, cycles: Ints, co: Ints | None) -> Mask:
         """Where mappings in the best's loop order may be as good and have smaller tiles."""
         space, goal = self.space, self.goal
         which, best_co, best_ci, rank = best.choice

@@ -6,17 +6,18 @@ what does not fit the buffer is left out, so every mapping that is returned is f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Fields
 from itertools import combinations
 from math import ceil, floor
 
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.space.space import CLASSES, Price, Space
+from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
-from solvers.goals import ROUNDING, Found, Goal, ranked
+from solvers.goals import Goal, LayerFound, better, ranked
 
 _MENU = 40  # tiles of one dimension that the local search looks at
 _NEAR = 9  # of which next to the present one, on either side
@@ -43,23 +44,25 @@ class Rounder:
         free = [d for d, size in enumerate(sizes) if size > 1]
         self._pairs = list(combinations(free, 2)) or [(d, d) for d in free]
 
-    def smallest(self, goal: Goal) -> Found | None:
+    def smallest(self, goal: Goal) -> LayerFound | None:
         """The best of the smallest tiles: one element, or all input channels, of one output."""
         ci = np.unique([0, len(self.space.ci.tile) - 1])
         return self._best(goal, [np.array([0]), ci, *[np.array([0])] * len(self._extents)], None)
 
-    def incumbent(self, goal: Goal, known: Iterable[Found]) -> Found:
+    def incumbent(self, goal: Goal, known: Iterable[LayerFound]) -> LayerFound:
         """What the local search makes of the best of the smallest tiles and of the known mappings.
 
         At least one of them is within the goal's cap. At the deadline: the best so far.
         """
-        seeds = [ranked(goal, k) for k in known if goal.cap is None or k.latency <= goal.cap]
+        seeds = [ranked(goal, found) for found in known if goal.allows(found.price)]
         smallest = self.smallest(goal)
         if smallest is not None:
             seeds.append(smallest)
-        return self.improve(goal, min(seeds, key=lambda seed: (seed.keys, seed.choice)))
+        return self.improve(goal, min(seeds, key=lambda seed: seed.order))
 
-    def round(self, goal: Goal, trips: Mapping[str, float], best: Found | None = None) -> Found | None:
+    def round(
+        self, goal: Goal, trips: Fields[str, float], best: LayerFound | None = None
+    ) -> LayerFound | None:
         """The best mapping beside a relaxed point, or the given one if that is better.
 
         Args:
@@ -73,7 +76,7 @@ class Rounder:
             picks.append(self._neighbours(extent, n) - 1)
         return self._best(goal, picks, best)
 
-    def improve(self, goal: Goal, start: Found) -> Found:
+    def improve(self, goal: Goal, start: LayerFound) -> LayerFound:
         """Change two dimensions at a time for the better until no pair of them offers anything."""
         best, clean = start, 0
         for step in range(_SWEEPS * len(self._pairs)):
@@ -87,12 +90,12 @@ class Rounder:
                 break
         return best
 
-    def _improve_pair(self, goal: Goal, best: Found, pair: tuple[int, int]) -> Found:
+    def _improve_pair(self, goal: Goal, best: LayerFound, pair: tuple[int, int]) -> LayerFound:
         place = self._place(best)
         menus = [self._menu(d, at) if d in pair else np.array([at]) for d, at in enumerate(place)]
         return self._best(goal, menus, best) or best
 
-    def _place(self, found: Found) -> list[int]:
+    def _place(self, found: LayerFound) -> list[int]:
         """Positions of a mapping's channel tiles, or of the largest listed ones within them, and its tile."""
         tile = found.mapping.tile
         co = int(np.searchsorted(self.space.co.tile, tile.out_channels, side="right")) - 1
@@ -130,7 +133,7 @@ class Rounder:
         above = np.searchsorted(tiles, wanted)
         return np.unique(np.clip(np.r_[above, above - 1], 0, len(tiles) - 1))
 
-    def _best(self, goal: Goal, picks: Sequence[Ints], best: Found | None) -> Found | None:
+    def _best(self, goal: Goal, picks: Sequence[Ints], best: LayerFound | None) -> LayerFound | None:
         """The best of a product of positions, in all loop orders, and of the given mapping."""
         sp = self.space.grid.table(list(picks[2:]))
         return self.listed(goal, picks[0], picks[1], sp, self.space.grid.cycles(sp), best)
@@ -142,8 +145,8 @@ class Rounder:
         in_channels: Ints,
         sp: SpatialTable,
         cycles: Ints,
-        best: Found | None,
-    ) -> Found | None:
+        best: LayerFound | None,
+    ) -> LayerFound | None:
         """The best of all mappings of three lists, in all loop orders, and of the given mapping.
 
         Args:
@@ -164,45 +167,8 @@ class Rounder:
         part, cycle = sp.take(row), cycles[row]
         for which, stationary in enumerate(CLASSES):
             price = space.price(stationary, co, ci, part, cycle)
-            at = _least(goal, price, (co, ci, part.rank))
+            at = goal.least(price, (co, ci, part.rank))
             if at is not None:
                 choice = which, int(co[at]), int(ci[at]), int(part.rank[at])
-                best = self._better(goal, choice, price, at, int(part.slide[at]), best)
+                best = better(space, goal, choice, price.one(at), int(part.slide[at]), best)
         return best
-
-    def _better(
-        self,
-        goal: Goal,
-        choice: tuple[int, int, int, int],
-        price: Price,
-        at: int,
-        slide: int,
-        best: Found | None,
-    ) -> Found | None:
-        latency, bits = int(price.latency[at]), int(price.traffic[at])
-        keys = tuple(int(key[at]) if goal.exact is None else key[at] for key in goal.keys(price))
-        if goal.exact is not None:
-            keys = (goal.exact(latency, bits), latency, bits)
-        if best is not None and (*best.keys, *best.choice) <= (*keys, *choice):
-            return best
-        mapping = self.space.mapping(CLASSES[choice[0]], *choice[1:], slide)
-        return Found(keys, choice, mapping, latency, bits)
-
-
-def _least(goal: Goal, price: Price, ties: Iterable[Ints]) -> int | None:
-    """Position of the best price within the goal's cap; None if there is none."""
-    at = np.arange(len(price.latency))
-    if goal.cap is not None:
-        at = np.flatnonzero(price.latency <= goal.cap)
-    if not len(at):
-        return None
-    keys = goal.keys(price)
-    exact = goal.exact
-    if exact is not None:
-        at = at[keys[0][at] <= keys[0][at].min() * (1 + ROUNDING)]
-        pairs = {(int(price.latency[i]), int(price.traffic[i])) for i in at}
-        latency, bits = min(pairs, key=lambda pair: (exact(*pair), *pair))
-        at = at[(price.latency[at] == latency) & (price.traffic[at] == bits)]
-    for key in (*keys, *ties):
-        at = at[key[at] == key[at].min()]
-    return int(at[0])

@@ -22,16 +22,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from math import lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.extents import Ints
+from formulation.cost import Price
 from formulation.mapping import Partition
-from formulation.problem import Kind, Objective, Problem
-from formulation.space.frontier import Frontier, Units, frontier
+from formulation.objective import Objective, least_price
+from formulation.problem import Problem
+from formulation.space.frontier import Units, frontier
 from solvers.network.attempt import Failure
 from solvers.network.tasks import Task, run_tasks
 from solvers.network.work import effort
@@ -48,31 +47,27 @@ class Entry:
     """One layer in one partition: its optimum there.
 
     Attributes:
-        latency: in ticks.
-        traffic: in bits.
-        least_latency: of any mapping within the partition [ticks]; equal to ``latency`` or within the
-            tolerance of it for the balanced objective.
+        price: of the optimum.
+        least_latency: of any mapping within the partition [ticks]; the optimum's, or within the tolerance of
+            it for the balanced objective.
     """
 
-    latency: int
-    traffic: int
+    price: Price
     least_latency: int
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Totals:
     """The totals of a network in one partition, over the layers that fit.
 
     Attributes:
         unfit: runs of layers that do not fit.
-        latency: in ticks.
-        traffic: in bits.
+        price: sum of the layers' prices.
         least_latency: sum of the layers' least latencies [ticks].
     """
 
     unfit: int
-    latency: int
-    traffic: int
+    price: Price
     least_latency: int
 
 
@@ -103,20 +98,24 @@ class Table:
         """The partition at a position of ``shares`` [bits]."""
         return self.units.partition(self.shares[place])
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Totals, ...]:
         """The totals, per partition."""
         counts = [count for _, count in self.problems]
-        return tuple(_row(entries, counts) for entries in self.entries)
+        return tuple(_totals(entries, counts) for entries in self.entries)
 
 
-def _row(entries: Sequence[Entry | None], counts: Sequence[int]) -> Row:
+def _totals(entries: Sequence[Entry | None], counts: Sequence[int]) -> Totals:
     fits = [(e, n) for e, n in zip(entries, counts, strict=True) if e is not None]
-    return Row(
+    return Totals(
         sum(counts) - sum(n for _, n in fits),
-        sum(n * e.latency for e, n in fits),
-        sum(n * e.traffic for e, n in fits),
+        _total([(e.price, n) for e, n in fits]),
         sum(n * e.least_latency for e, n in fits),
     )
+
+
+def _total(prices: Sequence[tuple[Price, int]]) -> Price:
+    """The sum of prices with their counts."""
+    return Price(*(sum(n * price[i] for price, n in prices) for i in range(len(Price._fields))))
 
 
 def best_partition(problems: Sequence[tuple[Problem, int]]) -> Partition:
@@ -155,63 +154,23 @@ def partition_table(problems: Sequence[tuple[Problem, int]], *, workers: Workers
 
 def layer_column(problem: Problem) -> list[Entry | None]:
     """One layer's optimum in every partition."""
-    front, best = frontier(problem), _BEST[problem.objective.kind](problem)
+    front = frontier(problem)
     column: list[Entry | None] = []
     for shares in Units.of(problem.hardware).shares():
         inside = front.take(front.within(shares))
-        column.append(_entry(inside, best) if len(inside.latency) else None)
+        column.append(_entry(problem, inside.price) if len(inside) else None)
     return column
 
 
-Best = Callable[[Frontier], int]
-"""The position of the optimum among mappings."""
-
-
-def _entry(inside: Frontier, best: Best) -> Entry:
-    at = best(inside)
-    return Entry(int(inside.latency[at]), int(inside.traffic[at]), int(inside.latency.min()))
-
-
-def _least(*keys: Ints) -> int:
-    """The position of the lexicographically least; the first key is the most important."""
-    return int(np.lexsort(keys[::-1])[0])
-
-
-def _latency(problem: Problem) -> Best:
-    return lambda front: _least(front.latency, front.traffic)
-
-
-def _traffic(problem: Problem) -> Best:
-    return lambda front: _least(front.traffic, front.latency)
-
-
-def _balanced(problem: Problem) -> Best:
-    def best(front: Frontier) -> int:
-        cap = problem.objective.cap(int(front.latency.min()))
-        within = np.flatnonzero(front.latency <= cap)
-        return int(within[_least(front.traffic[within], front.latency[within])])
-
-    return best
-
-
-def _weighted(problem: Problem) -> Best:
-    per_tick, per_bit = problem.score_weights
-    scale = lcm(per_tick.denominator, per_bit.denominator)
-    tick, bit = int(per_tick * scale), int(per_bit * scale)
-
-    def best(front: Frontier) -> int:
-        score = front.latency.astype(object) * tick + front.traffic.astype(object) * bit
-        return _least(score, front.latency, front.traffic)
-
-    return best
-
-
-_BEST: dict[Kind, Callable[[Problem], Best]] = {
-    Kind.LATENCY: _latency,
-    Kind.TRAFFIC: _traffic,
-    Kind.BALANCED: _balanced,
-    Kind.WEIGHTED: _weighted,
-}
+def _entry(problem: Problem, inside: Price) -> Entry:
+    """The optimum of some mappings: step by step, each within the cap over the latency of the one before."""
+    at, within = 0, np.arange(len(inside.latency))
+    for step in problem.steps:
+        if step.capped:
+            within = np.flatnonzero(inside.latency <= problem.cap(int(inside.latency[at])))
+        keys = tuple(measure.whole(inside)[within] for measure in step.measures)
+        at = int(within[np.lexsort(keys[::-1])[0]])
+    return Entry(inside.one(at), int(inside.latency.min()))
 
 
 def best_place(table: Table) -> int:
@@ -228,27 +187,17 @@ def least_excess(table: Table) -> list[int]:
     """
     rows = table.rows()
     unfit = min(row.unfit for row in rows)
-    if table.objective.kind is not Kind.BALANCED:
+    if not table.objective.capped:
         return [row.unfit - unfit for row in rows]
     cap = table.objective.cap(min(row.least_latency for row in rows if row.unfit == unfit))
-    return [row.unfit - unfit if row.unfit > unfit else row.latency - cap for row in rows]
+    return [row.unfit - unfit if row.unfit > unfit else row.price.latency - cap for row in rows]
 
 
-def network_keys(table: Table) -> Callable[[Row], tuple[Fraction | int, ...]]:
-    """The quantities that a network's totals are compared by, the most important first."""
-    match table.objective.kind:
-        case Kind.LATENCY:
-            return lambda row: (row.latency, row.traffic)
-        case Kind.WEIGHTED:
-            per_tick, per_bit = network_weights(table)
-            return lambda row: (row.latency * per_tick + row.traffic * per_bit, row.latency, row.traffic)
-        case _:
-            return lambda row: (row.traffic, row.latency)
+def network_keys(table: Table) -> Callable[[Totals], tuple[Fraction | int, ...]]:
+    """The quantities that a network's totals are compared by, the most important first.
 
-
-def network_weights(table: Table) -> tuple[Fraction, Fraction]:
-    """Weight of one tick of total latency and of one bit of total traffic in the weighted objective."""
-    goal = table.objective
-    roofline = sum(n * roofline_ticks(p.layer, p.hardware) for p, n in table.problems)
-    compulsory = sum(n * compulsory_bits(p.layer, p.hardware) for p, n in table.problems)
-    return Fraction(goal.latency_weight) / roofline, Fraction(goal.traffic_weight) / compulsory
+    A weighted sum is of the network's totals over its roofline and its compulsory traffic.
+    """
+    least = _total([(least_price(p.layer, p.hardware), n) for p, n in table.problems])
+    last = table.objective.steps(least)[-1]
+    return lambda row: tuple(measure.exact(row.price) for measure in last.measures)

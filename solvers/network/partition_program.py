@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
 
-from formulation.problem import Kind
 from formulation.program.partition import build_partition_milp
 from solvers.backends import DEFAULT_MILP
 from solvers.network.partition import Table, network_keys
@@ -29,10 +28,10 @@ def best_place_milp(table: Table, backend: str = DEFAULT_MILP) -> int:
     unfit = [row.unfit for row in rows]
     place = _least(unfit, [], backend)
     bounded = [[n - unfit[place] for n in unfit]]
-    if table.objective.kind is Kind.BALANCED:
+    if table.objective.capped:
         place = _least([row.least_latency for row in rows], bounded, backend)
         cap = table.objective.cap(rows[place].least_latency)
-        bounded.append([row.latency - cap for row in rows])
+        bounded.append([row.price.latency - cap for row in rows])
     quantities = [_integers(column) for column in zip(*map(keys, rows), strict=True)]
     for column in (*quantities, range(len(rows))):
         place = _least(column, bounded, backend)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dnns import __version__
 from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
-from formulation.problem import Kind
+from formulation.objective import QUANTITIES, Objective
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
 from solvers.result import (
     BoundScope,
+    LowerBound,
     Result,
     SolutionStatus,
     Termination,
@@ -81,14 +82,16 @@ def traffic_dict(words: Traffic) -> dict[str, int]:
     return {name: getattr(words, name) for name in words.__slots__}
 
 
+def _bounds(bound: LowerBound, objective: Objective) -> dict[str, Any]:
+    """Bounds on every quantity, and on the objective if that is a weighted sum."""
+    claims = dict.fromkeys([*(quantity.key for quantity in QUANTITIES), objective.claim])
+    return {claim: number(bound.of(claim)) for claim in claims}
+
+
 def proof_dict(result: Result) -> dict[str, Any]:
     """What is proven about a result, how it ended, and what its method knows besides."""
-    bound = result.lower_bound
-    bounds = {"latency_cycles": number(bound.latency_cycles), "traffic_bytes": number(bound.traffic_bytes)}
-    if result.problem.objective.kind is Kind.WEIGHTED:
-        bounds["score"] = number(bound.score)
     data: dict[str, Any] = {
-        "lower_bound": bounds,
+        "lower_bound": _bounds(result.lower_bound, result.problem.objective),
         "bound_scope": result.bound_scope.value,
         "gap": result.gap,
         "latency_gap": result.latency_gap,
@@ -163,10 +166,6 @@ def _shared_dict(best: DeconvolutionResult) -> dict[str, Any]:
     assert shared.mapping is not None
     assert shared.cost is not None
     mapping, cost = shared.mapping, shared.cost
-    bound = best.lower_bound
-    bounds = {"latency_cycles": number(bound.latency_cycles), "traffic_bytes": number(bound.traffic_bytes)}
-    if best.objective.kind is Kind.WEIGHTED:
-        bounds["score"] = number(bound.score)
     return {
         "mapping": {
             "tile": {
@@ -181,7 +180,7 @@ def _shared_dict(best: DeconvolutionResult) -> dict[str, Any]:
         },
         "compute_cycles": cost.compute_cycles,
         "traffic": traffic_dict(cost.traffic),
-        "lower_bound": bounds,
+        "lower_bound": _bounds(best.lower_bound, best.objective),
         "bound_scope": best.bound_scope.value,
         "gap": best.gap,
         "latency_gap": best.latency_gap,

@@ -1,10 +1,9 @@
-"""Candidates of the search over shared ifmap tiles, what it finds, and how it ends."""
+"""Candidates of the search over shared ifmap tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,34 +12,10 @@ from formulation.extents import Ints
 from formulation.shared.packing_bounds import PackedBounds
 from formulation.shared.problem import SharedMapping
 from formulation.shared.tiles import Tiles
+from solvers.goals import Found
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A mapping with its quantities in the goal's order; ``choice`` breaks ties."""
-
-    keys: tuple[Fraction | int, ...]
-    choice: tuple[int, int, int, int]
-    mapping: SharedMapping
-    latency: int
-    traffic: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The end of a search.
-
-    Attributes:
-        found: the best mapping, None if none fits (the cap).
-        bound: of the goal's first quantity, proven for every mapping; None if none fits.
-        proven: whether ``found`` is optimal in that quantity.
-        packed: packing problems looked at.
-    """
-
-    found: Found | None
-    bound: Fraction | int | None
-    proven: bool
-    packed: int = 0
+SharedFound = Found[SharedMapping]
+"""The best mapping with shared ifmap tiles so far."""
 
 
 @dataclass(frozen=True, slots=True)

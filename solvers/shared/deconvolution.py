@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -10,18 +10,20 @@ from time import monotonic
 from typing import Any
 
 from dnns.layer import Deconvolution
+from formulation.cost import Price
 from formulation.deconv import Treatment, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.problem import Kind, Objective, Problem
+from formulation.objective import QUANTITIES, Measure, Objective
+from formulation.problem import Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.methods import solver
-from solvers.result import LowerBound, Result, SolutionStatus, Termination
-from solvers.shared.deconvolution_result import DeconvolutionResult, KernelRow, Total, proven
+from solvers.result import Bound, LowerBound, Result, SolutionStatus, Termination
+from solvers.shared.deconvolution_result import DeconvolutionResult, KernelRow, proven
 from solvers.shared.methods import solve
 from solvers.shared.result import SharedResult
 
-__all__ = ["DeconvolutionResult", "KernelRow", "Parts", "Total", "combine", "solve_split"]
+__all__ = ["DeconvolutionResult", "KernelRow", "Parts", "combine", "solve_split"]
 
 Parts = Sequence[tuple[Result, int]]
 """Results of the distinct sub-convolutions, each with how many of them there are."""
@@ -83,20 +85,18 @@ def combine(
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
-    aside = Total(zero_bits * hardware.tick.per_bit, zero_bits)
+    aside = Price(zero_bits * hardware.tick.per_bit, zero_bits)
     apart = _split_total(parts, aside)
     started, shared = monotonic(), None
     if kernels.layers:
-        problem = SharedProblem(replace(deconv, name="", count=1), hardware, objective, partition)
         rival = None if apart is None else _least_latency(parts)
-        shared = solve(
-            problem, method=method, time_limit=time_limit, rival=rival, aside=aside.latency, **options
-        )
+        bare = replace(deconv, name="", count=1)
+        problem = SharedProblem(bare, hardware, objective, partition, rival, aside.latency)
+        shared = solve(problem, method=method, time_limit=time_limit, **options)
     together = None
     if shared is not None and shared.cost is not None:
-        cost = shared.cost
-        together = Total(cost.latency_ticks + aside.latency, cost.traffic_bits + aside.traffic)
-    choice, total = _better(objective, shared, parts, together, apart, aside)
+        together = _sum([(shared.cost.price, 1), (aside, 1)])
+    choice, total = _better(shared, together, apart)
     return DeconvolutionResult(
         deconv,
         hardware,
@@ -109,20 +109,19 @@ def combine(
         total,
         apart,
         together,
-        _bound(hardware, objective, shared, parts, apart, aside),
+        _bound(_measures(objective, shared), hardware, shared, parts, apart, aside),
         monotonic() - started,
     )
 
 
-def _split_total(parts: Parts, aside: Total) -> Total | None:
+def _split_total(parts: Parts, aside: Price) -> Price | None:
     """Sums over all sub-convolutions; None unless all have a mapping."""
-    latency, bits = aside.latency, aside.traffic
-    for result, count in parts:
-        if result.cost is None:
-            return None
-        latency += count * result.cost.latency_ticks
-        bits += count * result.cost.traffic_bits
-    return Total(latency, bits)
+    prices = [(result.cost.price, count) for result, count in parts if result.cost is not None]
+    return _sum([*prices, (aside, 1)]) if len(prices) == len(parts) else None
+
+
+def _sum(prices: Sequence[tuple[Price, int]]) -> Price:
+    return Price(*(sum(n * price[i] for price, n in prices) for i in range(len(Price._fields))))
 
 
 def _least_latency(parts: Parts) -> int:
@@ -138,73 +137,64 @@ def _least_latency(parts: Parts) -> int:
 
 
 def _better(
-    objective: Objective,
-    shared: SharedResult | None,
-    parts: Parts,
-    together: Total | None,
-    apart: Total | None,
-    aside: Total,
-) -> tuple[Treatment, Total | None]:
+    shared: SharedResult | None, together: Price | None, apart: Price | None
+) -> tuple[Treatment, Price | None]:
     """The choice and its total; split if both are equal."""
     if shared is None or together is None:
         return Treatment.SPLIT, apart
     if apart is None:
         return Treatment.COMBINE, together
-    ways = {Treatment.SPLIT: apart, Treatment.COMBINE: together}
-    if objective.kind is Kind.BALANCED:
-        least = shared.extras["least_latency_ticks"]
-        assert isinstance(least, int)
-        cap = objective.cap(min(least, _least_latency(parts)) + aside.latency)
+    ways, problem = {Treatment.SPLIT: apart, Treatment.COMBINE: together}, shared.problem
+    if shared.least_latency is not None:
+        cap = problem.cap(shared.least_latency) + problem.aside
         ways = {way: total for way, total in ways.items() if total.latency <= cap} or ways
+    return min(ways.items(), key=lambda way: problem.values(way[1]))
 
-    def keys(total: Total) -> tuple[Fraction | int, ...]:
-        if objective.kind is Kind.LATENCY:
-            return total.latency, total.traffic
-        if objective.kind is Kind.WEIGHTED:
-            return shared.problem.score(total.latency, total.traffic), total.latency, total.traffic
-        return total.traffic, total.latency
 
-    return min(ways.items(), key=lambda way: keys(way[1]))
+def _measures(objective: Objective, shared: SharedResult | None) -> Iterator[Measure]:
+    """What is bounded: every quantity, and the weighted sum if that is the objective."""
+    yield from map(Measure.only, QUANTITIES)
+    if objective.quantity is None and shared is not None:
+        yield shared.problem.steps[-1].measures[0]
 
 
 def _bound(
+    measures: Iterable[Measure],
     hardware: Hardware,
-    objective: Objective,
     shared: SharedResult | None,
     parts: Parts,
-    apart: Total | None,
-    aside: Total,
+    apart: Price | None,
+    aside: Price,
 ) -> LowerBound:
-    """The lesser of the two ways' bounds; None where one is not proven."""
-    latencies = [
-        _sum([(r.lower_bound.latency_cycles, n) for r, n in parts], hardware.tick.cycles(aside.latency))
-    ]
-    traffics = [_sum([(r.lower_bound.traffic_bytes, n) for r, n in parts], Fraction(aside.traffic, 8))]
-    scores: list[Fraction | float | None] = [None]
-    if apart is None and all(proven(r) for r, _ in parts):  # no way at all
-        latencies, traffics, scores = [], [], []
-    if shared is not None and shared.termination is not Termination.INFEASIBLE:
-        proof = shared.lower_bound
-        latencies.append(_sum([(proof.latency_cycles, 1)], hardware.tick.cycles(aside.latency)))
-        if not (shared.mapping is None and proven(shared)):
-            traffics.append(_sum([(proof.traffic_bytes, 1)], Fraction(aside.traffic, 8)))
-        if objective.kind is Kind.WEIGHTED:
-            score = shared.problem.score
-            if apart is not None and all(proven(r) for r, _ in parts):
-                scores = [score(apart.latency, apart.traffic)]
-            scores.append(_sum([(proof.score, 1)], score(aside.latency, aside.traffic)))
-    return LowerBound(_least(latencies), _least(traffics), _least(scores))
+    """The lesser of the two ways' bounds; none where one is not proven."""
+    settled = all(proven(result) for result, _ in parts)
+    found: dict[str, Bound] = {}
+    for measure in measures:
+        more = measure.told(hardware, measure.exact(aside))
+        ways = []
+        if apart is not None or not settled:  # else there is no such way at all
+            ways.append(_split_bound(measure, parts, apart if settled else None, more, hardware))
+        if shared is not None and not _is_out(shared, measure):
+            bound = shared.lower_bound.of(measure.claim)
+            ways.append(None if bound is None else Fraction(bound) + more)
+        known = [bound for bound in ways if bound is not None]
+        if known and len(known) == len(ways):
+            found[measure.claim] = min(known)
+    return LowerBound(found)
 
 
-def _sum(bounds: Sequence[tuple[Fraction | float | None, int]], more: Fraction) -> Fraction | None:
-    total = more
-    for bound, count in bounds:
-        if bound is None:
-            return None
-        total += count * Fraction(bound)
-    return total
+def _is_out(shared: SharedResult, measure: Measure) -> bool:
+    """Whether no mapping with shared tiles counts: none fits, or none is within the cap."""
+    capped = measure.claim == shared.problem.objective.claim and shared.mapping is None and proven(shared)
+    return capped or shared.termination is Termination.INFEASIBLE
 
 
-def _least(bounds: Sequence[Fraction | float | None]) -> Fraction | float | None:
-    known = [b for b in bounds if b is not None]
-    return min(known) if known and len(known) == len(bounds) else None
+def _split_bound(
+    measure: Measure, parts: Parts, total: Price | None, more: Fraction, hardware: Hardware
+) -> Fraction | None:
+    """The sum of the sub-convolutions' bounds; of a weighted sum, the proven total's."""
+    if measure.quantity is None:
+        return None if total is None else measure.told(hardware, measure.exact(total))
+    bounds = [(result.lower_bound.of(measure.claim), count) for result, count in parts]
+    known = [count * Fraction(bound) for bound, count in bounds if bound is not None]
+    return sum(known, more) if len(known) == len(bounds) else None

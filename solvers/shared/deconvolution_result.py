@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dnns.layer import Deconvolution
+from formulation.cost import Price
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.problem import Kind, Objective
+from formulation.objective import LATENCY, Measure, Objective
 from solvers.result import (
     BoundScope,
     LowerBound,
@@ -42,14 +43,6 @@ class KernelRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """Latency [ticks] and traffic [bits] of one run of a deconvolution."""
-
-    latency: int
-    traffic: int
-
-
-@dataclass(frozen=True, slots=True)
 class DeconvolutionResult:
     """The better way to run a deconvolution, one run.
 
@@ -62,7 +55,7 @@ class DeconvolutionResult:
         choice: ``COMBINE`` if ifmap tiles are shared, ``SPLIT`` if not.
         shared: the answer with shared tiles, None if no sub-kernel has taps.
         parts: the answers of ``split``.
-        total: latency and traffic of the choice, outputs that no tap reaches included; None if neither fits.
+        total: price of the choice, outputs that no tap reaches included; None if neither fits.
         split_total: the same of ``split``.
         shared_total: the same with shared tiles; None also if no such mapping is within the latency cap.
         lower_bound: on both ways: the lesser of the two bounds.
@@ -80,9 +73,9 @@ class DeconvolutionResult:
     choice: Treatment
     shared: SharedResult | None
     parts: tuple[tuple[Result, int], ...]
-    total: Total | None
-    split_total: Total | None
-    shared_total: Total | None
+    total: Price | None
+    split_total: Price | None
+    shared_total: Price | None
     lower_bound: LowerBound
     seconds: float
 
@@ -90,10 +83,10 @@ class DeconvolutionResult:
         chosen = self.shared_total if self.choice is Treatment.COMBINE else self.split_total
         faults = [] if self.total == chosen else [f"the total is not that of {self.choice}"]
         faults += exceeded(self.lower_bound.latency_cycles, self.latency_cycles, "latency_cycles")
-        if self.objective.kind in (Kind.TRAFFIC, Kind.BALANCED):
-            faults += exceeded(self.lower_bound.traffic_bytes, self.traffic_bytes, "traffic_bytes")
-        if self.objective.kind is Kind.WEIGHTED and self.total is not None and self.shared is not None:
-            faults += exceeded(self.lower_bound.score, self._score(self.total), "score")
+        if self.objective.quantity is not LATENCY:
+            faults += exceeded(
+                self.lower_bound.of(self.objective.claim), self.objective_value, self.objective.claim
+            )
         for fault in faults:
             raise ResultError(f"{self.deconv.name or 'deconvolution'}: {self.method}: {fault}")
 
@@ -133,26 +126,25 @@ class DeconvolutionResult:
         return BoundScope.MAP_SPACE if self.partition is None else BoundScope.PARTITION
 
     @property
+    def objective_value(self) -> Fraction | None:
+        """The objective's own quantity; None if it is a weighted sum and no sub-kernel has taps."""
+        if self.total is None:
+            return None
+        quantity = self.objective.quantity
+        if quantity is not None:
+            measure = Measure.only(quantity)
+            return measure.told(self.hardware, measure.exact(self.total))
+        return None if self.shared is None else self.shared.problem.objective_value(self.total)
+
+    @property
     def gap(self) -> float | None:
         """``(objective - bound) / objective`` of the objective's own quantity."""
-        bound = self.lower_bound
-        match self.objective.kind:
-            case Kind.LATENCY:
-                return self.latency_gap
-            case Kind.WEIGHTED:
-                score = None if self.total is None or self.shared is None else self._score(self.total)
-                return relative_gap(score, bound.score)
-            case _:
-                return relative_gap(self.traffic_bytes, bound.traffic_bytes)
+        return relative_gap(self.objective_value, self.lower_bound.of(self.objective.claim))
 
     @property
     def latency_gap(self) -> float | None:
         """The same for latency."""
         return relative_gap(self.latency_cycles, self.lower_bound.latency_cycles)
-
-    def _score(self, total: Total) -> Fraction:
-        assert self.shared is not None
-        return self.shared.problem.score(total.latency, total.traffic)
 
     @property
     def kernels(self) -> tuple[KernelRow, ...]:

@@ -8,7 +8,8 @@ filters and chooses the tiles that take the least time. Every packing is priced 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Fields
 from functools import partial
 from math import floor
 from pathlib import Path
@@ -17,17 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from formulation.cost import Price
 from formulation.shared.milp import Choice, PackingMilp, build_packing_milp
 from formulation.shared.packing import packing_of
-from formulation.shared.problem import SharedProblem
+from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
 from solvers.backends import DEFAULT_MILP
-from solvers.goals import Goal
+from solvers.goals import Goal, Outcome
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
-from solvers.shared.candidates import Candidate, Found, Outcome
+from solvers.shared.candidates import Candidate, SharedFound
 from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
@@ -42,31 +44,29 @@ def solve(
     problem: SharedProblem,
     *,
     time_limit: float | None = None,
-    rival: int | None = None,
-    aside: int = 0,
     backend: str = DEFAULT_MILP,
     dump_models: Path | str | None = None,
     name: str | None = None,
+    threads: int = 1,
+    seed: int = 0,
     method: str = "exact",
-    **options: Any,
 ) -> SharedResult:
     """The optimal mapping of a shared problem.
 
     Args:
         problem: what to solve.
-        time_limit: as of ``shared_exhaustive.solve``, like ``rival``, ``aside``, ``method`` and ``options``.
-        rival: see there.
-        aside: see there.
+        time_limit: as of ``shared_exhaustive.solve``, like ``method``.
         backend: the solver, one of ``solvers.backends.MILP``.
         dump_models: folder for the programs, ``<name>.shared.<number>-rounds<R>.lp`` and ``.mps``; None for
             none. There is none where bounds settle the problem.
         name: of the problem in their names; the deconvolution's if None.
+        threads: of the solver.
+        seed: of the solver.
         method: see there.
-        options: see there.
     """
-    del options
     files = None if dump_models is None else (Path(dump_models), f"{name or problem.deconv.name}.shared")
-    return run(problem, partial(ExactSearch, files=files, backend=backend), time_limit, rival, aside, method)
+    options = {"backend": backend, "threads": threads, "seed": seed}
+    return run(problem, partial(ExactSearch, files=files, options=options), time_limit, method)
 
 
 class ExactSearch(SharedSearch):
@@ -76,7 +76,7 @@ class ExactSearch(SharedSearch):
         space: the map space.
         deadline: when to stop, by ``time.monotonic``; None for never.
         files: folder and stem of the dumped programs; None for none.
-        backend: the solver, one of ``solvers.backends.MILP``.
+        options: of ``solve_milp``: the solver, its threads and seed.
     """
 
     def __init__(
@@ -84,15 +84,17 @@ class ExactSearch(SharedSearch):
         space: SharedSpace,
         deadline: float | None = None,
         files: tuple[Path, str] | None = None,
-        backend: str = DEFAULT_MILP,
+        options: Fields[str, Any] | None = None,
     ) -> None:
         super().__init__(space, deadline)
-        self.files, self.backend = files, backend
+        self.files, self.options = files, options or {}
         self.sieving, self.sieved = False, list[Candidate]()
         self.solves = self.nodes = 0
         self.limit: float | None = None
 
-    def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
+    def minimise(
+        self, goal: Goal, known: Sequence[SharedFound] = (), *, settle: bool = True
+    ) -> Outcome[SharedMapping]:
         """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
         self.limit = None if settle else _BRIEF
         quick = super().minimise(goal, known, settle=False)
@@ -103,10 +105,10 @@ class ExactSearch(SharedSearch):
         self.sieving = False
         bounds = [b for b in (reached, self._prove(goal)) if b is not None]
         if self.best is None:
-            return Outcome(None, min(bounds, default=None), not bounds, self.packed)
+            return Outcome(None, min(bounds, default=None), not bounds)
         first = self.best.keys[0]
         bound = min([first, *bounds])
-        return Outcome(self.best, bound, bound == first, self.packed)
+        return Outcome(self.best, bound, bound == first)
 
     def extras(self) -> dict[str, object]:
         """Models solved, and nodes of their trees."""
@@ -165,7 +167,7 @@ class ExactSearch(SharedSearch):
         limits = (left, self.limit, _TIES if tied else None)
         limit = min((t for t in limits if t is not None), default=None)
         start = self._start(milp, members)
-        solved = solve_milp(milp.model, backend=self.backend, time_limit=limit, start=start)
+        solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         self.nodes += solved.nodes
         if solved.termination is Termination.INFEASIBLE:
             return None
@@ -210,19 +212,19 @@ class ExactSearch(SharedSearch):
         if len(packing.rounds[0]) != candidate.choice[1] or not choice.packing.fits(
             packing.weights, packing.ofmap
         ):
-            raise AssertionError(f"{self.backend} returned a packing that does not fit")
+            raise AssertionError("the solver returned a packing that does not fit")
         latency = int(
             self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
         )
         mapping = self.space.mapping(CLASSES[which], ci, rank, packing.rounds, candidate.tile)
-        self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
+        self._offer(goal, candidate.choice, mapping, Price(latency, candidate.traffic))
 
     def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        latency = int(self.space.latency(least, traffic))
-        if goal.cap is not None and latency > goal.cap:
+        price = Price(int(self.space.latency(least, traffic)), traffic)
+        if not goal.allows(price):
             return None
-        keys = self._keys(goal, latency, traffic)
+        keys = goal.values(price)
         if self.best is None or keys[0] < self.best.keys[0]:
             close = self.best is not None and termination is Termination.OPTIMAL and self._same(keys[0])
             return None if close else keys[0]

@@ -28,7 +28,7 @@ def solve(
         problem: the deconvolution, the machine, the objective and, if given, the partition.
         method: ``static``, ``constrained``, ``exhaustive``, ``exact`` or ``combined``, in any case.
         time_limit: seconds.
-        options: of the method; all take ``rival`` (see ``solvers.shared.exhaustive.solve``).
+        options: of the method.
 
     Returns:
         The best mapping found, with what is proven about it.

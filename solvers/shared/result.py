@@ -10,4 +10,11 @@ from solvers.result import Answer
 
 @dataclass(frozen=True, slots=True)
 class SharedResult(Answer[SharedProblem, SharedMapping]):
-    """The answer to a shared problem."""
+    """The answer to a shared problem.
+
+    Attributes:
+        least_latency: the least latency that a mapping is known to have, from which the cap of the balanced
+            objective follows [ticks]; None for other objectives.
+    """
+
+    least_latency: int | None = None

@@ -8,8 +8,7 @@ are settled by branch and bound, once the incumbent is known, if their bound is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fractions import Fraction
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import islice
 from time import monotonic
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import TensorBits
+from formulation.cost import Price, TensorBits
 from formulation.extents import Ints
 from formulation.shared.packing_bounds import PackedBounds, packed_bounds
 from formulation.shared.packing_search import NODES, best_packing
@@ -26,17 +25,15 @@ from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES
-from formulation.space.space import Price as Prices
 from formulation.space.tables import SpatialTable
-from solvers.goals import Goal
-from solvers.shared.candidates import Batch, Candidate, Found, Outcome, in_order
+from solvers.goals import Found, Goal, Outcome, limit, safe
+from solvers.shared.candidates import Batch, Candidate, SharedFound, in_order
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
 _LEAD = 4  # choices of tiles looked at before the rest of a chunk
 _BLOCK = 64  # numbers of rounds looked at together
 _NODES = 150_000  # of all branch and bound of one search
-_ROUNDING = 1e-12
 
 
 class SharedSearch:
@@ -50,38 +47,40 @@ class SharedSearch:
     def __init__(self, space: SharedSpace, deadline: float | None = None) -> None:
         self.space, self.deadline = space, deadline
         self.coarse = space.grid.coarse()
-        self.best: Found | None = None
+        self.best: SharedFound | None = None
         self.open: list[Candidate] = []
         self.packed = 0
         self.spare_nodes = _NODES
 
-    def minimise(self, goal: Goal, known: Found | None = None, *, settle: bool = True) -> Outcome:
+    def minimise(
+        self, goal: Goal, known: Sequence[SharedFound] = (), *, settle: bool = True
+    ) -> Outcome[SharedMapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
 
         Args:
             goal: what to minimise.
-            known: a mapping, looked at first.
+            known: mappings, looked at first.
             settle: whether to settle by branch and bound the packings that do not meet their bounds.
         """
-        self.best, self.open, self.packed, self.spare_nodes = None, [], 0, _NODES
-        if known is not None:
-            self._offer(goal, known.choice, known.mapping, known.latency, known.traffic)
+        self.best, self.open, self.spare_nodes = None, [], _NODES
+        for found in known:
+            self._offer(goal, found.choice, found.mapping, found.price)
         self._best_first(goal, [self.coarse])
         self.open = []
         reached = self._best_first(goal, self._sifted(goal))
         left = self._settle(goal) if settle else self._unsettled()
         bounds = [b for b in (reached, left) if b is not None]
         if self.best is None:
-            return Outcome(None, min(bounds, default=None), not bounds, self.packed)
+            return Outcome(None, min(bounds, default=None), not bounds)
         first = self.best.keys[0]
         bound = min([first, *bounds])
-        return Outcome(self.best, bound, bound == first, self.packed)
+        return Outcome(self.best, bound, bound == first)
 
-    def look(self, goal: Goal, tiles: SpatialTable, known: Iterable[Found] = ()) -> Found | None:
+    def look(self, goal: Goal, tiles: SpatialTable, known: Iterable[SharedFound] = ()) -> SharedFound | None:
         """The best of known mappings and of all with the given tiles of batch and spatial axes."""
         self.best, self.open = None, []
         for found in known:
-            self._offer(goal, found.choice, found.mapping, found.latency, found.traffic)
+            self._offer(goal, found.choice, found.mapping, found.price)
         self._extend(goal, self.space.tiles(tiles))
         return self.best
 
@@ -100,7 +99,7 @@ class SharedSearch:
         start, size = 0, _FIRST
         while start < len(order) and not self._beaten(bound[order[start]]):
             if self.deadline is not None and self.best is not None and monotonic() > self.deadline:
-                return _safe(bound[order[start]])
+                return safe(bound[order[start]])
             rows = order[start : start + size]
             self._extend(goal, self.space.tiles(tables.take(rows)))
             start, size = start + size, min(4 * size, max(_FIRST, _CELLS // len(self.space.ci)))
@@ -125,16 +124,16 @@ class SharedSearch:
         """Where the incumbent does not beat tiles, and their bounds on the first quantity."""
         fits, prices = self.space.rough_bounds(tiles)
         alive = np.logical_or.reduce([self._wanted(goal, fits, price) for price in prices])
-        return alive, reduce(np.minimum, (goal.keys(price)[0] for price in prices))
+        return alive, reduce(np.minimum, (goal.first(price) for price in prices))
 
-    def _wanted(self, goal: Goal, fits: Any, price: Prices) -> Any:
+    def _wanted(self, goal: Goal, fits: Any, price: Price) -> Any:
         """Where a bound is within the cap and comes before the incumbent."""
-        good = fits if goal.cap is None else fits & (price.latency <= goal.cap)
+        good = fits & goal.within(price)
         if self.best is None:
             return good
         keys = goal.keys(price)
-        if goal.exact is not None:
-            return good & (keys[0] <= self._limit())
+        if goal.rounded:
+            return good & (keys[0] <= limit(self.best))
         first, second = self.best.keys[:2]
         return good & ((keys[0] < first) | ((keys[0] == first) & (keys[1] <= second)))
 
@@ -145,14 +144,14 @@ class SharedSearch:
         part = tiles.take(row)
         fits, prices = self.space.open_bounds(part, ci)
         fewest = self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
-        for limit in (_LEAD, None):  # the most promising ones first, for an incumbent
+        for most in (_LEAD, None):  # the most promising ones first, for an incumbent
             batches: list[Batch] = []
             for which, price in enumerate(prices):
                 at = np.flatnonzero(self._wanted(goal, fits, price))
-                at = at[np.argsort(goal.keys(price)[0][at], kind="stable")][:limit]
+                at = at[np.argsort(goal.first(price)[at], kind="stable")][:most]
                 if len(at):
                     found = self._rounds(goal, which, part.take(at), ci[at], fewest[at])
-                    batches += islice(found, None if limit is None else 2)
+                    batches += islice(found, None if most is None else 2)
             for candidate in in_order(batches):
                 if not self._better(candidate.keys, candidate.choice):
                     break
@@ -189,22 +188,22 @@ class SharedSearch:
                 )
                 tiles, ci, fewest = tiles.take(more), ci[more], fewest[more]
 
-    def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Prices:
+    def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
-        return Prices(self._latency(bounds.least, bits), bits)
+        return Price(self._latency(bounds.least, bits), bits)
 
     def _latency(self, array: Any, bits: Any) -> Any:
         """Latency from the array's time with the edge, and the traffic [ticks]."""
         return self.space.latency(array, bits)
 
-    def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Prices:
+    def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Price:
         """What mappings of at least so many rounds cost at least."""
         space = self.space
         more = np.maximum(rounds - space.passes, 0)
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
         array = space.array(space.least_cycles(tiles, ci) + more * each, TensorBits(0, 0, 0))
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
-        return Prices(self._latency(array, bits), bits)
+        return Price(self._latency(array, bits), bits)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
@@ -218,15 +217,16 @@ class SharedSearch:
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
             latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
+            price = Price(latency, candidate.traffic)
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
-            self._offer(goal, candidate.choice, mapping, latency, candidate.traffic)
+            self._offer(goal, candidate.choice, mapping, price)
         if not answer.proven and nodes == 0:
             self.open.append(candidate)
         return answer.proven
 
     def _unsettled(self) -> Any:
         """A bound on what is open, None if nothing that may be better is."""
-        return min((_safe(c.keys[0]) for c in self.open if self._better(c.keys, c.choice)), default=None)
+        return min((safe(c.keys[0]) for c in self.open if self._better(c.keys, c.choice)), default=None)
 
     def _settle(self, goal: Goal) -> Any:
         """Branch and bound for what is open and may be better; returns a bound on what stays open."""
@@ -236,44 +236,25 @@ class SharedSearch:
                 break
             late = self.spare_nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
             if late or not self._pack(goal, candidate, nodes=min(NODES, self.spare_nodes)):
-                bound = _safe(candidate.keys[0])
+                bound = safe(candidate.keys[0])
                 left = bound if left is None else min(left, bound)
         return left
 
     def _offer(
-        self, goal: Goal, choice: tuple[int, int, int, int], mapping: SharedMapping, latency: int, bits: int
+        self, goal: Goal, choice: tuple[int, int, int, int], mapping: SharedMapping, price: Price
     ) -> None:
         """Keep a mapping if it is within the cap and comes first."""
-        if goal.cap is not None and latency > goal.cap:
-            return
-        keys = self._keys(goal, latency, bits)
-        if self.best is None or (*keys, *choice) < (*self.best.keys, *self.best.choice):
-            self.best = Found(keys, choice, mapping, latency, bits)
-
-    @staticmethod
-    def _keys(goal: Goal, latency: int, bits: int) -> tuple[Any, ...]:
-        """The goal's quantities of one price, exactly."""
-        if goal.exact is not None:
-            return goal.exact(latency, bits), latency, bits
-        return tuple(k.item() for k in goal.keys(Prices(np.array(latency), np.array(bits))))
+        found = Found(goal.values(price), choice, mapping, price)
+        if goal.allows(price) and (self.best is None or found.order < self.best.order):
+            self.best = found
 
     def _better(self, keys: tuple[Any, ...], choice: tuple[int, ...]) -> bool:
         """Whether a bound may come before the incumbent."""
         if self.best is None:
             return True
         if isinstance(self.best.keys[0], int):
-            return (*keys, *choice) < (*self.best.keys, *self.best.choice)
-        return bool(keys[0] <= self._limit())
-
-    def _limit(self) -> int | float:
-        assert self.best is not None
-        first = self.best.keys[0]
-        return first if isinstance(first, int) else float(first) * (1 + _ROUNDING)
+            return (*keys, *choice) < self.best.order
+        return bool(keys[0] <= limit(self.best))
 
     def _beaten(self, bound: Any) -> bool:
-        return self.best is not None and bool(bound > self._limit())
-
-
-def _safe(bound: Any) -> Fraction | int:
-    """A bound that may be rounded, made exact and safe."""
-    return Fraction(float(bound) * (1 - _ROUNDING)) if isinstance(bound, float) else int(bound)
+        return self.best is not None and bool(bound > limit(self.best))

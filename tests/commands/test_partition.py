@@ -46,7 +46,7 @@ def test_each_layer_takes_the_optimum_of_the_exhaustive_search(network):
             if result.cost is None:
                 assert entry is None
             else:
-                assert (entry.latency, entry.traffic) == (
+                assert entry.price == (
                     result.cost.latency_ticks,
                     result.cost.traffic_bits,
                 )
@@ -92,7 +92,7 @@ def score_of(network, objective):
     goal = Objective(Kind.WEIGHTED, Fraction(0), Fraction(1), Fraction(1))
     roofline = compulsory = 0
     for problem, count in network:
-        per_tick, per_bit = Problem(problem.layer, machine, goal).score_weights
+        per_tick, per_bit = Problem(problem.layer, machine, goal).steps[0].measures[0].weights
         roofline += count / per_tick
         compulsory += count / per_bit
     return lambda latency, bits: (
@@ -140,10 +140,10 @@ def test_is_no_worse_than_any_partition_and_reached_by_static(kind):
     assert place == best_place_milp(table)
     total = table.rows()[place]
     found = [(exhaustive.solve(replace(p, partition=table.partition(place))).cost, n) for p, n in network]
-    assert total.latency == sum(n * cost.latency_ticks for cost, n in found)
-    assert total.traffic == sum(n * cost.traffic_bits for cost, n in found)
+    assert total.price.latency == sum(n * cost.latency_ticks for cost, n in found)
+    assert total.price.traffic == sum(n * cost.traffic_bits for cost, n in found)
     if kind is Kind.TRAFFIC:
-        assert total.traffic == min(row.traffic for row in table.rows())
+        assert total.price.traffic == min(row.price.traffic for row in table.rows())
 
 
 def test_units_are_those_of_a_ratio():

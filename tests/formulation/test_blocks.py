@@ -18,12 +18,13 @@ from formulation.space import blocks
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialGrid, SpatialTable, TileGrid
-from solvers.goals import LATENCY_FIRST, limit, ranked, traffic_first, weighted
+from solvers.goals import limit, ranked
 from solvers.layers import exhaustive, interest, search
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
 from solvers.shared import exhaustive as shared_exhaustive
 from tests import strategies
+from tests.goals import FASTEST, goal_of, least_traffic, score
 from tests.strategies import examples
 
 COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
@@ -69,10 +70,10 @@ def test_blocks_that_are_not_wanted_are_not_looked_at():
 @given(strategies.problems(most=14, channels=6, most_axes=2), st.integers(0, 2), st.integers(1, 4))
 def test_survivors_hold_every_mapping_that_is_as_good_and_no_tile_whose_bound_is_worse(problem, which, many):
     space = Space(problem)
-    best = Rounder(space).smallest(traffic_first()) if problem.fits_at_all else None
+    best = Rounder(space).smallest(least_traffic()) if problem.fits_at_all else None
     if best is None:
         return
-    goal = (LATENCY_FIRST, traffic_first(best.latency), weighted(problem))[which]
+    goal = (FASTEST, least_traffic(best.price.latency), goal_of(problem))[which]
     best = ranked(goal, best)
     with patch.object(blocks, "_MANY", many):
         tiles, cycles = Search(space).survivors(goal, best)
@@ -86,7 +87,7 @@ def test_survivors_hold_every_mapping_that_is_as_good_and_no_tile_whose_bound_is
     assert tiles.rank.tolist() == sorted(tiles.rank.tolist())
     as_good = set()
     for choice, latency, traffic, _ in priced(problem):
-        first = (latency, traffic, problem.score(latency, traffic))[which]
+        first = (latency, traffic, score(problem, latency, traffic))[which]
         if first <= best.keys[0] and (goal.cap is None or latency <= goal.cap):
             as_good.add(choice[3])
     assert as_good <= set(tiles.rank.tolist())
@@ -104,8 +105,8 @@ def test_a_closer_look_leaves_few_tiles():
         dataflow=Dataflow.WEIGHT,
     )
     space = Space(Problem(Layer("l", 97, 89, axes, batch=7), machine))
-    best = Rounder(space).incumbent(LATENCY_FIRST, [])
-    seen = interest.Interest(space, LATENCY_FIRST, best)
+    best = Rounder(space).incumbent(FASTEST, [])
+    seen = interest.Interest(space, FASTEST, best)
     count = [sum(len(p) for p in sift(space.grid, seen.blocks, closer=c)) for c in (None, seen.closely)]
     assert count[0] > 100 * count[1] > 0
 
@@ -162,7 +163,7 @@ def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
         Kind.LATENCY: lambda latency, traffic: (latency, traffic),
         Kind.TRAFFIC: lambda latency, traffic: (traffic, latency),
         Kind.BALANCED: lambda latency, traffic: (latency > cap, traffic, latency),
-        Kind.WEIGHTED: lambda latency, traffic: (problem.score(latency, traffic), latency, traffic),
+        Kind.WEIGHTED: lambda latency, traffic: (score(problem, latency, traffic), latency, traffic),
     }[problem.objective.kind]
     best = min(found, key=lambda f: (order(f[1], f[2]), f[0]))
     assert result.mapping == best[3]
@@ -174,10 +175,10 @@ def test_a_tie_in_an_earlier_loop_order_comes_first():
     problem = Problem(Layer("l", 6, 1, (Axis(6, in_size=6),)), machine, Objective(Kind.TRAFFIC))
     tied = Mapping(Tile(1, 1, 1, (3,)), Stationary.INPUT)
     with patch.object(SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([2]))):
-        found = Search(Space(problem)).minimise(traffic_first()).found
+        found = Search(Space(problem)).minimise(least_traffic()).found
         assert found.mapping == Mapping(Tile(3, 1, 1, (1,)), Stationary.WEIGHT)
-    assert found.traffic == problem.evaluate(tied).traffic_bits
-    assert found.latency == problem.evaluate(tied).latency_ticks
+    assert found.price.traffic == problem.evaluate(tied).traffic_bits
+    assert found.price.latency == problem.evaluate(tied).latency_ticks
 
 
 @examples(60)

@@ -12,6 +12,7 @@ from pyomo.core.expr import exp
 
 from dnns.axes import Axis
 from dnns.layer import Layer
+from formulation.cost import Price
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary
@@ -34,7 +35,7 @@ from solvers.bounds.posynomial import Form, NotConvexError
 from solvers.result import Termination
 from tests import strategies
 
-FREE = Aim(1.0, 1.0, inf, inf)
+FREE = Aim(Price(1.0, 1.0), Price(inf, inf))
 LAYER = Layer("conv", 48, 24, (Axis(20, 3, 1, 1, 1, 1, 20), Axis(28, 5, 2, 1, 2, 2, 56)))
 
 
@@ -188,7 +189,7 @@ def example_program(kind=Kind.BALANCED, **machine):
     programs = []
     for variant in relaxation.variants(True):
         found = form(variant.structure)
-        relaxation.load(found.model, variant, Aim(0.3, 0.7, 100.0, 100.0))
+        relaxation.load(found.model, variant, Aim(Price(0.3, 0.7), Price(100.0, 100.0)))
         programs.append(found.program())
     return programs
 

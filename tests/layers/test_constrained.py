@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.constrained import problems
 from dnns.axes import Axis
 from dnns.layer import Layer
+from formulation.cost import Price
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
@@ -223,7 +224,7 @@ def relaxed_optimum(machine, aim, cap_cycles, stage_name):
     """Bound in cycles or bytes, and the sensitivities."""
     bounder, _ = least(Problem(LAYER, machine), aim)
     roofline = bounder.relaxation.roofline_cycles
-    stage = bounder.minimise(replace(aim, latency_cap=cap_cycles / roofline), inf)
+    stage = bounder.minimise(replace(aim, caps=aim.caps._replace(latency=cap_cycles / roofline)), inf)
     unit = roofline if stage_name == "latency" else bounder.relaxation.compulsory_bits / 8
     return stage.bound * unit, sensitivity(bounder, {stage_name: stage})
 
@@ -233,9 +234,11 @@ def test_sensitivities_are_those_of_solving_again(name):
     machine, capped, stage_name, key = SENSITIVE[name]
     cap = 1e12
     if capped:
-        fastest, _ = relaxed_optimum(machine, Aim(1.0, 0.0, 100.0, 100.0), 1e9, "latency")
+        fastest, _ = relaxed_optimum(machine, Aim(Price(1.0, 0.0), Price(100.0, 100.0)), 1e9, "latency")
         cap = 1.002 * fastest
-    aim = Aim(float(stage_name == "latency"), float(stage_name == "traffic"), cap, 100.0, hard=capped)
+    aim = Aim(
+        Price(float(stage_name == "latency"), float(stage_name == "traffic")), Price(cap, 100.0), capped
+    )
     _, found = relaxed_optimum(machine, aim, cap, stage_name)
     values = []
     for sign in (1, -1):

@@ -14,6 +14,7 @@ from pyomo.repn.standard_repn import generate_standard_repn
 from dnns.axes import Axis
 from dnns.layer import Layer
 from dnns.reader import read_network
+from formulation.cost import Price
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
@@ -118,7 +119,7 @@ def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
             milp = build_milp(
                 space,
                 some,
-                ProgramAim(*weights, (int(some.price.latency.max()), int(some.price.traffic.max()))),
+                ProgramAim(Price(*weights), Price(*(int(values.max()) for values in some.price))),
             )
             place = CLASSES[some.which[i]], False, int(some.co[i]), int(some.ci[i]), int(some.row[i])
             for variable, value in milp.binaries(*place):
@@ -165,7 +166,8 @@ def test_a_tight_cap_meets_no_huge_coefficient():
     space, found = whole_space(FLAT)
     latency = int(found.price.latency.min())
     traffic = int(found.price.traffic[found.price.latency == latency].min())
-    milp = build_milp(space, found, ProgramAim(0.0, 1.0, (latency, traffic), latency_cap=latency))
+    aim = ProgramAim(Price(0.0, 1.0), Price(latency, traffic), Price(latency, None))
+    milp = build_milp(space, found, aim)
     largest = max(abs(c) for row in milp.model.works.values() for c in coefficients(row))
     assert largest <= 1e6
     assert milp.model.latency.ub >= 1e-4
@@ -252,7 +254,7 @@ def test_presolve_is_what_is_asked_for():
     space, found = whole_space(SMALL)
     price = found.price
     milp = build_milp(
-        space, found, ProgramAim(1.0, 0.0, (int(price.latency.max()), int(price.traffic.max())))
+        space, found, ProgramAim(Price(1.0, 0.0), Price(*(int(values.max()) for values in price)))
     )
     off, on = (solve_milp(milp.model, presolve=presolve) for presolve in (False, True))
     assert off.iterations != on.iterations

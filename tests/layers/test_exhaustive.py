@@ -16,6 +16,7 @@ from formulation.problem import Kind, Objective, Problem
 from solvers.layers import exhaustive, static
 from solvers.result import BoundScope, SolutionStatus, Termination
 from tests import strategies
+from tests.goals import score
 from tests.strategies import examples
 
 CASES = json.loads((Path(__file__).parents[1] / "data" / "cases.json").read_text())
@@ -95,7 +96,7 @@ def plain_optimum(problem):
         Kind.TRAFFIC: lambda c: (c.traffic_bits, c.latency_ticks),
         Kind.BALANCED: lambda c: (c.latency_ticks > cap, c.traffic_bits, c.latency_ticks),
         Kind.WEIGHTED: lambda c: (
-            problem.score(c.latency_ticks, c.traffic_bits),
+            score(problem, *c.price),
             c.latency_ticks,
             c.traffic_bits,
         ),

@@ -7,6 +7,7 @@ import pytest
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
+from formulation.cost import Price
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Tile
@@ -14,7 +15,6 @@ from formulation.problem import Kind, Objective, Problem
 from solvers.layers import exhaustive
 from solvers.result import LowerBound, ResultError, SolutionStatus
 from solvers.shared.deconvolution import combine
-from solvers.shared.deconvolution_result import Total
 from solvers.shared.methods import solve as solve_shared
 
 LAYER = Layer("conv7", 12, 10, (Axis(9, 3, 1, 1, 1, 1, 9),))
@@ -25,6 +25,10 @@ def answer(kind=Kind.TRAFFIC):
     return exhaustive.solve(Problem(LAYER, SMALL, Objective(kind)))
 
 
+def with_bound(result, claim, low):
+    return LowerBound({**result.lower_bound.proven, claim: low})
+
+
 BOUNDS = {Kind.LATENCY: "latency_cycles", Kind.WEIGHTED: "score"}
 
 
@@ -32,7 +36,7 @@ BOUNDS = {Kind.LATENCY: "latency_cycles", Kind.WEIGHTED: "score"}
 def test_a_bound_above_the_objective(kind):
     result = answer(kind)
     field = BOUNDS.get(kind, "traffic_bytes")
-    bound = replace(result.lower_bound, **{field: result.objective_value + Fraction(1, 10**9)})
+    bound = with_bound(result, field, result.objective_value + Fraction(1, 10**9))
     with pytest.raises(ResultError, match=r"^conv7: exhaustive: the bound on .* is .*, above the mapping's"):
         replace(result, lower_bound=bound)
 
@@ -41,7 +45,7 @@ def test_a_bound_above_the_objective(kind):
 def test_optimal_but_above_the_bound(kind):
     result = answer(kind)
     field = BOUNDS.get(kind, "traffic_bytes")
-    bound = replace(result.lower_bound, **{field: result.objective_value - Fraction(1, 10**9)})
+    bound = with_bound(result, field, result.objective_value - Fraction(1, 10**9))
     with pytest.raises(ResultError, match=r"^conv7: exhaustive: optimal, but"):
         replace(result, lower_bound=bound)
     assert replace(result, lower_bound=bound, solution_status=SolutionStatus.FEASIBLE).gap > 0
@@ -51,12 +55,12 @@ def test_optimal_but_above_the_bound(kind):
 @pytest.mark.parametrize("field", ["latency_cycles", "traffic_bytes", "score"])
 def test_a_bound_below_zero_or_none_at_all(field, low):
     with pytest.raises(ResultError, match=rf"^conv7: exhaustive: the bound on {field} is .*, below 0"):
-        replace(answer(), lower_bound=LowerBound(**{field: low}))
+        replace(answer(), lower_bound=LowerBound({field: low}))
 
 
 def test_a_latency_bound_above_the_latency_whatever_the_objective():
     result = answer(Kind.BALANCED)
-    bound = replace(result.lower_bound, latency_cycles=result.cost.latency_cycles + 1)
+    bound = with_bound(result, "latency_cycles", result.cost.latency_cycles + 1)
     with pytest.raises(ResultError, match=r"^conv7: exhaustive: the bound on latency_cycles"):
         replace(result, lower_bound=bound)
 
@@ -94,11 +98,11 @@ def test_shared_tiles_keep_to_the_same(kind):
     best = combine(UP, Hardware(buffer_bytes=900), Objective(kind), None, method="exhaustive")
     result = solve_shared(best.shared.problem)
     field = BOUNDS.get(kind, "traffic_bytes")
-    bound = replace(result.lower_bound, **{field: result.objective_value + 1})
+    bound = with_bound(result, field, result.objective_value + 1)
     with pytest.raises(ResultError, match=r"^layer: exhaustive: the bound on"):
         replace(result, lower_bound=bound)
     with pytest.raises(ResultError, match=r"^up3: exhaustive: the bound on"):
-        replace(best, lower_bound=LowerBound(**{field: 10**12}))
+        replace(best, lower_bound=LowerBound({field: 10**12}))
     other = {Treatment.SPLIT: Treatment.COMBINE, Treatment.COMBINE: Treatment.SPLIT}[best.choice]
     with pytest.raises(ResultError, match=rf"^up3: exhaustive: the total is not that of {other}"):
-        replace(best, choice=other, split_total=Total(1, 1), shared_total=Total(2, 2), total=Total(3, 3))
+        replace(best, choice=other, split_total=Price(1, 1), shared_total=Price(2, 2), total=Price(3, 3))

@@ -102,7 +102,7 @@ def test_every_method_combines(method):
 def test_a_rival_out_of_reach_leaves_no_mapping():
     deconv = Deconvolution("d", 8, 8, (TransposedAxis(6, 4, 2, pad_lo=1, pad_hi=1),) * 2)
     problem = SharedProblem(deconv, Hardware(4, 4, 4096))
-    result = solve(problem, rival=1)
+    result = solve(replace(problem, rival=1))
     assert result.mapping is None
     assert result.solution_status is SolutionStatus.NONE
     assert result.termination is Termination.OPTIMAL

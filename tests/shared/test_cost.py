@@ -15,6 +15,7 @@ from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.result import SolutionStatus, Termination
 from solvers.shared.methods import solve
 from tests import strategies
+from tests.goals import score
 
 
 def packings(kernels, filters, count):
@@ -62,7 +63,7 @@ def optimum(problem):
         case Kind.TRAFFIC:
             return min(prices, key=lambda p: p[::-1])
         case Kind.WEIGHTED:
-            return min(prices, key=lambda p: (problem.score(*p), *p))
+            return min(prices, key=lambda p: (score(problem, *p), *p))
     cap = problem.objective.cap(min(prices)[0])
     return min((p for p in prices if p[0] <= cap), key=lambda p: p[::-1])
 

@@ -31,7 +31,7 @@ def check(problem, best, result):
     assert result.cost == problem.evaluate(result.mapping)
     goal, bound = problem.objective.kind, result.lower_bound
     if bound.latency_cycles is not None:
-        known = best.extras.get("least_latency_ticks", best.cost.latency_ticks)
+        known = best.least_latency or best.cost.latency_ticks
         assert bound.latency_cycles <= problem.hardware.tick.cycles(known)
     if bound.traffic_bytes is not None and goal in (Kind.TRAFFIC, Kind.BALANCED):
         assert bound.traffic_bytes <= best.cost.traffic_bytes * (1 + Fraction(CLOSE))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dnns.layer import Deconvolution, TransposedAxis
 from dnns.reader import read_network
+from formulation.cost import Price
 from formulation.hardware import Hardware
 from formulation.relaxed.classes import Aim
 from formulation.shared.presolve import SharedPresolve
@@ -57,9 +58,9 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
     relaxation = SharedRelaxation(SharedSpace(problem))
     tile, trips = sizes(problem, mapping)
     shares = data.draw(st.sampled_from(((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))))
-    latency = float(cost.latency_ticks / relaxation.roofline_ticks)
+    latency = float(cost.latency_ticks / relaxation.least.latency)
     traffic = cost.traffic_bits / relaxation.compulsory_bits
-    aim = Aim(*shares, 2 * latency, 2 * traffic)
+    aim = Aim(Price(*shares), Price(2 * latency, 2 * traffic))
     bounder, presolve = Bounder(relaxation, True, None, 300), SharedPresolve(relaxation, aim)
     bounds = []
     for whole in bounder.variants:
@@ -87,7 +88,7 @@ def test_parts_hold_every_number_of_rounds_once():
 
 def test_few_rounds_that_do_not_fit_are_no_class():
     relaxation = SharedRelaxation(SharedSpace(LAYER))
-    aim = Aim(0.0, 1.0, 1.0, 1e9)
+    aim = Aim(Price(0.0, 1.0), Price(1.0, 1e9))
     for whole in relaxation.variants(True):
         if whole.structure.partial_sums:
             continue
@@ -109,6 +110,6 @@ def test_the_fastest_mapping_found_is_close_enough_for_the_cap():
     layers = read_network(ROOT / "dnns" / "fcn8s.yaml").layers
     problem = SharedProblem(next(y for y in layers if y.name == "upscore2"))
     best, result = solve(problem), solve(problem, method="constrained")
-    least = best.extras["least_latency_ticks"]
-    assert result.extras["least_latency_ticks"] <= 1.001 * least
+    least = best.least_latency
+    assert result.least_latency <= 1.001 * least
     assert result.cost.latency_ticks <= problem.objective.cap(1.001 * least)

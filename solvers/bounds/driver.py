@@ -1,0 +1,190 @@
+"""How the relaxation solves a problem, layer or shared tiles: the steps of the objective, one after another.
+
+Per step: a mapping by a search over integers, which bounds what is still of interest; the relaxed models,
+whose least bound holds for every mapping; from each model's point again a search over integers; branching
+while the gap is wide. What differs between the kinds of problems, the search over integers and what is
+listed and priced, are the methods that ``RelaxedRun`` leaves open.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil, inf, isfinite
+from typing import Generic, TypeVar
+
+from formulation.cost import Price
+from formulation.objective import LATENCY, QUANTITIES, TRAFFIC, Measure
+from formulation.problem import Posed
+from formulation.relaxed.classes import Aim, Variant
+from solvers.bounds.bounding import SAFETY, Bounded, Bounder
+from solvers.bounds.branching import Lists, refine
+from solvers.goals import Found, Goal, ranked
+from solvers.result import Bound, LowerBound, Termination
+
+_WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
+
+M = TypeVar("M")
+
+
+class RelaxedRun(ABC, Generic[M]):
+    """One problem on its way.
+
+    Args:
+        problem: what to solve; some mapping fits.
+        bounder: of its relaxation.
+        branches: most models to solve beyond one per class.
+        known: feasible mappings.
+
+    Attributes:
+        best: the best mapping of the present step; None if none is known within its cap.
+        known: mappings to begin a step with.
+        stages: what each step came to, by the name of its measure.
+        grain: per quantity, what it is a multiple of; None if that is not looked at.
+        slack: relative; a bound that is this close to the least is not worth another solve.
+    """
+
+    grain: Price
+    slack: float
+
+    def __init__(self, problem: Posed[M], bounder: Bounder, branches: int, known: list[Found[M]]) -> None:
+        self.problem, self.bounder, self.branches, self.known = problem, bounder, branches, known
+        self.best: Found[M] | None = None
+        self.stages: dict[str, Bounded] = {}
+        self.least: Price = bounder.relaxation.least
+        self._latencies: Mapping[Variant, float] = {}
+
+    @abstractmethod
+    def start(self, goal: Goal) -> Found[M] | None:
+        """A mapping to begin with, no worse than any that is known; None if none is within the cap."""
+
+    @abstractmethod
+    def lists(self, aim: Aim) -> tuple[Lists, Collection[Variant]]:
+        """What is left of the classes, and those of which nothing is."""
+
+    @abstractmethod
+    def round(self, goal: Goal, stage: Bounded) -> None:
+        """Improve the best mapping from relaxed points."""
+
+    @abstractmethod
+    def finish(self, goal: Goal, stage: Bounded, lists: Lists) -> Bounded:
+        """The same after branching; returns the stage with what that proves."""
+
+    @abstractmethod
+    def target(self, measure: Measure) -> float:
+        """The gap at which branching stops."""
+
+    def solve(self) -> LowerBound:
+        """Take all steps; leaves the best mapping in ``best``, and returns what is proven."""
+        bounds: dict[str, Bound] = {}
+        fastest: Found[M] | None = None
+        for step in self.problem.steps:
+            cap = None if fastest is None or not step.capped else self.problem.cap(fastest.price.latency)
+            goal = Goal(step.measures, cap)
+            measure = goal.measures[0]
+            self.best = self.start(goal)
+            bound = self._bound(measure, self._stage(goal))
+            if bound is not None:
+                bounds[measure.claim] = measure.told(self.problem.hardware, bound)
+            fastest = self._faster(goal, fastest) if step.capped else self.best
+            if self.best is not None:
+                self.known.append(self.best)
+        return LowerBound(bounds)
+
+    def _faster(self, goal: Goal, fastest: Found[M] | None) -> Found[M] | None:
+        """The fastest mapping known. One that was found on the way lowers the cap, and may change the best.
+
+        The bound is under the cap before, which is at least the true one: it holds for all mappings within.
+        """
+        assert fastest is not None
+        quicker = min([*self.known, *([self.best] if self.best else [])], key=lambda k: k.price)
+        if quicker.price.latency >= fastest.price.latency:
+            return fastest
+        self.known.append(quicker)
+        self.best = self.start(replace(goal, cap=self.problem.cap(quicker.price.latency)))
+        return quicker
+
+    def _stage(self, goal: Goal) -> Bounded:
+        """Bound the first measure of a goal, round the points that this leaves, and branch."""
+        measure = goal.measures[0]
+        aim = self._aim(goal)
+        lists, closed = self.lists(aim)
+        stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack, closed)
+        if measure.quantity is LATENCY:
+            self._latencies = stage.bounds
+        self.round(goal, stage)
+        stage = refine(self.bounder, stage, lists, self.value(aim), self.branches, self.target(measure))
+        stage = self.stages[measure.name] = self.finish(goal, stage, lists)
+        return stage
+
+    def value(self, aim: Aim) -> float:
+        """The aim's objective of the best mapping, infinite if there is none."""
+        return inf if self.best is None else self._scaled(self.best.price, aim.weights)
+
+    def _scaled(self, price: Price, weights: Price) -> float:
+        """A weighted sum in the models' units."""
+        total = 0.0
+        for quantity, value, least, weight in zip(QUANTITIES, price, self.least, weights, strict=True):
+            each = quantity.per_unit(self.problem.hardware)
+            total += float(weight * (value / each / float(least / each)))
+        return total
+
+    def _aim(self, goal: Goal) -> Aim:
+        """The first measure of a goal as the models have it, with caps that keep their variables finite."""
+        measure = goal.measures[0]
+        weights = measure.weights
+        if measure.quantity is None:
+            weights = Price(*(float(w * least) for w, least in zip(weights, self.least, strict=True)))
+        value = None if self.best is None else _WORSE * self._scaled(self.best.price, weights)
+        caps = dict.fromkeys(QUANTITIES, 1.0)  # latency is not modelled where it has neither weight nor cap
+        for quantity, weight in zip(QUANTITIES, weights, strict=True):
+            if weight and value is not None:
+                caps[quantity] = value / weight
+        if goal.cap is not None:
+            caps[LATENCY] = goal.cap / float(self.least.latency) * (1 + SAFETY)
+        if not weights.traffic or value is None:
+            caps[TRAFFIC] = self._most_traffic(caps[LATENCY])
+        hard = goal.cap is not None or (measure.quantity is not None and not weights.latency)
+        return Aim(Price(*map(float, weights)), Price(*(caps[q] for q in QUANTITIES)), hard)
+
+    def _most_traffic(self, latency_cap: float) -> float:
+        """Traffic that can be moved within a latency, in the models' units."""
+        tick = self.problem.hardware.tick
+        cycles = self.least.traffic * tick.per_bit / tick.per_cycle
+        roofline = float(self.least.latency / tick.per_cycle)
+        return latency_cap * roofline / float(cycles) * (1 + SAFETY)
+
+    def _bound(self, measure: Measure, stage: Bounded) -> Fraction | int | None:
+        """What a stage proves of every mapping, in the measure's own unit; None if nothing."""
+        reached = None if self.best is None else measure.exact(self.best.price)
+        if stage.settled and reached is not None:
+            return reached
+        if stage.bound is None or not isfinite(stage.bound):
+            return None
+        least = Fraction(measure.exact(self.least))
+        bound = Fraction(stage.bound) * (1 - Fraction(SAFETY))
+        grain = None
+        if measure.quantity is not None:
+            bound, grain = bound * least, self.grain[QUANTITIES.index(measure.quantity)]
+        bound = max(bound, least)
+        if grain is not None:
+            bound = Fraction(grain * ceil(bound / grain))
+        return bound if reached is None else min(bound, reached)
+
+    def best_known(self, goal: Goal) -> Found[M] | None:
+        """The best of the known mappings under a goal."""
+        within = [ranked(goal, found) for found in self.known if goal.allows(found.price)]
+        return min(within, key=lambda found: found.order, default=None)
+
+    @property
+    def iterations(self) -> int:
+        """Of IPOPT, in all."""
+        return sum(stage.iterations for stage in self.stages.values())
+
+    @property
+    def termination(self) -> Termination:
+        """OPTIMAL if every model of every stage is resolved."""
+        states = [s.termination for s in self.stages.values() if s.termination is not Termination.OPTIMAL]
+        return states[0] if states else Termination.OPTIMAL

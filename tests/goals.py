@@ -1,0 +1,22 @@
+"""Goals of searches, and what objectives are compared by, as tests name them."""
+
+from formulation.cost import Price
+from formulation.objective import LATENCY, TRAFFIC, Step
+from solvers.goals import Goal
+
+FASTEST = Goal(Step.of(LATENCY, TRAFFIC).measures)
+
+
+def least_traffic(cap=None):
+    """Least traffic, then least latency, up to a latency cap [ticks]."""
+    return Goal(Step.of(TRAFFIC, LATENCY).measures, cap)
+
+
+def goal_of(problem):
+    """The order of the last step of a problem's objective."""
+    return Goal(problem.steps[-1].measures)
+
+
+def score(problem, latency, traffic):
+    """The objective's own quantity, of a latency [ticks] and a traffic [bits]."""
+    return problem.values(Price(latency, traffic))[0]
