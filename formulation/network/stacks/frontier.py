@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from formulation.cost import Price
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.network.frontier import Front, Point, filled_rooms
@@ -24,7 +25,6 @@ from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
 from formulation.problem import Kind
-from formulation.space.space import Price
 
 _CUTS = 1 << 18  # cuts bounded at once
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
