@@ -15,7 +15,8 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
-_UNSHOWN = "dnns.unshown"
+UNSHOWN = "dnns.unshown"
+"""How to encode what an encoding does not have: as ``?``."""
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -57,7 +58,7 @@ def _attempt(stream: TextIO | None, text: str) -> OSError | None:
         return None
     try:
         encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, _UNSHOWN).decode(encoding))
+        stream.write(text.encode(encoding, UNSHOWN).decode(encoding))
         stream.flush()
     except OSError as error:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -84,4 +85,4 @@ def _unshown(error: UnicodeError) -> tuple[str, int]:
     return "?" * cell_len(error.object[error.start : error.end]), error.end
 
 
-codecs.register_error(_UNSHOWN, _unshown)
+codecs.register_error(UNSHOWN, _unshown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BytesIO, TextIOWrapper
 from typing import Any, Literal
 
 from rich import box
@@ -12,6 +13,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from dnns.streams import UNSHOWN
 
 Title = tuple[str, Literal["left", "right"]]
 """A column's title and the side its cells are aligned to."""
@@ -29,11 +32,12 @@ def printed(prints: Callable[[Console], None]) -> str:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isdecimal() and int(columns) > 0 else _ANY_WIDTH
-    settings: dict[str, Any] = {} if terminal else {"width": width, "no_color": True}
-    console = Console(file=sys.stdout, **settings)
-    with console.capture() as capture:
-        prints(console)
-    return capture.get()
+    settings: dict[str, Any] = {"force_terminal": True} if terminal else {"width": width, "no_color": True}
+    encoding = (sys.stdout and sys.stdout.encoding) or "utf-8"
+    text = TextIOWrapper(BytesIO(), encoding=encoding, errors=UNSHOWN, newline="")
+    prints(Console(file=text, **settings))
+    text.seek(0)
+    return text.read()
 
 
 def put(console: Console, table: Table) -> None:
@@ -58,7 +62,7 @@ def fitted(
 ) -> Table:
     """The widest table that the console has room for: what is shown is never cut, names aside.
 
-    Where there is no room for all, long names in the first column are shortened to a third of the width,
+    Where there is no room for all, long names in the first column are shortened to a quarter of the width,
     then columns are left out one by one, then names are shortened further.
 
     Args:
@@ -73,7 +77,7 @@ def fitted(
     table = _table(titles, rows, shown, ends)
     if _needed(console, table) <= console.width:
         return table
-    longest = max(_LEAST_NAME, console.width // 3)
+    longest = max(_LEAST_NAME, console.width // 4)
     for left_out in (None, *dispensable):
         if left_out is not None:
             shown.remove(left_out)
