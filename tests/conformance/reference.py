@@ -1,0 +1,116 @@
+"""Known answers: every mapping of a small problem, counted by the reference machines, which share no code."""
+
+from functools import cache
+from itertools import product
+from math import ceil
+
+import numpy as np
+
+from formulation.hardware import Halo
+from formulation.mapping import Mapping, Stationary, Tile
+from formulation.shared.problem import SharedMapping
+from tests.shared_walker import Machine, taps_of
+from tests.walker import Walk
+
+TENSORS = ("ifmap", "ofmap", "weights")
+
+
+def sliding_axes(hardware, axes):
+    return [None, *(range(len(axes)) if hardware.halo is Halo.REUSE else ())]
+
+
+def sizes(*extents):
+    return product(*(range(1, extent + 1) for extent in extents))
+
+
+def layer_prices(layer, hardware, partition):
+    """Latency [cycles] and traffic [bits] of every mapping that fits."""
+    return prices(hardware, partition, layer_runs(layer, hardware))
+
+
+def shared_prices(deconv, hardware, partition):
+    """The same of every tile, loop order and packing of filters into rounds."""
+    return prices(hardware, partition, shared_runs(deconv, hardware))
+
+
+@cache
+def prices(hardware, partition, runs):
+    return frozenset(price(hardware, partition, *run) for run in runs) - {None}
+
+
+@cache
+def layer_runs(layer, hardware):
+    """Words, largest tiles and compute cycles of every mapping."""
+    found = set()
+    extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
+    for co, ci, n, *spatial in sizes(*extents):
+        tile = Tile(co, ci, n, tuple(spatial))
+        for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
+            walk = Walk(layer, hardware, Mapping(tile, stationary, slide))
+            words = walk.ifmap, walk.weights, walk.writes, walk.reads
+            some = ci < layer.in_channels
+            largest = tuple(walk.largest[name] for name in TENSORS)
+            found.add((words, largest, walk.compute, layer.ofmap_words, some))
+    return frozenset(found)
+
+
+@cache
+def shared_runs(deconv, hardware):
+    found = set()
+    shapes = [(deconv.batch, deconv.in_channels), (deconv.in_channels, deconv.out_channels)]
+    ifmap, weights = (
+        np.zeros((deconv.groups, *shape, *(getattr(a, size) for a in deconv.axes)), dtype=int)
+        for shape, size in zip(shapes, ("in_size", "kernel"), strict=True)
+    )
+    residues = product(*(range(min(a.stride, a.out)) for a in deconv.axes))
+    kernels = [r for r in residues if all(taps_of(a, i) for a, i in zip(deconv.axes, r, strict=True))]
+    outputs = deconv.groups * deconv.batch * deconv.out_channels
+    outputs *= sum(
+        np.prod([len(range(i, a.out, a.stride)) for a, i in zip(deconv.axes, r, strict=True)])
+        for r in kernels
+    )
+    extents = deconv.in_channels, deconv.batch, *(ceil(a.out / a.stride) for a in deconv.axes)
+    for ci, n, *spatial in sizes(*extents):
+        choices = product(Stationary, sliding_axes(hardware, deconv.axes))
+        for (order, slide), rounds in product(choices, packings(deconv.out_channels, len(kernels))):
+            mapping = SharedMapping(ci, n, tuple(spatial), rounds, order, slide)
+            run = Machine(deconv, hardware, mapping, ifmap, weights)
+            words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
+            some = ci < deconv.in_channels
+            largest = tuple(run.largest[name] for name in TENSORS)
+            found.add((words, largest, run.compute, int(outputs), some))
+    return frozenset(found)
+
+
+def packings(filters, kernels):
+    """All ways to deal the filters of each sub-kernel to rounds, none of them empty, in any one order."""
+    found = set()
+    for count in range(1, filters * kernels + 1):
+        rows = [row for row in product(range(filters + 1), repeat=count) if sum(row) == filters]
+        for matrix in product(rows, repeat=kernels):
+            rounds = sorted(zip(*matrix, strict=True))
+            if all(map(any, rounds)):
+                found.add(tuple(zip(*rounds, strict=True)))
+    return sorted(found)
+
+
+def price(hardware, partition, words, largest, compute, outputs, partial_sums):
+    """Latency and traffic by the model's words; None if the largest tiles do not fit."""
+    width = hardware.bits
+    ifmap, weights, writes, reads = words
+    bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
+    bits += (writes - outputs + reads) * width.partial_sums
+    widths = width.ifmap, width.partial_sums if partial_sums else width.ofmap, width.weights
+    held = [size * bit for size, bit in zip(largest, widths, strict=True)]
+    bank = 8 * hardware.bank_bytes if hardware.bank_bytes else 1
+    need = [ceil((2 if hardware.double_buffered else 1) * part / bank) * bank for part in held]
+    if partition is None:
+        fits = sum(need) <= 8 * hardware.buffer_bytes // bank * bank
+    else:
+        fits = all(n <= part for n, part in zip(need, partition.parts, strict=True))
+    if not fits:
+        return None
+    per_cycle = 8 * hardware.bandwidth / hardware.frequency
+    if hardware.double_buffered:
+        return max(compute + sum(held) / per_cycle, bits / per_cycle), bits
+    return compute + bits / per_cycle, bits
