@@ -75,6 +75,19 @@ def shaping_summary(network: Network) -> str:
     return ", ".join(f"{op} x{count}" for op, count in counts.most_common())
 
 
+def left_out_lines(network: Network, most: int = 20) -> list[str]:
+    """What was left out of a network and of its totals, a line each; empty if it is whole."""
+    gone = network.left_out
+    if not gone:
+        return []
+    many = "s" if len(gone) > 1 else ""
+    lines = [f"left out, as not supported; no total counts it: {len(gone)} operator{many}"]
+    for item in gone[:most]:
+        inside = f" in {item.module}" if item.module else ""
+        lines.append(f"  {item.name} ({item.op}){inside}: {item.reason}")
+    return lines + [f"  and {len(gone) - most} more"] * (len(gone) > most)
+
+
 def rows(network: Network) -> tuple[OperatorRow, ...]:
     """A row for every operator, in the network's order."""
     shapes = dict(network.inputs) | {node.name: node.shape for node in network.nodes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
-from dnns.listing import OperatorRow, rows, shaping_summary
+from dnns.listing import OperatorRow, left_out_lines, rows, shaping_summary
 from dnns.options import LineParser, sizes
 from dnns.output import Output, check_outputs, deliver
 from dnns.reader import read_network
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         "--bits", type=int, default=16, help="width of a word, for MACs per byte [bits] (default 16)"
     )
     parser.add_argument("--all", action="store_true", help="also list operators that only shape the network")
+    text = "leave out ONNX operators that are not supported, and list them"
+    parser.add_argument("--skip-unsupported", "--skip_unsupported", action="store_true", help=text)
     parser.add_argument("--csv", metavar="FILE", help="write the rows to a file as well")
     return parser
 
@@ -74,14 +77,18 @@ def _main(options: argparse.Namespace) -> int:
         raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
     check_outputs({"--csv": options.csv}, (options.file,))
     network = read_network(
-        options.file, input=options.input, input_3d=options.input_3d, dims=sizes(options.dim)
+        options.file,
+        input=options.input,
+        input_3d=options.input_3d,
+        dims=sizes(options.dim),
+        skip_unsupported=options.skip_unsupported,
     )
     listed = [row for row in rows(network) if row.scheduled or options.all]
 
     def prints(console: Console) -> None:
         console.print(Text(network.name, style="italic"))
         put(console, _table(network, listed, options.bits, console))
-        for line in (_CAPTION, *_totals(network, options.bits)):
+        for line in (_CAPTION, *_totals(network, options.bits), *left_out_lines(network)):
             console.print(line, highlight=False, markup=False)
 
     outputs: list[Output] = [(options.csv, lambda stream: _write_csv(stream, listed, options.bits))]
@@ -129,6 +136,7 @@ def _totals(network: Network, bits: int) -> list[str]:
         f"inputs: {inputs}; batch {network.batch}",
         f"scheduled: {len(network.layers)} layers, {network.macs:,} MACs",
         f"parameters: {network.parameters:,} ({network.parameters * bits // 8:,} bytes at {bits} bit)",
+        *_carried(network),
         f"MACs/byte: each word of a layer moved once, {bits} bit a word",
     ]
     if deconvolutions:
@@ -136,6 +144,13 @@ def _totals(network: Network, bits: int) -> list[str]:
         lines.append(f"deconvolutions: {len(deconvolutions)}, {by_phases}, {naive:,} zero-inserted")
     summary = shaping_summary(network)
     return [*lines, f"only shaped: {summary}" if summary else "only shaped: none"]
+
+
+def _carried(network: Network) -> list[str]:
+    """The word widths that the network carries itself, how many layers have which."""
+    counts = Counter("/".join(map(str, node.bits)) for node in network.nodes if node.bits)
+    widths = ", ".join(f"{width} x{count}" for width, count in counts.items())
+    return [f"widths that the network carries, I/W/O/P: {widths} bit"] if counts else []
 
 
 def _write_csv(stream: TextIO, listed: Sequence[OperatorRow], bits: int) -> None:

@@ -52,6 +52,10 @@ class BitWidths:
                 f"partial_sums is {self.partial_sums} bits, must be at least the ofmap's {self.ofmap}"
             )
 
+    def to_dict(self) -> dict[str, int]:
+        """The widths by tensor."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @classmethod
     def uniform(cls, bits: int) -> BitWidths:
         """The same width for all tensors."""

@@ -131,7 +131,7 @@ def _combined(free: Report) -> tuple[Stage, tuple[int, int]]:
         deconv = layer.operator
         if isinstance(deconv, Deconvolution):
             parts = [(p.result, p.count // deconv.count) for p in layer.parts if p.result is not None]
-            best = combine(deconv, free.hardware, free.objective, split_results=parts)
+            best = combine(deconv, layer.hardware, free.objective, split_results=parts)
             assert best.latency_cycles is not None
             assert best.traffic_bytes is not None
             total += Sum(deconv.count * best.latency_cycles, deconv.count * best.traffic_bytes)

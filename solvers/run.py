@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dnns import __version__
 from dnns.errors import InputError
 from dnns.output import check_outputs, deliver
 from dnns.streams import BAD_INPUT, guarded, tell
@@ -45,6 +46,8 @@ def read(args: argparse.Namespace) -> Scenario:
         scenario = read_scenario(args.scenario, fields)
     if args.weights is not None and scenario.objective.kind != "weighted":
         raise InputError("--weights", "", f"the objective is {scenario.objective.kind}, allowed: weighted")
+    if scenario.made_by not in ("", __version__):
+        tell(f"{args.scenario}: note: made by version {scenario.made_by}, this is {__version__}")
     treatment = deconvolution(args.split, args.combine, scenario.deconvolution)
     return scenario.model_copy(update={"deconvolution": treatment})
 

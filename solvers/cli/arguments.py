@@ -57,6 +57,8 @@ def _network_options(p: argparse.ArgumentParser) -> None:
     _option(group, "ifmap3d", nargs=4, type=int, metavar=shape, help="3-D input, depth before channels")
     text = "size of a symbolic ONNX dimension; repeat it"
     _option(group, "dim", action="append", metavar="NAME=SIZE", help=text)
+    text = "leave out ONNX operators that are not supported; they are listed"
+    group.add_argument("--skip-unsupported", "--skip_unsupported", action="store_true", help=text)
     kinds = ("2D", "3D")
     text = "check that the network is all 2-D, or has 3-D layers"
     _option(group, "model_type", type=str.upper, choices=kinds, help=text)
@@ -127,6 +129,8 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         fields["input_3d" if args.ifmap is not None else "input"] = [c, d, h, w]
         if str(args.dnnfile or "").endswith(".txt"):
             fields["input_3d"] = fields.pop("input") if args.ifmap is None else fields["input_3d"]
+    if args.skip_unsupported:
+        fields["skip_unsupported"] = True
     if args.dim is not None:
         fields["dims"] = sizes(args.dim)
     machine = {name: getattr(args, name) for name in ("bufsize", "memory_bandwidth", "bit_width", "halo")}

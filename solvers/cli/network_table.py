@@ -17,6 +17,7 @@ from formulation.network.graph import LayerUse, Value
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.network.resident.report import NetworkReport, Used
+from solvers.network.subject import subject_line
 
 _TITLES: tuple[Title, ...] = (
     ("\nlayer", "left"),
@@ -47,6 +48,7 @@ def _heading(report: NetworkReport) -> Text:
         kind = f"least traffic within {100 * float(goal.tolerance):.3g} % of the least latency"
     line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, ")
     line.append(f"{unit(machine.buffer_bits)} {unit.name}, {float(machine.bandwidth):g} GB/s")
+    line.append(f"\n{subject_line(report.scenario, report.source)}")
     line.append(f"\nnetwork as one problem, {report.scenario.network_level}: {kind}")
     return line
 

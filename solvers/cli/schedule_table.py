@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
@@ -12,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dnns.listing import left_out_lines
 from dnns.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
 from solvers.cli.columns import Unit, buffer_unit
+from solvers.cli.heading import heading, width_list
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
 
@@ -25,25 +28,11 @@ if TYPE_CHECKING:
 def print_report(report: Report, console: Console) -> None:
     """Print the layers and the totals."""
     units = _Units.of(report)
-    console.print(_heading(report, units), highlight=False)
+    console.print(heading(report), highlight=False)
     for table in (_layers(report, units, console), _totals(report, console)):
         put(console, table)
-
-
-def _heading(report: Report, units: _Units) -> Text:
-    machine = report.hardware
-    buffer = f"{units.buffer(machine.buffer_bits)} {units.buffer.name}"
-    line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
-    line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(machine)}")
-    line.append(f"\n{report.scenario.search_method}: {report.objective.title}")
-    if report.partition is not None:
-        line.append(f"; partition I O W {units.parts(report.partition.parts)} {units.buffer.name}")
-    return line
-
-
-def _bits(machine: Hardware) -> str:
-    widths = [getattr(machine.bits, name) for name in machine.bits.__slots__]
-    return f"{widths[0]} bit" if len(set(widths)) == 1 else f"I W O P {'/'.join(map(str, widths))} bit"
+    for line in left_out_lines(report.graph):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +64,12 @@ class _Units:
 
 def _layers(report: Report, units: _Units, console: Console) -> Table:
     """The widest table that the console has room for: columns are left out, never cut."""
-    rows = [row for layer in report.layers for row in _rows(layer, units)]
+    labels = _labels(report.layers)
+    rows = [
+        (*row, "/".join(map(str, width_list(layer.hardware))) if first == 0 else "")
+        for layer in report.layers
+        for first, row in enumerate(_rows(layer, labels[layer.operator.name], units))
+    ]
     titles: tuple[Title, ...] = (
         ("\nlayer", "left"),
         (f"MACs\n{units.macs.name}", "right"),
@@ -87,24 +81,42 @@ def _layers(report: Report, units: _Units, console: Console) -> Table:
         ("array\n%", "right"),
         ("buffer\n%", "right"),
         ("gap\n%", "right"),
+        ("bits\nI/W/O/P", "right"),
     )
-    return fitted(titles, rows, _DISPENSABLE, console)
+    differ = report.carries_bits and len({layer.hardware.bits for layer in report.layers}) > 1
+    shown = len(titles) if differ else len(titles) - 1
+    dispensable = [column for column in _DISPENSABLE if column < shown]
+    return fitted(titles[:shown], [row[:shown] for row in rows], dispensable, console)
 
 
 #: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays, tile,
-#: gap.
-_DISPENSABLE = (1, 8, 7, 4, 3, 2, 9)
+#: bits, gap.
+_DISPENSABLE = (1, 8, 7, 4, 3, 2, 10, 9)
 
 
-def _rows(layer: LayerReport, units: _Units) -> Iterator[tuple[Cell, ...]]:
+def _labels(layers: Sequence[LayerReport]) -> dict[str, str]:
+    """What each layer is called: its module if the file says and no other layer has it, or its name."""
+    modules = Counter(layer.node.module for layer in layers)
+    return {
+        layer.operator.name: layer.node.module if modules[layer.node.module] == 1 else _in_module(layer)
+        for layer in layers
+    }
+
+
+def _in_module(layer: LayerReport) -> str:
+    name, module = layer.operator.name, layer.node.module
+    return f"{module} {name}" if module else name
+
+
+def _rows(layer: LayerReport, label: str, units: _Units) -> Iterator[tuple[Cell, ...]]:
     """One row for a whole layer; for a split one a row for itself and one for each part."""
     if len(layer.parts) == 1 and layer.parts[0].count == 1 and layer.shared is None:
-        yield (layer.operator.name, *_part_cells(layer.parts[0], units))
+        yield (label, *_part_cells(layer.parts[0], units))
         return
     note = f" {layer.treatment.value}" if layer.treatment else ""
     cycles, traffic = layer.total("latency_cycles"), layer.total("traffic_bytes")
     yield (
-        f"{layer.operator.name}{note}",
+        f"{label}{note}",
         units.macs(layer.macs),
         *_way(layer, units),
         units.cycles(cycles),

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from formulation.cost import Price
+from formulation.hardware import BitWidths
 from formulation.mapping import Partition
 from formulation.objective import Objective, least_price
 from formulation.problem import Problem
@@ -137,9 +138,9 @@ def partition_table(problems: Sequence[tuple[Problem, int]], *, workers: Workers
         workers: processes to use; the table does not depend on them.
 
     Raises:
-        ValueError: if there is no layer, or they differ in machine or objective.
+        ValueError: if there is no layer, or they differ in objective or machine, word widths aside.
     """
-    if len({(p.hardware, p.objective) for p, _ in problems}) != 1:
+    if len({(replace(p.hardware, bits=BitWidths()), p.objective) for p, _ in problems}) != 1:
         raise ValueError("the layers of one machine and one objective, and at least one, are needed")
     layers = [replace(problem, partition=None) for problem, _ in problems]
     units = Units.of(layers[0].hardware)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from dnns.layer import Layer, Operator
+from dnns.layer import Layer, Network, Node, Operator
 from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective
+from solvers.network.subject import carries_bits
 from solvers.result import Result, internal_error
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class LayerReport:
     """One layer of the network: its parts, and their sums.
 
     Attributes:
-        operator: the layer.
-        hardware: the machine.
+        node: the operator of the network that it is.
+        hardware: the machine, with the layer's own word widths where the network carries them.
         treatment: how a deconvolution is run: of ``combine``, the better way.
         parts: its pieces.
         shared: the answer with shared ifmap tiles, if that is how it is run; ``parts`` then are what
@@ -102,13 +103,19 @@ class LayerReport:
         error: the internal error in place of that answer; ``parts`` then are what ``split`` would be.
     """
 
-    operator: Operator
+    node: Node
     hardware: Hardware
     treatment: Treatment | None
     parts: tuple[PartReport, ...]
     shared: DeconvolutionResult | None = None
     weighed: DeconvolutionResult | None = None
     error: str | None = None
+
+    @property
+    def operator(self) -> Operator:
+        """The layer."""
+        assert self.node.layer is not None
+        return self.node.layer
 
     @property
     def solved(self) -> bool:
@@ -161,6 +168,7 @@ class RunTotals:
 
     Attributes:
         network: its name.
+        graph: the network itself.
         scenario: what was run.
         hardware: the machine.
         objective: what was minimised.
@@ -170,12 +178,18 @@ class RunTotals:
     """
 
     network: str
+    graph: Network
     scenario: Scenario
     hardware: Hardware
     objective: Objective
     layers: tuple[LayerReport, ...]
     seconds: float
     partition: Partition | None = None
+
+    @property
+    def carries_bits(self) -> bool:
+        """Whether the widths of words are the network's own."""
+        return carries_bits(self.scenario, self.graph)
 
     @property
     def complete(self) -> bool:

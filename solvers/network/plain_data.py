@@ -12,6 +12,7 @@ from dnns.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.objective import QUANTITIES, Objective
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
+from solvers.network.subject import hardware_dict, subject_dict
 from solvers.result import (
     BoundScope,
     LowerBound,
@@ -131,6 +132,9 @@ def layer_dict(layer: LayerReport) -> dict[str, Any]:
     data = {
         "name": layer.operator.name,
         "op": layer.operator.op,
+        "module": layer.node.module or None,
+        "reads": list(layer.node.inputs),
+        "bits": layer.hardware.bits.to_dict(),
         "macs": layer.macs,
         "deconvolution": layer.treatment.value if layer.treatment else None,
         "parts": [part_dict(part) for part in layer.parts],
@@ -201,9 +205,10 @@ def report_dict(report: RunTotals) -> dict[str, Any]:
     backend = report.scenario.backend if report.scenario.solves_programs else DEFAULT_MILP
     data: dict[str, Any] = {
         "network": report.network,
+        **subject_dict(report.scenario, report.graph),
         "method": report.scenario.search_method,
         "objective": report.scenario.objective.model_dump(),
-        "hardware": report.scenario.hardware.model_dump(mode="json"),
+        "hardware": hardware_dict(report.scenario, report.graph),
         **({"backend": backend} if backend != DEFAULT_MILP else {}),
         "versions": versions(backend),
         "complete": report.complete,

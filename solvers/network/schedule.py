@@ -14,9 +14,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from dnns.errors import InputError
-from dnns.layer import Deconvolution, Layer, Network, Operator
+from dnns.layer import Deconvolution, Layer, Network
 from formulation.counts import TooLargeError, layer_counts
-from formulation.deconv import Treatment, naive, split, unique_layers
+from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
@@ -24,6 +24,7 @@ from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.network.attempt import Failure
 from solvers.network.parts import LayerReport, PartReport
+from solvers.network.plan import Planned, parts_of, plan_of
 from solvers.network.report import Report
 from solvers.network.tasks import Notify, Task, run_tasks
 from solvers.network.work import Method, combine_effort, combine_one, effort, failed, solve_one
@@ -35,41 +36,7 @@ if TYPE_CHECKING:
     from solvers.shared.deconvolution import DeconvolutionResult
 
 _O = TypeVar("_O", Layer, Deconvolution)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One piece of a layer that is solved by itself.
-
-    Attributes:
-        name: of the layer, with the phases of the first sub-convolution behind it.
-        layer: the convolution, None for outputs that no tap reaches and that are only written.
-        count: how many identical ones run one after another in one run of the layer.
-        ofmap_words: outputs of one of them.
-        phases: residues of each sub-convolution that the part stands for.
-    """
-
-    name: str
-    layer: Layer | None
-    count: int
-    ofmap_words: int
-    phases: tuple[str, ...] = ()
-
-
-def parts_of(operator: Operator, treatment: Treatment) -> tuple[Part, ...]:
-    """The pieces of a layer: itself, or a deconvolution zero-inserted or split."""
-    if isinstance(operator, Layer):
-        return (Part(operator.name, operator, 1, operator.ofmap_words),)
-    if treatment is Treatment.NAIVE:
-        return (Part(operator.name, naive(operator), 1, operator.ofmap_words),)
-    subs = split(operator)
-    parts = []
-    for layer, alike in unique_layers(subs):
-        parts.append(Part(layer.name, layer, len(alike), layer.ofmap_words, tuple(s.name for s in alike)))
-    for sub in subs:
-        if sub.layer is None:
-            parts.append(Part(f"{operator.name}/{sub.name}", None, 1, sub.ofmap_words, (sub.name,)))
-    return tuple(parts)
+_Shared = tuple[Deconvolution, Hardware]
 
 
 def run_scenario(
@@ -107,9 +74,7 @@ def run_scenario(
         prepare(workers, scenario)
         network = network or scenario.read_network()
         if not network.layers:
-            raise InputError(
-                scenario.folder / scenario.network, "", "has no layer with MACs, nothing to schedule"
-            )
+            raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
         return _run(scenario, network, started, workers, notify)
 
 
@@ -130,29 +95,28 @@ def _run(
     scenario: Scenario, network: Network, started: float, workers: Workers | None, notify: Notify | None
 ) -> Report:
     machine, objective = scenario.hardware.build(), scenario.objective.build()
-    plan = [(layer, parts_of(layer, scenario.treatment)) for layer in network.layers]
-    _check_counts(scenario, plan, machine)
-    given, lost = _partition(scenario, plan, machine, objective, workers)
-    setting = _Setting(scenario, machine, objective, given)
-    solved = setting.solve(_distinct(plan, setting), lost, _shareable(network, scenario), workers, notify)
-    layers = tuple(_layer_report(setting, layer, parts, *solved) for layer, parts in plan)
-    return Report(network.name, scenario, machine, objective, layers, monotonic() - started, given)
+    plan = plan_of(network, scenario)
+    _check_counts(scenario, plan)
+    given, lost = _partition(scenario, plan, objective, workers)
+    setting = _Setting(scenario, objective, given)
+    solved = setting.solve(_distinct(plan, setting), lost, _shareable(plan, scenario), workers, notify)
+    layers = tuple(_layer_report(setting, planned, *solved) for planned in plan)
+    return Report(network.name, network, scenario, machine, objective, layers, monotonic() - started, given)
 
 
-def _check_counts(
-    scenario: Scenario, plan: Sequence[tuple[Operator, tuple[Part, ...]]], machine: Hardware
-) -> None:
+def _check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
     """Raise InputError, before work begins, if a layer is too large to be counted exactly."""
-    layers = [(part.name, part.layer) for _, parts in plan for part in parts if part.layer is not None]
-    shared = [y for y, _ in plan if isinstance(y, Deconvolution) and scenario.treatment is Treatment.COMBINE]
+    combine = scenario.treatment is Treatment.COMBINE
     try:
-        for name, layer in layers:
-            layer_counts(layer, machine).checked(name)
-        for deconv in shared:
-            if SubKernels(deconv).layers:
-                shared_counts(SharedProblem(deconv, machine)).checked(deconv.name)
+        for planned in plan:
+            for part in planned.parts:
+                if part.layer is not None:
+                    layer_counts(part.layer, planned.machine).checked(part.name)
+            deconv = planned.operator
+            if combine and isinstance(deconv, Deconvolution) and SubKernels(deconv).layers:
+                shared_counts(SharedProblem(deconv, planned.machine)).checked(deconv.name)
     except TooLargeError as error:
-        raise InputError(scenario.folder / scenario.network, "", str(error)) from None
+        raise InputError(scenario.network_file, "", str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,28 +124,27 @@ class _Setting:
     """What all problems of a run have in common."""
 
     scenario: Scenario
-    machine: Hardware
     objective: Objective
     given: Partition | None
 
-    def problem(self, layer: Layer) -> Problem:
+    def problem(self, layer: Layer, machine: Hardware) -> Problem:
         """The problem of a layer, named and counted alike for all that are the same."""
-        return Problem(_bare(layer), self.machine, self.objective, self.given)
+        return Problem(_bare(layer), machine, self.objective, self.given)
 
     def solve(
         self,
         problems: dict[Problem, str],
         lost: dict[Layer, str],
-        shared: dict[Deconvolution, str],
+        shared: dict[_Shared, str],
         workers: Workers | None,
         notify: Notify | None,
-    ) -> tuple[dict[Problem, Result], dict[Deconvolution, DeconvolutionResult | Failure]]:
+    ) -> tuple[dict[Problem, Result], dict[_Shared, DeconvolutionResult | Failure]]:
         """The results of all problems, and the better of shared ifmap tiles and split of deconvolutions.
 
         Args:
             problems: with the names of the layers that pose them.
             lost: layers that are not to be solved, and why.
-            shared: deconvolutions that may share ifmap tiles, with their names.
+            shared: deconvolutions that may share ifmap tiles, with their machines and names.
             workers: processes to use.
             notify: called after each.
         """
@@ -193,7 +156,7 @@ class _Setting:
             Task(problems[p], solve_one, (method, p, problems[p]), partial(failed, method, p), (), effort(p))
             for p in asked
         ]
-        combined: dict[Deconvolution, DeconvolutionResult | Failure] = {}
+        combined: dict[_Shared, DeconvolutionResult | Failure] = {}
         both = []
         for deconv, name in shared.items():
             without = [p.layer for p, _ in self._split(deconv) if p in results]
@@ -206,16 +169,14 @@ class _Setting:
         results |= dict(zip(asked, outcomes[: len(asked)], strict=True))
         return results, combined | dict(zip(both, outcomes[len(asked) :], strict=True))
 
-    def _split(self, deconv: Deconvolution) -> list[tuple[Problem, int]]:
+    def _split(self, deconv: _Shared) -> list[tuple[Problem, int]]:
         """The problems of the sub-convolutions, each with its count."""
-        parts = parts_of(deconv, Treatment.SPLIT)
-        return [(self.problem(part.layer), part.count) for part in parts if part.layer is not None]
+        parts, machine = parts_of(deconv[0], Treatment.SPLIT), deconv[1]
+        return [(self.problem(part.layer, machine), part.count) for part in parts if part.layer is not None]
 
-    def _combination(
-        self, method: Method, deconv: Deconvolution, name: str, places: dict[Problem, int]
-    ) -> Task:
+    def _combination(self, method: Method, deconv: _Shared, name: str, places: dict[Problem, int]) -> Task:
         problems, counts = zip(*self._split(deconv), strict=True)
-        setting = (method, deconv, name, self.machine, self.objective, self.given, counts)
+        setting = (method, deconv[0], name, deconv[1], self.objective, self.given, counts)
         needs = tuple(places[problem] for problem in problems)
         return Task(name, combine_one, setting, Failure, needs, combine_effort(problems))
 
@@ -224,30 +185,29 @@ def _bare(operator: _O) -> _O:
     return replace(operator, name="", op="conv", count=1)
 
 
-def _shareable(network: Network, scenario: Scenario) -> dict[Deconvolution, str]:
+def _shareable(plan: Sequence[Planned], scenario: Scenario) -> dict[_Shared, str]:
     """The distinct deconvolutions that may share ifmap tiles, each with the name of the first."""
-    found: dict[Deconvolution, str] = {}
+    found: dict[_Shared, str] = {}
     if scenario.treatment is Treatment.COMBINE:
-        for operator in network.layers:
-            if isinstance(operator, Deconvolution):
-                found.setdefault(_bare(operator), operator.name)
+        for planned in plan:
+            if isinstance(planned.operator, Deconvolution):
+                found.setdefault((_bare(planned.operator), planned.machine), planned.operator.name)
     return found
 
 
-def _distinct(plan: Sequence[tuple[Operator, tuple[Part, ...]]], setting: _Setting) -> dict[Problem, str]:
+def _distinct(plan: Sequence[Planned], setting: _Setting) -> dict[Problem, str]:
     """The distinct problems in order, each with the name of the first part that poses it."""
     problems: dict[Problem, str] = {}
-    for _, parts in plan:
-        for part in parts:
+    for planned in plan:
+        for part in planned.parts:
             if part.layer is not None:
-                problems.setdefault(setting.problem(part.layer), part.name)
+                problems.setdefault(setting.problem(part.layer, planned.machine), part.name)
     return problems
 
 
 def _partition(
     scenario: Scenario,
-    plan: Sequence[tuple[Operator, tuple[Part, ...]]],
-    machine: Hardware,
+    plan: Sequence[Planned],
     objective: Objective,
     workers: Workers | None,
 ) -> tuple[Partition | None, dict[Layer, str]]:
@@ -259,13 +219,13 @@ def _partition(
         return scenario.partition(), {}
     from solvers.network.partition import best_place, partition_table
 
-    free = _Setting(scenario, machine, objective, None)
+    free = _Setting(scenario, objective, None)
     counts: dict[Problem, int] = {}
-    for operator, parts in plan:
-        for part in parts:
+    for planned in plan:
+        for part in planned.parts:
             if part.layer is not None:
-                problem = free.problem(part.layer)
-                counts[problem] = counts.get(problem, 0) + part.count * operator.count
+                problem = free.problem(part.layer, planned.machine)
+                counts[problem] = counts.get(problem, 0) + part.count * planned.operator.count
     table = partition_table(list(counts.items()), workers=workers)
     if scenario.search_method == "exact":
         from solvers.network.partition_program import best_place_milp
@@ -290,25 +250,24 @@ def _method(scenario: Scenario) -> Method:
 
 def _layer_report(
     setting: _Setting,
-    operator: Operator,
-    parts: tuple[Part, ...],
+    planned: Planned,
     results: dict[Problem, Result],
-    combined: dict[Deconvolution, DeconvolutionResult | Failure],
+    combined: dict[_Shared, DeconvolutionResult | Failure],
 ) -> LayerReport:
-    reports = []
-    for part in parts:
-        result = None if part.layer is None else results[setting.problem(part.layer)]
+    operator, machine, reports = planned.operator, planned.machine, []
+    for part in planned.parts:
+        result = None if part.layer is None else results[setting.problem(part.layer, machine)]
         count = part.count * operator.count
         reports.append(
-            PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, setting.machine)
+            PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, machine)
         )
     treatment, shared, best, error = None, None, None, None
     if isinstance(operator, Deconvolution):
         treatment = setting.scenario.treatment
-        answer = combined.get(_bare(operator))
+        answer = combined.get((_bare(operator), machine))
         if isinstance(answer, Failure):
             error = answer.text
         elif answer is not None:
             treatment, best = answer.choice, answer
             shared = best if treatment is Treatment.COMBINE else None
-    return LayerReport(operator, setting.machine, treatment, tuple(reports), shared, best, error)
+    return LayerReport(planned.node, machine, treatment, tuple(reports), shared, best, error)

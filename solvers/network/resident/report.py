@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import IO, TYPE_CHECKING, Any
 
-from dnns.layer import Deconvolution, Operator
+from dnns.layer import Deconvolution, Network, Operator
 from formulation.deconv import split
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block
@@ -20,6 +20,7 @@ from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective, Problem
 from solvers.network.plain_data import flat, mapping_dict, versions
 from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice
+from solvers.network.subject import hardware_dict, subject_dict
 from solvers.result import SolutionStatus, Termination, number
 from solvers.scenario import Scenario
 
@@ -49,6 +50,7 @@ class NetworkReport:
         scenario: what was run.
         hardware: the machine.
         objective: what was minimised.
+        source: the network itself.
         graph: layers and tensors.
         blocks: that could be chosen; those of layers that do not fit cost nothing.
         choice: what was chosen.
@@ -63,6 +65,7 @@ class NetworkReport:
     scenario: Scenario
     hardware: Hardware
     objective: Objective
+    source: Network
     graph: TensorGraph
     blocks: tuple[Block, ...]
     choice: Choice
@@ -195,10 +198,11 @@ def network_dict(report: NetworkReport) -> dict[str, Any]:
     scenario, machine = report.scenario, report.hardware
     return {
         "network": report.network,
+        **subject_dict(scenario, report.source),
         "method": scenario.search_method,
         "network_level": scenario.network_level,
         "objective": scenario.objective.model_dump(),
-        "hardware": scenario.hardware.model_dump(mode="json"),
+        "hardware": hardware_dict(scenario, report.source),
         "backend": scenario.backend,
         "versions": versions(scenario.backend),
         "complete": report.complete,

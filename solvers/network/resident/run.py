@@ -16,6 +16,7 @@ from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.problem import Objective
+from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Choice, Chooser
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.report import NetworkReport
@@ -54,10 +55,8 @@ def run_network(
     _check(scenario)
     network = network or scenario.read_network()
     if not network.layers:
-        raise InputError(
-            scenario.folder / scenario.network, "", "has no layer with MACs, nothing to schedule"
-        )
-    machine, objective = scenario.hardware.build(), scenario.objective.build()
+        raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
+    machine, objective = network_machine(network, scenario), scenario.objective.build()
     graph = tensor_graph(network)
     with ExitStack() as stack:
         if workers is None and jobs > 1:
@@ -74,14 +73,13 @@ def run_network(
     apart = _solved(scenario, machine, graph, [_alone(b) for b in fitting], objective, weights, None)
     choice = _solved(scenario, machine, graph, fitting, objective, weights, _name(network))
     if choice is None:
-        raise InputError(
-            scenario.folder / scenario.network, "", "no choice of what stays leaves room for every layer"
-        )
+        raise InputError(scenario.network_file, "", "no choice of what stays leaves room for every layer")
     return NetworkReport(
         network.name,
         scenario,
         machine,
         objective,
+        network,
         graph,
         tuple(fitting),
         choice,

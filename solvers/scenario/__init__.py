@@ -1,0 +1,7 @@
+"""The scenario: which network on which machine, solved how."""
+
+from solvers.scenario.files import build_scenario, read_scenario
+from solvers.scenario.hardware import FROM_NETWORK, exact
+from solvers.scenario.model import Scenario
+
+__all__ = ["FROM_NETWORK", "Scenario", "build_scenario", "exact", "read_scenario"]

@@ -1,0 +1,118 @@
+"""The parts of a scenario: the machine, the objective, and the kinds of numbers in them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dnns.yaml_reader.validation import StrictModel
+from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from formulation.problem import Kind, Objective
+
+FROM_NETWORK: Literal["from network"] = "from network"
+"""The word widths that the network itself carries."""
+
+Positive = Annotated[int, Field(ge=1, le=2**40)]
+Real = Annotated[float, Field(gt=0, le=1e9)] | Annotated[int, Field(gt=0, le=10**9)]
+Ratio = Annotated[float, Field(ge=0, le=1e9)] | Annotated[int, Field(ge=0, le=10**9)]
+Bits = Annotated[int, Field(ge=1, le=1024)]
+Shape = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
+
+
+def exact(number: float | int) -> Fraction:
+    """A decimal number as the rational it was written as: 25.6 is 128/5."""
+    return Fraction(repr(number))
+
+
+class BitWidthsModel(StrictModel):
+    """Bits of a word of each tensor."""
+
+    ifmap: Bits = 16
+    """Ifmap [bits]."""
+    weights: Bits = 16
+    """Weights [bits]."""
+    ofmap: Bits = 16
+    """Ofmap [bits]."""
+    partial_sums: Bits | None = None
+    """Ofmap words that are not final yet [bits]; the ofmap's width by default, and never narrower."""
+
+
+class HardwareModel(StrictModel):
+    """The machine."""
+
+    sa_size: Positive | Annotated[tuple[Positive, Positive], Field(strict=False)] = 16
+    """Side of the square array, or [rows, cols] [processing elements]."""
+    bufsize: Positive = 1_572_864
+    """SRAM buffer [bytes]."""
+    memory_bandwidth: Real = 25.6
+    """DRAM bandwidth [GB/s]."""
+    bit_width: Literal["from network"] | Bits | BitWidthsModel = FROM_NETWORK
+    """Word width of all tensors, or of each [bits]; by default each layer's own if the network carries
+    widths, otherwise 16."""
+    frequency: Real = 1.0
+    """Clock of the array [GHz]."""
+    double_buffered: bool = True
+    """Whether transfers overlap with computation; each tile then takes its space twice."""
+    halo: Literal["refetch", "reuse"] = "refetch"
+    """Whether the controller slides its window along one axis."""
+    fill: Literal["overlapped", "exposed"] = "overlapped"
+    """Whether filling and draining the array costs cycles."""
+    dataflow: Literal["output", "weight", "input"] = "output"
+    """Which operand is stationary in the array."""
+    bank_bytes: Positive | None = None
+    """Granularity of the buffer's parts [bytes]; null for single bytes."""
+
+    def build(self) -> Hardware:
+        """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
+        side = self.sa_size
+        rows, cols = (side, side) if isinstance(side, int) else side
+        return Hardware(
+            rows=rows,
+            cols=cols,
+            buffer_bytes=self.bufsize,
+            bandwidth=exact(self.memory_bandwidth),
+            frequency=exact(self.frequency),
+            bits=self._bits(),
+            dataflow=Dataflow(self.dataflow),
+            bank_bytes=self.bank_bytes,
+            double_buffered=self.double_buffered,
+            halo=Halo(self.halo),
+            fill=Fill(self.fill),
+        )
+
+    def _bits(self) -> BitWidths:
+        if self.bit_width == FROM_NETWORK:
+            return BitWidths()
+        if isinstance(self.bit_width, int):
+            return BitWidths.uniform(self.bit_width)
+        w = self.bit_width
+        return BitWidths(w.ifmap, w.weights, w.ofmap, w.partial_sums or w.ofmap)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HardwareModel:
+        self.build()
+        return self
+
+
+class ObjectiveModel(StrictModel):
+    """What is minimised."""
+
+    kind: Literal["latency", "traffic", "balanced", "weighted"] = "balanced"
+    """Latency, traffic, the least traffic near the least latency, or a weighted sum."""
+    tolerance: Annotated[float, Field(ge=0, le=1e6)] | Annotated[int, Field(ge=0, le=10**6)] = 0.01
+    """Balanced: how far above the least latency a mapping may be, relative."""
+    latency: Ratio = 0.5
+    """Weighted: weight of latency / roofline."""
+    traffic: Ratio = 0.5
+    """Weighted: weight of traffic / compulsory traffic."""
+
+    def build(self) -> Objective:
+        """The objective as the formulation sees it."""
+        return Objective(Kind(self.kind), exact(self.tolerance), exact(self.latency), exact(self.traffic))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ObjectiveModel:
+        self.build()
+        return self

@@ -1,0 +1,174 @@
+"""The scenario: which network on which machine, solved how."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from dnns.errors import InputError
+from dnns.identity import network_hash
+from dnns.layer import Network
+from dnns.reader import read_network
+from dnns.yaml_reader.validation import StrictModel
+from formulation.deconv import Treatment
+from formulation.mapping import Partition
+from solvers.backends import DEFAULT_MILP, MILP
+from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
+
+
+class Scenario(StrictModel):
+    """A scenario; file names are relative to the folder of its file.
+
+    ``source`` is the file it was read from, for messages and relative names.
+    """
+
+    network: str
+    """Network file: .yaml, .txt or .onnx."""
+    input: Shape | None = None
+    """Input shape in place of the network's own, channels first: C, (D,) H, W."""
+    input_3d: Shape | None = None
+    """[C, D, H, W], for text networks that turn from 2-D to 3-D."""
+    dims: dict[str, Positive] | None = None
+    """Sizes of an ONNX network's symbolic dimensions, by name."""
+    skip_unsupported: bool = False
+    """Whether to leave out operators of an ONNX network that are not supported; the result lists them."""
+    hardware: HardwareModel = HardwareModel()
+    """The machine."""
+    search_method: Literal["static", "constrained", "exhaustive", "exact", "combined"] = "exhaustive"
+    """How each layer is solved."""
+    static: bool = False
+    """Whether ``buffer_partition`` is fixed for all layers; always so with the method Static."""
+    buffer_partition: Annotated[tuple[Ratio, Ratio, Ratio], Field(strict=False)] | Literal["auto"] = (3, 3, 4)
+    """The buffer's parts as a ratio I O W, or auto for the best single one."""
+    objective: ObjectiveModel = ObjectiveModel()
+    """What is minimised."""
+    network_level: Literal["layers", "resident", "fused"] = "layers"
+    """Layer by layer; or the network as one problem, in which feature maps stay on the chip, or in which
+    runs of layers are fused besides."""
+    deconvolution: Literal["naive", "split", "combine"] = "combine"
+    """How deconvolutions are run."""
+    time_limit: Real | None = 60
+    """Seconds per sub-problem; null for none."""
+    exact_after: bool = False
+    """Combined: whether the mixed-integer program goes on from the best mapping, to a proof."""
+    backend: str = DEFAULT_MILP
+    """Solver of the mixed-integer programs: one of ``solvers.backends.MILP``."""
+    dump_models: str | None = None
+    """Folder for the models' .lp and .nl files."""
+    source: str = ""
+    _recorded: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("search_method", "deconvolution", "backend", "network_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("backend")
+    @classmethod
+    def _known_backend(cls, value: str) -> str:
+        if value not in MILP:
+            raise ValueError(", ".join(MILP))
+        return value
+
+    @field_validator("buffer_partition")
+    @classmethod
+    def _some_part(cls, value: Any) -> Any:
+        if value != "auto" and not any(value):
+            raise ValueError("three ratios, one of them above 0")
+        return value
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _kind_alone(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        programs = self.network_level != "layers"
+        if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
+            raise ValueError(
+                f"dump_models with constrained, exact or combined; {self.search_method} builds no model"
+            )
+        if self.exact_after and self.search_method != "combined":
+            raise ValueError(f"exact_after with combined; {self.search_method} has nothing to go on from")
+        if self.backend != DEFAULT_MILP and not self.solves_programs:
+            raise ValueError(
+                f"backend with exact, or combined with exact_after; {self.search_method} solves no program"
+            )
+        return self
+
+    @property
+    def solves_programs(self) -> bool:
+        """Whether mixed-integer programs are solved."""
+        return self.search_method == "exact" or self.exact_after or self.network_level != "layers"
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the partition is fixed for all layers."""
+        return self.static or self.search_method == "static"
+
+    @property
+    def folder(self) -> Path:
+        """Where relative file names start."""
+        return Path(self.source).parent
+
+    @property
+    def treatment(self) -> Treatment:
+        """How deconvolutions are run."""
+        return Treatment(self.deconvolution)
+
+    def partition(self) -> Partition | None:
+        """The fixed partition given as a ratio; None if each layer chooses its own or ``auto`` does."""
+        if not self.is_static or self.buffer_partition == "auto":
+            return None
+        return self.ratio_partition()
+
+    def ratio_partition(self) -> Partition | None:
+        """The partition of ``buffer_partition``, also where it is only a start; None for ``auto``."""
+        if self.buffer_partition == "auto":
+            return None
+        machine = self.hardware.build()
+        ratio = [exact(part) for part in self.buffer_partition]
+        return Partition.from_ratio(ratio, machine.buffer_bits, machine.bank_bits)
+
+    def recorded_as(self, recorded: dict[str, str]) -> Scenario:
+        """The scenario of a result, which says the network's ``hash`` and the ``version`` that made it."""
+        copy = self.model_copy()
+        copy._recorded = recorded
+        return copy
+
+    @property
+    def made_by(self) -> str:
+        """The version that made the result that the scenario is of; "" if it is of none."""
+        return self._recorded.get("version", "")
+
+    @property
+    def network_file(self) -> Path:
+        """The network's file."""
+        return self.folder / self.network
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, defaults included, as a file in any folder may have them: with whole paths."""
+        data = self.model_dump(mode="json", exclude={"source"})
+        data["network"] = os.path.abspath(self.network_file)
+        if self.dump_models is not None:
+            data["dump_models"] = os.path.abspath(self.folder / self.dump_models)
+        return data
+
+    def read_network(self) -> Network:
+        """The network; raises InputError for whatever is wrong with its file."""
+        network = read_network(
+            self.network_file,
+            input=self.input,
+            input_3d=self.input_3d,
+            dims=self.dims,
+            skip_unsupported=self.skip_unsupported,
+        )
+        recorded = self._recorded.get("hash")
+        if recorded and recorded != network_hash(network):
+            problem = "is not what the result is of, its hash differs; --dnnfile runs it nevertheless"
+            raise InputError(self.network_file, "", problem)
+        return network
