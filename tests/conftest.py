@@ -3,6 +3,8 @@
 Property tests: few examples by default, fifty times as many with ``--hypothesis-profile thorough``.
 """
 
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -17,6 +19,8 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("default")
+
+os.environ.pop("COLUMNS", None)  # readline, which pytest loads, sets it for its children behind its back
 
 TINY = """\
 name: tiny

@@ -96,16 +96,14 @@ _DISPENSABLE = (1, 8, 7, 4, 3, 2, 10, 9)
 
 def _labels(layers: Sequence[LayerReport]) -> dict[str, str]:
     """What each layer is called: its module if the file says and no other layer has it, or its name."""
-    modules = Counter(layer.node.module for layer in layers)
-    return {
-        layer.operator.name: layer.node.module if modules[layer.node.module] == 1 else _in_module(layer)
-        for layer in layers
-    }
+    times = Counter(layer.node.module for layer in layers)
+    return {layer.operator.name: _label(layer.operator.name, layer.node.module, times) for layer in layers}
 
 
-def _in_module(layer: LayerReport) -> str:
-    name, module = layer.operator.name, layer.node.module
-    return f"{module} {name}" if module else name
+def _label(name: str, module: str, times: Counter[str]) -> str:
+    if not module:
+        return name
+    return module if times[module] == 1 else f"{module} {name}"
 
 
 def _rows(layer: LayerReport, label: str, units: _Units) -> Iterator[tuple[Cell, ...]]:

@@ -22,6 +22,7 @@ from solvers.result import BoundScope, SolutionStatus, Termination
 from solvers.shared import methods as shared_methods
 from solvers.shared.deconvolution import combine
 from tests.conformance.reference import layer_prices, shared_prices
+from tests.goals import score
 
 #: Relative; bounds of floating-point solvers.
 CLOSE = Fraction(1, 10**8)
@@ -93,7 +94,7 @@ def best(problem, prices):
         Kind.LATENCY: lambda p: p,
         Kind.TRAFFIC: lambda p: (p[1], p[0]),
         Kind.BALANCED: lambda p: (p[0] > (1 + goal.tolerance) * least, p[1], p[0]),
-        Kind.WEIGHTED: lambda p: (problem.score(p[0] * ticks, p[1]), *p),
+        Kind.WEIGHTED: lambda p: (score(problem, p[0] * ticks, p[1]), *p),
     }
     return least, min(prices, key=keys[goal.kind])
 
@@ -123,7 +124,7 @@ def conforms(problem, prices, result, method):
     if goal.kind in (Kind.TRAFFIC, Kind.BALANCED):
         assert no_more(bound.traffic_bytes, Fraction(bits, 8))
     if goal.kind is Kind.WEIGHTED:
-        assert no_more(bound.score, problem.score(latency * ticks, bits))
+        assert no_more(bound.score, score(problem, latency * ticks, bits))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -201,7 +202,7 @@ def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objec
     if goal.kind is Kind.LATENCY:
         assert no_more(bound.latency_cycles, latency)
     if goal.kind is Kind.WEIGHTED:
-        assert no_more(bound.score, problem.score(latency * hardware.tick.per_cycle, bits))
+        assert no_more(bound.score, score(problem, latency * hardware.tick.per_cycle, bits))
 
 
 def test_every_method_and_every_solver_is_here():
