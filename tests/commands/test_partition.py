@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.axes import Axis
@@ -23,6 +23,7 @@ from solvers.network.partition import best_partition, best_place, partition_tabl
 from solvers.network.partition_program import best_place_milp
 from solvers.network.workers import Workers
 from tests import strategies
+from tests.strategies import examples
 
 
 @st.composite
@@ -36,7 +37,7 @@ def networks(draw, most=4):
     return [(Problem(layer, machine, objective), draw(st.integers(1, 3))) for layer in layers]
 
 
-@settings(max_examples=settings.default.max_examples * 6 // 10)
+@examples(15)
 @given(networks())
 def test_each_layer_takes_the_optimum_of_the_exhaustive_search(network):
     table = partition_table(network)
@@ -100,13 +101,13 @@ def score_of(network, objective):
     )
 
 
-@settings(max_examples=settings.default.max_examples // 4)
+@examples(8)
 @given(networks(most=3))
 def test_the_choice_is_that_of_the_definition(network):
     assert best_partition(network) == plain_best(network)
 
 
-@settings(max_examples=settings.default.max_examples * 6 // 10)
+@examples(60)
 @given(networks())
 def test_highs_chooses_the_same(network):
     table = partition_table(network)

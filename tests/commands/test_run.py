@@ -209,12 +209,12 @@ def test_help_explains_every_option_with_its_unit(capsys):
         assert word in text
 
 
-@pytest.mark.parametrize("method", ["Constrained", "Exact", "Combined"])
-def test_no_byte_depends_on_the_order_of_sets(tiny, method):
+def test_no_byte_depends_on_the_order_of_sets(tiny):
     texts = set()
-    for seed in "123":
+    for seed in "12":
         out = tiny.parent / f"{seed}.json"
-        options = ("--combine", "--search_method", method, "--quiet", "--outfile", out)
+        methods = ("--search_method", "Combined", "--exact-after")  # all but the exhaustive one
+        options = ("--combine", *methods, "--quiet", "--outfile", out)
         assert run(tiny, *options, env={**os.environ, "PYTHONHASHSEED": seed}) == (0, "", "")
         texts.add(re.sub(r'"seconds": [\d.e-]+', "", out.read_text()))
     assert len(texts) == 1

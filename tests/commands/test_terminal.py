@@ -136,8 +136,10 @@ WIDE = ("MACs", "tile", "stays", "I / O / W", "latency", "traffic", "array", "bu
 ORDER = ["MACs", "buffer", "array", "I / O / W", "stays", "tile", "gap"]
 
 
-@pytest.mark.parametrize("columns", [20, 30, 40, 50, 60, 80, 100, 200])
-@pytest.mark.parametrize("where", ["terminal", "pipe"])
+WIDTHS = [("terminal", 20), ("terminal", 40), ("terminal", 60), ("terminal", 100), ("pipe", 30), ("pipe", 80)]
+
+
+@pytest.mark.parametrize(("where", "columns"), WIDTHS)
 def test_the_table_fits_and_no_digit_is_cut(tiny, columns, where):
     if where == "terminal":
         text = terminal(tiny, columns)

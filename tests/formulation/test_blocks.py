@@ -139,7 +139,7 @@ def priced(problem):
             yield (which, c, i, r), latency, traffic, space.mapping(stationary, c, i, r, slide)
 
 
-@examples(150)
+@examples(60)
 @given(with_many_ties() | strategies.problems(most=9, channels=5), st.floats(0, 0.999), st.integers(1, 3))
 def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
     """From any first tile and in small chunks: on small layers the coarse grid would be all of it."""

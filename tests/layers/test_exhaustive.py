@@ -105,7 +105,7 @@ def plain_optimum(problem):
     return min(found, key=lambda pair: rank(pair[1])), fastest
 
 
-@examples(120)
+@examples(60)
 @given(strategies.problems(most=5, channels=5))
 def test_equals_plain_enumeration_ties_included(problem):
     result = exhaustive.solve(problem)

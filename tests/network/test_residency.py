@@ -82,7 +82,7 @@ def read(tmp_path_factory, data):
     return read_network(path)
 
 
-@examples(60)
+@examples(25)
 @given(data=networks(), machine=machines(), kind=st.sampled_from(tuple(Kind)))
 def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
     network = read(tmp_path_factory, data)
@@ -124,7 +124,7 @@ def every(layer, machine, movement):
     ]
 
 
-@examples(60)
+@examples(30)
 @given(
     layer=layers(most=4, channels=4, most_axes=2),
     machine=machines(),

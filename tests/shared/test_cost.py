@@ -16,6 +16,7 @@ from solvers.result import SolutionStatus, Termination
 from solvers.shared.methods import solve
 from tests import strategies
 from tests.goals import score
+from tests.strategies import examples
 
 
 def packings(kernels, filters, count):
@@ -92,6 +93,7 @@ def small_problems(draw):
     return SharedProblem(deconv, machine, draw(strategies.objectives()), partition)
 
 
+@examples(50)
 @given(small_problems())
 def test_the_search_finds_the_optimum_of_plain_enumeration(problem):
     expected, result = optimum(problem), solve(problem)
