@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,6 +72,28 @@ class Measure:
         return self.tick * point.latency + self.bit * point.traffic
 
 
+Span = tuple[int, int, int]
+"""First and last layer of a block, and the least that it costs."""
+
+
+def _least_sums(count: int, spans: Iterable[Span]) -> tuple[int, ...]:
+    """For each ``k`` the least sum over blocks that cover the first ``k`` layers."""
+    ending: dict[int, list[tuple[int, int]]] = {}
+    for first, last, least in spans:
+        ending.setdefault(last, []).append((first, least))
+    sums = [0]
+    for position in range(count):
+        sums.append(min(sums[first] + least for first, least in ending[position]))
+    return tuple(sums)
+
+
+def least_beside(count: int, spans: Sequence[Span]) -> dict[tuple[int, int], int]:
+    """For each first and last layer of a block the least sum over blocks that cover all other layers."""
+    before = _least_sums(count, spans)
+    after = _least_sums(count, [(count - 1 - last, count - 1 - first, least) for first, last, least in spans])
+    return {(first, last): before[first] + after[count - 1 - last] for first, last, _ in spans}
+
+
 @dataclass(frozen=True)
 class Potentials:
     """The least sums of a quantity over the blocks that cover the layers before each position.
@@ -88,15 +110,10 @@ class Potentials:
     @classmethod
     def of(cls, count: int, blocks: Sequence[Block], measure: Measure) -> Potentials:
         """The sums of a measure; every layer must have a block that ends with it."""
-        ending: dict[int, list[tuple[int, int]]] = {}
-        for block in blocks:
-            least = min((measure.of(p) for _, _, p in block.choices()), default=None)
-            if least is not None:
-                ending.setdefault(block.last, []).append((block.first, least))
-        sums = [0]
-        for position in range(count):
-            sums.append(min(sums[first] + least for first, least in ending[position]))
-        return cls(tuple(sums))
+        least = (
+            (b.first, b.last, min((measure.of(p) for _, _, p in b.choices()), default=None)) for b in blocks
+        )
+        return cls(_least_sums(count, [(first, last, v) for first, last, v in least if v is not None]))
 
     @cached_property
     def least(self) -> int:

@@ -119,8 +119,11 @@ class NetworkMilp:
     def solution(self) -> Chosen:
         """What the model's variables say."""
         m = self.model
-        stays = frozenset(t for t, name in self.names.items() if m.stay[name].value > 0.5)
         runs = [key for key, label in self.labels.items() if m.run[label].value > 0.5]
+        named = {
+            t for b, _, _ in runs for kind in self.blocks[b].kinds for t in kind
+        }  # else it is inside one
+        stays = frozenset(t for t, name in self.names.items() if t in named and m.stay[name].value > 0.5)
         return Chosen(stays, tuple(sorted(runs, key=lambda key: self.blocks[key[0]].first)))
 
     def start(self, chosen: Chosen) -> list[tuple[Any, float]]:
@@ -279,7 +282,8 @@ def _capacity(
             continue
         named = {t for kind in block.kinds for t in kind}
         everywhere = set.intersection(*(alive[position] for position in block.positions))
-        for t in sorted(set.union(*(alive[position] for position in block.positions)) - everywhere - named):
+        others = set.union(*(alive[position] for position in block.positions)) - everywhere - named
+        for t in sorted(t for t in others if size[t] <= 1 and tensors[t].producer not in block.positions):
             beside = m.beside.add()
             m.beside_at_least.add(beside >= stay[t] + used.of(b) - 1)
             elsewhere[b][t] = beside

@@ -77,7 +77,7 @@ def layer_states(graph: TensorGraph, hardware: Hardware, use: LayerUse) -> Layer
         bits = sum(kept_bits(hardware, graph.tensors[t]) for t in kept)
         if bits <= hardware.buffer_bits:
             movement = movement_of(hardware, graph.tensors, use, kept)
-            rooms = _rooms(hardware.buffer_bits - bits, passing)
+            rooms = rooms_beside(hardware.buffer_bits - bits, passing)
             states.append(State(stay, movement, bits, rooms))
     return LayerStates(use, kinds, tuple(states))
 
@@ -101,8 +101,13 @@ def _kinds(graph: TensorGraph, use: LayerUse) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(kind) for kind in alike.values())
 
 
-def _rooms(most: int, passing: Iterable[int]) -> tuple[int, ...] | None:
-    """What the tensors that pass by may leave of so many bits, descending; None if there are too many."""
+def rooms_beside(most: int, passing: Iterable[int]) -> tuple[int, ...] | None:
+    """What tensors that pass by may leave of so many bits, descending; None if there are too many sums.
+
+    Args:
+        most: bits that are there.
+        passing: bits of each tensor that passes by.
+    """
     taken = {0}
     for bits in passing:
         taken |= {total + bits for total in taken if total + bits <= most}

@@ -23,10 +23,10 @@ class _Unfit(Exception):
 
 
 def stacks(graph: TensorGraph, longest: int) -> Iterator[Stack]:
-    """Every run of two to ``longest`` layers that can be fused, by last layer, short ones first."""
-    for last in range(1, len(graph.layers)):
-        for first in range(last - 1, max(-1, last - longest), -1):
-            if not _feeds(graph, first):
+    """Every run of one to ``longest`` layers that can be fused, by last layer, short ones first."""
+    for last in range(len(graph.layers)):
+        for first in range(last, max(-1, last - longest), -1):
+            if first < last and not _feeds(graph, first):
                 break
             stack = stack_of(graph, first, last)
             if stack is not None:

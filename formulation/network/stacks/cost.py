@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -52,6 +53,30 @@ class StackCost:
     traffic_bits: int
     compute_cycles: int
     latency_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShare:
+    """One layer's part of what a schedule of a stack moves and computes; the parts add up to the whole.
+
+    Attributes:
+        compute_cycles: cycles in which the array works for it.
+        weights: bits of weights.
+        ifmap: bits of sources that it is the first to read.
+        read: bits of operands of the drain nodes that it computes.
+        written: bits of maps that it or its drain nodes make and that leave.
+    """
+
+    compute_cycles: int
+    weights: int
+    ifmap: int
+    read: int
+    written: int
+
+    @property
+    def traffic_bits(self) -> int:
+        """All bits."""
+        return self.weights + self.ifmap + self.read + self.written
 
 
 class Cuts:
@@ -119,15 +144,24 @@ class Cuts:
 
     def moved(self, picks: Sequence[Ints]) -> Ints:
         """Bits moved but for weights: what comes from outside, strip by strip, and what leaves, once."""
-        width, batch = self.hardware.bits, self.stack.batch
-        bits = np.zeros_like(picks[0])
-        for index, made in enumerate(self.stack.maps):
-            if not made.reads and not self.stays[index]:
-                word = width.ifmap if made.kind is MapKind.SOURCE else width.ofmap
-                bits = bits + batch * made.channels * word * self._over(index, picks, "total", "total")
-            if self._written(index):
-                bits = bits + batch * made.channels * width.ofmap * int(np.prod(made.extents))
-        return bits
+        indices = range(len(self.stack.maps))
+        return np.asarray(sum(self.fetched(i, picks) + self.written(i) for i in indices))
+
+    def fetched(self, index: int, picks: Sequence[Ints]) -> Ints:
+        """Bits of a map that come from outside, strip by strip."""
+        made, width = self.stack.maps[index], self.hardware.bits
+        if made.reads or self.stays[index]:
+            return np.zeros_like(picks[0])
+        word = width.ifmap if made.kind is MapKind.SOURCE else width.ofmap
+        return np.asarray(
+            self.stack.batch * made.channels * word * self._over(index, picks, "total", "total")
+        )
+
+    def written(self, index: int) -> int:
+        """Bits of a map that leave, once."""
+        made = self.stack.maps[index]
+        words = self.stack.batch * made.channels * prod(made.extents)
+        return words * self.hardware.bits.ofmap if self._written(index) else 0
 
     def _written(self, index: int) -> bool:
         made = self.stack.maps[index]
@@ -184,16 +218,49 @@ def stack_cost(stack: Stack, hardware: Hardware, schedule: Schedule, stays: froz
         ValueError: if the schedule does not have one size for each axis, within its extent, and one entry
             for each layer.
     """
+    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    room, traffic, cycles, edge = priced(cuts, picks, weights)
+    latency = cuts.latency(cycles, edge, traffic)
+    return StackCost(int(room[0]), int(traffic[0]), int(cycles[0]), int(latency[0]))
+
+
+def layer_shares(
+    stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
+) -> tuple[LayerShare, ...]:
+    """Each layer's part of what one schedule of a stack moves and computes; errors as of ``stack_cost``."""
+    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    moved = {kind: [0] * len(weights) for kind in MapKind}
+    written = [0] * len(weights)
+    for index, made in enumerate(stack.maps):
+        if made.layer is not None:
+            written[made.layer] += cuts.written(index)
+        else:
+            readers = (m.layer for m in stack.maps for read in m.reads if read.map == index)
+            first = min((layer for layer in readers if layer is not None), default=0)
+            moved[made.kind][first] += int(cuts.fetched(index, picks)[0])
+    return tuple(
+        LayerShare(
+            int(np.sum([c * p for c, p in zip(held.cycles, cuts.passes(at, picks), strict=True)])),
+            int(held.moved * (1 if held.kept else cuts.steps(at, picks)[0])),
+            moved[MapKind.SOURCE][at],
+            moved[MapKind.OPERAND][at],
+            written[at],
+        )
+        for at, held in enumerate(weights)
+    )
+
+
+def _one(
+    stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
+) -> tuple[Cuts, list[Ints], list[Weights]]:
+    """The cuts of one schedule, the only one of them, and its weights."""
     extents = stack.maps[stack.root].extents
     sizes = zip(schedule.pieces, extents, strict=True)
     if len(schedule.tiles) != len(stack.layers) or not all(1 <= n <= most for n, most in sizes):
         raise ValueError(f"{schedule} is no schedule of {len(stack.layers)} layers to {extents}")
     tables = [axis_table(stack, hardware, a, np.array([n])) for a, n in enumerate(schedule.pieces)]
-    cuts = Cuts(stack, hardware, tables, stays)
     weights = [weights_of(x, hardware, t) for x, t in zip(stack.layers, schedule.tiles, strict=True)]
-    room, traffic, cycles, edge = priced(cuts, [np.array([0]) for _ in extents], weights)
-    latency = cuts.latency(cycles, edge, traffic)
-    return StackCost(int(room[0]), int(traffic[0]), int(cycles[0]), int(latency[0]))
+    return Cuts(stack, hardware, tables, stays), [np.array([0]) for _ in extents], weights
 
 
 def priced(cuts: Cuts, picks: Sequence[Ints], weights: Sequence[Weights]) -> tuple[Ints, Ints, Ints, Ints]:

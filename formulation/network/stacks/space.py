@@ -127,6 +127,16 @@ class StackSpace:
                 total = total + min(w.cycles[number] for w in held) * passes
         return total
 
+    @cached_property
+    def floor_ticks(self) -> int:
+        """Ticks below which no cut is: the array's, if all that is needed were computed in one step.
+
+        Every cut computes the same positions, some of them more than once; and the cycles of several tiles
+        are no fewer than those of one with all their outputs.
+        """
+        whole = [np.array([size - 1]) for size in self.shape]
+        return self.hardware.tick.of(int(self.least_cycles(whole)[0]), 0)
+
     def least_edge(self, picks: Picks) -> Ints:
         """Bits that move before and after the array works, with the smallest tile of each layer's weights."""
         first, last = self.cuts.first_and_last(picks)

@@ -22,7 +22,7 @@ from formulation.hardware import Hardware
 from formulation.network.blocks import Block, Measure
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
-from formulation.network.milp import Chosen, NetworkAim, NetworkMilp, build_network_milp
+from formulation.network.milp import Chosen, Key, NetworkAim, NetworkMilp, build_network_milp
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
@@ -224,18 +224,22 @@ class Chooser:
         return True
 
     def _nothing_stays(self, measure: Measure) -> Chosen | None:
-        """Every layer by itself at its best while nothing stays; None if one does not fit."""
-        runs = {}
+        """The best blocks that cover all layers while nothing stays; None if there are none."""
+        ending: dict[int, list[tuple[int, int, Key]]] = {}
         for b, block in enumerate(self.blocks):
-            points = [
-                (measure.of(p), p.need, s, i) for s, i, p in block.choices() if not any(block.states[s].stay)
+            points = [(measure.of(p), s, i) for s, i, p in block.choices() if not any(block.states[s].stay)]
+            if points:
+                value, s, i = min(points)
+                ending.setdefault(block.last, []).append((block.first, value, (b, s, i)))
+        covers: list[tuple[int, tuple[Key, ...]] | None] = [(0, ())]
+        for position in range(1 + max(block.last for block in self.blocks)):
+            found = [
+                (before[0] + value, (*before[1], key))
+                for first, value, key in ending.get(position, ())
+                if (before := covers[first]) is not None
             ]
-            if points and block.first == block.last:
-                runs[block.first] = (b, *min(points)[2:])
-        count = 1 + max(block.last for block in self.blocks)
-        if len(runs) < count:
-            return None
-        return Chosen(frozenset(), tuple(runs[position] for position in range(count)))
+            covers.append(min(found, default=None))
+        return None if covers[-1] is None else Chosen(frozenset(), covers[-1][1])
 
     def _dump(self, program: NetworkMilp, measure: Measure) -> None:
         if self.dump is not None:

@@ -1,0 +1,149 @@
+"""The blocks of fused stacks: capacity-cost frontiers for every state, equal stacks once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from formulation.hardware import Hardware
+from formulation.network.blocks import Block, BlockState, least_beside
+from formulation.network.frontier import Point
+from formulation.network.graph import TensorGraph
+from formulation.network.stacks.candidates import stacks
+from formulation.network.stacks.frontier import StackWay, stack_frontier
+from formulation.network.stacks.space import StackSpace, stack_tables
+from formulation.network.stacks.stack import Stack
+from formulation.network.stacks.states import StackStates, nameless, stack_states
+from formulation.problem import Kind
+from solvers.network.resident.points import Failed
+from solvers.network.tasks import Notify, Task, run_tasks
+
+if TYPE_CHECKING:
+    from solvers.network.workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class WantedStack:
+    """The frontiers of a stack, without names, for its states.
+
+    Attributes:
+        stack: the stack.
+        states: of each, the tensors that stay, the bits that are left and the rooms of ``StackState``.
+        most_latency: points above are of no interest [ticks]; None for no limit.
+    """
+
+    stack: Stack
+    states: tuple[tuple[frozenset[int], int, tuple[int, ...] | None], ...]
+    most_latency: int | None
+
+
+def stack_blocks(
+    graph: TensorGraph,
+    hardware: Hardware,
+    kind: Kind,
+    longest: int,
+    *,
+    cap: int | None = None,
+    layers: Sequence[Block] = (),
+    without: frozenset[int] = frozenset(),
+    workers: Workers | None = None,
+    notify: Notify | None = None,
+) -> tuple[list[Block], list[str]]:
+    """A block for every stack that fits, in the order of the network, and internal errors, a line each.
+
+    Args:
+        graph: the network.
+        hardware: the machine.
+        kind: of the objective; latency or traffic alone needs a single point for each room.
+        longest: layers of a stack at most; a single layer whose rows are kept is one.
+        cap: of the network's latency [ticks]; None for none. What cannot keep it, however fast all other
+            layers are, is left out.
+        layers: a block with points for every layer by itself; needed with a cap.
+        without: positions of layers that no stack holds.
+        workers: processes to use; the blocks do not depend on them.
+        notify: called after each stack.
+    """
+    found = [
+        stack_states(graph, hardware, stack)
+        for stack in stacks(graph, longest)
+        if without.isdisjoint(range(stack.first, stack.last + 1))
+    ]
+    most = _most_latency(hardware, found, layers, cap)
+    wanted = [_wanted(states, limit) for states, limit in zip(found, most, strict=True)]
+    names: dict[WantedStack, str] = {}
+    for states, frontier in zip(found, wanted, strict=True):
+        names.setdefault(frontier, stack_name(graph, states.stack))
+    tasks = [
+        Task(name, stack_points, (hardware, kind, frontier), Failed, effort=_effort(frontier))
+        for frontier, name in names.items()
+    ]
+    made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
+    errors = [f"{names[w]}: internal error: {e.text}" for w, e in made.items() if isinstance(e, Failed)]
+    blocks = [
+        _block(graph, states, made[frontier])
+        for states, frontier in zip(found, wanted, strict=True)
+        if not isinstance(made[frontier], Failed)
+    ]
+    return [block for block in blocks if any(state.points for state in block.states)], errors
+
+
+def stack_name(graph: TensorGraph, stack: Stack) -> str:
+    """What programs and tables call a stack."""
+    first, last = graph.layers[stack.first].name, graph.layers[stack.last].name
+    return f"{first} rows" if stack.first == stack.last else f"{first}..{last}"
+
+
+def _wanted(found: StackStates, most_latency: int | None) -> WantedStack:
+    stack, _ = nameless(found.stack, frozenset())
+    states = tuple((nameless(found.stack, s.stays)[1], s.most, s.rooms) for s in found.states)
+    return WantedStack(stack, states, most_latency)
+
+
+def _most_latency(
+    hardware: Hardware, found: Sequence[StackStates], layers: Sequence[Block], cap: int | None
+) -> list[int | None]:
+    """What each stack may take at most if all other layers are as fast as they can be [ticks]."""
+    if cap is None:
+        return [None] * len(found)
+    spans = [(b.first, b.last, min(p.latency for _, _, p in b.choices())) for b in layers]
+    for states in found:
+        stack = states.stack
+        space = StackSpace(stack, hardware, stack_tables(stack, hardware), frozenset())
+        spans.append((stack.first, stack.last, space.floor_ticks))
+    beside = least_beside(1 + max(b.last for b in layers), spans)
+    return [cap - beside[states.stack.first, states.stack.last] for states in found]
+
+
+def _effort(wanted: WantedStack) -> float:
+    cuts = 1.0
+    for extent in wanted.stack.maps[wanted.stack.root].extents:
+        cuts *= extent
+    return len(wanted.states) * len(wanted.stack.layers) * cuts**0.5
+
+
+def stack_points(hardware: Hardware, kind: Kind, wanted: WantedStack) -> list[list[Point]]:
+    """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
+    tables = stack_tables(wanted.stack, hardware) if wanted.states else ()
+    return [
+        stack_frontier(
+            StackSpace(wanted.stack, hardware, tables, stays), rooms, most, kind, wanted.most_latency
+        )
+        for stays, most, rooms in wanted.states
+    ]
+
+
+def _block(graph: TensorGraph, found: StackStates, made: list[list[Point]]) -> Block:
+    states = tuple(
+        BlockState(state.stay, tuple(_named(point, found.stack, state.stays) for point in points))
+        for state, points in zip(found.states, made, strict=True)
+    )
+    stack, kinds = found.stack, tuple((tensor,) for tensor in found.tensors)
+    return Block(stack.first, stack.last, kinds, states, stack_name(graph, stack))
+
+
+def _named(point: Point, stack: Stack, stays: frozenset[int]) -> Point:
+    """A point of a stack without names as one of the stack itself."""
+    (way,) = point.ways
+    assert isinstance(way, StackWay)
+    return replace(point, ways=(StackWay(stack, stays, way.schedule),))
