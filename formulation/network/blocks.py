@@ -46,6 +46,15 @@ class Block:
         """Of its layers."""
         return range(self.first, self.last + 1)
 
+    def thinned(self, most: int) -> set[tuple[int, int]]:
+        """Positions of states and points: of each state so many at most, from the fastest to the slowest."""
+        kept = set()
+        for s, state in enumerate(self.states):
+            order = sorted(range(len(state.points)), key=lambda p: (state.points[p].latency, p))
+            step = max(1, (len(order) - 1) / max(1, most - 1))
+            kept |= {(s, order[min(round(i * step), len(order) - 1)]) for i in range(min(most, len(order)))}
+        return kept
+
     def choices(self) -> Iterator[tuple[int, int, Point]]:
         """Every point with the positions of its state and of itself."""
         for s, state in enumerate(self.states):

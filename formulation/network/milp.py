@@ -82,12 +82,16 @@ class NetworkAim:
         caps: greatest totals of other measures.
         known: total of a known solution, None for none.
         refused: solutions that the solver's rounding let through and exact arithmetic did not.
+        thin: points of each state that are let in at most, for a first solution; 0 for all.
+        start: a known solution, whose points are let in.
     """
 
     measure: Measure
     caps: tuple[tuple[Measure, int], ...] = ()
     known: int | None = None
     refused: tuple[Chosen, ...] = ()
+    thin: int = 0
+    start: Chosen | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,10 @@ def build_network_milp(
         for s, p, point in block.choices()
         if all(sums[m].excess(block, m.of(point)) <= limit for m, limit in limits)
     }
+    if aim.thin:
+        few = [block.thinned(aim.thin) for block in blocks]
+        known = () if aim.start is None else aim.start.runs
+        points = {key: p for key, p in points.items() if key[1:] in few[key[0]] or key in known}
     costs = {
         key: sums[aim.measure].excess(blocks[key[0]], aim.measure.of(point)) for key, point in points.items()
     }

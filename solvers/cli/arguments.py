@@ -95,6 +95,7 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
     text = "layers one by one, or the network as one problem: resident feature maps, fused layers besides"
     _option(group, "network_level", metavar="layers|resident|fused", help=text)
+    _option(group, "longest_stack", type=int, metavar="N", help="fused: layers of a stack at most (8)")
     text = "Combined: go on to the mixed-integer program from the best mapping"
     _option(group, "exact_after", **flag, help=text)
     text = f"Exact: solver of the mixed-integer programs ({DEFAULT_MILP}); scip needs the package pyscipopt"
@@ -140,7 +141,15 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "hardware": _given(machine),
         "objective": _given({"kind": args.objective, "tolerance": args.tolerance} | _weights(args)),
     }
-    for name in ("search_method", "static", "network_level", "exact_after", "backend", "dump_models"):
+    for name in (
+        "search_method",
+        "static",
+        "network_level",
+        "longest_stack",
+        "exact_after",
+        "backend",
+        "dump_models",
+    ):
         fields[name] = getattr(args, name)
     if args.dump_models is not None:
         fields["dump_models"] = str(Path(args.dump_models).absolute())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from rich import box
@@ -14,9 +14,13 @@ from dnns.tables import Cell, Title, fitted, put
 from formulation.mapping import Mapping
 from formulation.network.frontier import LayerWay, Way
 from formulation.network.graph import LayerUse, Value
+from formulation.network.stacks.cost import layer_shares, stack_cost
+from formulation.network.stacks.frontier import StackWay
+from formulation.network.stacks.weights import weights_of
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
-from solvers.network.resident.report import NetworkReport, Used
+from solvers.network.resident.found import Used
+from solvers.network.resident.report import NetworkReport
 from solvers.network.subject import subject_line
 
 _TITLES: tuple[Title, ...] = (
@@ -27,10 +31,11 @@ _TITLES: tuple[Title, ...] = (
     ("stays on chip until the end of\n", "left"),
     ("I / O / W\n{buffer}", "right"),
     ("kept\n{buffer}", "right"),
+    ("array\n{cycles}", "right"),
     ("latency\n{cycles}", "right"),
     ("traffic\n{traffic}", "right"),
 )
-_DISPENSABLE = (2, 5, 1, 6)
+_DISPENSABLE = (2, 5, 7, 1, 6)
 """Columns in the order in which a narrow console does without them."""
 
 
@@ -72,7 +77,10 @@ def _rows(report: NetworkReport, used: Used, units: dict[str, Unit]) -> Iterator
     """A row for a layer, and one for each way to run its parts if there are several."""
     use, point = report.graph.layers[used.block.first], used.point
     if use.position in report.unfit:
-        yield (use.name, Text("does not fit", "red"), *[""] * 7)
+        yield (use.name, Text("does not fit", "red"), *[""] * (len(_TITLES) - 2))
+        return
+    if used.stacked is not None:
+        yield from _stack_rows(report, used, used.stacked, units)
         return
     tick = report.hardware.tick
     groups: dict[Way, int] = {}
@@ -86,6 +94,7 @@ def _rows(report: NetworkReport, used: Used, units: dict[str, Unit]) -> Iterator
         _staying(report, use),
         _parts(report, point.ways[0], units) if single else "",
         units["buffer"](report.held_bits(use.position)),
+        _computed(report, point.ways, units),
         units["cycles"](tick.cycles(point.latency)),
         units["traffic"](Fraction(point.traffic, 8)),
     )
@@ -98,9 +107,52 @@ def _rows(report: NetworkReport, used: Used, units: dict[str, Unit]) -> Iterator
             "",
             _parts(report, way, units),
             "",
+            _computed(report, (way,), units),
             units["cycles"](tick.cycles(cost.latency)),
             units["traffic"](Fraction(cost.traffic, 8)),
         )
+
+
+def _stack_rows(
+    report: NetworkReport, used: Used, way: StackWay, units: dict[str, Unit]
+) -> Iterator[tuple[Cell, ...]]:
+    """A row for a stack, and one for each of its layers with its part of cycles and traffic."""
+    machine, stack, graph = report.hardware, way.stack, report.graph
+    cost = stack_cost(stack, machine, way.schedule, way.stays)
+    held = max(report.held_bits(position) for position in used.block.positions)
+    yield (
+        used.block.name,
+        "x".join(map(str, way.schedule.pieces)),
+        "bands",
+        "",
+        "",
+        units["buffer"](cost.room),
+        units["buffer"](held),
+        units["cycles"](cost.compute_cycles),
+        units["cycles"](machine.tick.cycles(cost.latency_ticks)),
+        units["traffic"](Fraction(cost.traffic_bits, 8)),
+    )
+    shares = layer_shares(stack, machine, way.schedule, way.stays)
+    for position, tile, share in zip(used.block.positions, way.schedule.tiles, shares, strict=True):
+        use = graph.layers[position]
+        yield (
+            f"  {use.name}",
+            "" if tile is None else "x".join(map(str, tile)),
+            "weights kept" if tile is None else "streamed",
+            _on_chip(report, use),
+            _staying(report, use),
+            units["buffer"](weights_of(use.layer, machine, tile).room),
+            "",
+            units["cycles"](share.compute_cycles),
+            "",
+            units["traffic"](Fraction(share.traffic_bits, 8)),
+        )
+
+
+def _computed(report: NetworkReport, ways: Sequence[Way], units: dict[str, Unit]) -> str:
+    """Cycles in which the array works."""
+    work = (way.work(report.hardware).compute for way in ways if isinstance(way, LayerWay))
+    return units["cycles"](sum(work))
 
 
 def _way_cells(way: Way) -> tuple[str, str]:
@@ -153,16 +205,19 @@ def _staying(report: NetworkReport, use: LayerUse) -> str:
 def _totals(report: NetworkReport) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("total" if report.complete else "total of the layers that fit")
-    for title in ("", "nothing stays", "any schedule", "proven bound", "gap %"):
+    single = ("single layers",) if report.single else ()
+    for title in ("", "nothing stays", *single, "any schedule", "proven bound", "gap %"):
         table.add_column(title, justify="right")
-    apart, tick = report.apart, report.hardware.tick
-    traffic = Fraction(apart.traffic, 8) if apart else None
-    cycles = tick.cycles(apart.latency) if apart else None
-    for name, *values, bound in (
+    tick = report.hardware.tick
+    others = [report.apart, *([report.single] if report.single else [])]
+    traffic = [Fraction(other.traffic, 8) if other else None for other in others]
+    cycles = [tick.cycles(other.latency) if other else None for other in others]
+    for name, value, rest, least, bound in (
         ("traffic bytes", report.traffic_bytes, traffic, report.compulsory_bytes, report.traffic_bound),
         ("cycles", report.latency_cycles, cycles, report.roofline_cycles, report.latency_bound),
     ):
-        gap = None if bound is None or not values[0] else 100 * float(1 - bound / values[0])
+        values = [value, *rest, least]
+        gap = None if bound is None or not value else 100 * float(1 - bound / value)
         cells = ["-" if v is None else f"{float(v):,.0f}" for v in (*values, bound)]
         table.add_row(name, *cells, "-" if gap is None else f"{gap:.2f}")
     milliseconds = float(report.latency_cycles / report.hardware.frequency) / 1e6

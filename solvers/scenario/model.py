@@ -18,6 +18,8 @@ from formulation.mapping import Partition
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
 
+DEFAULT_LONGEST_STACK = 8
+
 
 class Scenario(StrictModel):
     """A scenario; file names are relative to the folder of its file.
@@ -48,6 +50,8 @@ class Scenario(StrictModel):
     network_level: Literal["layers", "resident", "fused"] = "layers"
     """Layer by layer; or the network as one problem, in which feature maps stay on the chip, or in which
     runs of layers are fused besides."""
+    longest_stack: Annotated[int, Field(ge=1, le=64)] = DEFAULT_LONGEST_STACK
+    """Fused: layers of a stack at most."""
     deconvolution: Literal["naive", "split", "combine"] = "combine"
     """How deconvolutions are run."""
     time_limit: Real | None = 60
@@ -88,6 +92,8 @@ class Scenario(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
         programs = self.network_level != "layers"
+        if self.longest_stack != DEFAULT_LONGEST_STACK and self.network_level != "fused":
+            raise ValueError(f"longest_stack with network_level fused; {self.network_level} has no stacks")
         if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
             raise ValueError(
                 f"dump_models with constrained, exact or combined; {self.search_method} builds no model"

@@ -250,6 +250,16 @@ def layer_shares(
     )
 
 
+def map_rooms(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> tuple[int, ...]:
+    """What each map takes in the buffer by one schedule [bits]; errors as of ``stack_cost``."""
+    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    waits = [
+        made.kind is MapKind.OFMAP and made.layer is not None and weights[made.layer].partial
+        for made in stack.maps
+    ]
+    return tuple(int(cuts.room(index, picks, wait)[0]) for index, wait in enumerate(waits))
+
+
 def _one(
     stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
 ) -> tuple[Cuts, list[Ints], list[Weights]]:

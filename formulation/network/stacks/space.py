@@ -135,7 +135,7 @@ class StackSpace:
         are no fewer than those of one with all their outputs.
         """
         whole = [np.array([size - 1]) for size in self.shape]
-        return self.hardware.tick.of(int(self.least_cycles(whole)[0]), 0)
+        return int(self.hardware.tick.of(int(self.least_cycles(whole)[0]), 0))
 
     def least_edge(self, picks: Picks) -> Ints:
         """Bits that move before and after the array works, with the smallest tile of each layer's weights."""

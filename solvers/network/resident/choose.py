@@ -34,6 +34,7 @@ from solvers.result import Termination
 LATENCY, TRAFFIC = Measure("latency", 1, 0), Measure("traffic", 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
+_MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
 _LEAST_SECONDS = 0.1  # for a stage once the time is up
 
 
@@ -170,6 +171,8 @@ class Chooser:
         """
         started = monotonic()
         known = known or self._nothing_stays(measure)
+        if sum(1 for block in self.blocks for _ in block.choices()) > _MANY:
+            known = self._first(measure, caps, known)
         refused: tuple[Chosen, ...] = ()
         while True:
             before = None if known is None else self._total(measure, known)
@@ -200,10 +203,25 @@ class Chooser:
         self.stages.append(Stage(measure, total, bound, answer.termination, seconds, answer.nodes, size))
         return known
 
+    def _first(
+        self, measure: Measure, caps: tuple[tuple[Measure, int], ...], known: Chosen | None
+    ) -> Chosen | None:
+        """A solution of the program with a few points of each state: what it costs leaves out most others."""
+        before = None if known is None else self._total(measure, known)
+        aim = NetworkAim(measure, caps, before, thin=_FEW, start=known)
+        program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+        answer = self._answer(program, known)
+        found = None if answer.x is None else program.solution()
+        if found is None or not self._keeps(found, caps):
+            return known
+        totals = [c for c in (known, found) if c is not None]
+        return min(totals, key=lambda c: self._total(measure, c))
+
     def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
         left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
         start = [] if known is None else program.start(known)
-        return solve_milp(program.model, backend=self.backend, time_limit=left, start=start)
+        # without presolve: HiGHS's has lost optima of the last of three programs (FlowNetC, fused)
+        return solve_milp(program.model, backend=self.backend, time_limit=left, start=start, presolve=False)
 
     @staticmethod
     def _bound(program: NetworkMilp, bound: float, total: int) -> int:

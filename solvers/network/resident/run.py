@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,11 +15,12 @@ from formulation.network.blocks import Block, BlockState
 from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
-from formulation.problem import Objective
+from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Choice, Chooser
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.report import NetworkReport
+from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify
 from solvers.scenario import Scenario
 
@@ -66,12 +67,17 @@ def run_network(
         blocks, errors = layer_blocks(
             graph, machine, scenario.treatment, objective.kind, workers=workers, notify=notify
         )
-    frontiers = monotonic() - started
-    unfit = frozenset(b.first for b in blocks if not any(state.points for state in b.states))
-    fitting = [_stand_in(block) if block.first in unfit else block for block in blocks]
-    weights = _weights(graph, machine, objective)
-    apart = _solved(scenario, machine, graph, [_alone(b) for b in fitting], objective, weights, None)
-    choice = _solved(scenario, machine, graph, fitting, objective, weights, _name(network))
+        unfit = frozenset(b.first for b in blocks if not any(state.points for state in b.states))
+        layers = [_stand_in(block) if block.first in unfit else block for block in blocks]
+        programs = _Programs(scenario, machine, graph, objective)
+        stacks: list[Block] = []
+        if scenario.network_level == "fused":
+            stacks, failed = programs.stacks(layers, unfit, workers, notify)
+            errors = failed | errors
+    frontiers = monotonic() - started - programs.seconds
+    apart = programs.solved([_alone(b) for b in layers])
+    single = programs.solved([*layers, *(b for b in stacks if b.first == b.last)]) if stacks else None
+    choice = programs.solved([*layers, *stacks], _name(network))
     if choice is None:
         raise InputError(scenario.network_file, "", "no choice of what stays leaves room for every layer")
     return NetworkReport(
@@ -81,9 +87,10 @@ def run_network(
         objective,
         network,
         graph,
-        tuple(fitting),
+        (*layers, *stacks),
         choice,
         apart,
+        single,
         unfit,
         errors,
         frontiers,
@@ -94,10 +101,6 @@ def run_network(
 def _check(scenario: Scenario) -> None:
     """Raise InputError for what only holds layer by layer."""
     level, field = scenario.network_level, "network_level"
-    if level == "fused":
-        raise InputError(
-            scenario.source, field, "got fused, which is not there yet, allowed: layers, resident"
-        )
     if scenario.is_static:
         problem = f"got {level} with a given partition (static), allowed: a free one, or layers"
         raise InputError(scenario.source, field, problem)
@@ -106,29 +109,66 @@ def _check(scenario: Scenario) -> None:
         raise InputError(scenario.source, field, problem)
 
 
-def _solved(
-    scenario: Scenario,
-    machine: Hardware,
-    graph: TensorGraph,
-    blocks: list[Block],
-    objective: Objective,
-    weights: tuple[Fraction, Fraction],
-    name: str | None,
-) -> Choice | None:
-    """Solve the programs of some blocks; they are dumped if there is a name."""
-    folder = scenario.dump_models
-    dump = None if folder is None or name is None else (scenario.folder / folder, name)
-    if not all(any(state.points for state in block.states) for block in blocks):
-        return None
-    chooser = Chooser(
-        machine,
-        graph.tensors,
-        blocks,
-        backend=scenario.backend,
-        time_limit=scenario.time_limit,
-        dump=dump,
-    )
-    return chooser.solve(objective, weights)
+@dataclass
+class _Programs:
+    """The programs of a network, over whichever blocks.
+
+    Attributes:
+        seconds: that programs took before all frontiers were made.
+    """
+
+    scenario: Scenario
+    machine: Hardware
+    graph: TensorGraph
+    objective: Objective
+    seconds: float = 0.0
+
+    def stacks(
+        self,
+        layers: list[Block],
+        unfit: frozenset[int],
+        workers: Workers | None,
+        notify: Notify | None,
+    ) -> tuple[list[Block], dict[int, str]]:
+        """The stacks that fit, and internal errors; for balanced, those within a cap that is known to hold.
+
+        The least latency of layers by themselves is no less than that of all blocks, so its cap is none too
+        tight.
+        """
+        started, cap = monotonic(), None
+        if self.objective.kind is Kind.BALANCED:
+            fastest = self.solved(layers, objective=replace(self.objective, kind=Kind.LATENCY))
+            cap = None if fastest is None else self.objective.cap(fastest.latency)
+        self.seconds = monotonic() - started
+        return stack_blocks(
+            self.graph,
+            self.machine,
+            self.objective.kind,
+            self.scenario.longest_stack,
+            cap=cap,
+            layers=layers,
+            without=unfit,
+            workers=workers,
+            notify=notify,
+        )
+
+    def solved(
+        self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
+    ) -> Choice | None:
+        """Solve the programs of some blocks; they are dumped if there is a name."""
+        folder = self.scenario.dump_models
+        dump = None if folder is None or name is None else (self.scenario.folder / folder, name)
+        if not all(any(state.points for state in block.states) for block in blocks):
+            return None
+        chooser = Chooser(
+            self.machine,
+            self.graph.tensors,
+            blocks,
+            backend=self.scenario.backend,
+            time_limit=self.scenario.time_limit,
+            dump=dump,
+        )
+        return chooser.solve(objective or self.objective, _weights(self.graph, self.machine, self.objective))
 
 
 def _name(network: Network) -> str:

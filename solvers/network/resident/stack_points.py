@@ -49,8 +49,8 @@ def stack_blocks(
     without: frozenset[int] = frozenset(),
     workers: Workers | None = None,
     notify: Notify | None = None,
-) -> tuple[list[Block], list[str]]:
-    """A block for every stack that fits, in the order of the network, and internal errors, a line each.
+) -> tuple[list[Block], dict[int, str]]:
+    """A block for every stack that fits, and internal errors by the first layer's position.
 
     Args:
         graph: the network.
@@ -79,7 +79,11 @@ def stack_blocks(
         for frontier, name in names.items()
     ]
     made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
-    errors = [f"{names[w]}: internal error: {e.text}" for w, e in made.items() if isinstance(e, Failed)]
+    errors = {
+        states.stack.first: f"stack {stack_name(graph, states.stack)}: {made[frontier].text}"
+        for states, frontier in zip(found, wanted, strict=True)
+        if isinstance(made[frontier], Failed)
+    }
     blocks = [
         _block(graph, states, made[frontier])
         for states, frontier in zip(found, wanted, strict=True)
@@ -119,7 +123,7 @@ def _effort(wanted: WantedStack) -> float:
     cuts = 1.0
     for extent in wanted.stack.maps[wanted.stack.root].extents:
         cuts *= extent
-    return len(wanted.states) * len(wanted.stack.layers) * cuts**0.5
+    return float(len(wanted.states) * len(wanted.stack.layers) * cuts**0.5)
 
 
 def stack_points(hardware: Hardware, kind: Kind, wanted: WantedStack) -> list[list[Point]]:
