@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dnns.errors import InputError
 from dnns.layer import Network
 from solvers.network import schedule
 from solvers.network.report import Report
 from solvers.network.tasks import Notify
 from solvers.scenario import Scenario, read_scenario
+from solvers.scenario.model import DEFAULT_LONGEST_STACK
 
 if TYPE_CHECKING:
     from solvers.network.resident.report import NetworkReport
@@ -27,7 +29,11 @@ def run_scenario(
     """Schedule a scenario's network, layer by layer or as one problem; arguments and errors as of either."""
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(scenario)
-    if scenario.network_level == "layers":
+    level = scenario.network_level
+    if level != "fused" and scenario.longest_stack != DEFAULT_LONGEST_STACK:
+        got = f"got {scenario.longest_stack} with network_level {level}, which has no stacks"
+        raise InputError(scenario.source, "longest_stack", f"{got}, allowed with: fused")
+    if level == "layers":
         return schedule.run_scenario(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
     from solvers.network.resident.run import run_network
 

@@ -92,8 +92,6 @@ class Scenario(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
         programs = self.network_level != "layers"
-        if self.longest_stack != DEFAULT_LONGEST_STACK and self.network_level != "fused":
-            raise ValueError(f"longest_stack with network_level fused; {self.network_level} has no stacks")
         if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
             raise ValueError(
                 f"dump_models with constrained, exact or combined; {self.search_method} builds no model"

@@ -42,14 +42,25 @@ def plain(data):
 
 
 @pytest.mark.parametrize("objective", ["latency", "traffic", "balanced", "weighted"])
-def test_totals_are_sums_and_proven(scenario, objective):
-    data = run(scenario, "--objective", objective)
+@pytest.mark.parametrize("level", ["resident", "fused"])
+def test_totals_are_sums_and_proven(scenario, objective, level):
+    data = run(scenario, "--objective", objective, "--network_level", level)
     totals = data["totals"]
-    assert data["network_level"] == "resident"
+    assert data["network_level"] == level
+    stacked = [layer for layer in data["layers"] if layer["stack"] is not None]
+    alone = [layer for layer in data["layers"] if layer["stack"] is None]
+    assert [name for stack in data["stacks"] for name in stack["layers"]] == [y["name"] for y in stacked]
     for name in ("traffic_bytes", "latency_cycles"):
-        assert totals[name] == pytest.approx(sum(layer[name] for layer in data["layers"]))
-        for layer in data["layers"]:
+        pieces = [*alone, *data["stacks"]]
+        assert totals[name] == pytest.approx(sum(piece[name] for piece in pieces))
+        for layer in alone:
             assert layer[name] == pytest.approx(sum(part[name] for part in layer["parts"]))
+    for stack in data["stacks"]:
+        inside = [layer for layer in stacked if layer["stack"] == stack["name"]]
+        assert sum(layer["traffic_bytes"] for layer in inside) == stack["traffic_bytes"]
+        assert sum(y["parts"][0]["compute_cycles"] for y in inside) == stack["compute_cycles"]
+        kept = sum(y["parts"][0]["weights"]["bytes"] for y in inside)
+        assert kept + sum(made["bytes"] for made in stack["buffer"]) == stack["buffer_bytes"] <= 16384
     assert totals["gap"] == 0
     assert totals["solution_status"] == "optimal"
     assert totals["compulsory_bytes"] <= totals["traffic_bytes"]
@@ -70,8 +81,36 @@ def test_what_stays_moves_nothing(scenario):
     assert by_name["b"]["parts"][0]["mapping"]["partition_bytes"]["ifmap"] == 0
 
 
-def test_nothing_depends_on_the_number_of_processes(scenario):
-    assert plain(run(scenario)) == plain(run(scenario, "--jobs", "2"))
+@pytest.mark.parametrize("level", ["resident", "fused"])
+def test_nothing_depends_on_the_number_of_processes(scenario, level):
+    options = ("--network_level", level)
+    assert plain(run(scenario, *options)) == plain(run(scenario, *options, "--jobs", "2"))
+
+
+def test_fused_is_no_worse_and_says_what_it_gains(scenario, capsys):
+    path, options = scenario.parent / "out.csv", ("--objective", "traffic", "--bufsize", "2500")
+    resident = run(scenario, *options)["totals"]
+    data = run(scenario, *options, "--network_level", "fused")
+    totals = data["totals"]
+    assert totals["traffic_bytes"] <= totals["traffic_bytes_single"] <= resident["traffic_bytes"]
+    assert totals["traffic_bytes"] < totals["traffic_bytes_single"]  # a test of nothing otherwise
+    assert main([str(scenario), *options, "--network_level", "fused", "--csv", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "single layers" in text
+    for stack in data["stacks"]:
+        sizes = "x".join(map(str, (stack["band_rows"], *stack["strip_sizes"])))
+        row = next(line for line in text.splitlines() if line.startswith(f" {stack['name']} "))
+        assert row.split()[len(stack["name"].split()) :][:2] == [sizes, "bands"]
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert sum(Fraction(row["traffic_bytes"]) for row in rows) == totals["traffic_bytes"]
+
+
+def test_stacks_of_one_layer_if_asked_for(scenario):
+    options = ("--objective", "traffic", "--network_level", "fused", "--longest_stack", "1")
+    data = run(scenario, *options)
+    assert data["longest_stack"] == 1
+    assert all(len(stack["layers"]) == 1 for stack in data["stacks"])
+    assert data["totals"]["traffic_bytes"] == data["totals"]["traffic_bytes_single"]
 
 
 def test_the_table_and_one_csv_line_for_each_part(scenario, capsys):
@@ -87,10 +126,11 @@ def test_the_table_and_one_csv_line_for_each_part(scenario, capsys):
     )
 
 
-def test_another_solver_finds_the_same_in_the_dumped_programs(scenario):
+@pytest.mark.parametrize("level", ["resident", "fused"])
+def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level):
     pyscipopt = pytest.importorskip("pyscipopt")
     folder = scenario.parent / "models"
-    data = run(scenario, "--dump-models", str(folder))
+    data = run(scenario, "--dump-models", str(folder), "--network_level", level)
     first, second, third = sorted(folder.glob("*.lp"))
     assert [path.name for path in (first, second, third)] == [
         f"net.{stage}.lp" for stage in ("1.latency", "2.traffic", "3.latency")
@@ -115,6 +155,11 @@ def test_another_solver_finds_the_same_in_the_dumped_programs(scenario):
     [
         (["--static"], "network_level: got resident with a given partition"),
         (["--search_method", "combined"], "network_level: got resident with combined"),
+        (["--network_level", "fused", "--static"], "network_level: got fused with a given partition"),
+        (
+            ["--longest_stack", "3"],
+            "longest_stack: got 3 with network_level resident, which has no stacks, allowed with: fused",
+        ),
         (["--network_level", "all"], "--network_level: got 'all', allowed: 'layers', 'resident' or 'fused'"),
     ],
 )

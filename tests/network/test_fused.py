@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, combinations, product
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from dnns.errors import InputError
 from dnns.reader import read_network
 from formulation.deconv import Treatment
+from formulation.hardware import Hardware
 from formulation.network.graph import tensor_graph
 from formulation.network.stacks.candidates import stack_of
 from formulation.problem import Kind, Objective
@@ -23,6 +25,7 @@ from tests.network.stacks.walker import Walk as StackWalk
 from tests.strategies import examples, hardware
 from tests.walker import Walk
 
+ROOT = Path(__file__).parents[2]
 MOST = 400  # schedules of a stack
 
 
@@ -172,3 +175,46 @@ def test_no_choice_is_better(folder, data, machine, kind, longest):
     for point in found.points:
         again = point.priced_again(machine)
         assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
+
+
+def chain_optimum(machine, graph, blocks, kind):
+    """The optimum of a chain by a dynamic program over layers run so far, and whether their result stays."""
+    count = 1 + max(block.last for block in blocks)
+    feeds = {}  # the tensor between a layer and the next
+    for use in graph.layers[1:]:
+        (feeds[use.position],) = (source.tensor for source in use.ifmap)
+    fronts = {(0, False): [(0, 0)]}
+    for end in range(1, count + 1):
+        reached = {}
+        for block in (block for block in blocks if block.last == end - 1):
+            for state in block.states:
+                stays = {t for kind, n in zip(block.kinds, state.stay, strict=True) for t in kind[:n]}
+                before, after = feeds.get(block.first) in stays, feeds.get(end) in stays
+                outputs = {t for t in stays if graph.tensors[t].is_output}  # made in place, and written
+                assert stays - outputs <= {feeds.get(block.first), feeds.get(end)}
+                kept = sum(
+                    reference.banks(machine, graph.tensors[t].words * machine.bits.ofmap) for t in stays
+                )
+                points = [p for p in state.points if p.need + kept <= reference.room(machine)]
+                reached.setdefault(after, set()).update(
+                    (a + p.latency, b + p.traffic)
+                    for a, b in fronts.get((block.first, before), [])
+                    for p in points
+                )
+        fronts |= {(end, after): reference.pareto(pairs) for after, pairs in reached.items()}
+    front = fronts[count, False]
+    cap = Objective(Kind.BALANCED).cap(min(front)[0])
+    return min((p for p in front if kind is Kind.TRAFFIC or p[0] <= cap), key=lambda p: p[::-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("dcgan", Kind.BALANCED), ("vgg16", Kind.TRAFFIC), ("gan3d", Kind.TRAFFIC)]
+)
+def test_a_dynamic_program_agrees_on_chains(name, kind):
+    graph = tensor_graph(read_network(ROOT / "dnns" / f"{name}.yaml"))
+    machine = Hardware(buffer_bytes=256 * 1024)
+    layers, _ = layer_blocks(graph, machine, Treatment.SPLIT, kind)
+    stacks, _ = stack_blocks(graph, machine, kind, 4)
+    found = Chooser(machine, graph.tensors, [*layers, *stacks]).solve(Objective(kind))
+    assert (found.latency, found.traffic) == chain_optimum(machine, graph, [*layers, *stacks], kind)
+    assert stacks
