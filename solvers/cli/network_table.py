@@ -55,6 +55,8 @@ def _heading(report: NetworkReport) -> Text:
     line.append(f"{unit(machine.buffer_bits)} {unit.name}, {float(machine.bandwidth):g} GB/s")
     line.append(f"\n{subject_line(report.scenario, report.source)}")
     line.append(f"\nnetwork as one problem, {report.scenario.network_level}: {kind}")
+    if report.splits_what_could_share:
+        line.append("\ndeconvolutions are split; sharing ifmap tiles (combine) is not part of this map space")
     return line
 
 

@@ -180,3 +180,11 @@ def test_at_the_time_limit_the_best_so_far_is_returned_with_a_bound(scenario):
     totals = run(scenario, "--time_limit", "0.0001")["totals"]
     assert totals["lower_bound"]["latency_cycles"] <= totals["latency_cycles"]
     assert totals["traffic_bytes"] > 0
+
+
+def test_a_program_that_is_not_begun_in_time_costs_only_the_proof(scenario, monkeypatch):
+    monkeypatch.setattr("solvers.network.resident.choose._LEAST_SECONDS", 0.0)
+    totals = run(scenario, "--network_level", "fused", "--time_limit", "1e-9")["totals"]
+    assert totals["termination"] == "time_limit"
+    assert totals["solution_status"] == "feasible"
+    assert totals["lower_bound"]["latency_cycles"] <= totals["latency_cycles"]

@@ -26,7 +26,8 @@ from formulation.network.milp import Chosen, Key, NetworkAim, NetworkMilp, build
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
-from solvers.programs.backend import MilpAnswer
+from solvers.deadline import TimeUp
+from solvers.programs.backend import MilpAnswer, Size
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
@@ -219,6 +220,13 @@ class Chooser:
 
     def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
         left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
+        try:
+            return self._solved(program, known, left)
+        except TimeUp:  # before the solver had begun
+            nothing = Size(0, 0, 0)
+            return MilpAnswer(self.backend, nothing, Termination.TIME_LIMIT, None, None, None, 0, 0)
+
+    def _solved(self, program: NetworkMilp, known: Chosen | None, left: float | None) -> MilpAnswer:
         start = [] if known is None else program.start(known)
         # without presolve: HiGHS's has lost optima of the last of three programs (FlowNetC, fused)
         return solve_milp(program.model, backend=self.backend, time_limit=left, start=start, presolve=False)

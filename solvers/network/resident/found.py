@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dnns.layer import Deconvolution, Network, Operator
-from formulation.deconv import split
+from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block
 from formulation.network.bounds import compulsory_bits, roofline_ticks
@@ -86,6 +86,18 @@ class NetworkFound:
         """The blocks of the choice, in order."""
         for (b, _, _), point in zip(self.choice.chosen.runs, self.choice.points, strict=True):
             yield Used(self.blocks[b], point)
+
+    @property
+    def treatment(self) -> Treatment:
+        """How deconvolutions are run: ``combine`` is ``split`` here, tiles are not shared at this level."""
+        naive = self.scenario.treatment is Treatment.NAIVE
+        return Treatment.NAIVE if naive else Treatment.SPLIT
+
+    @property
+    def splits_what_could_share(self) -> bool:
+        """Whether deconvolutions are split though the scenario would let them share tiles."""
+        some = any(isinstance(use.layer, Deconvolution) for use in self.graph.layers)
+        return some and self.scenario.treatment is Treatment.COMBINE
 
     @property
     def staying(self) -> list[Tensor]:

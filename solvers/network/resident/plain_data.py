@@ -112,7 +112,7 @@ def _operands(report: NetworkFound, use: LayerUse, stack: str | None) -> dict[st
         "name": use.name,
         "op": use.layer.op,
         "macs": use.layer.macs,
-        "deconvolution": report.scenario.deconvolution if isinstance(use.layer, Deconvolution) else None,
+        "deconvolution": report.treatment.value if isinstance(use.layer, Deconvolution) else None,
         "stack": stack,
         "on_chip": [graph.tensors[t].name for t in _read(use) if t in stays],
         "stays": [graph.tensors[t].name for t in use.emits if t in stays],
