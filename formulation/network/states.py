@@ -8,7 +8,7 @@ every sum of theirs that may occur is a room of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -54,8 +54,16 @@ class LayerStates:
     states: tuple[State, ...]
 
 
-def layer_states(graph: TensorGraph, hardware: Hardware, use: LayerUse) -> LayerStates:
+def layer_states(
+    graph: TensorGraph, hardware: Hardware, use: LayerUse, smaller: Sequence[int] = (0,)
+) -> LayerStates:
     """All states of a layer whose tensors fit the buffer, the one in which nothing stays first.
+
+    Args:
+        graph: the network.
+        hardware: the machine.
+        use: the layer among the tensors.
+        smaller: how much smaller the buffers are for which rooms are wanted [bits].
 
     Raises:
         InputError: if there are more than ``MOST_STATES``.
@@ -77,7 +85,7 @@ def layer_states(graph: TensorGraph, hardware: Hardware, use: LayerUse) -> Layer
         bits = sum(kept_bits(hardware, graph.tensors[t]) for t in kept)
         if bits <= hardware.buffer_bits:
             movement = movement_of(hardware, graph.tensors, use, kept)
-            rooms = rooms_beside(hardware.buffer_bits - bits, passing)
+            rooms = rooms_beside(hardware.buffer_bits - bits, passing, smaller)
             states.append(State(stay, movement, bits, rooms))
     return LayerStates(use, kinds, tuple(states))
 
@@ -101,14 +109,15 @@ def _kinds(graph: TensorGraph, use: LayerUse) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(kind) for kind in alike.values())
 
 
-def rooms_beside(most: int, passing: Iterable[int]) -> tuple[int, ...] | None:
+def rooms_beside(most: int, passing: Iterable[int], smaller: Sequence[int] = (0,)) -> tuple[int, ...] | None:
     """What tensors that pass by may leave of so many bits, descending; None if there are too many sums.
 
     Args:
         most: bits that are there.
         passing: bits of each tensor that passes by.
+        smaller: how much less may be there.
     """
-    taken = {0}
+    taken = {less for less in smaller if less <= most}
     for bits in passing:
         taken |= {total + bits for total in taken if total + bits <= most}
         if len(taken) > MOST_ROOMS:

@@ -29,12 +29,25 @@ def run_scenario(
     """Schedule a scenario's network, layer by layer or as one problem; arguments and errors as of either."""
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(scenario)
+    check_network_level(scenario)
+    if scenario.network_level == "layers":
+        return schedule.run_scenario(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
+    from solvers.network.resident.run import run_network
+
+    return run_network(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
+
+
+def check_network_level(scenario: Scenario) -> None:
+    """Raise InputError for fields that have no meaning at the scenario's level, or are not allowed there."""
     level = scenario.network_level
     if level != "fused" and scenario.longest_stack != DEFAULT_LONGEST_STACK:
         got = f"got {scenario.longest_stack} with network_level {level}, which has no stacks"
         raise InputError(scenario.source, "longest_stack", f"{got}, allowed with: fused")
     if level == "layers":
-        return schedule.run_scenario(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
-    from solvers.network.resident.run import run_network
-
-    return run_network(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
+        return
+    if scenario.is_static:
+        problem = f"got {level} with a given partition (static), allowed: a free one, or layers"
+        raise InputError(scenario.source, "network_level", problem)
+    if scenario.search_method not in ("exhaustive", "exact"):
+        problem = f"got {level} with {scenario.search_method}, allowed with: exhaustive, exact"
+        raise InputError(scenario.source, "network_level", problem)

@@ -7,6 +7,7 @@ and every sum of what passes by at any of its layers may be taken from what is l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -49,10 +50,13 @@ class StackStates:
     states: tuple[StackState, ...]
 
 
-def stack_states(graph: TensorGraph, hardware: Hardware, stack: Stack) -> StackStates:
+def stack_states(
+    graph: TensorGraph, hardware: Hardware, stack: Stack, smaller: Sequence[int] = (0,)
+) -> StackStates:
     """All states of a stack whose tensors fit the buffer, the one in which nothing stays first.
 
-    A tensor that does not fit the buffer by itself never stays, so that it makes no state.
+    A tensor that does not fit the buffer by itself never stays, so that it makes no state. Arguments as of
+    ``layer_states``.
     """
     size = {t.index: kept_bits(hardware, t) for t in graph.candidates}
     named = tuple(t for t in stack.tensors if size.get(t, hardware.buffer_bits + 1) <= hardware.buffer_bits)
@@ -64,7 +68,7 @@ def stack_states(graph: TensorGraph, hardware: Hardware, stack: Stack) -> StackS
         stays = frozenset(t for t, staying in zip(named, stay, strict=True) if staying)
         most = hardware.buffer_bits - sum(size[t] for t in stays)
         if most >= 0:
-            states.append(StackState(stay, stays, most, rooms_beside(most, passing)))
+            states.append(StackState(stay, stays, most, rooms_beside(most, passing, smaller)))
     return StackStates(stack, named, tuple(states))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ def layer_blocks(
     treatment: Treatment,
     kind: Kind,
     *,
+    smaller: Sequence[int] = (0,),
     workers: Workers | None = None,
     notify: Notify | None = None,
 ) -> tuple[list[Block], dict[int, str]]:
@@ -60,10 +62,11 @@ def layer_blocks(
         hardware: the machine.
         treatment: of deconvolutions.
         kind: of the objective; latency or traffic alone needs a single point for each room.
+        smaller: how much smaller the buffers are for which points are wanted [bits].
         workers: processes to use; the blocks do not depend on them.
         notify: called after each frontier.
     """
-    states = [layer_states(graph, hardware, use) for use in graph.layers]
+    states = [layer_states(graph, hardware, use, smaller) for use in graph.layers]
     names: dict[Wanted, str] = {}
     for found in states:
         for state in found.states:

@@ -49,11 +49,9 @@ def run_network(
         workers: processes that have been started already, in place of ``jobs``.
 
     Raises:
-        InputError: if the network cannot be read, has an operator without a rule, or the scenario asks for
-            what only holds layer by layer.
+        InputError: if the network cannot be read, or has an operator without a rule.
     """
     started = monotonic()
-    _check(scenario)
     network = network or scenario.read_network()
     if not network.layers:
         raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
@@ -96,17 +94,6 @@ def run_network(
         frontiers,
         monotonic() - started,
     )
-
-
-def _check(scenario: Scenario) -> None:
-    """Raise InputError for what only holds layer by layer."""
-    level, field = scenario.network_level, "network_level"
-    if scenario.is_static:
-        problem = f"got {level} with a given partition (static), allowed: a free one, or layers"
-        raise InputError(scenario.source, field, problem)
-    if scenario.search_method not in ("exhaustive", "exact"):
-        problem = f"got {level} with {scenario.search_method}, allowed with: exhaustive, exact"
-        raise InputError(scenario.source, field, problem)
 
 
 @dataclass

@@ -47,6 +47,7 @@ def stack_blocks(
     cap: int | None = None,
     layers: Sequence[Block] = (),
     without: frozenset[int] = frozenset(),
+    smaller: Sequence[int] = (0,),
     workers: Workers | None = None,
     notify: Notify | None = None,
 ) -> tuple[list[Block], dict[int, str]]:
@@ -61,11 +62,12 @@ def stack_blocks(
             layers are, is left out.
         layers: a block with points for every layer by itself; needed with a cap.
         without: positions of layers that no stack holds.
+        smaller: how much smaller the buffers are for which points are wanted [bits].
         workers: processes to use; the blocks do not depend on them.
         notify: called after each stack.
     """
     found = [
-        stack_states(graph, hardware, stack)
+        stack_states(graph, hardware, stack, smaller)
         for stack in stacks(graph, longest)
         if without.isdisjoint(range(stack.first, stack.last + 1))
     ]

@@ -1,0 +1,188 @@
+"""``python -m solvers.size``: how large an SRAM a network needs, as one problem."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import IO, TYPE_CHECKING, Any
+
+from dnns.errors import InputError
+from dnns.options import LineParser
+from dnns.output import check_outputs, deliver
+from dnns.streams import guarded
+from solvers.run import progress, started
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from solvers.network.resident.sizing import Sized, Sizing
+
+_SIZE = re.compile(r"(\d+)([KM]?)")
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+_BAR = 30
+_MOST = 4096
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    p = LineParser(
+        prog="python -m solvers.size",
+        description="The least DRAM traffic, or the least latency, of a network as one problem (what stays "
+        "on the chip, what is fused) against the size of the SRAM; every size that is looked at is proven.",
+        epilog="Exit code: 0 done, 2 bad input.",
+    )
+    p.add_argument("scenario", help="scenario file (.yaml); its bufsize and objective do not matter here")
+    text = "smallest and largest SRAM [bytes], K and M for KiB and MiB (128K:4M)"
+    p.add_argument("--sram", default="128K:4M", metavar="FROM:TO", help=text)
+    text = "between the sizes that are looked at [bytes] (64K)"
+    p.add_argument("--step", default="64K", metavar="BYTES", help=text)
+    text = "what is least: traffic, or latency"
+    p.add_argument("--target", default="traffic", choices=("traffic", "latency"), help=text)
+    text = "say the smallest SRAM with so much traffic [bytes] or latency [cycles] at most"
+    p.add_argument("--reach", type=float, metavar="VALUE", help=text)
+    levels, text = ("resident", "fused"), "resident feature maps, or fused layers besides (the scenario's)"
+    p.add_argument("--network_level", "--network-level", choices=levels, help=text)
+    p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
+    p.add_argument("--outfile", metavar="F", help="write the results as JSON")
+    p.add_argument("--csv", metavar="F", help="write one line per size as CSV")
+    p.add_argument("--quiet", action="store_true", help="no table, no progress")
+    return p
+
+
+def size(text: str, option: str) -> int:
+    """A size in bytes; raises InputError unless it is a whole number above 0 with K, M or nothing behind."""
+    match = _SIZE.fullmatch(text.upper())
+    if match is None or int(match[1]) == 0 or len(text) > 15:
+        raise InputError(
+            option, "", f"got {text[:40]!r}, allowed: bytes, or a number with K or M, such as 512K"
+        )
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def sizes(sram: str, step: str) -> list[int]:
+    """The sizes that ``--sram`` and ``--step`` ask for, ascending, both ends included."""
+    first, colon, last = sram.partition(":")
+    if not colon:
+        raise InputError("--sram", "", f"got {sram[:40]!r}, allowed: FROM:TO, such as 128K:4M")
+    low, high, width = size(first, "--sram"), size(last, "--sram"), size(step, "--step")
+    if low > high:
+        raise InputError("--sram", "", f"got {sram}, the first size must not be above the second")
+    count = (high - low) // width + 1
+    if count > _MOST:
+        raise InputError("--step", "", f"got {step}, that is {count:,} sizes, at most {_MOST:,} are allowed")
+    return sorted({*range(low, high + 1, width), high})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    return guarded(lambda: _main(parser().parse_args(argv)))
+
+
+def _main(args: argparse.Namespace) -> int:
+    wanted = sizes(args.sram, args.step)
+    check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
+    with started(args.jobs) as workers, progress(args.quiet) as notify:
+        from formulation.problem import Kind
+        from solvers.network.levels import check_network_level
+        from solvers.network.resident.sizing import sizing
+        from solvers.scenario import read_scenario
+
+        level = {"network_level": args.network_level} if args.network_level else {}
+        scenario = read_scenario(args.scenario, level)
+        if scenario.network_level == "layers":
+            scenario = scenario.model_copy(update={"network_level": "resident"})
+        check_network_level(scenario)
+        found = sizing(scenario, wanted, Kind(args.target), workers=workers, notify=notify)
+    outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    failed = deliver(
+        outputs, None if args.quiet else lambda: _text(found, scenario.network_level, args.reach)
+    )
+    for error in failed:
+        raise error
+    return 0
+
+
+def _rows(found: Sizing) -> list[dict[str, Any]]:
+    from solvers.result import number
+
+    names = ("taken_bytes", "traffic_bytes", "latency_cycles", "lower_bound")
+    return [
+        {
+            "buffer_bytes": point.buffer_bytes,
+            **{name: number(getattr(point, name)) for name in names},
+            "optimal": point.optimal,
+        }
+        for point in found.points
+    ]
+
+
+def _json(found: Sizing, stream: IO[str]) -> None:
+    data = {"network": found.network, "target": found.target.value, "least": float(found.least)}
+    json.dump(data | {"programs": found.programs, "sizes": _rows(found)}, stream, indent=1)
+    stream.write("\n")
+
+
+def _csv(found: Sizing, stream: IO[str]) -> None:
+    rows = _rows(found)
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _text(found: Sizing, level: str, reach: float | None) -> str:
+    from dnns.tables import Title, fitted, printed, put
+
+    traffic = found.target.value == "traffic"
+    unit, name = (10**6, "MB") if traffic else (1000, "kcycles")
+    least = "any schedule" if traffic else "roofline"
+    titles: list[Title] = [
+        ("SRAM\nKiB", "right"),
+        ("taken\nKiB", "right"),
+        (f"{found.target.value}\n{name}", "right"),
+        (f"times\n{least}", "right"),
+        (f"a KiB saves\n{'bytes' if traffic else 'cycles'}", "right"),
+        (f"above {least}\n", "left"),
+        ("\nproven", "left"),
+    ]
+    steps = found.steps
+    top = max(found.value(step) - found.least for step in steps)
+    rows = []
+    for place, step in enumerate(steps):
+        value = found.value(step)
+        saved = _saved(found, steps[place - 1], step) if place else ""
+        bar = "█" * round(_BAR * float((value - found.least) / top)) if top else ""
+        cells = (f"{step.buffer_bytes / 1024:,.0f}", f"{float(step.taken_bytes) / 1024:,.0f}")
+        ratio = f"{float(value / found.least):.2f}" if found.least else "-"
+        rows.append(
+            (*cells, f"{float(value) / unit:,.2f}", ratio, saved, bar, "yes" if step.optimal else "no")
+        )
+
+    def prints(console: Console) -> None:
+        console.print(f"{found.network}, {level}: least {found.target.value} from each size of the SRAM on")
+        put(console, fitted(titles, rows, (5, 1, 4, 3), console))
+        if reach is not None:
+            console.print(_reached(found, reach))
+
+    return printed(prints)
+
+
+def _saved(found: Sizing, before: Sized, after: Sized) -> str:
+    kib = Fraction(after.buffer_bytes - before.buffer_bytes, 1024)
+    return f"{float((found.value(before) - found.value(after)) / kib):,.0f}"
+
+
+def _reached(found: Sizing, reach: float) -> str:
+    unit = "bytes" if found.target.value == "traffic" else "cycles"
+    point = found.reached(Fraction(reach))
+    if point is None:
+        return f"{reach:,.0f} {unit}: more than that, whatever size of these"
+    return f"{reach:,.0f} {unit}: from {point.buffer_bytes:,} bytes of SRAM on"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
