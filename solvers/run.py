@@ -44,12 +44,24 @@ def read(args: argparse.Namespace) -> Scenario:
         scenario = build_scenario({}, fields, "")
     else:
         scenario = read_scenario(args.scenario, fields)
-    if args.weights is not None and scenario.objective.kind != "weighted":
-        raise InputError("--weights", "", f"the objective is {scenario.objective.kind}, allowed: weighted")
+    check_used(args, scenario)
     if scenario.made_by not in ("", __version__):
         tell(f"{args.scenario}: note: made by version {scenario.made_by}, this is {__version__}")
     treatment = deconvolution(args.split, args.combine, scenario.deconvolution)
     return scenario.model_copy(update={"deconvolution": treatment})
+
+
+def check_used(args: argparse.Namespace, scenario: Scenario) -> None:
+    """Raise InputError for an option that would be ignored."""
+    kind, method = scenario.objective.kind, scenario.search_method
+    for option, objective in (("weights", "weighted"), ("tolerance", "balanced")):
+        if getattr(args, option) is not None and kind != objective:
+            raise InputError(f"--{option}", "", f"the objective is {kind}, allowed: {objective}")
+    if args.buffer_partition is not None and not scenario.is_static and method != "combined":
+        problem = (
+            f"{method} gives each layer a partition of its own, allowed with: static, combined, --static"
+        )
+        raise InputError("--buffer_partition", "", problem)
 
 
 def check_model_type(network: Network, kind: str | None) -> None:

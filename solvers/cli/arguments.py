@@ -49,6 +49,27 @@ def _number(text: str) -> int | float:
         return float(text)
 
 
+def _quantity(text: str) -> int | float | str:
+    """A number; or a text with a unit, which the scenario reads."""
+    try:
+        return _number(text)
+    except ValueError:
+        return text
+
+
+_MACHINE = (
+    "bufsize",
+    "memory_bandwidth",
+    "frequency",
+    "halo",
+    "dataflow",
+    "fill",
+    "double_buffered",
+    "bank_bytes",
+)
+_WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
+
+
 def _network_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("network")
     _option(group, "dnnfile", metavar="F", help="network file: .yaml, .txt or .onnx")
@@ -69,11 +90,28 @@ def _network_options(p: argparse.ArgumentParser) -> None:
 
 def _machine_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("machine")
-    _option(group, "bufsize", type=_number, metavar="BYTES", help="SRAM buffer [bytes]")
-    _option(group, "memory_bandwidth", type=_number, metavar="GB/S", help="DRAM bandwidth [GB/s]")
+    text = "SRAM buffer [bytes], or with a unit: 1536KiB"
+    _option(group, "bufsize", type=_quantity, metavar="BYTES", help=text)
+    text = "DRAM bandwidth [GB/s], or with a unit: 800MB/s"
+    _option(group, "memory_bandwidth", type=_quantity, metavar="GB/S", help=text)
+    text = "clock of the array [GHz], or with a unit: 800MHz"
+    _option(group, "frequency", type=_quantity, metavar="GHZ", help=text)
     _option(group, "sa_size", type=int, nargs="+", metavar="A", help="array: A x A, or ROWS COLS [elements]")
-    _option(group, "bit_width", type=int, metavar="BITS", help="word width of every tensor [bits]")
+    text = "word width [bits]: of every tensor, or I W O P of ifmap, weights, ofmap, partial sums"
+    _option(group, "bit_width", type=int, nargs="+", metavar="BITS", help=text)
     _option(group, "halo", choices=("refetch", "reuse"), help="whether tiles slide along one axis")
+    text = "what is stationary in the array"
+    _option(group, "dataflow", choices=("output", "weight", "input"), help=text)
+    text = "whether filling and draining the array costs cycles"
+    _option(group, "fill", choices=("overlapped", "exposed"), help=text)
+    flag: dict[str, Any] = {"nargs": "?", "const": True, "type": _boolean, "metavar": "True|False"}
+    _option(group, "double_buffered", **flag, help="whether transfers overlap with computation")
+    text = "granularity of the buffer's parts [bytes], or with a unit: 32KiB"
+    _option(group, "bank_bytes", type=_quantity, metavar="BYTES", help=text)
+    text = "any field of the scenario, such as hardware.bufsize=1MiB; repeat it"
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=text)
+    text = "take values beyond what is plausible as they are"
+    group.add_argument("--insist", action="store_true", help=text)
 
 
 def _search_options(p: argparse.ArgumentParser) -> None:
@@ -134,7 +172,9 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         fields["skip_unsupported"] = True
     if args.dim is not None:
         fields["dims"] = sizes(args.dim)
-    machine = {name: getattr(args, name) for name in ("bufsize", "memory_bandwidth", "bit_width", "halo")}
+    machine = {name: getattr(args, name) for name in _MACHINE}
+    if args.bit_width is not None:
+        machine["bit_width"] = _widths(args.bit_width)
     if args.sa_size is not None:
         machine["sa_size"] = args.sa_size[0] if len(args.sa_size) == 1 else args.sa_size
     fields |= {
@@ -158,7 +198,36 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
     fields = {name: value for name, value in fields.items() if value not in (None, {})}
     if args.time_limit is not None:
         fields["time_limit"] = args.time_limit or None
+    if args.insist:
+        fields["insist"] = True
+    for text in args.set:
+        _set(fields, text)
     return fields
+
+
+def _widths(bits: list[int]) -> Any:
+    if len(bits) not in (1, len(_WIDTHS)):
+        raise InputError("--bit_width", "", f"got {len(bits)} widths, allowed: one, or I W O P")
+    return bits[0] if len(bits) == 1 else dict(zip(_WIDTHS, bits, strict=True))
+
+
+def _set(fields: dict[str, Any], text: str) -> None:
+    """Enter ``FIELD=VALUE``, the value as YAML has it; raises InputError unless it is of that form."""
+    import yaml
+
+    path, equals, value = text.partition("=")
+    *outer, name = path.split(".")
+    if not equals or not name or len(outer) > 1 or not all(outer):
+        raise InputError("--set", "", f"got {text[:60]!r}, allowed: FIELD=VALUE or PART.FIELD=VALUE")
+    try:
+        data = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError("--set", "", f"got {text[:60]!r}, the value is not YAML") from None
+    if outer:
+        inner = fields.setdefault(outer[0], {})
+        fields[outer[0]] = {**(inner if isinstance(inner, dict) else {}), name: data}
+    else:
+        fields[name] = data
 
 
 def _weights(args: argparse.Namespace) -> dict[str, Any]:

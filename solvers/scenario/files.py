@@ -14,6 +14,7 @@ from dnns.files import read_bytes
 from dnns.yaml_reader.file import Locate, load_yaml
 from dnns.yaml_reader.validation import input_error
 from solvers.scenario.model import Scenario
+from solvers.scenario.quantities import implausible
 
 
 def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -> Scenario:
@@ -80,7 +81,30 @@ def build_scenario(
     for key, value in overrides.items():
         inner = given.get(key) or {}
         given[key] = {**inner, **value} if isinstance(value, dict) and isinstance(inner, dict) else value
-    return _validate(given, source, locate, from_options=bool(overrides))
+    scenario = _validate(given, source, locate, from_options=bool(overrides))
+    _check_meaning(scenario, source)
+    return scenario
+
+
+def _check_meaning(scenario: Scenario, source: str | Path) -> None:
+    """Raise InputError for what is hardly meant, unless the scenario insists, or cannot be of any use."""
+
+    def value(path: str) -> Any:
+        part, name = path.split(".")
+        return getattr(getattr(scenario, part), name)
+
+    found = None if scenario.insist else implausible(value)
+    if found is not None:
+        field, number = found
+        allowed = f"allowed: {field.least:g} to {field.most:g} [{field.unit}] ({field.hint})"
+        problem = f"got {number:g}, {allowed}; insist: true, or --insist, takes it as it is"
+        raise InputError(source, field.field, problem)
+    partition = scenario.partition()
+    if partition is not None and not all(partition.parts):
+        names = ("ifmap", "ofmap", "weights")
+        empty = next(name for name, bits in zip(names, partition.parts, strict=True) if not bits)
+        problem = f"leaves the {empty} no byte of the buffer, and every layer needs room for it"
+        raise InputError(source, "buffer_partition", problem)
 
 
 def _validate(

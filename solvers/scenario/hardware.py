@@ -5,17 +5,21 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from dnns.yaml_reader.validation import StrictModel
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.problem import Kind, Objective
+from solvers.scenario.quantities import bandwidth, frequency, size
 
 FROM_NETWORK: Literal["from network"] = "from network"
 """The word widths that the network itself carries."""
 
 Positive = Annotated[int, Field(ge=1, le=2**40)]
 Real = Annotated[float, Field(gt=0, le=1e9)] | Annotated[int, Field(gt=0, le=10**9)]
+Size = Annotated[Positive, BeforeValidator(size)]
+Bandwidth = Annotated[Real, BeforeValidator(bandwidth)]
+Frequency = Annotated[Real, BeforeValidator(frequency)]
 Ratio = Annotated[float, Field(ge=0, le=1e9)] | Annotated[int, Field(ge=0, le=10**9)]
 Bits = Annotated[int, Field(ge=1, le=1024)]
 Shape = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
@@ -44,15 +48,15 @@ class HardwareModel(StrictModel):
 
     sa_size: Positive | Annotated[tuple[Positive, Positive], Field(strict=False)] = 16
     """Side of the square array, or [rows, cols] [processing elements]."""
-    bufsize: Positive = 1_572_864
-    """SRAM buffer [bytes]."""
-    memory_bandwidth: Real = 25.6
-    """DRAM bandwidth [GB/s]."""
+    bufsize: Size = 1_572_864
+    """SRAM buffer [bytes, or with a unit: 1536KiB]."""
+    memory_bandwidth: Bandwidth = 25.6
+    """DRAM bandwidth [GB/s, or with a unit: 25.6GB/s]."""
     bit_width: Literal["from network"] | Bits | BitWidthsModel = FROM_NETWORK
     """Word width of all tensors, or of each [bits]; by default each layer's own if the network carries
     widths, otherwise 16."""
-    frequency: Real = 1.0
-    """Clock of the array [GHz]."""
+    frequency: Frequency = 1.0
+    """Clock of the array [GHz, or with a unit: 800MHz]."""
     double_buffered: bool = True
     """Whether transfers overlap with computation; each tile then takes its space twice."""
     halo: Literal["refetch", "reuse"] = "refetch"
@@ -61,8 +65,8 @@ class HardwareModel(StrictModel):
     """Whether filling and draining the array costs cycles."""
     dataflow: Literal["output", "weight", "input"] = "output"
     """Which operand is stationary in the array."""
-    bank_bytes: Positive | None = None
-    """Granularity of the buffer's parts [bytes]; null for single bytes."""
+    bank_bytes: Size | None = None
+    """Granularity of the buffer's parts [bytes, or with a unit: 32KiB]; null for single bytes."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""

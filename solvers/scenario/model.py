@@ -60,6 +60,8 @@ class Scenario(StrictModel):
     """Combined: whether the mixed-integer program goes on from the best mapping, to a proof."""
     backend: str = DEFAULT_MILP
     """Solver of the mixed-integer programs: one of ``solvers.backends.MILP``."""
+    insist: bool = False
+    """Whether values beyond what is plausible (a frequency of 1000 GHz) are taken as they are."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
     source: str = ""

@@ -57,7 +57,8 @@ def test_layers_that_cannot_be_counted_are_named(tiny, op, channels, bits, messa
         tiny.with_name("tiny.yaml").write_text(
             f"name: h\ninput: [600000]\nbatch: 600000\nlayers:\n  - {layer}\n"
         )
-    tiny.write_text(f"network: tiny.yaml\ndeconvolution: combine\nhardware: {{bit_width: {bits}}}\n")
+    machine = f"insist: true\nhardware: {{bit_width: {bits}}}\n"
+    tiny.write_text(f"network: tiny.yaml\ndeconvolution: combine\n{machine}")
     assert main([str(tiny)]) == 2
     out, err = capsys.readouterr()
     assert not out

@@ -1,0 +1,122 @@
+"""Options for the machine, quantities with units, what is hardly meant, and what would be ignored."""
+
+import json
+from fractions import Fraction
+
+import pytest
+
+from solvers.run import main
+from solvers.scenario.files import build_scenario
+
+
+def machine(scenario, *options):
+    path = scenario.parent / "out.json"
+    assert main([str(scenario), "--quiet", "--outfile", str(path), *options]) == 0
+    return json.loads(path.read_text())["scenario"]["hardware"]
+
+
+def test_every_field_of_the_machine_has_an_option(tiny):
+    options = {
+        "bufsize": ("64KiB", 65536),
+        "memory_bandwidth": ("12800MB/s", 12.8),
+        "frequency": ("700MHz", 0.7),
+        "halo": ("reuse", "reuse"),
+        "dataflow": ("weight", "weight"),
+        "fill": ("exposed", "exposed"),
+        "double_buffered": ("False", False),
+        "bank_bytes": ("1KiB", 1024),
+    }
+    words = [word for name, (text, _) in options.items() for word in (f"--{name}", text)]
+    widths = {"ifmap": 8, "weights": 4, "ofmap": 8, "partial_sums": 32}
+    hardware = machine(tiny, *words, "--sa_size", "4", "8", "--bit_width", "8", "4", "8", "32")
+    assert hardware == {name: value for name, (_, value) in options.items()} | {
+        "sa_size": [4, 8],
+        "bit_width": widths,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [
+        ("1536KiB", 1536 << 13),
+        ("1.5MiB", 1536 << 13),
+        ("1 MB", 8 * 10**6),
+        (".5GiB", 1 << 32),
+        (4096, 1 << 15),
+    ],
+)
+def test_sizes_have_units_in_files_and_python_too(tiny, text, bits):
+    fields = {"network": str(tiny.with_name("tiny.yaml")), "hardware": {"bufsize": text}}
+    assert build_scenario(fields, {}, "").hardware.build().buffer_bits == bits
+    tiny.write_text(f"network: tiny.yaml\nhardware: {{bufsize: {text}, memory_bandwidth: 800 MB/s}}\n")
+    assert machine(tiny)["bufsize"] * 8 == bits
+    assert machine(tiny)["memory_bandwidth"] == 0.8
+
+
+def test_decimals_with_units_are_exact(tiny):
+    fields = {"memory_bandwidth": "25.6GB/s", "frequency": "700MHz"}
+    built = build_scenario({"network": "x.yaml", "hardware": fields}, {}, "").hardware.build()
+    assert (built.bandwidth, built.frequency) == (Fraction("25.6"), Fraction("0.7"))
+
+
+def test_any_field_can_be_set(tiny):
+    options = (
+        "--set",
+        "hardware.bufsize=64KiB",
+        "--set",
+        "objective.tolerance=0.05",
+        "--set",
+        "search_method=Exact",
+    )
+    path = tiny.parent / "out.json"
+    assert main([str(tiny), "--quiet", "--outfile", str(path), *options]) == 0
+    data = json.loads(path.read_text())["scenario"]
+    assert data["hardware"]["bufsize"] == 65536
+    assert data["objective"]["tolerance"] == 0.05
+    assert data["search_method"] == "exact"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--frequency", "1000"], "hardware.frequency: got 1000, allowed: 0.001 to 20 [GHz] (1000 MHz are 1"),
+        (
+            ["--tolerance", "5"],
+            "objective.tolerance: got 5, allowed: 0 to 1 [of the least latency] (5 % are 0.05)",
+        ),
+        (
+            ["--memory_bandwidth", "1e6"],
+            "hardware.memory_bandwidth: got 1e+06, allowed: 0.001 to 100000 [GB/s]",
+        ),
+        (["--sa_size", "16", "70000"], "hardware.sa_size: got 70000, allowed: 1 to 65536"),
+        (["--bufsize", "12 apples"], "--bufsize: got '12 apples', allowed: bytes, or a size such as 1536KiB"),
+        (["--bufsize", "1.3B"], "--bufsize: got '1.3B', allowed: bytes, or a size such as 1536KiB"),
+        (["--frequency", "1GB/s"], "--frequency: got '1GB/s', allowed: GHz, or a frequency such as 800MHz"),
+        (["--bit_width", "8", "8"], "--bit_width: got 2 widths, allowed: one, or I W O P"),
+        (["--set", "bufsize"], "--set: got 'bufsize', allowed: FIELD=VALUE or PART.FIELD=VALUE"),
+        (["--set", "hardware.bufize=5"], "unknown field 'bufize'"),
+        (
+            ["--objective", "latency", "--tolerance", "0.1"],
+            "--tolerance: the objective is latency, allowed: balanced",
+        ),
+        (
+            ["--buffer_partition", "1", "1", "2"],
+            "--buffer_partition: exhaustive gives each layer a partition of its",
+        ),
+        (
+            ["--static", "--buffer_partition", "1", "0", "2"],
+            "buffer_partition: leaves the ofmap no byte of the buffer, and every layer needs room for it",
+        ),
+    ],
+)
+def test_what_is_hardly_meant_or_ignored_is_told(tiny, capsys, options, message):
+    assert main([str(tiny), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_one_may_insist(tiny):
+    assert machine(tiny, "--frequency", "1000", "--insist")["frequency"] == 1000
+    tiny.write_text("network: tiny.yaml\ninsist: true\nobjective: {kind: balanced, tolerance: 5}\n")
+    assert main([str(tiny), "--quiet"]) == 0
