@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 from dnns import __version__
 from dnns.errors import InputError
@@ -158,6 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     report = _run(args)
     outputs = [(args.outfile, report.write_json), (args.csv, report.write_csv)]
+    if args.certificate is not None:
+        outputs.append((args.certificate, partial(_certify, report)))
     failed = deliver(outputs, None if args.quiet else lambda: _text(report, args))
     return conclude(failed, unsolved(report))
 
@@ -166,7 +169,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
     with started(args.jobs) as workers:
         scenario = read(args)
         check_outputs(
-            {"--outfile": args.outfile, "--csv": args.csv},
+            {"--outfile": args.outfile, "--csv": args.csv, "--certificate": args.certificate},
             (args.scenario, scenario.folder / scenario.network),
         )
         if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
@@ -175,11 +178,23 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
         from solvers.network.levels import run_scenario
         from solvers.network.schedule import prepare
 
+        if args.certificate is not None:
+            from solvers.certificate import check_provable
+
+            check_provable(scenario)
         prepare(workers, scenario)
         network = scenario.read_network()
         check_model_type(network, args.model_type)
         with progress(args.quiet) as notify:
             return run_scenario(scenario, network=network, workers=workers, notify=notify)
+
+
+def _certify(report: Report | NetworkReport, stream: TextIO) -> None:
+    from solvers.certificate import write_certificate
+    from solvers.network.report import Report
+
+    assert isinstance(report, Report)
+    write_certificate(report, stream)
 
 
 def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:

@@ -1,0 +1,1 @@
+"""Certificates: proven where the claim is true, refused where it is not."""

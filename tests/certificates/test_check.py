@@ -1,0 +1,177 @@
+"""The checker: it accepts what runs claim, bounds every mapping from below, and accepts nothing false."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.hardware import BitWidths, Hardware
+from formulation.problem import Kind, Objective, Problem
+from solvers import check, solve
+from solvers.certificate import NoProof, _problem, certified
+from solvers.run import main
+from tests.certificates.corruption import corrupted, is_true
+from tests.strategies import examples, mappings, problems
+
+SMALL = Problem(
+    Layer("small", 4, 3, (Axis(4, 3, 1, 1, 1, 1, 4), Axis(3, 2, 2, 1, 0, 0, 6))),
+    Hardware(2, 3, 150, Fraction(2), bits=BitWidths(8, 8, 8, 16)),
+)
+
+
+def proven(entry):
+    """Whether the checker accepts an entry."""
+    try:
+        check.verified(entry)
+    except (check.Unproven, check.Malformed):
+        return False
+    return True
+
+
+@examples(60)
+@given(problems(most=5, channels=5))
+def test_what_an_exact_method_claims_is_proven_to_the_last_word(problem):
+    result = solve(problem, "exhaustive")
+    assume(result.mapping is not None)
+    if problem.objective.kind is Kind.WEIGHTED:
+        with pytest.raises(NoProof, match="weighted"):
+            certified(result)
+        return
+    entry = json.loads(json.dumps({"name": "x", **certified(result)}))
+    assert check.verified(entry)
+    assert Fraction(entry["claims"][-1]["bound"]) == Fraction(entry["value"]) == result.objective_value
+
+
+@examples(100)
+@given(st.data())
+def test_the_checkers_costs_and_bounds_are_those_of_mappings(data):
+    problem = data.draw(problems(most=5, channels=5))
+    mapping = data.draw(mappings(problem.layer, problem.hardware))
+    model, tile = check.Model(_problem(problem)), mapping.tile
+    sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
+    slides = () if mapping.sliding_axis is None else (mapping.sliding_axis,)
+    cost = problem.evaluate(mapping)
+    found = model.least(mapping.stationary, [(t, t) for t in sizes], slides)
+    assert found == (list(cost.footprint.parts), cost.latency_ticks, cost.traffic_bits)
+    assert model.fits(found[0]) == problem.is_feasible(cost)
+    around = zip(sizes, model.dims, strict=True)
+    box = [(data.draw(st.integers(1, t)), data.draw(st.integers(t, d.extent))) for t, d in around]
+    need, latency, traffic = model.least(mapping.stationary, box)
+    assert all(n <= part for n, part in zip(need, cost.footprint.parts, strict=True))
+    assert latency <= cost.latency_ticks
+    assert traffic <= cost.traffic_bits
+
+
+@pytest.mark.parametrize("kind", [Kind.BALANCED, Kind.TRAFFIC, Kind.LATENCY])
+def test_no_changed_field_makes_a_false_claim_proven(kind):
+    problem, random, accepted = replace(SMALL, objective=Objective(kind)), Random(7), 0
+    entry = {"name": "small", **certified(solve(problem, "exhaustive"))}
+    assert proven(entry)
+    assert is_true(entry)
+    for _ in range(500):
+        changed = corrupted(entry, random)
+        if changed != entry and proven(changed):
+            accepted += 1
+            assert is_true(changed), changed
+    assert accepted  # a change may make another true claim, as a weaker bound
+
+
+def test_each_kind_of_false_claim_is_refused():
+    good = {"name": "small", **certified(solve(SMALL, "exhaustive"))}
+    claim = good["claims"][-1]
+    stronger = {**claim, "bound": str(Fraction(claim["bound"]) + 1)}
+    value = {**good, "value": str(Fraction(good["value"]) - 1)}
+    cut = {**claim, "trees": {**claim["trees"], "input": claim["trees"]["input"].rsplit(" ", 1)[0]}}
+    lone = {**claim, "trees": {**claim["trees"], "weight": "m"}}
+    for changed, what in (
+        ({**good, "claims": [good["claims"][0], stronger]}, "less than the bound"),
+        (value, "its mapping has"),
+        ({**good, "claims": [good["claims"][0], cut]}, "claim 2, input: the tree ends after leaf"),
+        ({**good, "claims": [good["claims"][0], lone]}, r"claim 2, weight: leaf 1 \(m, tiles 1..4 x 1..3"),
+        ({**good, "claims": good["claims"][:1]}, "not those of its objective"),
+    ):
+        with pytest.raises(check.Unproven, match=what):
+            check.verified(changed)
+
+
+def test_a_slow_mapping_is_not_within_the_cap():
+    good = {"name": "small", **certified(solve(SMALL, "exhaustive"))}
+    one = {"out_channels": 1, "in_channels": 1, "batch": 1, "spatial": [1, 1]}
+    good["mapping"] = {**good["mapping"], "tile": one}
+    with pytest.raises(check.Unproven, match="slower than the cap"):
+        check.verified(good)
+
+
+@pytest.mark.parametrize("method", ["exhaustive", "constrained", "exact", "static"])
+def test_a_network_is_certified_whatever_the_method(method, tiny, capsys):
+    file = tiny.parent / "proof.json"
+    options = ["--search_method", method, "--certificate", str(file), "--quiet"]
+    assert main([str(tiny), *options]) == 0
+    assert check.main([str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("a: balanced ")
+    assert all("NOT PROVEN" not in line for line in lines)
+    assert lines[-1] == "gaps/2.2: nothing is claimed: outputs that no tap reaches are only written"
+
+
+def test_the_checker_needs_nothing_else(tiny):
+    """It runs as a file by itself, with no path to the project, and imports the standard library only."""
+    file = tiny.parent / "proof.json"
+    assert main([str(tiny), "--certificate", str(file), "--quiet"]) == 0
+    source = Path(check.__file__)
+    assert len(source.read_text().splitlines()) <= 300
+    command = [sys.executable, "-I", "-S", str(source), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tiny.parent, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no JSON"),
+        ('{"format": "dnn', "no JSON"),
+        ("[1, 2]", "format is missing"),
+        ('{"format": "other"}', "format is 'other', not allowed"),
+    ],
+)
+def test_what_is_no_certificate_is_told_in_one_line(text, told, tmp_path, capsys):
+    file = tmp_path / "foreign.json"
+    file.write_text(text)
+    assert check.main([str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert str(file) in err
+    assert told in err
+
+
+def test_a_false_claim_is_told_with_its_layer(tiny, capsys):
+    file = tiny.parent / "proof.json"
+    assert main([str(tiny), "--certificate", str(file), "--quiet"]) == 0
+    data = json.loads(file.read_text())
+    data["layers"][1]["claims"][1]["trees"]["output"] = "c"
+    file.write_text(json.dumps(data))
+    assert check.main([str(file)]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if "NOT PROVEN" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        f"{data['layers'][1]['name']}: NOT PROVEN: claim 2, output: leaf 1 (c, tiles 1.."
+    )
+
+
+def test_what_cannot_be_certified_is_refused(tiny, capsys):
+    file = tiny.parent / "proof.json"
+    assert main([str(tiny), "--certificate", str(file), "--network-level", "resident"]) == 2
+    assert capsys.readouterr().err == "--certificate: network_level is resident, allowed: layers\n"
+    assert not file.exists()
+    assert main([str(tiny), "--certificate", str(file), "--combine", "--quiet"]) == 0
+    assert check.main([str(file)]) == 0
+    assert "up: nothing is claimed: a deconvolution that may share" in capsys.readouterr().out
