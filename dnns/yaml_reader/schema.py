@@ -150,7 +150,7 @@ class Crop(SizedModel):
     @model_validator(mode="after")
     def _one_way(self) -> Crop:
         if (self.size is None) == (self.like is None):
-            raise ValueError("one of size and like")
+            raise ValueError("needs one of size and like")
         return self
 
 
@@ -164,7 +164,7 @@ class Upsample(SizedModel):
     @model_validator(mode="after")
     def _one_way(self) -> Upsample:
         if [self.size, self.like, self.scale].count(None) != 2:
-            raise ValueError("one of scale, size and like")
+            raise ValueError("needs one of scale, size and like")
         return self
 
 
@@ -287,5 +287,5 @@ class NetworkModel(StrictModel):
     @model_validator(mode="after")
     def _one_way(self) -> NetworkModel:
         if (self.input is None) == (self.inputs is None):
-            raise ValueError("one of input and inputs")
+            raise ValueError("needs one of input and inputs")
         return self

@@ -126,6 +126,8 @@ def _problem(details: list[ErrorDetails], value: object) -> str:
         return message
     if kind == "union_tag_invalid":
         return f"got {shown(context['tag'])}, allowed: {context['expected_tags']}"
+    if kind == "value_error" and isinstance(value, dict):  # fields that do not fit together
+        return _allowed(message)
     messages = (detail["msg"] for detail in details)
     allowed = dict.fromkeys(_allowed(message) for message in messages)
     return f"got {shown(value)}, allowed: {' or '.join(allowed)}"

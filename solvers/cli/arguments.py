@@ -43,17 +43,26 @@ def _boolean(text: str) -> bool:
 
 
 def _number(text: str) -> int | float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise argparse.ArgumentTypeError(f"got {text[:40]!r}, allowed: a number")
+
+
+def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        return float(text)
+        raise argparse.ArgumentTypeError(f"got {text[:40]!r}, allowed: a whole number") from None
 
 
 def _quantity(text: str) -> int | float | str:
     """A number; or a text with a unit, which the scenario reads."""
     try:
         return _number(text)
-    except ValueError:
+    except argparse.ArgumentTypeError:
         return text
 
 
@@ -73,9 +82,16 @@ _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
 def _network_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("network")
     _option(group, "dnnfile", metavar="F", help="network file: .yaml, .txt or .onnx")
-    _option(group, "ifmap", nargs=3, type=int, metavar=("W", "H", "C"), help="input: width, height, channels")
+    _option(
+        group,
+        "ifmap",
+        nargs=3,
+        type=_whole,
+        metavar=("W", "H", "C"),
+        help="input, in this order: width, height, channels",
+    )
     shape = ("W", "H", "D", "C")
-    _option(group, "ifmap3d", nargs=4, type=int, metavar=shape, help="3-D input, depth before channels")
+    _option(group, "ifmap3d", nargs=4, type=_whole, metavar=shape, help="3-D input, depth before channels")
     text = "size of a symbolic ONNX dimension; repeat it"
     _option(group, "dim", action="append", metavar="NAME=SIZE", help=text)
     text = "leave out ONNX operators that are not supported; they are listed"
@@ -96,9 +112,11 @@ def _machine_options(p: argparse.ArgumentParser) -> None:
     _option(group, "memory_bandwidth", type=_quantity, metavar="GB/S", help=text)
     text = "clock of the array [GHz], or with a unit: 800MHz"
     _option(group, "frequency", type=_quantity, metavar="GHZ", help=text)
-    _option(group, "sa_size", type=int, nargs="+", metavar="A", help="array: A x A, or ROWS COLS [elements]")
+    _option(
+        group, "sa_size", type=_whole, nargs="+", metavar="A", help="array: A x A, or ROWS COLS [elements]"
+    )
     text = "word width [bits]: of every tensor, or I W O P of ifmap, weights, ofmap, partial sums"
-    _option(group, "bit_width", type=int, nargs="+", metavar="BITS", help=text)
+    _option(group, "bit_width", type=_whole, nargs="+", metavar="BITS", help=text)
     _option(group, "halo", choices=("refetch", "reuse"), help="whether tiles slide along one axis")
     text = "what is stationary in the array"
     _option(group, "dataflow", choices=("output", "weight", "input"), help=text)
@@ -133,7 +151,7 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
     text = "layers one by one, or the network as one problem: resident feature maps, fused layers besides"
     _option(group, "network_level", metavar="layers|resident|fused", help=text)
-    _option(group, "longest_stack", type=int, metavar="N", help="fused: layers of a stack at most (8)")
+    _option(group, "longest_stack", type=_whole, metavar="N", help="fused: layers of a stack at most (8)")
     text = "Combined: go on to the mixed-integer program from the best mapping"
     _option(group, "exact_after", **flag, help=text)
     text = f"Exact: solver of the mixed-integer programs ({DEFAULT_MILP}); scip needs the package pyscipopt"
@@ -148,7 +166,7 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     _option(group, "csv", metavar="F", help="write one line per part as CSV")
     text = "write a proof of every bound as JSON, for python -m solvers.check"
     _option(group, "certificate", metavar="F", help=text)
-    _option(group, "jobs", type=int, metavar="N", help="processes (1)")
+    _option(group, "jobs", type=_whole, metavar="N", help="processes (1)")
     text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
     group.add_argument("--sensitivity", action="store_true", help=text)
     group.add_argument("--quiet", action="store_true", help="no table, no progress")
@@ -251,7 +269,7 @@ def _partition(words: list[str]) -> Any:
         return "auto"
     try:
         return [_number(word) for word in words]
-    except ValueError:
+    except argparse.ArgumentTypeError:
         raise InputError("--buffer_partition", "", f"got {' '.join(words)}, allowed: I O W or auto") from None
 
 

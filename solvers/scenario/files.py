@@ -117,4 +117,6 @@ def _validate(
         if locate is not None and not from_options:
             raise problem from None
         option = problem.where.rpartition(", ")[2].rpartition(".")[2]
+        if option in ("", "line 0", "hardware", "objective") or option.startswith("line "):
+            raise InputError(source or "options", "", problem.problem) from None
         raise InputError(f"--{option}", "", problem.problem) from None

@@ -95,15 +95,16 @@ class Scenario(StrictModel):
     def _consistent(self) -> Scenario:
         programs = self.network_level != "layers"
         if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
-            raise ValueError(
-                f"dump_models with constrained, exact or combined; {self.search_method} builds no model"
-            )
+            problem = f"{self.search_method} builds no model, allowed with: constrained, exact, combined"
+            raise ValueError(f"dump_models: {problem}")
         if self.exact_after and self.search_method != "combined":
-            raise ValueError(f"exact_after with combined; {self.search_method} has nothing to go on from")
+            problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
+            raise ValueError(f"exact_after: {problem}")
         if self.backend != DEFAULT_MILP and not self.solves_programs:
-            raise ValueError(
-                f"backend with exact, or combined with exact_after; {self.search_method} solves no program"
+            problem = (
+                f"{self.search_method} solves no program, allowed with: exact, combined with exact_after"
             )
+            raise ValueError(f"backend: {problem}")
         return self
 
     @property

@@ -234,7 +234,7 @@ LAYER = "line 4, layers[0]"
         (one("op: concat, inputs: []"), f"{LAYER}.inputs", "got [], allowed: a list of at least 1 item"),
         (one("op: crop, size: [11, 5]"), LAYER, "cannot crop [10, 12] to [11, 5]"),
         (one("op: crop, size: [5]"), LAYER, "got 1 sizes, its input [4, 10, 12] has 2 axes"),
-        (one("op: crop"), LAYER, "allowed: one of size and like"),
+        (one("op: crop"), LAYER, "needs one of size and like"),
         (one("op: crop, like: y"), f"{LAYER}.like", "unknown layer 'y'"),
         (one("op: upsample, scale: 2, size: [1, 1]"), LAYER, "one of scale, size and like"),
         (one("op: reshape, size: [7]"), LAYER, "cannot reshape [4, 10, 12] to [7]"),
