@@ -10,7 +10,7 @@ from solvers.scenario.files import build_scenario
 from solvers.size import main, sizes
 from tests.commands.test_network_level import scenario  # noqa: F401
 
-SIZES = [2048, 3072, 4096, 5120, 6144, 7000]
+SIZES = [2048, 4096, 6144, 7000]
 
 
 def totals(path, size, level, target):
@@ -27,7 +27,7 @@ def totals(path, size, level, target):
 @pytest.mark.parametrize("target", ["traffic", "latency"])
 def test_every_size_is_what_a_run_finds(scenario, level, target):  # noqa: F811
     out, lines = scenario.parent / "size.json", scenario.parent / "size.csv"
-    options = ["--sram", "2K:7000", "--step", "1K", "--target", target, "--network_level", level, "--quiet"]
+    options = ["--sram", "2K:7000", "--step", "2K", "--target", target, "--network_level", level, "--quiet"]
     assert main([str(scenario), *options, "--outfile", str(out), "--csv", str(lines)]) == 0
     data = json.loads(out.read_text())
     assert [row["buffer_bytes"] for row in data["sizes"]] == SIZES
