@@ -23,8 +23,7 @@ def totals(path, size, level, target):
     return solvers.run_scenario(build_scenario(fields, {}, "")).to_dict()["totals"]
 
 
-@pytest.mark.parametrize("level", ["resident", "fused"])
-@pytest.mark.parametrize("target", ["traffic", "latency"])
+@pytest.mark.parametrize(("level", "target"), [("fused", "traffic"), ("resident", "latency")])
 def test_every_size_is_what_a_run_finds(scenario, level, target):  # noqa: F811
     out, lines = scenario.parent / "size.json", scenario.parent / "size.csv"
     options = ["--sram", "2K:7000", "--step", "2K", "--target", target, "--network_level", level, "--quiet"]
