@@ -156,6 +156,11 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(group, "exact_after", **flag, help=text)
     text = f"Exact: solver of the mixed-integer programs ({DEFAULT_MILP}); scip needs the package pyscipopt"
     _option(group, "backend", metavar="|".join(MILP), help=text)
+    text = (
+        "Exact: what is left out of the programs because a known mapping is better: nothing, what is worse "
+    )
+    text += "by its bound, or by its price (prices)"
+    _option(group, "sieve", metavar="none|bounds|prices", help=text)
     _option(group, "time_limit", type=_number, metavar="S", help="per sub-problem [s]; 0 for none")
     _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
 
@@ -208,6 +213,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "longest_stack",
         "exact_after",
         "backend",
+        "sieve",
         "dump_models",
     ):
         fields[name] = getattr(args, name)

@@ -18,7 +18,7 @@ from formulation.cost import Price
 from formulation.mapping import Mapping
 from formulation.objective import Measure
 from formulation.problem import Problem
-from formulation.program.candidates import Candidates, Sieve, candidates
+from formulation.program.candidates import Candidates, Check, Sieve, candidates
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.backends import DEFAULT_MILP
@@ -58,7 +58,9 @@ def solve(
         sieve: what an incumbent takes from the program. By default whatever costs more than it does; with
             ``bounds`` the program holds everything that is not provably worse by its bound, and takes some
             five times as long; with ``none`` every undominated mapping, which only small layers allow.
-        dump_models: folder for the programs as ``.lp`` and ``.mps``; None for none.
+        dump_models: folder for programs as ``.lp`` and ``.mps``; None for none. ``<name>.<quantity>`` is a
+            step's whole program, every undominated mapping; ``<name>.<number>-<quantity>.sieved`` is what was
+            solved, where a sieve has left less.
         name: of the problem in their names; the layer's if None.
 
     Returns:
@@ -74,9 +76,12 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, "exact", Termination.INFEASIBLE, SolutionStatus.NONE)
     files = None if dump_models is None else (Path(dump_models), name or problem.layer.name)
-    programs = Backend(Deadline.of(time_limit), {"backend": backend, "threads": threads, "seed": seed}, files)
+    options = {"backend": backend, "threads": threads, "seed": seed}
+    suffix = "" if Sieve(sieve) is Sieve.NONE else ".sieved"
+    programs = Backend(Deadline.of(time_limit), options, files, suffix)
     ladder = _Ladder(problem, programs, Sieve(sieve))
     outcomes = staged(problem, ladder.minimise, known(problem, initial))
+    ladder.dump_whole()
     found, proven = outcomes[-1].found, all(outcome.proven for outcome in outcomes)
     assert found is not None
     bound = claimed(problem, outcomes)
@@ -100,6 +105,7 @@ class _Ladder:
 
     def __init__(self, problem: Problem, backend: Backend, sieve: Sieve) -> None:
         self.problem, self.backend, self.sieve = problem, backend, sieve
+        self.steps: list[tuple[Goal, Measure, LayerFound]] = []
         self.space = Space(problem)
         self.search = Search(self.space, backend.deadline)
         self.rounder = Rounder(self.space, backend.deadline.later(GRACE))
@@ -108,6 +114,7 @@ class _Ladder:
         """The optimum of a goal; of a step that only caps the next, in its first measure."""
         measures = goal.measures if last else goal.measures[:1]
         best = self.rounder.incumbent(goal, mappings)
+        self.steps.append((goal, measures[0], best))
         try:
             found = self._candidates(goal, measures[0], best)
         except TimeUp:
@@ -134,12 +141,23 @@ class _Ladder:
             return goal.within(price) & no_worse(first, price, best)
 
         if self.sieve is Sieve.NONE:
-            tiles = SpatialTable.join(list(self.space.grid.slabs()))
-            cycles = self.space.grid.cycles(tiles)
-            return candidates(self.space, tiles, cycles, goal.within, check=self.search.deadline.check)
+            return self._all(goal, self.search.deadline.check)
         tiles, cycles = self.search.survivors(goal, best)
         exactly = wanted if self.sieve is Sieve.PRICES else goal.within
         return candidates(self.space, tiles, cycles, wanted, exactly, self.search.deadline.check)
+
+    def _all(self, goal: Goal, check: Check = bool) -> Candidates:
+        """All that fits and is within the cap, without what is dominated."""
+        tiles = SpatialTable.join(list(self.space.grid.slabs()))
+        return candidates(self.space, tiles, self.space.grid.cycles(tiles), goal.within, check=check)
+
+    def dump_whole(self) -> None:
+        """Write each step's whole program, if that is wanted; a known mapping only sets its scale."""
+        if self.backend.files is None:
+            return
+        for goal, measure, best in self.steps:
+            stage = ProgramStage(self.space, goal, [measure], self._all(goal), best)
+            self.backend.dump(stage.program(), self.problem, measure.name)
 
     def _few(self, stage: ProgramStage) -> ProgramStage:
         """Of very many candidates those that are better than the incumbent, and one that is as good.

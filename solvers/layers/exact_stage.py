@@ -20,7 +20,7 @@ import numpy as np
 from formulation.cost import Price
 from formulation.objective import LATENCY, QUANTITIES, Measure
 from formulation.problem import Problem
-from formulation.program.candidates import Candidates
+from formulation.program.candidates import Candidates, Check
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Space
@@ -69,12 +69,14 @@ class Backend:
         deadline: when to stop.
         options: of ``solve_milp``: the solver, its threads and seed.
         files: folder and stem of the dumped programs; None for none.
+        suffix: of the stages in the names of those that were solved.
         log: of the solves.
     """
 
     deadline: Deadline
     options: dict[str, Any]
     files: tuple[Path, str] | None
+    suffix: str = ""
     log: Log = field(default_factory=Log)
 
     def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> MilpAnswer:
@@ -130,8 +132,8 @@ class ProgramStage:
 
     def _solve(self, backend: Backend, presolve: bool) -> tuple[LayerFound, Fraction, bool]:
         stage = f"{len(backend.log.solves) + 1}-{self.measures[-1].name}"
-        milp, best = build_milp(self.space, self.found, self._aim(), backend.deadline.check), self.best
-        backend.dump(milp, self.space.problem, stage)
+        milp, best = self.program(backend.deadline.check), self.best
+        backend.dump(milp, self.space.problem, f"{stage}{backend.suffix}")
         start = self._start(milp)
         while True:
             solved = backend.solve(milp, stage, start, presolve)
@@ -151,6 +153,10 @@ class ProgramStage:
             settled = self.nearest(best)
             self._check_proof(settled, milp, solved)
             return settled, self._reached(settled), True
+
+    def program(self, check: Check = bool) -> Milp:
+        """Its program."""
+        return build_milp(self.space, self.found, self._aim(), check)
 
     def nearest(self, best: LayerFound) -> LayerFound:
         """The best, in integers, of the candidates that are as good as a mapping in the last measure."""

@@ -245,6 +245,11 @@ def _method(scenario: Scenario) -> Method:
         options |= {"start": scenario.ratio_partition(), "exact_after": scenario.exact_after}
     if scenario.solves_programs:
         options["backend"] = scenario.backend
+    if scenario.sieve != "prices":
+        if scenario.treatment is Treatment.COMBINE:
+            problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
+            raise InputError(scenario.source or "scenario", "sieve", problem)
+        options["sieve"] = scenario.sieve
     return Method(scenario.search_method, options)
 
 

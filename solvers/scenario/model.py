@@ -62,12 +62,14 @@ class Scenario(StrictModel):
     """Solver of the mixed-integer programs: one of ``solvers.backends.MILP``."""
     insist: bool = False
     """Whether values beyond what is plausible (a frequency of 1000 GHz) are taken as they are."""
+    sieve: Literal["none", "bounds", "prices"] = "prices"
+    """Exact: what is left out of the programs because a known mapping is better."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
     source: str = ""
     _recorded: dict[str, str] = PrivateAttr(default_factory=dict)
 
-    @field_validator("search_method", "deconvolution", "backend", "network_level", mode="before")
+    @field_validator("search_method", "deconvolution", "backend", "network_level", "sieve", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -97,6 +99,8 @@ class Scenario(StrictModel):
         if self.dump_models is not None and not programs and self.search_method in ("static", "exhaustive"):
             problem = f"{self.search_method} builds no model, allowed with: constrained, exact, combined"
             raise ValueError(f"dump_models: {problem}")
+        if self.sieve != "prices" and (self.search_method != "exact" or programs):
+            raise ValueError("sieve: nothing else has that sieve, allowed with: exact, layer by layer")
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")

@@ -218,3 +218,17 @@ def test_no_byte_depends_on_the_order_of_sets(tiny):
         assert run(tiny, *options, env={**os.environ, "PYTHONHASHSEED": seed}) == (0, "", "")
         texts.add(re.sub(r'"seconds": [\d.e-]+', "", out.read_text()))
     assert len(texts) == 1
+
+
+def test_a_sieve_changes_what_is_solved_not_what_is_found(tiny):
+    plain = result(tiny, "--search_method", "exact")
+    sieved = result(tiny, "--search_method", "exact", "--sieve", "bounds")
+    assert [y["traffic_bytes"] for y in sieved["layers"]] == [y["traffic_bytes"] for y in plain["layers"]]
+    assert sieved["scenario"]["sieve"] == "bounds"
+
+
+def test_a_sieve_that_would_do_nothing_is_refused(tiny, capsys):
+    assert main([str(tiny), "--search_method", "static", "--sieve", "none"]) == 2
+    assert "sieve: nothing else has that sieve" in capsys.readouterr().err
+    assert main([str(tiny), "--search_method", "exact", "--combine", "--sieve", "none"]) == 2
+    assert "shared ifmap tiles have no such sieve" in capsys.readouterr().err

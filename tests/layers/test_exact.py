@@ -351,6 +351,30 @@ def test_dumped_models_have_the_same_optimum_elsewhere(tmp_path, ending):
     assert any(f"co{result.mapping.tile.out_channels}" in name for name in chosen)
 
 
+def test_the_whole_program_is_dumped_whatever_was_solved(tmp_path):
+    """HiGHS finds the optimum in it without any incumbent; what was solved is beside it, and says so."""
+    result = exact.solve(SMALL, dump_models=tmp_path, name="small")
+    stems = {f.stem for f in tmp_path.iterdir()}
+    assert {"small.latency", "small.traffic", "small.1-latency.sieved"} <= stems
+    sizes = {}
+    for stem in ("small.latency", "small.1-latency.sieved", "small.traffic"):
+        highs = highspy.Highs()
+        highs.setOptionValue("output_flag", False)
+        highs.setOptionValue("mip_rel_gap", 0.0)
+        highs.readModel(str(tmp_path / f"{stem}.lp"))
+        sizes[stem] = highs.getNumCol()
+        highs.run()
+        best = highs.getInfo().objective_function_value
+    assert sizes["small.latency"] > 5 * sizes["small.1-latency.sieved"]
+    text = (tmp_path / "small.traffic.lp").read_text()
+    floor, unit = re.search(r"traffic \[bytes\] = (\S+) \+ (\S+) \* traffic", text).groups()
+    assert float(floor) + float(unit) * best == pytest.approx(float(result.cost.traffic_bytes), rel=1e-5)
+    head = text.splitlines()[0]
+    assert head.startswith(
+        "\\ 20 -> 24 channels, kernel 3x3, 14x10 -> 14x10, stride 1x1, dilation 1x1, padding 1+1x1+1"
+    )
+
+
 def test_scaled_axes_are_exact_at_the_incumbent():
     from formulation.program.scaling import Scale
 

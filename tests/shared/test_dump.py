@@ -56,7 +56,8 @@ def test_exact_leaves_programs_beside_those_of_the_split_parts(tmp_path):
     assert {
         "block-up.shared.1-rounds4.lp",
         "block-up.shared.1-rounds4.mps",
-        "block-up-0.0.1-latency.lp",
+        "block-up-0.0.1-latency.sieved.lp",
+        "block-up-0.0.latency.lp",
     } <= names
 
 
