@@ -44,6 +44,7 @@ import pyomo.environ as pyo
 
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, Measure, Potentials
+from formulation.network.choice import Chosen, Key, NetworkAim
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
 from formulation.network.movement import kept_bits
@@ -53,45 +54,8 @@ SPAN = 1000.0
 #: Room for the solver's rounding in a cap, in shares of what it leaves.
 ROUNDING = 1e-9
 
-Key = tuple[int, int, int]
-"""Block, state, point."""
-
 Label = tuple[str, str, int]
 """The same by the block's name, and the numbers that stay of its kinds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A solution.
-
-    Attributes:
-        stays: indices of the tensors that stay.
-        runs: block and state and point of each block that is used, in the layers' order.
-    """
-
-    stays: frozenset[int]
-    runs: tuple[Key, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkAim:
-    """What a program minimises.
-
-    Attributes:
-        measure: what is minimised.
-        caps: greatest totals of other measures.
-        known: total of a known solution, None for none.
-        refused: solutions that the solver's rounding let through and exact arithmetic did not.
-        thin: points of each state that are let in at most, for a first solution; 0 for all.
-        start: a known solution, whose points are let in.
-    """
-
-    measure: Measure
-    caps: tuple[tuple[Measure, int], ...] = ()
-    known: int | None = None
-    refused: tuple[Chosen, ...] = ()
-    thin: int = 0
-    start: Chosen | None = None
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ from time import monotonic
 
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, Measure
+from formulation.network.choice import Chosen, Key, NetworkAim
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
-from formulation.network.milp import Chosen, Key, NetworkAim, NetworkMilp, build_network_milp
+from formulation.network.milp import NetworkMilp, build_network_milp
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
