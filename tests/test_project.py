@@ -12,7 +12,7 @@ from dnns import __version__
 from dnns.options import PROJECT
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("dnns.show", "solvers.run", "solvers.compare", "solvers.asv")
+COMMANDS = ("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.main")
 LEFTOVERS = {
     *(
         ".pkl",
@@ -54,6 +54,42 @@ def test_every_command_tells_the_version(command):
         [sys.executable, "-m", command, "--version"], capture_output=True, text=True, cwd=ROOT
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{PROJECT} {__version__}\n", "")
+
+
+def test_the_installed_command_runs_the_others(capsys):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"dataflow-optimizer": "solvers.main:main"}
+    from solvers.main import COMMANDS, main
+
+    assert {Path(*module.split(".")).with_suffix(".py") for module in COMMANDS.values()} == {
+        path.relative_to(ROOT)
+        for path in tracked()
+        if path.suffix == ".py"
+        and path.name != "main.py"
+        and path.relative_to(ROOT).parts[0] in ("dnns", "solvers")
+        and "\nif __name__ ==" in path.read_text()
+    }
+    assert main(["show", str(ROOT / "dnns" / "dcgan.yaml")]) == 0
+    assert "dcgan" in capsys.readouterr().out
+    assert main(["sho"]) == 2
+    assert capsys.readouterr().err.startswith("dataflow-optimizer: got 'sho', allowed: run, size, ")
+    assert main([]) == 0
+
+
+def test_types_are_shipped():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for package in ("dnns", "formulation", "solvers"):
+        assert "py.typed" in data[package]
+        assert (ROOT / package / "py.typed").exists()
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    from dnns.errors import InputError
+    from dnns.frames import data_frame
+
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"needs pandas: pip install 'dnn-dataflow-optimizer\[pandas\]'"):
+        data_frame([{"a": 1}])
 
 
 def test_the_version_has_one_place():

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from dnns.frames import data_frame
 from formulation.objective import LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
 from solvers.cli.comparison_rows import Answer, answers, written_only
@@ -130,9 +131,7 @@ class Comparison:
 
     def to_frame(self) -> pd.DataFrame:
         """``to_rows`` as a pandas data frame; needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(self.to_rows())
+        return data_frame(self.to_rows())
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

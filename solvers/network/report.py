@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from dnns.frames import data_frame
 from solvers.network.parts import RunTotals
 from solvers.network.plain_data import flat, report_dict, shared_columns
 
@@ -49,6 +50,4 @@ class Report(RunTotals):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per part as a pandas data frame; needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows()))
+        return data_frame(self.rows())

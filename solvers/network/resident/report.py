@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from dnns.frames import data_frame
 from solvers.network.plain_data import flat
 from solvers.network.resident.found import NetworkFound
 from solvers.network.resident.plain_data import network_dict
@@ -45,6 +46,4 @@ class NetworkReport(NetworkFound):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per part as a pandas data frame; needs pandas."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.rows()))
+        return data_frame(self.rows())
