@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from dnns import __version__
 from dnns.errors import InputError
 from dnns.output import check_outputs, deliver
-from dnns.streams import BAD_INPUT, guarded, tell
+from dnns.streams import BAD_INPUT, guarded, show, tell
 from solvers.cli.arguments import deconvolution, overrides, parser
 
 if TYPE_CHECKING:
@@ -157,6 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
+    if args.list:
+        from solvers.scenario.bundled import names
+
+        show("".join(f"{name}\n" for name in names()))
+        return 0
     report = _run(args)
     outputs = [(args.outfile, report.write_json), (args.csv, report.write_csv)]
     if args.certificate is not None:

@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="Options override the scenario's fields. Exit code: 0 done, 2 bad input, "
         "3 a layer does not fit.",
     )
-    p.add_argument("scenario", nargs="?", help="scenario file (.yaml)")
+    text = "scenario file (.yaml), a result (.json) to run again, or the name of a bundled scenario"
+    p.add_argument("scenario", nargs="?", help=text)
+    p.add_argument("--list", action="store_true", help="list the bundled scenarios")
     _network_options(p)
     _machine_options(p)
     _search_options(p)

@@ -13,6 +13,7 @@ from dnns.errors import InputError
 from dnns.files import read_bytes
 from dnns.yaml_reader.file import Locate, load_yaml
 from dnns.yaml_reader.validation import input_error
+from solvers.scenario.bundled import located
 from solvers.scenario.model import Scenario
 from solvers.scenario.quantities import implausible
 
@@ -21,13 +22,15 @@ def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -
     """Read a scenario file.
 
     Args:
-        path: a YAML file, or the JSON of a result (``.json``), whose scenario it then is.
+        path: a YAML file, the JSON of a result (``.json``), whose scenario it then is, or the name of a
+            bundled scenario.
         overrides: fields that replace the file's, as nested plain data; an inner field of ``hardware`` or
             ``objective`` replaces only itself.
 
     Raises:
         InputError: naming file, line, field, what was got and what is allowed.
     """
+    path = located(path)
     if Path(path).suffix.lower() == ".json":
         return _of_result(path, overrides or {})
     data, locate = load_yaml(path)

@@ -232,3 +232,20 @@ def test_a_sieve_that_would_do_nothing_is_refused(tiny, capsys):
     assert "sieve: nothing else has that sieve" in capsys.readouterr().err
     assert main([str(tiny), "--search_method", "exact", "--combine", "--sieve", "none"]) == 2
     assert "shared ifmap tiles have no such sieve" in capsys.readouterr().err
+
+
+def test_a_bundled_scenario_by_name_unless_there_is_such_a_file(tmp_path, monkeypatch, capsys):
+    from solvers.scenario.bundled import SCENARIOS, located, names
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["--list"]) == 0
+    assert capsys.readouterr().out.split() == names()
+    assert located("dcgan") == SCENARIOS / "dcgan.yaml"
+    assert [located(name) for name in ("dcgan.yaml", "asv/dcgan", "nothing", "..")] == [
+        "dcgan.yaml",
+        "asv/dcgan",
+        "nothing",
+        "..",
+    ]
+    (tmp_path / "dcgan").write_text("network: nowhere.yaml\n")
+    assert located("dcgan") == "dcgan"
