@@ -24,7 +24,7 @@ from solvers.network.schedule import parts_of
 from solvers.scenario import read_scenario
 
 ROOT = Path(__file__).parent.parent
-FLOWNETC = ["--dnnfile", "dnns/flowNetC.txt", "--ifmap", "960", "576", "6", "--split", "False"]
+FLOWNETC = ["--dnnfile", "dnns/networks/flowNetC.txt", "--ifmap", "960", "576", "6", "--split", "False"]
 
 
 def problems(path: Path, kind: Kind) -> list[Problem]:

@@ -13,7 +13,7 @@ from formulation.problem import Problem
 from solvers.layers import exact, exhaustive
 from solvers.network.schedule import parts_of
 
-DNNS = Path(__file__).parent.parent / "dnns"
+DNNS = Path(__file__).parent.parent / "dnns" / "networks"
 
 
 def problems(network: Network) -> list[Problem]:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 NETWORKS = {
     "FlowNetC (960 x 576)": [
         "--dnnfile",
-        "dnns/flowNetC.txt",
+        "dnns/networks/flowNetC.txt",
         "--ifmap",
         "960",
         "576",
@@ -28,8 +28,8 @@ NETWORKS = {
         "--split",
         "False",
     ],
-    "U-Net": ["--dnnfile", "dnns/unet.yaml", "--split", "--search_method", "exhaustive"],
-    "ResNet-50": ["--dnnfile", "dnns/resnet50.yaml"],
+    "U-Net": ["--dnnfile", "dnns/networks/unet.yaml", "--split", "--search_method", "exhaustive"],
+    "ResNet-50": ["--dnnfile", "dnns/networks/resnet50.yaml"],
 }
 
 

@@ -30,7 +30,7 @@ def row(network: str, size: int, workers: Workers) -> str:
     totals, times = {}, []
     for level in ("resident", "fused"):
         fields = {
-            "network": str(ROOT / "dnns" / f"{network}.yaml"),
+            "network": str(ROOT / "dnns" / "networks" / f"{network}.yaml"),
             "hardware": {"bufsize": size * 1024},
             "objective": "traffic",
             "network_level": level,

@@ -53,7 +53,7 @@ def of_networks() -> Problems:
     """The deconvolutions of two networks on two machines."""
     found: Problems = {}
     for network in NETWORKS:
-        for layer in deconvolutions(read_network(ROOT / "dnns" / f"{network}.yaml")):
+        for layer in deconvolutions(read_network(ROOT / "dnns" / "networks" / f"{network}.yaml")):
             for machine, hardware in MACHINES.items():
                 name = f"{network} {layer.name} {machine}"
                 found.setdefault(SharedProblem(bare(layer), hardware, Objective()), name)

@@ -25,7 +25,8 @@ def read_network(
     """Read a network.
 
     Args:
-        path: a ``.yaml``, ``.yml``, ``.txt`` or ``.onnx`` file.
+        path: a ``.yaml``, ``.yml``, ``.txt`` or ``.onnx`` file. Where a folder ``dnns`` has no such file, but
+            its room ``networks`` has, that is read: paths from before there was a room stay good.
         input: shape of the network's input, channels first (C, (D,) H, W), in place of the file's own.
         input_3d: shape (C, D, H, W) from the first six-field line of a text network on.
         dims: values for the symbolic dimensions of an ONNX network.
@@ -35,7 +36,8 @@ def read_network(
     Raises:
         InputError: whatever is wrong, in one line.
     """
-    ending = Path(path).suffix.lower()
+    path = _located(Path(path))
+    ending = path.suffix.lower()
     shape = None if input is None else tuple(input)
     if input_3d is not None and ending != ".txt":
         raise InputError(path, "input_3d", "is for text networks (.txt), give input alone")
@@ -56,3 +58,9 @@ def read_network(
             raise InputError(path, "", "reading ONNX needs the package onnx: pip install .[onnx]") from None
         return read_onnx_network(path, shape, dims or {}, skip_unsupported)
     raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}")
+
+
+def _located(path: Path) -> Path:
+    """A path as it is, or the same file in the room of the networks."""
+    moved = path.parent / "networks" / path.name
+    return moved if path.parent.name == "dnns" and not path.exists() and moved.is_file() else path

@@ -15,12 +15,12 @@ from rich.text import Text
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
-from dnns.listing import OperatorRow, left_out_lines, rows, shaping_summary
-from dnns.options import LineParser, sizes
-from dnns.output import Output, check_outputs, deliver
 from dnns.reader import read_network
-from dnns.streams import BAD_INPUT, guarded, tell
-from dnns.tables import Title, fitted, printed, put
+from dnns.terminal.listing import OperatorRow, left_out_lines, rows, shaping_summary
+from dnns.terminal.options import LineParser, sizes
+from dnns.terminal.output import Output, check_outputs, deliver
+from dnns.terminal.streams import BAD_INPUT, guarded, tell
+from dnns.terminal.tables import Title, fitted, printed, put
 
 _FIGURES = {"macs": "\nMACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
 _CAPTION = "Shapes channels first, depth before height. Figures of one run; the total counts all runs."

@@ -18,8 +18,8 @@ from time import monotonic
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution
-from dnns.options import LineParser
-from dnns.streams import guarded, show, tell
+from dnns.terminal.options import LineParser
+from dnns.terminal.streams import guarded, show, tell
 from formulation.mapping import Partition
 from solvers.network.parts import LayerReport
 from solvers.network.report import Report

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
-from dnns.options import LineParser
-from dnns.output import check_outputs, deliver
-from dnns.streams import guarded
+from dnns.terminal.options import LineParser
+from dnns.terminal.output import check_outputs, deliver
+from dnns.terminal.streams import guarded
 from solvers.backends import MILP, load
 from solvers.methods import METHODS
 from solvers.run import conclude, progress, started, unsolved
@@ -113,7 +113,7 @@ def _watching(quiet: bool) -> Iterator[Any]:
 
 
 def _text(comparisons: Sequence[Comparison], args: argparse.Namespace) -> str:
-    from dnns.tables import printed
+    from dnns.terminal.tables import printed
     from solvers.cli.comparison_table import print_comparison
 
     def prints(console: Console) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from dnns.errors import InputError
-from dnns.options import PROJECT, LineParser
-from dnns.streams import guarded
+from dnns.terminal.options import PROJECT, LineParser
+from dnns.terminal.streams import guarded
 
 COMMANDS = {
     "run": "solvers.run",

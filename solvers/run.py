@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from dnns import __version__
 from dnns.errors import InputError
-from dnns.output import check_outputs, deliver
-from dnns.streams import BAD_INPUT, guarded, show, tell
+from dnns.terminal.output import check_outputs, deliver
+from dnns.terminal.streams import BAD_INPUT, guarded, show, tell
 from solvers.cli.arguments import deconvolution, overrides, parser
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _certify(report: Report | NetworkReport, stream: TextIO) -> None:
 
 
 def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:
-    from dnns.tables import printed
+    from dnns.terminal.tables import printed
     from solvers.cli.schedule_table import print_report, print_sensitivity
     from solvers.network.report import Report
 

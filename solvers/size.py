@@ -12,9 +12,9 @@ from fractions import Fraction
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.errors import InputError
-from dnns.options import LineParser
-from dnns.output import check_outputs, deliver
-from dnns.streams import guarded
+from dnns.terminal.options import LineParser
+from dnns.terminal.output import check_outputs, deliver
+from dnns.terminal.streams import guarded
 from solvers.run import progress, started
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _csv(found: Sizing, stream: IO[str]) -> None:
 
 
 def _text(found: Sizing, level: str, reach: float | None) -> str:
-    from dnns.tables import Title, fitted, printed, put
+    from dnns.terminal.tables import Title, fitted, printed, put
 
     traffic = found.target.value == "traffic"
     unit, name = (10**6, "MB") if traffic else (1000, "kcycles")

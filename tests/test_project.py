@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dnns import __version__
-from dnns.options import PROJECT
+from dnns.terminal.options import PROJECT
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.main")
@@ -69,7 +69,7 @@ def test_the_installed_command_runs_the_others(capsys):
         and path.relative_to(ROOT).parts[0] in ("dnns", "solvers")
         and "\nif __name__ ==" in path.read_text()
     }
-    assert main(["show", str(ROOT / "dnns" / "dcgan.yaml")]) == 0
+    assert main(["show", str(ROOT / "dnns" / "networks" / "dcgan.yaml")]) == 0
     assert "dcgan" in capsys.readouterr().out
     assert main(["sho"]) == 2
     assert capsys.readouterr().err.startswith("dataflow-optimizer: got 'sho', allowed: run, size, ")
@@ -85,7 +85,7 @@ def test_types_are_shipped():
 
 def test_a_missing_extra_is_named(monkeypatch):
     from dnns.errors import InputError
-    from dnns.frames import data_frame
+    from dnns.terminal.frames import data_frame
 
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"needs pandas: pip install 'dnn-dataflow-optimizer\[pandas\]'"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dnns.errors import InputError
-from dnns.options import LineParser, sizes
+from dnns.terminal.options import LineParser, sizes
 from solvers.backends import DEFAULT_MILP, MILP
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from dnns.frames import data_frame
+from dnns.terminal.frames import data_frame
 from formulation.objective import LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
 from solvers.cli.comparison_rows import Answer, answers, written_only

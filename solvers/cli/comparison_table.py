@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dnns.tables import Title, fitted, put
+from dnns.terminal.tables import Title, fitted, put
 from formulation.objective import LATENCY
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.comparison import TOTAL, Comparison, Row

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dnns.tables import Cell, Title, fitted, put
+from dnns.terminal.tables import Cell, Title, fitted, put
 from formulation.mapping import Mapping
 from formulation.network.frontier import LayerWay, Way
 from formulation.network.graph import LayerUse, Value

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dnns.listing import left_out_lines
-from dnns.tables import Cell, Title, fitted, put
+from dnns.terminal.listing import left_out_lines
+from dnns.terminal.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.heading import heading, width_list

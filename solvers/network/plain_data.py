@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from dnns import __version__
-from dnns.options import PROJECT
+from dnns.terminal.options import PROJECT
 from formulation.mapping import Mapping, Partition
 from formulation.objective import QUANTITIES, Objective
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP

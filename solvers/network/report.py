@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from dnns.frames import data_frame
+from dnns.terminal.frames import data_frame
 from solvers.network.parts import RunTotals
 from solvers.network.plain_data import flat, report_dict, shared_columns
 

@@ -9,7 +9,7 @@ from typing import Any
 from dnns import __version__
 from dnns.identity import network_hash
 from dnns.layer import Network
-from dnns.options import PROJECT
+from dnns.terminal.options import PROJECT
 from solvers.scenario import FROM_NETWORK, Scenario
 
 

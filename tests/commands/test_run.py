@@ -169,7 +169,16 @@ def test_split_and_combine_mean_what_they_say(split, combine, default, expected)
 def test_options_of_the_original_tool_override_the_scenario(tiny):
     data = result(
         tiny,
-        *("--dnnfile", str(ROOT / "dnns" / "test.txt"), "--ifmap", "24", "16", "3", "--split", "False"),
+        *(
+            "--dnnfile",
+            str(ROOT / "dnns" / "networks" / "test.txt"),
+            "--ifmap",
+            "24",
+            "16",
+            "3",
+            "--split",
+            "False",
+        ),
         *("--bufsize", "20000", "--memory-bandwidth", "12.8", "--sa_size", "8", "4", "--bit-width", "8"),
         *("--search_method", "STATIC", "--buffer_partition", "1", "1", "2", "--model_type", "2D"),
         *("--halo", "reuse", "--objective", "balanced", "--tolerance", "0.05", "--time-limit", "0"),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import dnns.output
-from dnns.tables import fitted
+import dnns.terminal.output
+from dnns.terminal.tables import fitted
 from solvers.run import main
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +194,7 @@ def test_names_command_neither_rich_nor_the_terminal():
 def test_what_cannot_fit_is_wider_but_whole():
     from rich.console import Console
 
-    from dnns.tables import put
+    from dnns.terminal.tables import put
 
     console = Console(width=10, file=open(os.devnull, "w"))  # noqa: SIM115
     table = fitted([("name", "left"), ("number", "right")], [("layer", "123,456,789,012")], (), console)
@@ -255,7 +255,7 @@ def test_one_file_that_fails_costs_no_other(named, capsys):
 
 
 def test_a_pipe_that_nobody_reads_is_told(named, monkeypatch, capsys):
-    monkeypatch.setattr(dnns.output, "PIPE_SECONDS", 0.1)
+    monkeypatch.setattr(dnns.terminal.output, "PIPE_SECONDS", 0.1)
     pipe = named.parent / "pipe"
     os.mkfifo(pipe)
     assert main([str(named), "--quiet", "--outfile", str(pipe)]) == 2

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from dnns.files import read_bytes
 from dnns.onnx_reader import wire
 from dnns.onnx_reader.file import load_model
 from dnns.onnx_reader.wire import WireError, slim
+from dnns.reader import read_network
 
 
 def test_a_pipe_without_a_writer_is_told(tmp_path, monkeypatch):
@@ -143,3 +145,13 @@ def test_large_payloads_are_left_out_at_every_depth():
         tensor.ClearField("raw_data")
     model.graph.node[0].attribute[0].g.node[0].attribute[0].t.ClearField("raw_data")
     assert slimmed == model
+
+
+def test_paths_from_before_networks_had_a_room_stay_good(tmp_path):
+    old = Path(__file__).parents[2] / "dnns" / "dcgan.yaml"
+    assert not old.exists()
+    assert read_network(old) == read_network(old.parent / "networks" / old.name)
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "dcgan.yaml").write_text((old.parent / "networks" / old.name).read_text())
+    with pytest.raises(InputError, match="cannot be read"):  # only a folder of that name has the room
+        read_network(tmp_path / "dcgan.yaml")

@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnns.errors import InputError
-from dnns.listing import rows
 from dnns.reader import read_network
+from dnns.terminal.listing import rows
 from dnns.yaml_reader.file import load_yaml
 
-DNNS = Path(__file__).parents[2] / "dnns"
+DNNS = Path(__file__).parents[2] / "dnns" / "networks"
 SECONDS = 20
 
 TEXT = [(DNNS / f"{name}.txt").read_bytes() for name in ("test", "PSMNet", "flowNetS")]

@@ -72,7 +72,7 @@ def test_real_files(name):
 
 def test_the_zoo_and_onnx_agree_on_resnet50():
     onnx_layers = read_network(LIGHT / "light_resnet50.onnx").layers
-    zoo = read_network(Path(__file__).parents[2] / "dnns/resnet50.yaml").layers
+    zoo = read_network(Path(__file__).parents[2] / "dnns/networks/resnet50.yaml").layers
     shape = lambda x: (x.in_channels, x.out_channels, x.taps, x.pixels)  # noqa: E731
     # Caffe2's model has the stride of a stage's first block on its 1x1, torchvision's on its 3x3
     assert len(onnx_layers) == len(zoo)

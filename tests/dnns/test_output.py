@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from dnns.errors import InputError
-from dnns.output import check_writable, write_file
+from dnns.terminal.output import check_writable, write_file
 
 
 def test_a_file_takes_the_place_of_an_old_one(tmp_path):

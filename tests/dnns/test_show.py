@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dnns.listing import only_shaped, rows, scheduled
 from dnns.reader import read_network
 from dnns.show import main
+from dnns.terminal.listing import only_shaped, rows, scheduled
 
-DNNS = Path(__file__).parents[2] / "dnns"
+DNNS = Path(__file__).parents[2] / "dnns" / "networks"
 
 
 def test_the_table_of_unet_holds_layers_and_totals(capsys):

@@ -12,8 +12,8 @@ from dnns.reader import read_network
 from dnns.yaml_reader.file import load_yaml
 
 ROOT = Path(__file__).parents[2]
-ZOO = sorted((ROOT / "dnns").glob("*.yaml"))
-TEXT = sorted((ROOT / "dnns").glob("*.txt"))
+ZOO = sorted((ROOT / "dnns/networks").glob("*.yaml"))
+TEXT = sorted((ROOT / "dnns/networks").glob("*.txt"))
 EXPECTED = {
     "unet unet256 unet3d vnet flownetc flownets dispnet gcnet psmnet",
     "dcgan gan3d fcn8s enet vgg16 resnet50 mobilenetv2 bert_base",
@@ -61,11 +61,13 @@ def test_every_network_has_a_scenario_that_reads_it(name):
 
 
 def shapes(name: str, **options) -> dict[str, tuple[int, ...]]:
-    return {node.name: node.shape for node in read_network(ROOT / "dnns" / name, **options).nodes}
+    return {
+        node.name: node.shape for node in read_network(ROOT / "dnns" / "networks" / name, **options).nodes
+    }
 
 
 def test_skip_connections_give_the_channels_of_the_definitions():
-    flownet = {x.name: x for x in read_network(ROOT / "dnns/flownetc.yaml").layers}
+    flownet = {x.name: x for x in read_network(ROOT / "dnns/networks/flownetc.yaml").layers}
     assert flownet["refine4.deconv"].in_channels == 1026
     assert flownet["conv3_1"].in_channels == 473
     assert flownet["flow2"].in_channels == 194
@@ -75,13 +77,13 @@ def test_skip_connections_give_the_channels_of_the_definitions():
 
 
 def test_depthwise_convolutions_have_one_channel_per_group():
-    layers = {x.name: x for x in read_network(ROOT / "dnns/mobilenetv2.yaml").layers}
+    layers = {x.name: x for x in read_network(ROOT / "dnns/networks/mobilenetv2.yaml").layers}
     depthwise = layers["b4.3.body.depthwise"]
     assert (depthwise.groups, depthwise.in_channels, depthwise.out_channels) == (384, 1, 1)
 
 
 def test_towers_that_share_weights_run_twice_and_count_once():
-    network = read_network(ROOT / "dnns/gcnet.yaml")
+    network = read_network(ROOT / "dnns/networks/gcnet.yaml")
     towers = [[n for n in network.nodes if n.name.startswith(side)] for side in ("a.", "b.")]
     assert [n.shape for n in towers[0]] == [n.shape for n in towers[1]]
     assert sum(n.parameters for n in towers[0]) == 160_192
@@ -91,7 +93,7 @@ def test_towers_that_share_weights_run_twice_and_count_once():
 # 12 layers of 4 (L,768,768), 12 (L,64,L), 12 (L,L,64), (L,768,3072), (L,3072,768)
 @pytest.mark.parametrize("length", [1, 128, 384, 512])
 def test_bert_at_any_length(length):
-    network = read_network(ROOT / "dnns/bert_base.yaml", input=(768, length))
+    network = read_network(ROOT / "dnns/networks/bert_base.yaml", input=(768, length))
     attention = 2 * 12 * length * 64 * length
     assert network.macs == 12 * (4 * length * 768**2 + 2 * length * 768 * 3072 + attention)
     scores, context = (x for x in network.layers[:8] if x.op == "matmul")
@@ -112,5 +114,5 @@ def test_bert_at_any_length(length):
     ],
 )
 def test_text_networks(name, options, layers, last):
-    network = read_network(ROOT / "dnns" / name, **options)
+    network = read_network(ROOT / "dnns" / "networks" / name, **options)
     assert (len(network.layers), network.nodes[-1].shape) == (layers, last)

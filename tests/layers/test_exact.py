@@ -68,7 +68,7 @@ def test_the_unpruned_program_equals_exhaustive(problem):
 def test_equals_exhaustive_on_networks(network, shape, kind):
     from solvers.network.schedule import Treatment, parts_of
 
-    for operator in read_network(ROOT / "dnns" / network, input=shape).layers:
+    for operator in read_network(ROOT / "dnns" / "networks" / network, input=shape).layers:
         for part in parts_of(operator, Treatment.SPLIT)[:2]:
             problem = Problem(part.layer, objective=Objective(kind))
             assert_same(exact.solve(problem), exhaustive.solve(problem))

@@ -211,7 +211,7 @@ def chain_optimum(machine, graph, blocks, kind):
     ("name", "kind"), [("dcgan", Kind.BALANCED), ("vgg16", Kind.TRAFFIC), ("gan3d", Kind.TRAFFIC)]
 )
 def test_a_dynamic_program_agrees_on_chains(name, kind):
-    graph = tensor_graph(read_network(ROOT / "dnns" / f"{name}.yaml"))
+    graph = tensor_graph(read_network(ROOT / "dnns" / "networks" / f"{name}.yaml"))
     machine = Hardware(buffer_bytes=256 * 1024)
     layers, _ = layer_blocks(graph, machine, Treatment.SPLIT, kind)
     stacks, _ = stack_blocks(graph, machine, kind, 4)

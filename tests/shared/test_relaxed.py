@@ -107,7 +107,7 @@ def test_branching_narrows_the_gap():
 
 def test_the_fastest_mapping_found_is_close_enough_for_the_cap():
     """Far closer than the 1 % at which branching stops otherwise, as the cap follows from it."""
-    layers = read_network(ROOT / "dnns" / "fcn8s.yaml").layers
+    layers = read_network(ROOT / "dnns" / "networks" / "fcn8s.yaml").layers
     problem = SharedProblem(next(y for y in layers if y.name == "upscore2"))
     best, result = solve(problem), solve(problem, method="constrained")
     least = best.least_latency

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
-from dnns.frames import data_frame
+from dnns.terminal.frames import data_frame
 from solvers.network.plain_data import flat
 from solvers.network.resident.found import NetworkFound
 from solvers.network.resident.plain_data import network_dict

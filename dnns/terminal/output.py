@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import TextIO
 
 from dnns.errors import InputError
-from dnns.streams import show
+from dnns.terminal.streams import show
 
 STANDARD_OUTPUT = "-"
 """In place of a file's name."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
-from dnns.options import PROJECT
+from dnns.terminal.options import PROJECT
 
 if TYPE_CHECKING:
     import pandas as pd

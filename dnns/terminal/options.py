@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from dnns import __version__
 from dnns.errors import InputError
-from dnns.streams import BAD_INPUT
+from dnns.terminal.streams import BAD_INPUT
 
 PROJECT = "dnn-dataflow-optimizer"
 """What the project is installed as."""

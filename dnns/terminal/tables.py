@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dnns.streams import UNSHOWN
+from dnns.terminal.streams import UNSHOWN
 
 Title = tuple[str, Literal["left", "right"]]
 """A column's title and the side its cells are aligned to."""
