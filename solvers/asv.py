@@ -53,7 +53,7 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class WayTotals:
     """Totals of one way to run a network: of its deconvolutions, and of all its layers."""
 
     deconvolutions: Sum
@@ -61,7 +61,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class AsvComparison:
     """One network run in all ways.
 
     Attributes:
@@ -75,8 +75,8 @@ class Comparison:
 
     name: str
     partition: Partition
-    baseline: Stage
-    stages: tuple[Stage, Stage, Stage]
+    baseline: WayTotals
+    stages: tuple[WayTotals, WayTotals, WayTotals]
     shared: tuple[int, int]
     seconds: float
 
@@ -86,7 +86,7 @@ class Comparison:
         return float(before.latency / after.latency), float(100 * (1 - after.traffic / before.traffic))
 
 
-def compare(scenario: Scenario, name: str) -> Comparison:
+def compare(scenario: Scenario, name: str) -> AsvComparison:
     """Run a network in all ways; raises InputError if it cannot be read or a layer does not fit."""
     started = monotonic()
     fixed = {"search_method": "static", "time_limit": None}
@@ -105,14 +105,14 @@ def compare(scenario: Scenario, name: str) -> Comparison:
     )
     combined, shared = _combined(free)
     baseline, stages = _stage(naive), (_stage(split), _stage(free), combined)
-    return Comparison(name, naive.partition, baseline, stages, shared, monotonic() - started)
+    return AsvComparison(name, naive.partition, baseline, stages, shared, monotonic() - started)
 
 
-def _stage(report: Report) -> Stage:
+def _stage(report: Report) -> WayTotals:
     if not report.complete:
         raise InputError(report.network, "", "a layer does not fit the buffer")
     deconvolutions = [y for y in report.layers if isinstance(y.operator, Deconvolution)]
-    return Stage(_sum(deconvolutions), _sum(report.layers))
+    return WayTotals(_sum(deconvolutions), _sum(report.layers))
 
 
 def _sum(layers: Sequence[LayerReport]) -> Sum:
@@ -124,7 +124,7 @@ def _sum(layers: Sequence[LayerReport]) -> Sum:
     return total
 
 
-def _combined(free: Report) -> tuple[Stage, tuple[int, int]]:
+def _combined(free: Report) -> tuple[WayTotals, tuple[int, int]]:
     """The totals with every deconvolution the better of shared tiles and split."""
     total, chosen, count = Sum(Fraction(0), Fraction(0)), 0, 0
     for layer in free.layers:
@@ -141,10 +141,10 @@ def _combined(free: Report) -> tuple[Stage, tuple[int, int]]:
         whole.network.latency - whole.deconvolutions.latency,
         whole.network.traffic - whole.deconvolutions.traffic,
     )
-    return Stage(total, total + others), (chosen, count)
+    return WayTotals(total, total + others), (chosen, count)
 
 
-def lines(results: Sequence[Comparison]) -> list[str]:
+def lines(results: Sequence[AsvComparison]) -> list[str]:
     """The tables, one per scope, as lines of text."""
     text = []
     for scope_index, scope in enumerate(SCOPES):

@@ -1,9 +1,11 @@
 """What holds for the project as a whole: its version, its licence, and what kind of file it consists of."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,14 @@ def test_the_licence_is_named_and_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
     assert "the authors" in (ROOT / "LICENSE").read_text()
+
+
+def test_one_class_name_one_meaning():
+    names = Counter(
+        node.name
+        for package in ("dnns", "formulation", "solvers")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in names.items() if count > 1]

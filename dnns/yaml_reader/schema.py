@@ -244,7 +244,7 @@ class BlockUse(StrictModel):
     """An earlier use of the block whose weights this one runs with: its parameters count once."""
 
 
-class Block(StrictModel):
+class BlockModel(StrictModel):
     """A pattern of layers with a name."""
 
     inputs: Annotated[list[Name], Field(min_length=1, max_length=100, default_factory=lambda: ["input"])]
@@ -279,7 +279,7 @@ class NetworkModel(StrictModel):
     """Numbers of spatial axes that an input given in place of its own may have; default: its own number."""
     defaults: Defaults = Defaults()
     """Defaults for all layers."""
-    blocks: Annotated[dict[str, Block], Field(default_factory=dict)]
+    blocks: Annotated[dict[str, BlockModel], Field(default_factory=dict)]
     """Patterns that repeat."""
     layers: Annotated[list[dict[str, Any]], Field(min_length=1)]
     """Layers and uses of blocks, each after what it reads."""

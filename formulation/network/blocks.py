@@ -63,7 +63,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class TotalMeasure:
     """A weighted sum of latency and traffic in integers.
 
     Attributes:
@@ -117,7 +117,7 @@ class Potentials:
     sums: tuple[int, ...]
 
     @classmethod
-    def of(cls, count: int, blocks: Sequence[Block], measure: Measure) -> Potentials:
+    def of(cls, count: int, blocks: Sequence[Block], measure: TotalMeasure) -> Potentials:
         """The sums of a measure; every layer must have a block that ends with it."""
         least = (
             (b.first, b.last, min((measure.of(p) for _, _, p in b.choices()), default=None)) for b in blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from formulation.network.blocks import Measure
+from formulation.network.blocks import TotalMeasure
 
 Key = tuple[int, int, int]
 """Block, state, point."""
@@ -36,8 +36,8 @@ class NetworkAim:
         start: a known solution, whose points are let in.
     """
 
-    measure: Measure
-    caps: tuple[tuple[Measure, int], ...] = ()
+    measure: TotalMeasure
+    caps: tuple[tuple[TotalMeasure, int], ...] = ()
     known: int | None = None
     refused: tuple[Chosen, ...] = ()
     thin: int = 0

@@ -135,10 +135,10 @@ def tensor_graph(network: Network) -> TensorGraph:
         InputError: for an operator without a rule, a node that reads one that does not stand before it, or
             a stored tensor whose shape depends on data.
     """
-    return _Builder(network).build()
+    return _GraphBuilder(network).build()
 
 
-class _Builder:
+class _GraphBuilder:
     """Walks the nodes in order; what is read, and what is stored for that, is entered at the end."""
 
     def __init__(self, network: Network) -> None:

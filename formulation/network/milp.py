@@ -43,7 +43,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, Measure, Potentials
+from formulation.network.blocks import Block, Potentials, TotalMeasure
 from formulation.network.choice import Chosen, Key, NetworkAim
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
@@ -285,7 +285,7 @@ def _cap(
     points: Mapping[Key, Point],
     run: Mapping[Key, Any],
     sums: Potentials,
-    measure: Measure,
+    measure: TotalMeasure,
     cap: int,
 ) -> None:
     """A total of at most the cap, in shares of what it leaves above the least."""

@@ -37,7 +37,7 @@ from formulation.shared.packing_search import PackingProblem
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PackingChoice:
     """One candidate of the model.
 
     Attributes:
@@ -89,7 +89,7 @@ class PackingMilp:
 
 
 def build_packing_milp(
-    choices: Sequence[Choice], count: int, hardware: Hardware, partition: Partition | None
+    choices: Sequence[PackingChoice], count: int, hardware: Hardware, partition: Partition | None
 ) -> PackingMilp:
     """The model of candidates that share their items, for a number of rounds; see the module's equations."""
     items = choices[0].packing.items
@@ -125,7 +125,7 @@ def _packing(m: Any, filters: int, pixels: Sequence[int]) -> None:
     m.order = pyo.Constraint(list(m.R)[:-1], rule=lambda _, r: load(m.taps, r) >= load(m.taps, r + 1))
 
 
-def _choice(m: Any, choices: Sequence[Choice], count: int) -> None:
+def _choice(m: Any, choices: Sequence[PackingChoice], count: int) -> None:
     """One candidate; P, Q and the passes disaggregated over the candidates."""
     cost = choices[0].packing.pass_cost
     alike: dict[tuple[int, ...], list[int]] = {}
@@ -151,7 +151,9 @@ def _choice(m: Any, choices: Sequence[Choice], count: int) -> None:
     m.least_y = pyo.Constraint(m.K, m.C, rule=lambda _, k, c: m.Yc[k, c] >= least * len(m.alike[k]) * m.z[c])
 
 
-def _capacity(m: Any, choices: Sequence[Choice], hardware: Hardware, partition: Partition | None) -> None:
+def _capacity(
+    m: Any, choices: Sequence[PackingChoice], hardware: Hardware, partition: Partition | None
+) -> None:
     """Footprints of a candidate within the buffer, in whole banks if there are any, or within given parts."""
     bank, copies = hardware.bank_bits, hardware.copies
     if partition is not None:
@@ -184,7 +186,7 @@ def _capacity(m: Any, choices: Sequence[Choice], hardware: Hardware, partition: 
         m.banks.add(-(-copies * held.ifmap // bank) * m.z[c] + m.bank_p[c] + m.bank_q[c] <= banks * m.z[c])
 
 
-def _latency(m: Any, choices: Sequence[Choice], floor: int, unit: int) -> None:
+def _latency(m: Any, choices: Sequence[PackingChoice], floor: int, unit: int) -> None:
     """The array's time with the edge, and the proven bound, above the floor."""
     terms: list[Any] = []
     for c in m.C:

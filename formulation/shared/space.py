@@ -39,7 +39,7 @@ from formulation.shared.counts import shared_counts
 from formulation.shared.packing import Items
 from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
-from formulation.shared.tiles import Kind, Tiles
+from formulation.shared.tiles import KernelKind, Tiles
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable, TileGrid
 
@@ -70,7 +70,7 @@ class SharedSpace:
         for j, layer in enumerate(self.kernels.layers):
             shape = self.shapes.index(tuple(a.out for a in layer.axes))
             alike.setdefault((layer.taps, shape), []).append(j)
-        self.kinds = [Kind(self.kernels.layers[m[0]], tuple(m), s) for (_, s), m in alike.items()]
+        self.kinds = [KernelKind(self.kernels.layers[m[0]], tuple(m), s) for (_, s), m in alike.items()]
         self.ci, self.trips_ci, self.ci_cycles = self._channels()
         self.streams = self._streams()
         self.filters = deconv.out_channels
@@ -129,7 +129,7 @@ class SharedSpace:
         ]
         return Tiles(table, np.array(cycles), np.ones((len(self.shapes), len(table)), dtype=np.int64))
 
-    def _per_shape(self) -> list[Kind]:
+    def _per_shape(self) -> list[KernelKind]:
         return [next(k for k in self.kinds if k.shape == s) for s in range(len(self.shapes))]
 
     def room(self) -> tuple[int, TensorBits | None]:

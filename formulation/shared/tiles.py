@@ -11,7 +11,7 @@ from formulation.space.tables import SpatialTable
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KernelKind:
     """Sub-kernels that are alike in all that the cost sees.
 
     Attributes:

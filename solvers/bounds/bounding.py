@@ -34,7 +34,7 @@ def form(structure: Structure) -> Form:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Point:
+class SolvedModel:
     """A solved model.
 
     Attributes:
@@ -78,7 +78,7 @@ class Bounded:
     floor: float
     bound: float | None
     bounds: Mapping[Variant, float]
-    points: tuple[Point, ...]
+    points: tuple[SolvedModel, ...]
     iterations: int
     termination: Termination
     priced: frozenset[Variant] = frozenset()
@@ -108,7 +108,7 @@ class Bounder:
         self.start: Mapping[str, float] = dict.fromkeys(relaxation.extents, 1.0)
         self.deadline, self.max_iterations = deadline, max_iterations
         self._programs: dict[Variant, Program] = {}
-        self._points: dict[Variant, Point] = {}
+        self._points: dict[Variant, SolvedModel] = {}
         self.iterations = 0
 
     def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
@@ -151,7 +151,7 @@ class Bounder:
         """
         before = self.iterations
         bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
-        solved: list[Point] = []
+        solved: list[SolvedModel] = []
         status = Termination.OPTIMAL
         late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
         waiting: dict[Variant, Program] = {}
@@ -195,17 +195,19 @@ class Bounder:
         bound = min([incumbent, *bounds.values()]) if complete else None
         return Bounded(aim, floor, bound, bounds, tuple(solved), self.iterations - before, status)
 
-    def solve(self, variant: Variant, program: Program, aim: Aim) -> Point | Termination | None:
+    def solve(self, variant: Variant, program: Program, aim: Aim) -> SolvedModel | Termination | None:
         """Solve one model; None if it is proven that no mapping of the class is within a hard latency cap."""
         start = self._starting_point(variant, program)
         if not aim.hard:
             return self._solve(variant, program, aim, start)
         outcome = self._attempt(variant, program, aim, start, min(self.max_iterations, _PATIENCE))
-        if isinstance(outcome, Point) or outcome is Termination.TIME_LIMIT:
+        if isinstance(outcome, SolvedModel) or outcome is Termination.TIME_LIMIT:
             return outcome
         return self._least_latency_first(variant, program, aim)
 
-    def _solve(self, variant: Variant, program: Program, aim: Aim, start: Floats) -> Point | Termination:
+    def _solve(
+        self, variant: Variant, program: Program, aim: Aim, start: Floats
+    ) -> SolvedModel | Termination:
         """Solve one model; where that fails, once more with the capacity a little wider.
 
         A wider model is a relaxation of the narrow one, so that its bound holds as well; it has an interior.
@@ -218,7 +220,7 @@ class Bounder:
 
     def _attempt(
         self, variant: Variant, program: Program, aim: Aim, start: Floats, most: int
-    ) -> Point | Termination:
+    ) -> SolvedModel | Termination:
         """One run of IPOPT. Caps that only follow from the objective bound the dual's box, not the solver."""
         left = None if self.deadline is None else self.deadline - monotonic()
         if left is not None and left <= 0:
@@ -229,11 +231,11 @@ class Bounder:
             return found.termination
         bound = dual_bound(program, found.x, found.multipliers)
         trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
-        return Point(variant, program, found.x, found.multipliers, bound, trips)
+        return SolvedModel(variant, program, found.x, found.multipliers, bound, trips)
 
     def _least_latency_first(
         self, variant: Variant, program: Program, aim: Aim
-    ) -> Point | Termination | None:
+    ) -> SolvedModel | Termination | None:
         """A model that seems to have no point within its latency cap: prove it, or widen the cap.
 
         Its least latency is bounded first. None if that is above the cap: no mapping of this class is within
@@ -291,7 +293,7 @@ def _least_moved(program: Program) -> float:
     return dual_bound(program, program.low, weights)
 
 
-def price(program: Program, point: Point) -> float:
+def price(program: Program, point: SolvedModel) -> float:
     """A bound on one model from the multipliers of another: any that are not negative give one."""
     multiplier = dict(zip(point.program.rows, point.multipliers, strict=True))
     weights = np.array([multiplier.get(row, 0.0) for row in program.rows])

@@ -15,7 +15,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Relaxation, Variant
-from solvers.bounds.bounding import SAFETY, Bounded, Bounder, Point, price
+from solvers.bounds.bounding import SAFETY, Bounded, Bounder, SolvedModel, price
 from solvers.result import Termination
 
 _INTEGRAL = 1e-3  # relative distance at which a trip count is taken to be an integer
@@ -96,7 +96,7 @@ class _Tree:
         self.points = {p.variant: p for p in stage.points}
         self.exact: set[Variant] = set()
         self._reduced: set[Variant] = set()
-        self._nearby: dict[Variant, Point] = {}
+        self._nearby: dict[Variant, SolvedModel] = {}
 
     @property
     def limiting(self) -> Variant | None:
@@ -156,7 +156,7 @@ class _Tree:
         self.bounds[variant] = max(self.bounds[variant], bound)
 
 
-def split(relaxation: Relaxation, point: Point) -> list[Variant]:
+def split(relaxation: Relaxation, point: SolvedModel) -> list[Variant]:
     """Parts of a class that leave out the relaxed trip count of one dimension; empty if none can be split.
 
     The dimension is the one that matters most: by how far its relaxed trips are from those of any tile, times
@@ -194,7 +194,7 @@ def _cuts(counts: Ints, trips: float) -> tuple[float, list[tuple[int, int]]]:
     return _INTEGRAL, [(0, first - 1), (first, last), (last + 1, end)]
 
 
-def _weights(point: Point) -> dict[str, float]:
+def _weights(point: SolvedModel) -> dict[str, float]:
     """What the terms that each dimension's trips enter contribute to the Lagrangian."""
     program, multipliers = point.program, np.maximum(point.multipliers, 0.0)
     size = (multipliers[program.row] * program.exponentials(point.x)) @ abs(program.power)

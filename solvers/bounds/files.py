@@ -16,7 +16,7 @@ from pathlib import Path
 from formulation.cost import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
-from solvers.bounds.bounding import Bounded, Bounder, Point
+from solvers.bounds.bounding import Bounded, Bounder, SolvedModel
 from solvers.bounds.posynomial import Form, Program
 from solvers.result import Termination
 
@@ -66,7 +66,7 @@ def _constraints_of(aim: Aim) -> Aim:
 
 
 def _about(
-    relaxation: Relaxation, variant: Variant, stage: Bounded, found: Point | Termination | None
+    relaxation: Relaxation, variant: Variant, stage: Bounded, found: SolvedModel | Termination | None
 ) -> Iterator[str]:
     """Lines that say what a model is of, and what came of it."""
     yield from relaxation.heading
@@ -77,7 +77,7 @@ def _about(
     if stage.aim.hard and variant.structure.timed:
         cycles = stage.aim.caps.latency * relaxation.roofline_cycles
         yield f"latency cap: {stage.aim.caps.latency:.9g} ({cycles:.12g} cycles)"
-    if isinstance(found, Point):
+    if isinstance(found, SolvedModel):
         yield f"least: {found.program.cost @ found.x:.6g}"
     else:
         yield f"least: not found, {found}" if found else "least: none, nothing is within the cap"
@@ -86,9 +86,9 @@ def _about(
         yield f"proven of the class by presolve and branching, up to the best mapping known: {bound:.9g}"
 
 
-def _solution(found: Point | Termination | None) -> str:
+def _solution(found: SolvedModel | Termination | None) -> str:
     """Where the least is: each variable, and what it is the logarithm of."""
-    if not isinstance(found, Point):
+    if not isinstance(found, SolvedModel):
         return ""
     lines = ["", "solution"]
     for name, value in zip(found.program.names, found.x, strict=True):

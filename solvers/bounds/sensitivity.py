@@ -19,7 +19,7 @@ import numpy as np
 from formulation.cost import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.structure import TENSORS
-from solvers.bounds.bounding import Bounded, Bounder, Point, form
+from solvers.bounds.bounding import Bounded, Bounder, SolvedModel, form
 from solvers.bounds.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024
@@ -61,7 +61,7 @@ def _per_doubling(bounder: Bounder, stage: Bounded, name: str) -> tuple[float, f
     return 0.0, bounder.relaxation.transfer_bound if name == "latency" else 0.0
 
 
-def _buffer(point: Point) -> float:
+def _buffer(point: SolvedModel) -> float:
     """Savings per doubling of the buffer: ``- d L / d capacity``, to first order."""
     program = point.program
     names = {"parts_fit", *(f"partition[{tensor}]" for tensor in TENSORS)}
@@ -69,7 +69,7 @@ def _buffer(point: Point) -> float:
     return _positive(float(-(point.multipliers[at] @ program.constant[at])))
 
 
-def _bandwidth(bounder: Bounder, point: Point) -> float:
+def _bandwidth(bounder: Bounder, point: SolvedModel) -> float:
     """Savings per doubling of the bandwidth: ``c * d L / d c``, with c the cycles that one bit takes."""
     if not point.variant.structure.timed:
         return 0.0
@@ -82,7 +82,7 @@ def _bandwidth(bounder: Bounder, point: Point) -> float:
     return _positive(_lagrangian(slow, point) - _lagrangian(point.program, point))
 
 
-def _lagrangian(program: Program, point: Point) -> float:
+def _lagrangian(program: Program, point: SolvedModel) -> float:
     weights: Floats = np.maximum(point.multipliers, 0.0)
     return float(weights @ program.constraints(point.x))
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from dnns.terminal.frames import data_frame
 from formulation.objective import LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
-from solvers.cli.comparison_rows import Answer, answers, written_only
+from solvers.cli.comparison_rows import MethodAnswer, answers, written_only
 from solvers.methods import METHODS
 from solvers.network.plain_data import flat
 from solvers.network.report import Report
@@ -47,7 +47,7 @@ class Row:
     """
 
     method: str
-    answer: Answer
+    answer: MethodAnswer
     ratio: float | None
     within_cap: bool
 
@@ -196,7 +196,7 @@ def _rows(reports: dict[str, Report]) -> Iterator[Row]:
     yield from rank(objective, list(found), totals)
 
 
-def rank(objective: Objective, methods: Sequence[str], alike: Sequence[Answer]) -> Iterator[Row]:
+def rank(objective: Objective, methods: Sequence[str], alike: Sequence[MethodAnswer]) -> Iterator[Row]:
     """Answers to the same problem, each against the best known."""
     cap = None
     latencies = [a.latency for a in alike if a.latency is not None]
@@ -212,19 +212,19 @@ def rank(objective: Objective, methods: Sequence[str], alike: Sequence[Answer]) 
         yield Row(method, answer, ratio, ok)
 
 
-def _attained(answer: Answer) -> Fraction | float | None:
+def _attained(answer: MethodAnswer) -> Fraction | float | None:
     """The least latency that a method knows a mapping of: its bound, once it has proven everything."""
     return answer.least_latency if answer.status == "optimal" else None
 
 
-def _total(report: Report, parts: Sequence[Answer]) -> Answer:
+def _total(report: Report, parts: Sequence[MethodAnswer]) -> MethodAnswer:
     """Sums with counts, over the parts that every method solved and what is only written."""
     aside = list(written_only(report))
     cycles = Fraction(sum(p.count * (p.latency_cycles or 0) for p in aside))
     moved = Fraction(sum(p.count * (p.traffic_bytes or 0) for p in aside))
     own = {LATENCY.key: cycles, TRAFFIC.key: moved}.get(report.objective.claim, Fraction(0))
     statuses = {a.status for a in parts}
-    return Answer(
+    return MethodAnswer(
         layer=TOTAL,
         part="",
         deconvolution="",
@@ -243,7 +243,7 @@ def _total(report: Report, parts: Sequence[Answer]) -> Answer:
     )
 
 
-def _sum(parts: Sequence[Answer], quantity: str, aside: Fraction) -> Fraction | None:
+def _sum(parts: Sequence[MethodAnswer], quantity: str, aside: Fraction) -> Fraction | None:
     values = [(getattr(a, quantity), a.count) for a in parts]
     if any(value is None for value, _ in values):
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MethodAnswer:
     """One layer, or one part of a split one, as one method has it; numbers are of one occurrence.
 
     Attributes:
@@ -63,7 +63,7 @@ class Answer:
         return self.part or self.layer
 
 
-def answers(report: Report) -> Iterator[Answer]:
+def answers(report: Report) -> Iterator[MethodAnswer]:
     """One per layer, or per sub-convolution of a split layer; what is only written is left out."""
     for layer in report.layers:
         if layer.weighed is not None:
@@ -84,8 +84,8 @@ def written_only(report: Report) -> Iterator[PartReport]:
             yield from (part for part in layer.parts if part.result is None)
 
 
-def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
-    return Answer(
+def _part(layer: LayerReport, part: PartReport, result: Result) -> MethodAnswer:
+    return MethodAnswer(
         layer.operator.name,
         part.name if part.phases else "",
         layer.treatment.value if layer.treatment else "",
@@ -105,13 +105,13 @@ def _part(layer: LayerReport, part: PartReport, result: Result) -> Answer:
     )
 
 
-def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective) -> Answer:
+def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective) -> MethodAnswer:
     solved: list[Result | SharedResult] = [result for result, _ in best.parts]
     names = [part.name for part in layer.parts if part.result is not None]
     if best.shared is not None:
         solved.append(best.shared)
         names.append(f"{layer.operator.name} shared")
-    return Answer(
+    return MethodAnswer(
         layer.operator.name,
         "",
         best.choice.value,
@@ -131,12 +131,12 @@ def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective
     )
 
 
-def _failed(layer: LayerReport, report: Report) -> Answer:
+def _failed(layer: LayerReport, report: Report) -> MethodAnswer:
     """A combined deconvolution that the program failed on."""
     scope = BoundScope.MAP_SPACE if report.partition is None else BoundScope.PARTITION
     ends = (scope.value, Termination.ERROR.value, SolutionStatus.NONE.value)
     way = layer.treatment.value if layer.treatment else ""
-    return Answer(
+    return MethodAnswer(
         layer.operator.name, "", way, layer.operator.count, None, None, None, None, None, *ends, 0.0
     )
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from formulation.cost import Price
-from formulation.shared.milp import Choice, PackingMilp, build_packing_milp
+from formulation.shared.milp import PackingChoice, PackingMilp, build_packing_milp
 from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
@@ -156,7 +156,7 @@ class ExactSearch(SharedSearch):
         for candidate in members:
             problem = space.packing(candidate.tile, candidate.choice[2])
             most = candidate.most[0], candidate.most[1] // problem.unit
-            choices.append(Choice(problem, most, max(min(candidate.bounds), transfer)))
+            choices.append(PackingChoice(problem, most, max(min(candidate.bounds), transfer)))
         milp = build_packing_milp(choices, count, space.hardware, space.problem.partition)
         self.solves += 1
         if self.files is not None:
@@ -205,7 +205,7 @@ class ExactSearch(SharedSearch):
                 return milp.start(c, packing_of(items, np.array(self.best.mapping.rounds)))
         return []
 
-    def _take(self, goal: Goal, candidate: Candidate, choice: Choice, x: np.ndarray[Any, Any]) -> None:
+    def _take(self, goal: Goal, candidate: Candidate, choice: PackingChoice, x: np.ndarray[Any, Any]) -> None:
         """Price a packing in integers and keep it if it is the best."""
         which, _, ci, rank = candidate.choice
         packing = packing_of(choice.packing.items, x)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from formulation.problem import Kind, Objective
 from solvers.cli.comparison import TOTAL, compare, rank, write_csv
-from solvers.cli.comparison_rows import Answer
+from solvers.cli.comparison_rows import MethodAnswer
 from solvers.cli.comparison_table import print_comparison
 from solvers.compare import chosen_methods, main
 from solvers.methods import METHODS
@@ -138,7 +138,7 @@ def test_processes_do_not_change_the_rows(scenario):
 
 
 def answer(latency, traffic, status="feasible", least=None):
-    return Answer(
+    return MethodAnswer(
         "l", "", "", 1, Fraction(latency), Fraction(traffic), Fraction(traffic), None, least, "map_space",
         "optimal", status, 0.0,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from formulation.shared.presolve import SharedPresolve
 from formulation.shared.problem import SharedProblem
 from formulation.shared.relaxed import SharedRelaxation
 from formulation.shared.space import SharedSpace
-from solvers.bounds.bounding import Bounder, Point
+from solvers.bounds.bounding import Bounder, SolvedModel
 from solvers.shared.methods import solve
 from tests.shared.test_cost import every_mapping, small_problems
 
@@ -70,7 +70,9 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
         assert not relaxation.is_empty(part, aim)
         found = bounder.solve(part, bounder.aimed(part, aim), aim)
         least, _ = presolve.reduce(part, 0.0)
-        bounds.append((found.bound if isinstance(found, Point) else -inf, least))  # IPOPT may fail: no bound
+        bounds.append(
+            (found.bound if isinstance(found, SolvedModel) else -inf, least)
+        )  # IPOPT may fail: no bound
     reached = shares[0] * latency + shares[1] * traffic
     assert min(b for b, _ in bounds) <= reached * (1 + CLOSE)
     assert min(b for _, b in bounds) <= reached * (1 + CLOSE)

@@ -19,7 +19,7 @@ from pathlib import Path
 from time import monotonic
 
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, Measure
+from formulation.network.blocks import Block, TotalMeasure
 from formulation.network.choice import Chosen, Key, NetworkAim
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
@@ -33,7 +33,7 @@ from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
-LATENCY, TRAFFIC = Measure("latency", 1, 0), Measure("traffic", 0, 1)
+LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
 _MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
@@ -54,7 +54,7 @@ class Stage:
         size: rows and columns of the program.
     """
 
-    measure: Measure
+    measure: TotalMeasure
     total: int
     bound: int
     termination: Termination
@@ -87,7 +87,7 @@ class Choice:
         """Total [bits]."""
         return sum(point.traffic for point in self.points)
 
-    def bound(self, measure: Measure) -> int | None:
+    def bound(self, measure: TotalMeasure) -> int | None:
         """What is proven of a measure, by the first program that minimises it; None if none does."""
         return next((stage.bound for stage in self.stages if stage.measure == measure), None)
 
@@ -132,7 +132,7 @@ class Chooser:
             objective: what is minimised.
             weights: of a tick and of a bit, for the weighted objective.
         """
-        caps: list[tuple[Measure, int]] = []
+        caps: list[tuple[TotalMeasure, int]] = []
         chosen: Chosen | None = None
         for measure in self._order(objective, weights):
             chosen = self._stage(measure, tuple(caps), chosen)
@@ -145,7 +145,7 @@ class Chooser:
         return Choice(chosen, self._points(chosen), tuple(self.stages))
 
     @staticmethod
-    def _order(objective: Objective, weights: tuple[Fraction, Fraction] | None) -> list[Measure]:
+    def _order(objective: Objective, weights: tuple[Fraction, Fraction] | None) -> list[TotalMeasure]:
         match objective.kind:
             case Kind.LATENCY:
                 return [LATENCY, TRAFFIC]
@@ -155,16 +155,16 @@ class Chooser:
                 return [LATENCY, TRAFFIC, LATENCY]
         assert weights is not None
         scale = lcm(*(w.denominator for w in weights))
-        return [Measure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
+        return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
 
     def _points(self, chosen: Chosen) -> tuple[Point, ...]:
         return tuple(self.blocks[b].states[s].points[p] for b, s, p in chosen.runs)
 
-    def _total(self, measure: Measure, chosen: Chosen) -> int:
+    def _total(self, measure: TotalMeasure, chosen: Chosen) -> int:
         return sum(measure.of(point) for point in self._points(chosen))
 
     def _stage(
-        self, measure: Measure, caps: tuple[tuple[Measure, int], ...], known: Chosen | None
+        self, measure: TotalMeasure, caps: tuple[tuple[TotalMeasure, int], ...], known: Chosen | None
     ) -> Chosen | None:
         """Minimise a measure under caps that a known solution keeps.
 
@@ -206,7 +206,7 @@ class Chooser:
         return known
 
     def _first(
-        self, measure: Measure, caps: tuple[tuple[Measure, int], ...], known: Chosen | None
+        self, measure: TotalMeasure, caps: tuple[tuple[TotalMeasure, int], ...], known: Chosen | None
     ) -> Chosen | None:
         """A solution of the program with a few points of each state: what it costs leaves out most others."""
         before = None if known is None else self._total(measure, known)
@@ -238,7 +238,7 @@ class Chooser:
         steps = (program.value(bound - _ROUNDING) - program.floor) / program.step
         return min(total, program.floor + program.step * max(0, ceil(steps)))
 
-    def _keeps(self, chosen: Chosen, caps: Sequence[tuple[Measure, int]]) -> bool:
+    def _keeps(self, chosen: Chosen, caps: Sequence[tuple[TotalMeasure, int]]) -> bool:
         """Whether a solution keeps all caps and capacities, in integers."""
         if any(self._total(measure, chosen) > cap for measure, cap in caps):
             return False
@@ -250,7 +250,7 @@ class Chooser:
                 return False
         return True
 
-    def _nothing_stays(self, measure: Measure) -> Chosen | None:
+    def _nothing_stays(self, measure: TotalMeasure) -> Chosen | None:
         """The best blocks that cover all layers while nothing stays; None if there are none."""
         ending: dict[int, list[tuple[int, int, Key]]] = {}
         for b, block in enumerate(self.blocks):
@@ -268,7 +268,7 @@ class Chooser:
             covers.append(min(found, default=None))
         return None if covers[-1] is None else Chosen(frozenset(), covers[-1][1])
 
-    def _dump(self, program: NetworkMilp, measure: Measure) -> None:
+    def _dump(self, program: NetworkMilp, measure: TotalMeasure) -> None:
         if self.dump is not None:
             folder, name = self.dump
             lines = (
