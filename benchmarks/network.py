@@ -13,7 +13,7 @@ from time import perf_counter
 
 from solvers.network.levels import run_scenario
 from solvers.network.workers import Workers
-from solvers.scenario.files import build_scenario
+from solvers.scenario.model import build_scenario
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("unet", "resnet50", "mobilenetv2", "flownetc", "vgg16", "dcgan", "bert_base")

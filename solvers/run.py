@@ -14,6 +14,7 @@ from dnns.errors import InputError
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import BAD_INPUT, guarded, show, tell
 from solvers.cli.arguments import deconvolution, overrides, parser
+from solvers.cli.echo import shape_echoed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -188,7 +189,8 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
 
             check_provable(scenario)
         prepare(workers, scenario)
-        network = scenario.read_network()
+        with shape_echoed(args):
+            network = scenario.read_network()
         check_model_type(network, args.model_type)
         with progress(args.quiet) as notify:
             return run_scenario(scenario, network=network, workers=workers, notify=notify)

@@ -33,7 +33,8 @@ _WORDING = {
 class StrictModel(BaseModel):
     """A frozen model that takes no unknown field and converts no types.
 
-    The unknown field of an error is named with the nearest known one, or with all known ones. A field that
+    The unknown field of an error is named with the nearest known one, or with all known ones but those that
+    are not for users (``repr=False``). A field that
     takes a YAML list as a tuple is ``Annotated[tuple[int, int], Field(strict=False)]``.
     """
 
@@ -45,9 +46,10 @@ class StrictModel(BaseModel):
         if not isinstance(data, dict):
             return data
         known = [info.alias or name for name, info in cls.model_fields.items()]
+        told = [info.alias or name for name, info in cls.model_fields.items() if info.repr]
         for key in data:
             if key not in known:
-                raise PydanticCustomError(_UNKNOWN, "{problem}", {"problem": unknown(key, known), "key": key})
+                raise PydanticCustomError(_UNKNOWN, "{problem}", {"problem": unknown(key, told), "key": key})
         return data
 
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping as Fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from dnns.errors import InputError
 from dnns.identity import network_hash
 from dnns.layer import Network
 from dnns.reader import read_network
-from dnns.yaml_reader.validation import StrictModel
+from dnns.yaml_reader.file import Locate
+from dnns.yaml_reader.validation import StrictModel, input_error
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
+from solvers.scenario.quantities import implausible
 
 DEFAULT_LONGEST_STACK = 8
+NETWORK_FIELDS = {"network", "input", "input_3d", "dims", "skip_unsupported"}
+"""What decides which network is read."""
 
 
 class Scenario(StrictModel):
@@ -66,7 +71,7 @@ class Scenario(StrictModel):
     """Exact: what is left out of the programs because a known mapping is better."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
-    source: str = ""
+    source: Annotated[str, Field(repr=False)] = ""
     _recorded: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("search_method", "deconvolution", "backend", "network_level", "sieve", mode="before")
@@ -145,6 +150,33 @@ class Scenario(StrictModel):
         ratio = [exact(part) for part in self.buffer_partition]
         return Partition.from_ratio(ratio, machine.buffer_bits, machine.bank_bits)
 
+    def replace(self, **fields: Any) -> Scenario:
+        """The scenario with other fields, judged as a file's are.
+
+        Args:
+            fields: of the scenario, of its machine (``bufsize="1MiB"``) and of its objective
+                (``tolerance=0.05``), by their names there; ``method`` is ``search_method``. A whole
+                ``hardware`` or ``objective`` replaces only the inner fields that it has.
+
+        Raises:
+            InputError: naming the field, what was got and what is allowed.
+        """
+        given: dict[str, Any] = {}
+        for name, value in fields.items():
+            name = {"method": "search_method"}.get(name, name)
+            part = _PARTS.get(name)
+            where, what = (name, value) if part is None else (part, {name: value})
+            known = given.get(where)
+            given[where] = {**known, **what} if isinstance(known, dict) and isinstance(what, dict) else what
+        try:
+            scenario = build_scenario(self.model_dump(mode="json", exclude={"source"}), given, self.source)
+        except InputError as error:
+            where = error.file.removeprefix("--")
+            if where == error.file:
+                raise
+            raise InputError("replace", where, error.problem) from None
+        return scenario if NETWORK_FIELDS & fields.keys() else scenario.recorded_as(self._recorded)
+
     def recorded_as(self, recorded: dict[str, str]) -> Scenario:
         """The scenario of a result, which says the network's ``hash`` and the ``version`` that made it."""
         copy = self.model_copy()
@@ -183,3 +215,64 @@ class Scenario(StrictModel):
             problem = "is not what the result is of, its hash differs; --dnnfile runs it nevertheless"
             raise InputError(self.network_file, "", problem)
         return network
+
+
+_PARTS = dict.fromkeys(HardwareModel.model_fields, "hardware") | dict.fromkeys(
+    ObjectiveModel.model_fields, "objective"
+)
+"""The part of a scenario that has a field, by the field's name."""
+
+
+def build_scenario(
+    data: Fields[str, Any], overrides: Fields[str, Any], source: str | Path, locate: Locate | None = None
+) -> Scenario:
+    """A scenario from plain data and what overrides it; errors name the option where that is at fault."""
+    given = {**data, "source": str(source)}
+    if isinstance(given.get("objective"), str):
+        given["objective"] = {"kind": given["objective"]}
+    # The file is judged by itself first, so that its faults are told with its lines.
+    if locate is not None:
+        validated(given, source, locate)
+    for key, value in overrides.items():
+        inner = given.get(key) or {}
+        given[key] = {**inner, **value} if isinstance(value, dict) and isinstance(inner, dict) else value
+    scenario = validated(given, source, locate, from_options=bool(overrides))
+    _check_meaning(scenario, source)
+    return scenario
+
+
+def _check_meaning(scenario: Scenario, source: str | Path) -> None:
+    """Raise InputError for what is hardly meant, unless the scenario insists, or cannot be of any use."""
+
+    def value(path: str) -> Any:
+        part, name = path.split(".")
+        return getattr(getattr(scenario, part), name)
+
+    found = None if scenario.insist else implausible(value)
+    if found is not None:
+        field, number = found
+        allowed = f"allowed: {field.least:g} to {field.most:g} [{field.unit}] ({field.hint})"
+        problem = f"got {number:g}, {allowed}; insist: true, or --insist, takes it as it is"
+        raise InputError(source, field.field, problem)
+    partition = scenario.partition()
+    if partition is not None and not all(partition.parts):
+        names = ("ifmap", "ofmap", "weights")
+        empty = next(name for name, bits in zip(names, partition.parts, strict=True) if not bits)
+        problem = f"leaves the {empty} no byte of the buffer, and every layer needs room for it"
+        raise InputError(source, "buffer_partition", problem)
+
+
+def validated(
+    data: Fields[str, Any], source: str | Path, locate: Locate | None, from_options: bool = False
+) -> Scenario:
+    """A scenario of fields right by themselves; else an InputError that names the line or the option."""
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        problem = input_error(error, source, data, locate or (lambda path: 0))
+        if locate is not None and not from_options:
+            raise problem from None
+        option = problem.where.rpartition(", ")[2].rpartition(".")[2]
+        if option in ("", "line 0", "hardware", "objective") or option.startswith("line "):
+            raise InputError(source or "options", "", problem.problem) from None
+        raise InputError(f"--{option}", "", problem.problem) from None

@@ -2,11 +2,14 @@
 
 import json
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
+from dnns.errors import InputError
 from solvers.run import main
-from solvers.scenario.files import build_scenario
+from solvers.scenario import read_scenario
+from solvers.scenario.model import build_scenario
 
 
 def machine(scenario, *options):
@@ -120,3 +123,38 @@ def test_one_may_insist(tiny):
     assert machine(tiny, "--frequency", "1000", "--insist")["frequency"] == 1000
     tiny.write_text("network: tiny.yaml\ninsist: true\nobjective: {kind: balanced, tolerance: 5}\n")
     assert main([str(tiny), "--quiet"]) == 0
+
+
+def test_a_scenario_with_other_fields_is_judged_as_a_file_is(tiny):
+    scenario = read_scenario(tiny)
+    other = scenario.replace(bufsize="1MiB", method="exact", tolerance=0.05, hardware={"halo": "reuse"})
+    assert (other.hardware.bufsize, other.hardware.halo, other.search_method) == (1 << 20, "reuse", "exact")
+    assert other.objective.tolerance == 0.05
+    assert other.deconvolution == "split"
+    assert other.network_file == scenario.network_file
+    assert scenario.hardware.bufsize == 4096, "the first one is as it was"
+    assert scenario.replace() == scenario
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bufsize": "x"}, "replace: bufsize: got 'x', allowed: bytes, or a size such as 1536KiB"),
+        ({"method": "exacd"}, "replace: search_method: got 'exacd', allowed: "),
+        ({"frequency": 1000}, "hardware.frequency: got 1000, allowed: "),
+        ({"weights": 3}, "replace: weights: unknown field 'weights', "),
+    ],
+)
+def test_a_wrong_field_is_told(tiny, fields, message):
+    with pytest.raises(InputError) as told:
+        read_scenario(tiny).replace(**fields)
+    assert message in str(told.value)
+    assert "source" not in str(told.value)
+
+
+def test_a_wrong_ifmap_is_echoed_with_its_order(capsys):
+    unet = Path(__file__).parents[2] / "dnns" / "networks" / "unet.yaml"
+    assert main(["--dnnfile", str(unet), "--ifmap", "1", "572", "3"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.endswith("; --ifmap was read as W 1, H 572, C 3 (order: W H C)")
+    assert said.count("\n") == 0

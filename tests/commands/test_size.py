@@ -6,7 +6,7 @@ import json
 import pytest
 
 import solvers
-from solvers.scenario.files import build_scenario
+from solvers.scenario.model import build_scenario
 from solvers.size import main, sizes
 from tests.commands.test_network_level import scenario  # noqa: F401
 
