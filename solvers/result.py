@@ -106,7 +106,7 @@ P = TypeVar("P", bound=Posed[Any])
 M = TypeVar("M")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer(Generic[P, M]):
     """The answer to one problem of a kind, whose mappings are of one kind.
 
@@ -141,6 +141,17 @@ class Answer(Generic[P, M]):
     iterations: int | None = None
     nodes: int | None = None
     extras: Fields[str, object] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        cost, gap = self.cost, self.gap
+        found = (
+            "no mapping" if cost is None else f"{self.mapping}\n  {float(cost.latency_cycles):,.6g} cycles"
+        )
+        moved = "" if cost is None else f", {float(cost.traffic_bytes):,.6g} bytes"
+        proven = "" if gap is None else f", gap {100 * gap:.2f} %"
+        name = self.problem.name or "layer"
+        status = f"{self.solution_status}, {self.termination}"
+        return f"<{type(self).__name__} {name}: {self.method}, {status}\n  {found}{moved}{proven}>"
 
     def __post_init__(self) -> None:
         for fault in self._faults():
@@ -194,7 +205,7 @@ class Answer(Generic[P, M]):
         return relative_gap(self.cost.latency_cycles if self.cost else None, self.lower_bound.latency_cycles)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result(Answer[Problem, Mapping]):
     """The answer to one layer's problem."""
 

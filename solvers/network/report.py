@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.frames import data_frame
+from solvers.network.notebook import html, summary
 from solvers.network.parts import RunTotals
 from solvers.network.plain_data import flat, report_dict, shared_columns
 
@@ -22,6 +23,13 @@ class Report(RunTotals):
     """What a run found, with the forms in which it is handed out."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return summary("Report", self.to_dict())
+
+    def _repr_html_(self) -> str:
+        """Totals and layers as a table, for notebooks."""
+        return html(repr(self), self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

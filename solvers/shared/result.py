@@ -8,7 +8,7 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from solvers.result import Answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SharedResult(Answer[SharedProblem, SharedMapping]):
     """The answer to a shared problem.
 

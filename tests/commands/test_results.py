@@ -10,6 +10,8 @@ import pytest
 from dnns import __version__
 from dnns.identity import network_hash
 from dnns.reader import read_network
+from solvers import run_scenario
+from solvers.network.notebook import html
 from solvers.run import main
 from solvers.scenario import Scenario, read_scenario
 from tests.commands.test_run import result, without_times
@@ -199,3 +201,30 @@ def test_layers_are_called_by_their_modules(tmp_path, capsys):
         "head",
         "head",
     ]
+
+
+def test_a_report_shows_itself_in_a_line_and_as_a_table(tiny):
+    scenario = read_scenario(tiny)
+    for level, kind in (("layers", "Report"), ("resident", "NetworkReport")):
+        report = run_scenario(scenario.replace(network_level=level))
+        totals = report.to_dict()["totals"]
+        assert repr(report).startswith(f"<{kind} {report.network}: exhaustive, balanced, ")
+        assert f"{totals['traffic_bytes']:,} bytes>" in repr(report)
+        table = report._repr_html_()
+        assert table.count("<tr>") == 1 + len(list(report.rows()))
+        assert f"<td>{report.to_dict()['layers'][0]['name']}</td>" in table
+
+
+def test_names_in_a_notebook_stay_text():
+    name = "<script>alert(1)</script>"
+    table = html(name, [{"layer": name, "latency_cycles": 1234.0, "gap": None}])
+    assert name not in table
+    assert table.count("&lt;script&gt;") == 2
+    assert "<td>1,234</td>" in table
+
+
+def test_a_result_shows_itself_in_three_lines(tiny):
+    result = run_scenario(read_scenario(tiny)).layers[0].parts[0].result
+    assert repr(result).startswith("<Result layer: exhaustive, optimal, optimal\n  ")
+    assert repr(result).endswith(" bytes, gap 0.00 %>")
+    assert repr(result).count("\n") == 2

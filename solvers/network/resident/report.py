@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.frames import data_frame
+from solvers.network.notebook import html, summary
 from solvers.network.plain_data import flat
 from solvers.network.resident.found import NetworkFound
 from solvers.network.resident.plain_data import network_dict
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 
 class NetworkReport(NetworkFound):
     """What a run found, and its forms."""
+
+    def __repr__(self) -> str:
+        return summary("NetworkReport", self.to_dict())
+
+    def _repr_html_(self) -> str:
+        """Totals and layers as a table, for notebooks."""
+        return html(repr(self), self.rows())
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""
