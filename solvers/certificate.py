@@ -19,9 +19,10 @@ from formulation.objective import LATENCY, TRAFFIC
 from formulation.problem import Kind, Objective, Problem
 from solvers.check import CLASSES, FORMAT, Claim, Model
 from solvers.methods import solve
-from solvers.network.plain_data import mapping_dict
+from solvers.network.data.mappings import mapping_choices
 
 if TYPE_CHECKING:
+    from solvers.network.data.fields import ChoicesData
     from solvers.network.report import Report
     from solvers.result import Result
     from solvers.scenario import Scenario
@@ -186,6 +187,6 @@ def _bits(parts: Partition | None) -> dict[str, int] | None:
     return None if parts is None else {name: getattr(parts, name) for name in parts.__slots__}
 
 
-def _mapping(problem: Problem, mapping: Mapping) -> dict[str, Any]:
+def _mapping(problem: Problem, mapping: Mapping) -> ChoicesData:
     parts = problem.partition or problem.evaluate(mapping).footprint
-    return mapping_dict(mapping, parts)
+    return mapping_choices(mapping, parts)

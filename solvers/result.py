@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from math import ceil
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
+
+from typing_extensions import TypedDict
 
 from formulation.cost import Cost
 from formulation.mapping import Mapping, Partition
@@ -230,6 +232,12 @@ def internal_error(answer: Answer[P, M]) -> str | None:
     return str(answer.extras.get("error", "the solver failed"))
 
 
+@overload
+def number(value: Fraction | float) -> int | float: ...
+@overload
+def number(value: None) -> None: ...
+@overload
+def number(value: Fraction | float | None) -> int | float | None: ...
 def number(value: Fraction | float | None) -> int | float | None:
     """A quantity as JSON has it: whole numbers as integers."""
     if value is None or isinstance(value, int):
@@ -237,6 +245,15 @@ def number(value: Fraction | float | None) -> int | float | None:
     return int(value) if value == int(value) else float(value)
 
 
-def partition_dict(parts: Partition) -> dict[str, Any]:
+class PartitionData(TypedDict):
+    """The buffer's parts [bytes], both halves of a double buffer included."""
+
+    ifmap: int | float
+    ofmap: int | float
+    weights: int | float
+
+
+def partition_dict(parts: Partition) -> PartitionData:
     """The buffer's parts in bytes."""
-    return {name: number(Fraction(getattr(parts, name), 8)) for name in parts.__slots__}
+    ifmap, ofmap, weights = (number(Fraction(bits, 8)) for bits in parts.parts)
+    return {"ifmap": ifmap, "ofmap": ofmap, "weights": weights}

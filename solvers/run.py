@@ -163,6 +163,13 @@ def _main(args: argparse.Namespace) -> int:
 
         show("".join(f"{name}\n" for name in names()))
         return 0
+    if args.schema:
+        import json
+
+        from solvers.network.data.schema import result_schema
+
+        show(f"{json.dumps(result_schema(), indent=1)}\n")
+        return 0
     report = _run(args)
     outputs = [(args.outfile, report.write_json), (args.csv, report.write_csv)]
     if args.certificate is not None:

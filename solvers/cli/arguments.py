@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     text = "scenario file (.yaml), a result (.json) to run again, or the name of a bundled scenario"
     p.add_argument("scenario", nargs="?", help=text)
     p.add_argument("--list", action="store_true", help="list the bundled scenarios")
+    p.add_argument("--schema", action="store_true", help="print the JSON Schema of results")
     _network_options(p)
     _machine_options(p)
     _search_options(p)

@@ -15,7 +15,7 @@ from formulation.objective import LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
 from solvers.cli.comparison_rows import MethodAnswer, answers, written_only
 from solvers.methods import METHODS
-from solvers.network.plain_data import flat
+from solvers.network.data.report import flat
 from solvers.network.report import Report
 from solvers.network.schedule import run_scenario
 from solvers.network.tasks import Notify

@@ -6,8 +6,8 @@ from rich.text import Text
 
 from formulation.hardware import Hardware
 from solvers.cli.columns import buffer_unit
+from solvers.network.data.subject import subject_line
 from solvers.network.report import Report
-from solvers.network.subject import subject_line
 
 
 def heading(report: Report) -> Text:

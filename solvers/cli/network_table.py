@@ -19,9 +19,9 @@ from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
+from solvers.network.data.subject import subject_line
 from solvers.network.resident.found import Used
 from solvers.network.resident.report import NetworkReport
-from solvers.network.subject import subject_line
 
 _TITLES: tuple[Title, ...] = (
     ("\nlayer", "left"),

@@ -13,7 +13,7 @@ from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective
-from solvers.network.subject import carries_bits
+from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dnns.errors import InputError
 from dnns.layer import Layer, Network, Node, Operator
 from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import BitWidths, Hardware
-from solvers.network.subject import carries_bits
+from solvers.network.data.subject import carries_bits
 from solvers.scenario import FROM_NETWORK, Scenario
 
 

@@ -11,7 +11,7 @@ from dnns import __version__
 from dnns.identity import network_hash
 from dnns.reader import read_network
 from solvers import run_scenario
-from solvers.network.notebook import html
+from solvers.network.data.notebook import html
 from solvers.run import main
 from solvers.scenario import Scenario, read_scenario
 from tests.commands.test_run import result, without_times

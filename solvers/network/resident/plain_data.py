@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-from dnns.layer import Deconvolution
+from dnns.layer import Deconvolution, Node
 from formulation.deconv import split
 from formulation.network.frontier import LayerWay, Point
 from formulation.network.graph import LayerUse
 from formulation.network.movement import kept_bits
-from solvers.network.plain_data import mapping_dict, versions
+from solvers.network.data.geometry import geometry, placement
+from solvers.network.data.layers import operator_dict
+from solvers.network.data.mappings import mapping_dict
+from solvers.network.data.subject import subject_dict
 from solvers.network.resident.found import NetworkFound, smallest_need
 from solvers.network.resident.stack_data import stack_dict, stacked_parts
-from solvers.network.subject import hardware_dict, subject_dict
 from solvers.result import number
 
+if TYPE_CHECKING:
+    from solvers.network.data.network_fields import (
+        NetworkResult,
+        NetworkTotalsData,
+        OperandsData,
+        PieceData,
+        PlacedLayerData,
+    )
 
-def network_dict(report: NetworkFound) -> dict[str, Any]:
+
+def network_dict(report: NetworkFound) -> NetworkResult:
     """A report as JSON has it; the totals cover the layers that fit."""
     scenario, machine = report.scenario, report.hardware
-    return {
-        "network": report.network,
-        **subject_dict(scenario, report.source),
-        "method": scenario.search_method,
-        "network_level": scenario.network_level,
-        "objective": scenario.objective.model_dump(),
-        "hardware": hardware_dict(scenario, report.source),
+    level = scenario.network_level
+    assert level != "layers"
+    data: NetworkResult = {
+        **subject_dict(scenario, report.source, scenario.backend, report.complete),
+        "network_level": level,
         "backend": scenario.backend,
-        "versions": versions(scenario.backend),
-        "complete": report.complete,
-        **({"longest_stack": scenario.longest_stack} if scenario.network_level == "fused" else {}),
         "layers": list(_layers(report)),
         "stacks": [
             stack_dict(report, used.block.name, used.stacked)
@@ -50,9 +57,12 @@ def network_dict(report: NetworkFound) -> dict[str, Any]:
         ],
         "totals": _totals(report),
     }
+    if level == "fused":
+        data["longest_stack"] = scenario.longest_stack
+    return data
 
 
-def _totals(report: NetworkFound) -> dict[str, Any]:
+def _totals(report: NetworkFound) -> NetworkTotalsData:
     apart, single, tick = report.apart, report.single, report.hardware.tick
     fitting = (use for use in report.graph.layers if use.position not in report.unfit)
     latency_gap = None
@@ -84,18 +94,24 @@ def _totals(report: NetworkFound) -> dict[str, Any]:
     }
 
 
-def _layers(report: NetworkFound) -> Iterator[dict[str, Any]]:
+def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
     graph, tick = report.graph, report.hardware.tick
+    nodes = {node.name: node for node in report.source.nodes}
     for used in report.used:
         if used.stacked is not None:
             uses = (graph.layers[position] for position in used.block.positions)
             for use, part in zip(uses, stacked_parts(report, used.stacked), strict=True):
-                numbers = {name: part[name] for name in ("latency_cycles", "traffic_bytes")}
-                yield _operands(report, use, used.block.name) | {"parts": [part]} | numbers
+                yield {
+                    **_operands(report, use, nodes[use.node], used.block.name),
+                    "parts": [part],
+                    "latency_cycles": part["latency_cycles"],
+                    "traffic_bytes": part["traffic_bytes"],
+                }
             continue
         use = graph.layers[used.block.first]
         fits = use.position not in report.unfit
-        data = _operands(report, use, None) | {
+        data: PlacedLayerData = {
+            **_operands(report, use, nodes[use.node], None),
             "parts": list(_parts(report, use, used.point)),
             "latency_cycles": number(tick.cycles(used.point.latency)) if fits else None,
             "traffic_bytes": number(Fraction(used.point.traffic, 8)) if fits else None,
@@ -105,14 +121,13 @@ def _layers(report: NetworkFound) -> Iterator[dict[str, Any]]:
         yield data
 
 
-def _operands(report: NetworkFound, use: LayerUse, stack: str | None) -> dict[str, Any]:
+def _operands(report: NetworkFound, use: LayerUse, node: Node, stack: str | None) -> OperandsData:
     """What a layer is, the stack that it is in, and where its operands are."""
     graph, stays = report.graph, report.choice.chosen.stays
+    treatment = report.treatment if isinstance(use.layer, Deconvolution) else None
     return {
+        **operator_dict(node, use.layer, report.hardware, treatment),
         "name": use.name,
-        "op": use.layer.op,
-        "macs": use.layer.macs,
-        "deconvolution": report.treatment.value if isinstance(use.layer, Deconvolution) else None,
         "stack": stack,
         "on_chip": [graph.tensors[t].name for t in _read(use) if t in stays],
         "stays": [graph.tensors[t].name for t in use.emits if t in stays],
@@ -126,19 +141,29 @@ def _read(use: LayerUse) -> list[int]:
     return list(dict.fromkeys(s.tensor for s in sources if s.tensor is not None))
 
 
-def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[dict[str, Any]]:
+def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[PieceData]:
     """The pieces of a layer, each as it is run."""
     layer, machine = use.layer, report.hardware
-    names = [use.name]
-    if len(point.ways) > 1 and isinstance(layer, Deconvolution):
-        names = [f"{use.name}/{sub.name}" for sub in split(layer)]
-    for name, way in zip(names, point.ways, strict=False):
+    subs = split(layer) if len(point.ways) > 1 and isinstance(layer, Deconvolution) else ()
+    for way, sub in zip_longest(point.ways, subs):
         cost = way.cost(machine)
-        data: dict[str, Any] = {"name": name, "groups": layer.groups, "count": 1, "mapping": None}
+        data: PieceData = {
+            "name": f"{use.name}/{sub.name}" if sub else use.name,
+            "groups": layer.groups,
+            "count": 1,
+            "geometry": None,
+            "mapping": None,
+            "latency_cycles": number(machine.tick.cycles(cost.latency)),
+            "traffic_bytes": number(Fraction(cost.traffic, 8)),
+        }
+        if sub:
+            assert isinstance(layer, Deconvolution)
+            data["placement"] = [placement(layer, sub)]
         if isinstance(way, LayerWay):
             work, parts = way.work(machine), way.parts(machine)
             words = way.movement.words(work.traffic)
-            data["mapping"] = mapping_dict(way.mapping, parts)
+            data["geometry"] = geometry(way.layer)
+            data["mapping"] = mapping_dict(way.layer, way.mapping, parts)
             data["compute_cycles"] = work.compute
             data["traffic"] = {
                 "ifmap": words.ifmap,
@@ -147,6 +172,4 @@ def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[dict[s
                 "ofmap_read": words.partial_sums,
                 "drain_read": words.read,
             }
-        data["latency_cycles"] = number(machine.tick.cycles(cost.latency))
-        data["traffic_bytes"] = number(Fraction(cost.traffic, 8))
         yield data

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 from formulation.network.stacks.cost import LayerShare, layer_shares, map_rooms, stack_cost
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
+from solvers.network.data.geometry import geometry
 from solvers.network.resident.found import NetworkFound
 from solvers.result import number
 
+if TYPE_CHECKING:
+    from solvers.network.data.network_fields import ChannelTileData, PieceData, StackData
 
-def stack_dict(report: NetworkFound, name: str, way: StackWay) -> dict[str, Any]:
+
+def stack_dict(report: NetworkFound, name: str, way: StackWay) -> StackData:
     """A stack as JSON has it."""
     machine, stack, pieces = report.hardware, way.stack, way.schedule.pieces
     cost = stack_cost(stack, machine, way.schedule, way.stays)
@@ -37,7 +41,7 @@ def stack_dict(report: NetworkFound, name: str, way: StackWay) -> dict[str, Any]
     }
 
 
-def stacked_parts(report: NetworkFound, way: StackWay) -> Iterator[dict[str, Any]]:
+def stacked_parts(report: NetworkFound, way: StackWay) -> Iterator[PieceData]:
     """For each layer of a stack its only part: how its weights are held, and what it moves and computes.
 
     The latency is the stack's; a layer has none of its own.
@@ -47,11 +51,14 @@ def stacked_parts(report: NetworkFound, way: StackWay) -> Iterator[dict[str, Any
     uses = report.graph.layers[stack.first : stack.last + 1]
     for use, tile, share in zip(uses, way.schedule.tiles, shares, strict=True):
         held = weights_of(use.layer, machine, tile)
-        streamed = None if tile is None else {"out_channels": tile[0], "in_channels": tile[1]}
+        streamed: ChannelTileData | None = None
+        if tile is not None:
+            streamed = {"out_channels": tile[0], "in_channels": tile[1]}
         yield {
             "name": use.name,
             "groups": use.layer.groups,
             "count": 1,
+            "geometry": geometry(use.layer),
             "mapping": None,
             "weights": {"kept": held.kept, "tile": streamed, "bytes": number(Fraction(held.room, 8))},
             "compute_cycles": share.compute_cycles,

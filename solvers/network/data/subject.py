@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dnns import __version__
 from dnns.identity import network_hash
 from dnns.layer import Network
 from dnns.terminal.options import PROJECT
+from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
 from solvers.scenario import FROM_NETWORK, Scenario
+
+if TYPE_CHECKING:
+    from solvers.network.data.fields import SubjectData
 
 
 def carries_bits(scenario: Scenario, network: Network) -> bool:
@@ -18,17 +22,33 @@ def carries_bits(scenario: Scenario, network: Network) -> bool:
     return network.carries_bits and scenario.hardware.bit_width == FROM_NETWORK
 
 
-def subject_dict(scenario: Scenario, network: Network) -> dict[str, Any]:
-    """The network's file, hash, inputs and sizes, what was left out of it, and the whole scenario."""
+def subject_dict(scenario: Scenario, network: Network, backend: str, complete: bool) -> SubjectData:
+    """The network's name, file, hash, inputs and sizes, what was left out of it, and the whole scenario.
+
+    Args:
+        scenario: what was run.
+        network: the network it names.
+        backend: solver of the mixed-integer programs.
+        complete: whether every layer has a mapping.
+    """
     return {
+        "network": network.name,
         "network_file": scenario.to_dict()["network"],
         "network_hash": network_hash(network),
         "inputs": {name: list(shape) for name, shape in network.inputs},
         "dims": scenario.dims,
         "batch": network.batch,
-        "left_out": [asdict(gone) for gone in network.left_out],
+        "left_out": [
+            {"name": gone.name, "op": gone.op, "reason": gone.reason, "module": gone.module}
+            for gone in network.left_out
+        ],
         "scenario": scenario.to_dict(),
         "version": __version__,
+        "method": scenario.search_method,
+        "objective": scenario.objective.model_dump(),
+        "hardware": hardware_dict(scenario, network),
+        "versions": versions(backend),
+        "complete": complete,
     }
 
 
@@ -46,3 +66,19 @@ def subject_line(scenario: Scenario, network: Network) -> str:
     digest = network_hash(network).partition(":")[2][:12]
     file = Path(scenario.network).name
     return f"{file} ({digest}), {shapes or 'no input'}, batch {network.batch}; {PROJECT} {__version__}"
+
+
+def versions(backend: str = DEFAULT_MILP) -> dict[str, str]:
+    """Versions of this tool and of what its numbers depend on.
+
+    Args:
+        backend: solver of the mixed-integer programs.
+    """
+    found = {PROJECT: __version__}
+    solvers = (MILP[DEFAULT_MILP], NLP[DEFAULT_NLP], MILP[backend])
+    for package in dict.fromkeys(("numpy", "pyomo", *(p for home in solvers for p in home.packages))):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-_TILE = {"out_channels": "co", "in_channels": "ci", "batch": "n", "spatial": ""}
+_TILE = {"out_channels": "co", "in_channels": "ci", "batch": "n"}
 _COLUMNS = {
     "layer": "layer",
     "name": "part",
@@ -53,7 +53,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _tile(row: Mapping[str, Any]) -> str:
     keys = {f"mapping.tile.{name}": short for name, short in _TILE.items()}
-    return " ".join(f"{short}{row[key]}" for key, short in keys.items() if key in row)
+    channels = [f"{short}{row[key]}" for key, short in keys.items() if key in row]
+    spatial = [str(size) for key, size in row.items() if key.startswith("mapping.tile.spatial.")]
+    return " ".join([*channels, "x".join(spatial)])
 
 
 def _shown(value: Any) -> str:

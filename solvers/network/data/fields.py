@@ -1,0 +1,356 @@
+"""Every field of a result: types against which the code that writes it is checked; its schema is theirs.
+
+The fields' docstrings are the schema's descriptions. Cycles and bytes are integers where they are whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+from solvers.result import PartitionData
+
+Number = int | float
+Words = dict[str, int]
+"""Words by tensor."""
+Status = Literal["optimal", "feasible", "none"]
+Ending = Literal["optimal", "time_limit", "iteration_limit", "infeasible", "error"]
+strict = with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
+strict(PartitionData)
+
+
+@strict
+class AxisData(TypedDict):
+    """One spatial axis: sizes, and padding [elements]. Padding below 0 leaves out what is there."""
+
+    ifmap: int
+    """Extent of the stored ifmap."""
+    ofmap: int
+    """Extent of the ofmap."""
+    kernel: int
+    """Taps."""
+    stride: int
+    """Convolution: output y reads inputs y*stride - pad_before + dilation*tap. Deconvolution: input x goes to
+    outputs x*stride - pad_before + dilation*tap."""
+    dilation: int
+    """Distance of neighbouring taps."""
+    pad_before: int
+    """Padding at the beginning; of a deconvolution, outputs cut there."""
+    pad_after: int
+    """The same at the end."""
+    output_padding: NotRequired[int]
+    """Deconvolution: outputs added at the end."""
+
+
+@strict
+class GeometryData(TypedDict):
+    """The shape of a layer, of one group."""
+
+    out_channels: int
+    """Output channels of a group."""
+    in_channels: int
+    """Input channels of a group."""
+    batch: int
+    """Images."""
+    axes: list[AxisData]
+    """Spatial axes, outermost first; a matrix product has its rows here."""
+
+
+@strict
+class PlacedAxisData(TypedDict):
+    """One axis of a sub-convolution in its deconvolution."""
+
+    first_output: int
+    """Output of the deconvolution that is output 0 here."""
+    output_step: int
+    """Distance of neighbouring outputs in the deconvolution's ofmap."""
+    taps: list[int]
+    """Which tap of the deconvolution's kernel each tap here is."""
+
+
+@strict
+class PlacementData(TypedDict):
+    """Where a sub-convolution lies in its deconvolution."""
+
+    phase: str
+    """Residues of its outputs modulo the stride, such as 0.1."""
+    axes: list[PlacedAxisData]
+    """Axis by axis."""
+
+
+@strict
+class TileData(TypedDict):
+    """Extents of a tile [elements]; the last of a dimension may be smaller."""
+
+    out_channels: int
+    in_channels: int
+    batch: int
+    spatial: list[int]
+    """Of the ofmap, in the order of the geometry's axes."""
+
+
+@strict
+class TripsData(TypedDict):
+    """How many tiles there are along each dimension."""
+
+    groups: int
+    out_channels: int
+    in_channels: int
+    batch: int
+    spatial: list[int]
+
+
+Class = Literal["weight", "input", "output"]
+
+
+@strict
+class ChoicesData(TypedDict):
+    """What a mapping chooses."""
+
+    tile: TileData
+    stationary: Class
+    """The tensor that is moved least."""
+    sliding_axis: int | None
+    """Index into ``spatial`` of the axis along which only what is new is fetched; null if there is none."""
+    partition_bytes: PartitionData
+    """The given parts of the buffer, or what the mapping takes of it."""
+
+
+@strict
+class MappingData(ChoicesData):
+    """A mapping, with what follows for the layer."""
+
+    trips: TripsData
+    loop_order: list[str]
+    """The loops over tiles, outermost first; ``spatial.0`` is the first axis."""
+
+
+@strict
+class SharedTileData(TypedDict):
+    """Extents of a tile that sub-convolutions share, on the grid of their outputs [elements]."""
+
+    in_channels: int
+    batch: int
+    spatial: list[int]
+
+
+@strict
+class SharedTripsData(TypedDict):
+    """How many of them there are; a round of filters is what a tile of output channels is elsewhere."""
+
+    groups: int
+    rounds: int
+    in_channels: int
+    batch: int
+    spatial: list[int]
+
+
+@strict
+class SharedMappingData(TypedDict):
+    """A mapping of sub-convolutions that share ifmap tiles; each makes its own outputs in a tile."""
+
+    tile: SharedTileData
+    trips: SharedTripsData
+    loop_order: list[str]
+    """As of any mapping, rounds in place of output channels."""
+    rounds: int
+    stationary: Class
+    sliding_axis: int | None
+    partition_bytes: PartitionData
+
+
+@strict
+class ProofData(TypedDict):
+    """What is proven, and how the search ended."""
+
+    lower_bound: dict[str, Number | None]
+    """Proven: no mapping of the scope has less. For balanced, traffic is bounded among the mappings
+    within the latency cap. Null where nothing is proven."""
+    bound_scope: Literal["map_space", "partition"]
+    """Of which mappings: all, or those within the given partition."""
+    gap: float | None
+    """(value - bound) / value of the objective's own quantity; null if no bound is proven."""
+    latency_gap: float | None
+    """The same for latency, against the bound on the least latency of all."""
+    termination: Ending
+    """Why the solver stopped; ``optimal`` if it solved what it set out to, be that a relaxation."""
+    solution_status: Status
+    """What is held."""
+    seconds: float
+    """Wall time."""
+
+
+@strict
+class PartData(ProofData):
+    """One piece of a layer that is run by itself; numbers are for one run of it, groups included."""
+
+    name: str
+    """Of the layer; of a sub-convolution ``layer/0.1``, the phases on each axis."""
+    groups: int
+    """Independent convolutions, run one after another."""
+    count: int
+    """Identical pieces that run one after another."""
+    geometry: GeometryData | None
+    """What is run: of a naive deconvolution the convolution over its ifmap with zeros inserted; null for
+    outputs that no tap reaches, which are only written."""
+    phases: NotRequired[list[str]]
+    """The sub-convolutions that it stands for."""
+    placement: NotRequired[list[PlacementData]]
+    """Where each of these lies in the deconvolution."""
+    mapping: MappingData | None
+    """Null if nothing fits, or nothing is chosen."""
+    latency_cycles: Number | None
+    compute_cycles: int | None
+    """Cycles in which the array works."""
+    traffic_bytes: Number | None
+    traffic: Words | None
+    """Words moved by tensor."""
+    extras: NotRequired[dict[str, Any]]
+    """What one method knows besides (model sizes, sensitivities, ...)."""
+    error: NotRequired[str]
+    """The internal error in place of an answer."""
+    bytes_needed: NotRequired[Number | None]
+    """Only where nothing fits: what the smallest tile takes."""
+
+
+@strict
+class KernelData(TypedDict):
+    """A sub-convolution of a deconvolution whose tiles are shared; mapping and numbers stand on the layer."""
+
+    name: str
+    groups: int
+    count: int
+    geometry: GeometryData | None
+    """Null if no tap reaches its outputs: they are zeros, only written."""
+    placement: list[PlacementData]
+    kernel: list[int]
+    """Taps per axis."""
+    out: list[int]
+    """Output extents."""
+    rounds: list[int]
+    """Filters in each round, taken in order."""
+
+
+@strict
+class OperatorData(TypedDict):
+    """What a layer is."""
+
+    name: str
+    op: str
+    module: str | None
+    """That the exporter says it belongs to."""
+    reads: list[str]
+    """The operators whose results it reads."""
+    bits: dict[str, int]
+    """Widths of its words."""
+    macs: int
+    """As scheduled, all runs: zeros count where they are multiplied."""
+    geometry: GeometryData
+    """The layer as the network has it."""
+    deconvolution: Literal["naive", "split", "combine"] | None
+    """How it is run, if it is one."""
+
+
+@strict
+class SolvedData(OperatorData):
+    """What a layer is, and its numbers."""
+
+    latency_cycles: Number | None
+    """Sum over the parts with their counts."""
+    traffic_bytes: Number | None
+    compulsory_bytes: Number
+    """No schedule moves less."""
+    least_communication_bytes: Number
+    """No schedule moves less with so small a buffer; may be below the compulsory."""
+
+
+@strict
+class LayerData(SolvedData):
+    """A layer whose parts are run one after another."""
+
+    parts: list[PartData]
+    error: NotRequired[str]
+    """The internal error in place of an answer."""
+
+
+@strict
+class SharedLayerData(SolvedData, ProofData):
+    """A deconvolution whose sub-convolutions share ifmap tiles: mapping and proof are the layer's."""
+
+    parts: list[KernelData]
+    groups: int
+    count: int
+    mapping: SharedMappingData
+    compute_cycles: int
+    traffic: Words
+
+
+@strict
+class LeftOutData(TypedDict):
+    """An operator that is not supported and was left out; no total counts it."""
+
+    name: str
+    op: str
+    """With its domain."""
+    reason: str
+    module: str
+
+
+@strict
+class SubjectData(TypedDict):
+    """What was run."""
+
+    network: str
+    """Its name."""
+    network_file: str
+    network_hash: str
+    """Of what it computes (operators, shapes, widths), not of the file's text."""
+    inputs: dict[str, list[int]]
+    """Shapes without the batch, channels first."""
+    dims: dict[str, int] | None
+    """Sizes of symbolic dimensions."""
+    batch: int
+    left_out: list[LeftOutData]
+    scenario: dict[str, Any]
+    """Every field with its default, file names as whole paths."""
+    version: str
+    """Of this tool."""
+    method: str
+    objective: dict[str, Any]
+    hardware: dict[str, Any]
+    """As in the scenario."""
+    versions: dict[str, str]
+    """Of this tool and of the packages its numbers depend on."""
+    complete: bool
+    """False if a layer has no mapping; the totals then cover the others."""
+
+
+@strict
+class TotalsData(TypedDict):
+    """Sums over the layers, and bounds for any schedule of the layers one by one."""
+
+    macs: int
+    latency_cycles: Number
+    traffic_bytes: Number
+    compulsory_bytes: Number
+    least_traffic_bytes: Number
+    """By layer the greater of compulsory traffic and least communication."""
+    roofline_cycles: Number
+    seconds: float
+    sensitivity: NotRequired[dict[str, float]]
+    """What a little more buffer or bandwidth saves, by the relaxation."""
+
+
+@strict
+class LayersResult(SubjectData):
+    """A network scheduled layer by layer."""
+
+    layers: list[LayerData | SharedLayerData]
+    """In the network's order."""
+    totals: TotalsData
+    backend: NotRequired[str]
+    """Solver of the mixed-integer programs, if it is another than HiGHS."""
+    partition_bytes: NotRequired[PartitionData]
+    """The single partition, if one was fixed for all layers."""

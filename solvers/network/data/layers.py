@@ -1,0 +1,205 @@
+"""Layers and their parts as plain data; what each field means stands in ``solvers.network.data.fields``."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from dnns.layer import Deconvolution, Node, Operator
+from formulation.deconv import Treatment, split
+from formulation.hardware import Hardware
+from formulation.objective import QUANTITIES, Objective
+from solvers.network.data.geometry import geometry, placement
+from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
+from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination, internal_error, number
+
+if TYPE_CHECKING:
+    from formulation.cost import Traffic
+    from formulation.deconv import SubConvolution
+    from solvers.network.data.fields import (
+        KernelData,
+        LayerData,
+        MappingData,
+        Number,
+        OperatorData,
+        PartData,
+        ProofData,
+        SharedLayerData,
+        SolvedData,
+        Words,
+    )
+    from solvers.network.parts import LayerReport, PartReport
+    from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
+
+
+def operator_dict(
+    node: Node, operator: Operator, hardware: Hardware, treatment: Treatment | None
+) -> OperatorData:
+    """What a layer is; its MACs are those of ``operator``, by phases if that is a deconvolution."""
+    return {
+        "name": operator.name,
+        "op": operator.op,
+        "module": node.module or None,
+        "reads": list(node.inputs),
+        "bits": hardware.bits.to_dict(),
+        "macs": operator.macs,
+        "geometry": geometry(operator),
+        "deconvolution": treatment.value if treatment else None,
+    }
+
+
+def layer_dict(layer: LayerReport) -> LayerData | SharedLayerData:
+    """A layer as JSON has it; with shared ifmap tiles, mapping and proof are the layer's."""
+    operator, treatment = layer.operator, layer.treatment
+    solved: SolvedData = {
+        **operator_dict(layer.node, operator, layer.hardware, treatment),
+        "macs": layer.macs,
+        "latency_cycles": number(layer.total("latency_cycles")),
+        "traffic_bytes": number(layer.total("traffic_bytes")),
+        "compulsory_bytes": number(layer.compulsory_bytes),
+        "least_communication_bytes": number(layer.least_communication_bytes),
+    }
+    subs = {sub.name: sub for sub in split(operator)} if isinstance(operator, Deconvolution) else {}
+    if layer.shared is not None:
+        assert isinstance(operator, Deconvolution)
+        return _shared_layer(solved, operator, layer.shared, subs)
+    data: LayerData = {**solved, "parts": [part_dict(part, operator, subs) for part in layer.parts]}
+    if layer.error is not None:
+        data["error"] = layer.error
+    return data
+
+
+def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvolution]) -> PartData:
+    """A piece of a layer as JSON has it.
+
+    Args:
+        part: the piece.
+        operator: the layer.
+        subs: its sub-convolutions by name, if it is a deconvolution.
+    """
+    result = part.result
+    data: PartData = {
+        "name": part.name,
+        "groups": part.layer.groups if part.layer else 1,
+        "count": part.count,
+        "geometry": geometry(part.layer) if part.layer else None,
+        "mapping": None if part.layer is None or result is None else _mapping(result),
+        "latency_cycles": number(part.latency_cycles),
+        "compute_cycles": part.compute_cycles,
+        "traffic_bytes": number(part.traffic_bytes),
+        "traffic": _traffic(part),
+        **(_written_only(part) if result is None else proof_dict(result)),
+    }
+    if part.phases:
+        assert isinstance(operator, Deconvolution)
+        data["phases"] = list(part.phases)
+        data["placement"] = [placement(operator, subs[phase]) for phase in part.phases]
+    if result is not None:
+        _add_what_is_known(data, result)
+    return data
+
+
+def _mapping(result: Result) -> MappingData | None:
+    if result.mapping is None or result.cost is None:
+        return None
+    parts = result.problem.partition or result.cost.footprint
+    return mapping_dict(result.problem.layer, result.mapping, parts)
+
+
+def _traffic(part: PartReport) -> Words | None:
+    if part.result is None:
+        return {"ifmap": 0, "weights": 0, "ofmap_write": part.ofmap_words, "ofmap_read": 0}
+    return traffic_dict(part.result.cost.traffic) if part.result.cost else None
+
+
+def traffic_dict(words: Traffic) -> Words:
+    """Words per tensor as JSON has them."""
+    return {name: getattr(words, name) for name in words.__slots__}
+
+
+def _bounds(bound: LowerBound, objective: Objective) -> dict[str, Number | None]:
+    """Bounds on every quantity, and on the objective if that is a weighted sum."""
+    claims = dict.fromkeys([*(quantity.key for quantity in QUANTITIES), objective.claim])
+    return {claim: number(bound.of(claim)) for claim in claims}
+
+
+def proof_dict(result: Result) -> ProofData:
+    """What is proven about a result, and how it ended."""
+    return {
+        "lower_bound": _bounds(result.lower_bound, result.problem.objective),
+        "bound_scope": result.bound_scope.value,
+        "gap": result.gap,
+        "latency_gap": result.latency_gap,
+        "termination": result.termination.value,
+        "solution_status": result.solution_status.value,
+        "seconds": round(result.seconds, 6),
+    }
+
+
+def _add_what_is_known(data: PartData, result: Result) -> None:
+    """What its method knows besides, and why there is no mapping if there is none."""
+    extras = {name: value for name, value in result.extras.items() if name != "error"}
+    if extras:
+        data["extras"] = extras
+    error = internal_error(result)
+    if error is not None:
+        data["error"] = error
+    elif result.cost is None:
+        data["bytes_needed"] = number(Fraction(result.problem.smallest_need().total, 8))
+
+
+def _written_only(part: PartReport) -> ProofData:
+    """Outputs that no tap reaches: nothing is chosen, so nothing is left to prove."""
+    return {
+        "lower_bound": {
+            "latency_cycles": number(part.latency_cycles),
+            "traffic_bytes": number(part.traffic_bytes),
+        },
+        "bound_scope": BoundScope.MAP_SPACE.value,
+        "gap": 0.0,
+        "latency_gap": 0.0,
+        "termination": Termination.OPTIMAL.value,
+        "solution_status": SolutionStatus.OPTIMAL.value,
+        "seconds": 0.0,
+    }
+
+
+def _shared_layer(
+    solved: SolvedData, deconv: Deconvolution, best: DeconvolutionResult, subs: dict[str, SubConvolution]
+) -> SharedLayerData:
+    """A deconvolution whose sub-convolutions share ifmap tiles."""
+    shared = best.shared
+    assert shared is not None
+    assert shared.mapping is not None
+    assert shared.cost is not None
+    parts = best.partition or shared.cost.footprint
+    return {
+        **solved,
+        "parts": [_kernel(deconv, kernel, subs[kernel.name]) for kernel in best.kernels],
+        "mapping": shared_mapping_dict(deconv, shared.mapping, parts),
+        "compute_cycles": shared.cost.compute_cycles,
+        "traffic": traffic_dict(shared.cost.traffic),
+        "lower_bound": _bounds(best.lower_bound, best.objective),
+        "bound_scope": best.bound_scope.value,
+        "gap": best.gap,
+        "latency_gap": best.latency_gap,
+        "termination": best.termination.value,
+        "solution_status": best.solution_status.value,
+        "seconds": round(best.seconds, 6),
+        "groups": deconv.groups,
+        "count": deconv.count,
+    }
+
+
+def _kernel(deconv: Deconvolution, kernel: KernelRow, sub: SubConvolution) -> KernelData:
+    """A sub-kernel of a combined deconvolution as JSON has it."""
+    return {
+        "name": f"{deconv.name}/{kernel.name}",
+        "groups": deconv.groups,
+        "count": deconv.count,
+        "geometry": geometry(sub.layer) if sub.layer else None,
+        "placement": [placement(deconv, sub)],
+        "kernel": list(kernel.kernel),
+        "out": list(kernel.out),
+        "rounds": list(kernel.filters),
+    }

@@ -1,0 +1,73 @@
+"""A run's report as plain data, whole or in flat rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from solvers.backends import DEFAULT_MILP
+from solvers.network.data.layers import layer_dict
+from solvers.network.data.subject import subject_dict
+from solvers.result import number, partition_dict
+
+if TYPE_CHECKING:
+    from solvers.network.data.fields import LayersResult
+    from solvers.network.parts import RunTotals
+
+
+def report_dict(report: RunTotals) -> LayersResult:
+    """A report as JSON has it; the totals cover the layers that fit."""
+    backend = report.scenario.backend if report.scenario.solves_programs else DEFAULT_MILP
+    data: LayersResult = {
+        **subject_dict(report.scenario, report.graph, backend, report.complete),
+        "layers": [layer_dict(layer) for layer in report.layers],
+        "totals": {
+            "macs": sum(layer.macs for layer in report.solved_layers),
+            "latency_cycles": number(report.total("latency_cycles")),
+            "traffic_bytes": number(report.total("traffic_bytes")),
+            "compulsory_bytes": number(report.compulsory_bytes),
+            "least_traffic_bytes": number(report.least_traffic_bytes),
+            "roofline_cycles": number(report.roofline_cycles),
+            "seconds": round(report.seconds, 6),
+        },
+    }
+    if backend != DEFAULT_MILP:
+        data["backend"] = backend
+    if (values := report.sensitivity()) is not None:
+        data["totals"]["sensitivity"] = values
+    if report.partition is not None:
+        data["partition_bytes"] = partition_dict(report.partition)
+    return data
+
+
+#: Columns of a row that are the whole layer's.
+_OF_LAYER = ("op", "deconvolution", "compulsory_bytes", "least_communication_bytes")
+#: What stands on a layer instead of its parts if tiles are shared.
+_SHARED = ("mapping", "latency_cycles", "compute_cycles", "traffic_bytes", "gap")
+
+
+def rows(layers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One flat row per part, nested names joined with dots."""
+    for layer in layers:
+        above = {name: layer[name] for name in _OF_LAYER}
+        if "mapping" in layer:
+            above |= {name: layer[name] for name in _SHARED}
+        for part in layer["parts"]:
+            yield {"layer": layer["name"], **dict(flat(above | part))}
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested names joined with dots: a column for each dimension, and for each field of each axis.
+
+    Other lists of numbers are one word with ``x`` between, of names with blanks; lists of lists are left out.
+    """
+    for key, value in data.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from flat(value, f"{name}.")
+        elif key in ("spatial", "axes"):
+            yield from flat({str(i): item for i, item in enumerate(value)}, f"{name}.")
+        elif not isinstance(value, list):
+            yield name, value
+        elif not any(isinstance(item, dict | list) for item in value):
+            yield name, (" " if any(isinstance(item, str) for item in value) else "x").join(map(str, value))
