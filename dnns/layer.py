@@ -216,7 +216,7 @@ class LeftOut:
     module: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Network:
     """A graph of operators in an order in which they can run.
 
@@ -227,6 +227,7 @@ class Network:
         batch: images.
         declared_outputs: names of the nodes whose tensors the file calls outputs, if it does.
         left_out: operators that are not in it, as they are not supported.
+        notes: what its reader noticed and a user may not have meant, a sentence each.
     """
 
     name: str
@@ -235,6 +236,12 @@ class Network:
     batch: int = 1
     declared_outputs: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in self.inputs)
+        told = f"{len(self.layers)} layers of {len(self.nodes)} operators, batch {self.batch}"
+        return f"<Network {self.name}: {shapes}; {told}, {self.macs:,} MACs>"
 
     @property
     def carries_bits(self) -> bool:

@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dnns import PROJECT
 from dnns.errors import InputError
 from dnns.layer import Network
 
 ENDINGS = ".yaml, .yml, .txt or .onnx"
+
+
+NETWORKS = Path(__file__).parent / "networks"
+"""Where the bundled networks are."""
+_BUNDLED = (".yaml", ".txt")
+_NAMED = "the name of a bundled network (python -m dnns.show --list)"
 
 
 def read_network(
@@ -25,8 +32,9 @@ def read_network(
     """Read a network.
 
     Args:
-        path: a ``.yaml``, ``.yml``, ``.txt`` or ``.onnx`` file. Where a folder ``dnns`` has no such file, but
-            its room ``networks`` has, that is read: paths from before there was a room stay good.
+        path: a ``.yaml``, ``.yml``, ``.txt`` or ``.onnx`` file, or the name of a bundled network. Where a
+            folder ``dnns`` has no such file, but its room ``networks`` has, that is read: paths from before
+            there was a room stay good.
         input: shape of the network's input, channels first (C, (D,) H, W), in place of the file's own.
         input_3d: shape (C, D, H, W) from the first six-field line of a text network on.
         dims: values for the symbolic dimensions of an ONNX network.
@@ -55,12 +63,26 @@ def read_network(
         try:
             from dnns.onnx_reader.network import read_onnx_network
         except ImportError:
-            raise InputError(path, "", "reading ONNX needs the package onnx: pip install .[onnx]") from None
+            problem = f"reading ONNX needs the package onnx: pip install '{PROJECT}[onnx]'"
+            raise InputError(path, "", problem) from None
         return read_onnx_network(path, shape, dims or {}, skip_unsupported)
-    raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}")
+    raise InputError(path, "", f"ending is {ending!r}, allowed: {ENDINGS}, or {_NAMED}")
+
+
+def network_names() -> list[str]:
+    """The bundled networks, in order."""
+    return sorted(path.stem for path in NETWORKS.iterdir() if path.suffix in _BUNDLED)
+
+
+def bundled(name: str) -> Path | None:
+    """The file of the bundled network of a name; None if there is none."""
+    files = (NETWORKS / f"{name}{ending}" for ending in _BUNDLED)
+    return next((file for file in files if name in network_names() and file.exists()), None)
 
 
 def _located(path: Path) -> Path:
-    """A path as it is, or the same file in the room of the networks."""
+    """A path as it is; or the bundled network of that name, or the same file in the room of the networks."""
+    if path.name == str(path) and not path.suffix and not path.exists():
+        return bundled(path.name) or path
     moved = path.parent / "networks" / path.name
     return moved if path.parent.name == "dnns" and not path.exists() and moved.is_file() else path

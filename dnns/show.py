@@ -15,11 +15,11 @@ from rich.text import Text
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Network
-from dnns.reader import read_network
+from dnns.reader import network_names, read_network
 from dnns.terminal.listing import OperatorRow, left_out_lines, rows, shaping_summary
 from dnns.terminal.options import LineParser, sizes
 from dnns.terminal.output import Output, check_outputs, deliver
-from dnns.terminal.streams import BAD_INPUT, guarded, tell
+from dnns.terminal.streams import BAD_INPUT, guarded, show, tell
 from dnns.terminal.tables import Title, fitted, printed, put
 
 _FIGURES = {"macs": "\nMACs", "ifmap": "ifmap\nwords", "weights": "weight\nwords", "ofmap": "ofmap\nwords"}
@@ -28,7 +28,9 @@ _CAPTION = "Shapes channels first, depth before height. Figures of one run; the 
 
 def _parser() -> argparse.ArgumentParser:
     parser = LineParser(prog="python -m dnns.show", description="Show the layers and totals of a network.")
-    parser.add_argument("file", help="network: .yaml, .txt (the original tool's format) or .onnx")
+    text = "network: .yaml, .txt (the original tool's format) or .onnx, or the name of a bundled one"
+    parser.add_argument("file", nargs="?", help=text)
+    parser.add_argument("--list", action="store_true", help="list the bundled networks")
     parser.add_argument(
         "--input",
         nargs="+",
@@ -73,6 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
+    if options.list:
+        show("".join(f"{name}\n" for name in network_names()))
+        return 0
+    if options.file is None:
+        _parser().error("give a network (--list names the bundled ones)")
     if not 1 <= options.bits <= 64:
         raise InputError("--bits", "", f"got {options.bits}, allowed: 1 to 64")
     check_outputs({"--csv": options.csv}, (options.file,))

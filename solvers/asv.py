@@ -10,16 +10,20 @@ speed-up, and reduction of *energy*.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import monotonic
+
+from rich.console import Console
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution
 from dnns.terminal.options import LineParser
 from dnns.terminal.streams import guarded, show, tell
+from dnns.terminal.tables import Title, fitted, printed, put
 from formulation.mapping import Partition
 from solvers.network.parts import LayerReport
 from solvers.network.report import Report
@@ -144,32 +148,45 @@ def _combined(free: Report) -> tuple[WayTotals, tuple[int, int]]:
     return WayTotals(total, total + others), (chosen, count)
 
 
-def lines(results: Sequence[AsvComparison]) -> list[str]:
-    """The tables, one per scope, as lines of text."""
-    text = []
-    for scope_index, scope in enumerate(SCOPES):
-        text.append(
-            f"{scope}: speed-up / traffic reduction, in brackets the paper's speed-up / energy reduction"
-        )
-        text.append(f"{'':10}" + "".join(f"{stage:>32}" for stage in STAGES))
-        for result in results:
-            published = PUBLISHED.get(result.name)
-            cells = []
-            for i in range(len(STAGES)):
-                speed, traffic = result.improvement(i, scope)
-                paper = ""
-                if published is not None:
-                    paper = "({:.2f} x / {} %)".format(*published[scope_index][i])
-                cells.append(f"{speed:5.2f} x / {traffic:4.1f} % {paper:>15}")
-            text.append(f"{result.name:10}" + "".join(f"{cell:>32}" for cell in cells))
-        text.append("")
+_TITLES: tuple[Title, ...] = (
+    ("\nnetwork", "left"),
+    ("\nstep", "left"),
+    ("speed-up\nhere", "right"),
+    ("speed-up\npaper", "right"),
+    ("traffic\nless %", "right"),
+    ("paper: energy\nless %", "right"),
+)
+_NOTE = (
+    "The paper prints energy, which also counts what is computed and what is read from the SRAM: "
+    "it is no figure for the traffic beside it."
+)
+
+
+def print_comparison(results: Sequence[AsvComparison], console: Console) -> None:
+    """Print the tables, one per scope, and what the networks were run on."""
+    for scope in SCOPES:
+        rows = [row for result in results for row in _rows(result, scope)]
+        table = fitted(_TITLES, rows, (3, 5), console, sections=range(2, len(rows) - 1, 3))
+        table.title, table.title_justify = f"{scope}, against the best single partition", "left"
+        put(console, table)
+    console.print(_NOTE, highlight=False)
     for result in results:
-        parts = " / ".join(f"{part // 8 // 1024} KiB" for part in result.partition.parts)
-        text.append(
-            f"{result.name}: best single partition I / O / W {parts}; tiles shared in {result.shared[0]} of "
-            f"{result.shared[1]} deconvolutions; {result.seconds:.0f} s"
-        )
-    return text
+        parts = " / ".join(f"{part // 8 // 1024}" for part in result.partition.parts)
+        shared, deconvolutions = result.shared
+        text = f"{result.name}: best single partition I / O / W {parts} KiB; tiles shared in {shared} of "
+        console.print(f"{text}{deconvolutions} deconvolutions; {result.seconds:.0f} s", highlight=False)
+
+
+def _rows(result: AsvComparison, scope: str) -> Iterator[tuple[str, ...]]:
+    """A network's three steps; nothing where the paper has no figure."""
+    published = PUBLISHED.get(result.name)
+    for i, stage in enumerate(STAGES):
+        speed, traffic = result.improvement(i, scope)
+        paper = ("", "")
+        if published is not None:
+            theirs, energy = published[SCOPES.index(scope)][i]
+            paper = (f"{theirs:.2f}", str(energy))
+        yield "" if i else result.name, stage, f"{speed:.2f}", paper[0], f"{traffic:.1f}", paper[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -191,7 +208,7 @@ def _main(names: Sequence[str]) -> int:
     for name in names:
         tell(name)
         results.append(compare(read_scenario(SCENARIOS / f"{name}.yaml"), name))
-    show("".join(f"{line}\n" for line in lines(results)))
+    show(printed(partial(print_comparison, results)))
     return 0
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from dnns import PROJECT
 from dnns.errors import InputError
 
 
@@ -21,15 +22,17 @@ class Home:
     Attributes:
         module: that has it.
         packages: of which one must be installed, as package indexes know them.
+        extra: of this project, that installs one; "" if it is always installed.
     """
 
     module: str
     packages: tuple[str, ...]
+    extra: str = ""
 
 
 MILP = {
     "highs": Home("solvers.programs.highs", ("highspy",)),
-    "scip": Home("solvers.programs.scip", ("pyscipopt",)),
+    "scip": Home("solvers.programs.scip", ("pyscipopt",), "scip"),
 }
 """Solvers of mixed-integer linear programs, the default first."""
 
@@ -59,6 +62,5 @@ def load(homes: Mapping[str, Home], name: str) -> Any:
     except ImportError as error:
         if (error.name or "").partition(".")[0] == home.module.partition(".")[0]:
             raise
-        raise InputError(
-            "backend", name, f"needs a package: pip install {' or '.join(home.packages)}"
-        ) from error
+        wanted = f"'{PROJECT}[{home.extra}]'" if home.extra else " or ".join(home.packages)
+        raise InputError("backend", name, f"needs a package: pip install {wanted}") from error

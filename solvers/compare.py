@@ -91,7 +91,7 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
         if args.backend is not None:
             load(MILP, args.backend.lower())
             scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
-        networks = (scenario.folder / scenario.network for scenario in scenarios)
+        networks = (scenario.network_file for scenario in scenarios)
         check_outputs({"--json": args.json, "--csv": args.csv}, (*args.scenarios, *networks))
         for scenario in scenarios:
             with _watching(args.quiet) as watch:

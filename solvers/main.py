@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from dnns import PROJECT
 from dnns.errors import InputError
-from dnns.terminal.options import PROJECT, LineParser
+from dnns.terminal.options import LineParser
 from dnns.terminal.streams import guarded
 
 COMMANDS = {

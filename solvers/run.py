@@ -14,7 +14,7 @@ from dnns.errors import InputError
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import BAD_INPUT, guarded, show, tell
 from solvers.cli.arguments import deconvolution, overrides, parser
-from solvers.cli.echo import shape_echoed
+from solvers.cli.echo import option_named, shape_echoed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,14 +38,14 @@ def read(args: argparse.Namespace) -> Scenario:
     from solvers.scenario import build_scenario, read_scenario
 
     fields = overrides(args)
-    if args.scenario is None:
-        if args.dnnfile is None:
-            raise InputError(
-                "python -m solvers.run", "", "give a scenario file, or --dnnfile with --ifmap W H C"
-            )
-        scenario = build_scenario({}, fields, "")
-    else:
-        scenario = read_scenario(args.scenario, fields)
+    if args.scenario is None and args.dnnfile is None:
+        problem = "give a scenario (--list names the bundled ones), or --dnnfile with --ifmap W H C"
+        raise InputError("python -m solvers.run", "", problem)
+    with option_named(args):
+        if args.scenario is None:
+            scenario = build_scenario({}, fields, "")
+        else:
+            scenario = read_scenario(args.scenario, fields)
     check_used(args, scenario)
     if scenario.made_by not in ("", __version__):
         tell(f"{args.scenario}: note: made by version {scenario.made_by}, this is {__version__}")
@@ -183,7 +183,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
         scenario = read(args)
         check_outputs(
             {"--outfile": args.outfile, "--csv": args.csv, "--certificate": args.certificate},
-            (args.scenario, scenario.folder / scenario.network),
+            (args.scenario, scenario.network_file),
         )
         if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
             problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
@@ -198,6 +198,8 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
         prepare(workers, scenario)
         with shape_echoed(args):
             network = scenario.read_network()
+        for note in network.notes:
+            tell(f"{scenario.network}: note: {note}")
         check_model_type(network, args.model_type)
         with progress(args.quiet) as notify:
             return run_scenario(scenario, network=network, workers=workers, notify=notify)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dnns import __version__
-from dnns.terminal.options import PROJECT
+from dnns import PROJECT, __version__
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.main")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+OTHERS = ("3.12", "3.13")
+pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
 
 
 def done(*command, cwd, **settings):
@@ -21,8 +24,8 @@ def done(*command, cwd, **settings):
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory):
-    """An interpreter that has the wheel; what the project needs is found where it is already."""
+def wheel(tmp_path_factory):
+    """The wheel of what is committed."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True)  # no builds of ours in it
@@ -31,6 +34,11 @@ def python(tmp_path_factory):
         pytest.skip("setuptools cannot be fetched to build the wheel")
     assert built.returncode == 0, built.stderr
     (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def installed(wheel, folder):
+    """An interpreter like this one that has the wheel; what that needs is found where it is already."""
     venv.create(folder / "env", symlinks=True, with_pip=False)
     python = folder / "env" / "bin" / "python"
     home = done(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder)
@@ -41,18 +49,48 @@ def python(tmp_path_factory):
     return python
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
-def test_it_runs_from_an_empty_folder(python, tmp_path):
-    where = done(python, "-c", "import solvers; print(solvers.__file__)", cwd=tmp_path).stdout
+def at_hand(version, folder):
+    """An interpreter of another version: on the path, or installed beside this one."""
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/python{version}"))
+    for python in filter(None, [shutil.which(f"python{version}"), *beside]):
+        found = done(python, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])", cwd=folder)
+        if found.stdout.strip() == version:
+            return python
+    pytest.skip(f"there is no Python {version} here")
+
+
+def installed_with_needs(wheel, version, folder):
+    """An interpreter of another version that has the wheel and all that it needs, nothing else."""
+    env = folder / "env"
+    made = done(at_hand(version, folder), "-m", "venv", "--without-pip", env, cwd=folder)
+    assert made.returncode == 0, made.stderr
+    python = env / "bin" / "python"
+    got = done(sys.executable, "-m", "pip", "--python", python, "install", "-q", wheel, cwd=folder)
+    if got.returncode and "No matching distribution" in got.stderr:
+        pytest.skip(f"what it needs cannot be fetched for Python {version}")
+    assert got.returncode == 0, got.stderr
+    return python
+
+
+@pytest.mark.parametrize("version", [None, *OTHERS])
+def test_it_runs_from_an_empty_folder(wheel, version, tmp_path):
+    home, work = tmp_path / "home", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    python = installed(wheel, home) if version is None else installed_with_needs(wheel, version, home)
+    where = done(python, "-c", "import solvers; print(solvers.__file__)", cwd=work).stdout
     assert Path(where.strip()).is_relative_to(python.parents[1])
-    listed = done(python, "-m", "solvers.run", "--list", cwd=tmp_path)
+    listed = done(python, "-m", "solvers.run", "--list", cwd=work)
     assert listed.stdout.split() == sorted(path.stem for path in (ROOT / "scenarios").glob("*.yaml"))
-    ran = done(python, "-m", "solvers.run", "dcgan", "--outfile", "r.json", cwd=tmp_path)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert json.loads((tmp_path / "r.json").read_text())["complete"]
-    again = done(python, "-m", "solvers.run", "r.json", "--quiet", cwd=tmp_path)
+    for method in ("exhaustive", "exact", "constrained") if version is None else ("exact",):
+        options = ("--search_method", method, "--outfile", "r.json")
+        ran = done(python, "-W", "error", "-m", "solvers.run", "dcgan", *options, cwd=work)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert json.loads((work / "r.json").read_text())["complete"]
+    again = done(python, "-m", "solvers.run", "r.json", "--quiet", cwd=work)
     assert (again.returncode, again.stderr) == (0, "")
-    installed = python.parent / "dataflow-optimizer"
-    asv = done(installed, "asv", "dcgan", cwd=tmp_path)
+    if version is not None:
+        return
+    asv = done(python.parent / "dataflow-optimizer", "asv", "dcgan", cwd=work)
     assert asv.returncode == 0, asv.stderr
     assert "dcgan" in asv.stdout

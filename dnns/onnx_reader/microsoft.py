@@ -7,7 +7,7 @@ from onnx import NodeProto, TensorProto
 from dnns.onnx_reader.values import Attributes, Shape, Unsupported, Value, attributes
 from dnns.windows import bounded, same_padding, window_extent
 
-NOT_SUPPORTED = "the operator is not supported, it may hold MACs; --skip-unsupported leaves it out"
+NOT_SUPPORTED = "the operator is not supported, it may hold MACs"
 
 _LIKE_FIRST = set(
     """

@@ -107,7 +107,7 @@ class Walk:
             self._follow(name, proto)
         except Unsupported as error:
             if not self.start.skip_unsupported:
-                raise self._failed(name, proto, error) from None
+                raise self._failed(name, proto, error, "; --skip-unsupported leaves it out") from None
             lost = isinstance(error, UnknownShape) and self.left_out
             without = "the shape of its input is not known without what was left out before"
             self._leave_out(name, proto, without if lost else str(error))
@@ -116,9 +116,9 @@ class Walk:
                 raise
             raise self._failed(name, proto, error) from None
 
-    def _failed(self, name: str, proto: NodeProto, error: ValueError) -> InputError:
+    def _failed(self, name: str, proto: NodeProto, error: ValueError, hint: str = "") -> InputError:
         known = ", module ".join(filter(None, (operator_text(proto), module_of(proto))))
-        return InputError(self.path, f"node {name}" + (f" ({known})" if known else ""), str(error))
+        return InputError(self.path, f"node {name}" + (f" ({known})" if known else ""), f"{error}{hint}")
 
     def _follow(self, name: str, proto: NodeProto) -> None:
         for tensor in proto.output:

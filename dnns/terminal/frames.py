@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from dnns import PROJECT
 from dnns.errors import InputError
-from dnns.terminal.options import PROJECT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from dnns import __version__
+from dnns import PROJECT, __version__
 from dnns.errors import InputError
 from dnns.terminal.streams import BAD_INPUT
 
-PROJECT = "dnn-dataflow-optimizer"
 """What the project is installed as."""
 
 

@@ -62,9 +62,19 @@ def load_yaml(path: str | Path) -> tuple[object, Locate]:
     Raises:
         InputError: if the file cannot be read or is not such a document; it names the line.
     """
-    events = yaml.parse(read_text(path), Loader=_LOADER)
+    root = _document(read_text(path), path)
+    return root.value, lambda field_path: _line(root, field_path)
+
+
+def yaml_value(text: str, file: str) -> object:
+    """The value that a text is as YAML; raises InputError, which names ``file``."""
+    return _document(text, file).value
+
+
+def _document(text: str, path: str | Path) -> _Node:
+    events = yaml.parse(text, Loader=_LOADER)
     try:
-        root = _Builder(path, events).document()
+        return _Builder(path, events).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}" if mark else ""
@@ -74,7 +84,6 @@ def load_yaml(path: str | Path) -> tuple[object, Locate]:
         raise InputError(path, where, f"is not YAML: {problem}") from None
     except yaml.YAMLError as error:
         raise InputError(path, "", f"is not YAML: {error}") from None
-    return root.value, lambda field_path: _line(root, field_path)
 
 
 def _first_line(event: Any) -> int:

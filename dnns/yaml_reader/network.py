@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from dnns.errors import InputError, shown
@@ -36,7 +37,8 @@ def read_yaml_network(path: str | Path, input: Shape | None = None) -> Network:
         parameters = _own_parameters(path, placed, made, nodes, locate)
         shapes[placed.name] = made.shape
         nodes[placed.name] = _node(placed, made, parameters, model.batch)
-    return Network(model.name, inputs, tuple(nodes.values()), model.batch)
+    notes = tuple(_other_channels(model, input))
+    return Network(model.name, inputs, tuple(nodes.values()), model.batch, notes=notes)
 
 
 def _node(placed: Placed, made: Made, parameters: int, batch: int) -> Node:
@@ -70,6 +72,13 @@ def _inputs(path: str | Path, model: NetworkModel, override: Shape | None) -> tu
     except ValueError as error:
         raise InputError(path, "input", str(error)) from None
     return tuple((name, sizes) for name, _ in inputs)
+
+
+def _other_channels(model: NetworkModel, override: Shape | None) -> Iterator[str]:
+    """A sentence if a given input has other channels than the network's own: the order may be another."""
+    own = next(iter((model.inputs or {"input": model.input or []}).values()))
+    if override is not None and override[0] != own[0]:
+        yield f"the input has {override[0]} channels (of {list(override)}), the network's own has {own[0]}"
 
 
 def _other_rank(got: Shape, own: Shape, axes: list[int] | None) -> str:

@@ -16,9 +16,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _UNKNOWN = "unknown_field"
 _NOISE = re.compile(r" or (an )?instance of \w+| after validation, not \w+")
+_NUMBERS = ("a number", "at least ", "at most ", "greater than ", "less than ")
+"""How texts begin that allow whole numbers too."""
 _WORDING = {
     "a valid integer": "a whole number",
-    "a valid dictionary": "a mapping",
+    "a valid dictionary": "a mapping of fields",
+    "a valid boolean": "true or false",
     "a valid tuple": "a list",
     "a valid ": "a ",
     "Tuple should have": "a list of",
@@ -92,13 +95,24 @@ def input_error(
         locate: gives the line of a field, as ``load_yaml`` returned it.
         prefix: path of ``data`` in the file.
     """
+    path, _, problem = fault(error, data)
+    return InputError(file, place(prefix + path, locate), problem)
+
+
+def fault(error: ValidationError, data: object) -> tuple[FieldPath, object, str]:
+    """Path and value of the first field that is wrong, what was got and what is allowed.
+
+    Args:
+        error: what pydantic raised.
+        data: what was validated.
+    """
     details = error.errors(include_url=False, include_context=True)
     first = _field(details[0], data)[0]
     inside = [path for path, _ in (_field(d, data) for d in details) if path[: len(first)] == first]
     path = max(inside, key=len)
     same = [detail for detail in details if _field(detail, data)[0] == path]
     value = _field(same[0], data)[1]
-    return InputError(file, place(prefix + path, locate), _problem(same, value))
+    return path, value, _problem(same, value)
 
 
 def _field(detail: ErrorDetails, data: object) -> tuple[FieldPath, object]:
@@ -132,6 +146,8 @@ def _problem(details: list[ErrorDetails], value: object) -> str:
         return _allowed(message)
     messages = (detail["msg"] for detail in details)
     allowed = dict.fromkeys(_allowed(message) for message in messages)
+    if any(text.startswith(_NUMBERS) for text in allowed):
+        allowed.pop("a whole number", None)
     return f"got {shown(value)}, allowed: {' or '.join(allowed)}"
 
 

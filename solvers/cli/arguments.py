@@ -84,7 +84,9 @@ _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
 
 def _network_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("network")
-    _option(group, "dnnfile", metavar="F", help="network file: .yaml, .txt or .onnx")
+    _option(
+        group, "dnnfile", metavar="F", help="network: a .yaml, .txt or .onnx file, or a bundled one's name"
+    )
     _option(
         group,
         "ifmap",
@@ -188,7 +190,9 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {}
     if args.dnnfile is not None:
-        fields["network"] = str(Path(args.dnnfile).absolute())
+        file = Path(args.dnnfile)
+        named = file.name == args.dnnfile and not file.suffix and not file.exists()
+        fields["network"] = args.dnnfile if named else str(file.absolute())
     if args.ifmap is not None:
         fields["input"] = args.ifmap[::-1]
     if args.ifmap3d is not None:
@@ -242,16 +246,13 @@ def _widths(bits: list[int]) -> Any:
 
 def _set(fields: dict[str, Any], text: str) -> None:
     """Enter ``FIELD=VALUE``, the value as YAML has it; raises InputError unless it is of that form."""
-    import yaml
+    from dnns.yaml_reader.file import yaml_value
 
     path, equals, value = text.partition("=")
     *outer, name = path.split(".")
     if not equals or not name or len(outer) > 1 or not all(outer):
         raise InputError("--set", "", f"got {text[:60]!r}, allowed: FIELD=VALUE or PART.FIELD=VALUE")
-    try:
-        data = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise InputError("--set", "", f"got {text[:60]!r}, the value is not YAML") from None
+    data = yaml_value(value, "--set")
     if outer:
         inner = fields.setdefault(outer[0], {})
         fields[outer[0]] = {**(inner if isinstance(inner, dict) else {}), name: data}

@@ -25,7 +25,8 @@ def heading(report: Report) -> Text:
 
 def _bits(report: Report) -> str:
     if not report.carries_bits:
-        return _widths(report.hardware)
+        given = ", given; the network carries its own" if report.graph.carries_bits else ""
+        return f"{_widths(report.hardware)}{given}"
     widths = {_widths(layer.hardware) for layer in report.layers}
     return f"{widths.pop()} from the network" if len(widths) == 1 else "bits of each layer from the network"
 

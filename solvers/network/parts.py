@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from solvers.shared.deconvolution import DeconvolutionResult
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PartReport:
     """One piece of a layer with its answer.
 
@@ -42,6 +42,9 @@ class PartReport:
     result: Result | None
     phases: tuple[str, ...]
     hardware: Hardware
+
+    def __repr__(self) -> str:
+        return f"<PartReport {self.name}, {self.count} times: {self.result!r}>"
 
     @property
     def solved(self) -> bool:
@@ -88,7 +91,7 @@ class PartReport:
         return {name: value for name, value in known if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LayerReport:
     """One layer of the network: its parts, and their sums.
 
@@ -110,6 +113,15 @@ class LayerReport:
     shared: DeconvolutionResult | None = None
     weighed: DeconvolutionResult | None = None
     error: str | None = None
+
+    def __repr__(self) -> str:
+        way = f"{self.treatment}, " if self.treatment else ""
+        numbers = ", ".join(
+            f"{told} {'-' if value is None else format(float(value), ',.6g')}"
+            for told in ("latency_cycles", "traffic_bytes")
+            for value in (self.total(told),)
+        )
+        return f"<LayerReport {self.operator.name}: {way}{len(self.parts)} parts, {numbers}>"
 
     @property
     def operator(self) -> Operator:

@@ -7,10 +7,10 @@ from collections.abc import Mapping as Fields
 from pathlib import Path
 from typing import Any
 
-from dnns.errors import InputError
+from dnns.errors import InputError, unknown
 from dnns.files import read_bytes
 from dnns.yaml_reader.file import load_yaml
-from solvers.scenario.bundled import located
+from solvers.scenario.bundled import located, names
 from solvers.scenario.model import NETWORK_FIELDS, Scenario, build_scenario
 
 
@@ -27,6 +27,9 @@ def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -
         InputError: naming file, line, field, what was got and what is allowed.
     """
     path = located(path)
+    if not Path(path).suffix and not Path(path).exists():
+        problem = f"no such file; {unknown(str(path), names(), 'bundled scenario')}"
+        raise InputError(path, "", problem)
     if Path(path).suffix.lower() == ".json":
         return _of_result(path, overrides or {})
     data, locate = load_yaml(path)

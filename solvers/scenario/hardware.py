@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dnns.yaml_reader.validation import StrictModel
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.problem import Kind, Objective
-from solvers.scenario.quantities import bandwidth, frequency, size
+from solvers.scenario.quantities import bandwidth, frequency, of_length, size
 
 FROM_NETWORK: Literal["from network"] = "from network"
 """The word widths that the network itself carries."""
@@ -46,7 +46,10 @@ class BitWidthsModel(StrictModel):
 class HardwareModel(StrictModel):
     """The machine."""
 
-    sa_size: Positive | Annotated[tuple[Positive, Positive], Field(strict=False)] = 16
+    sa_size: Annotated[
+        Positive | Annotated[tuple[Positive, Positive], Field(strict=False)],
+        of_length(2, "the side, or two numbers [rows, cols]"),
+    ] = 16
     """Side of the square array, or [rows, cols] [processing elements]."""
     bufsize: Size = 1_572_864
     """SRAM buffer [bytes, or with a unit: 1536KiB]."""

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from collections.abc import Mapping as Fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from dnns.errors import InputError
 from dnns.identity import network_hash
 from dnns.layer import Network
-from dnns.reader import read_network
+from dnns.reader import bundled, read_network
 from dnns.yaml_reader.file import Locate
-from dnns.yaml_reader.validation import StrictModel, input_error
+from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
 from solvers.backends import DEFAULT_MILP, MILP
+from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
-from solvers.scenario.quantities import implausible
+from solvers.scenario.quantities import of_length
 
 DEFAULT_LONGEST_STACK = 8
 NETWORK_FIELDS = {"network", "input", "input_3d", "dims", "skip_unsupported"}
@@ -33,7 +36,7 @@ class Scenario(StrictModel):
     """
 
     network: str
-    """Network file: .yaml, .txt or .onnx."""
+    """Network: a .yaml, .txt or .onnx file, or the name of a bundled one."""
     input: Shape | None = None
     """Input shape in place of the network's own, channels first: C, (D,) H, W."""
     input_3d: Shape | None = None
@@ -48,7 +51,10 @@ class Scenario(StrictModel):
     """How each layer is solved."""
     static: bool = False
     """Whether ``buffer_partition`` is fixed for all layers; always so with the method Static."""
-    buffer_partition: Annotated[tuple[Ratio, Ratio, Ratio], Field(strict=False)] | Literal["auto"] = (3, 3, 4)
+    buffer_partition: Annotated[
+        Annotated[tuple[Ratio, Ratio, Ratio], Field(strict=False)] | Literal["auto"],
+        of_length(3, "three ratios [ifmap, ofmap, weights], or auto"),
+    ] = (3, 3, 4)
     """The buffer's parts as a ratio I O W, or auto for the best single one."""
     objective: ObjectiveModel = ObjectiveModel()
     """What is minimised."""
@@ -73,6 +79,11 @@ class Scenario(StrictModel):
     """Folder for the models' .lp and .nl files."""
     source: Annotated[str, Field(repr=False)] = ""
     _recorded: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """What differs from the defaults."""
+        data = self.model_dump(exclude_defaults=True, exclude={"source"})
+        yield from data.items()
 
     @field_validator("search_method", "deconvolution", "backend", "network_level", "sieve", mode="before")
     @classmethod
@@ -170,10 +181,8 @@ class Scenario(StrictModel):
             given[where] = {**known, **what} if isinstance(known, dict) and isinstance(what, dict) else what
         try:
             scenario = build_scenario(self.model_dump(mode="json", exclude={"source"}), given, self.source)
-        except InputError as error:
-            where = error.file.removeprefix("--")
-            if where == error.file:
-                raise
+        except FieldError as error:
+            where = error.field.removeprefix("hardware.").removeprefix("objective.")
             raise InputError("replace", where, error.problem) from None
         return scenario if NETWORK_FIELDS & fields.keys() else scenario.recorded_as(self._recorded)
 
@@ -190,8 +199,10 @@ class Scenario(StrictModel):
 
     @property
     def network_file(self) -> Path:
-        """The network's file."""
-        return self.folder / self.network
+        """The network's file, or the bundled one of that name if the scenario's folder has no such file."""
+        file = self.folder / self.network
+        named = Path(self.network).name == self.network and not file.exists()
+        return (bundled(self.network) if named else None) or file
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, defaults included, as a file in any folder may have them: with whole paths."""
@@ -226,53 +237,27 @@ _PARTS = dict.fromkeys(HardwareModel.model_fields, "hardware") | dict.fromkeys(
 def build_scenario(
     data: Fields[str, Any], overrides: Fields[str, Any], source: str | Path, locate: Locate | None = None
 ) -> Scenario:
-    """A scenario from plain data and what overrides it; errors name the option where that is at fault."""
-    given = {**data, "source": str(source)}
-    if isinstance(given.get("objective"), str):
-        given["objective"] = {"kind": given["objective"]}
+    """A scenario from plain data and what overrides it.
+
+    Raises:
+        InputError: for what is wrong, or hardly meant; ``FieldError`` if an override is at fault.
+    """
+    fields = {**data, "source": str(source)}
+    if isinstance(fields.get("objective"), str):
+        fields["objective"] = {"kind": fields["objective"]}
     # The file is judged by itself first, so that its faults are told with its lines.
     if locate is not None:
-        validated(given, source, locate)
+        judged(Scenario, fields, Given(source, locate, {}))
     for key, value in overrides.items():
-        inner = given.get(key) or {}
-        given[key] = {**inner, **value} if isinstance(value, dict) and isinstance(inner, dict) else value
-    scenario = validated(given, source, locate, from_options=bool(overrides))
-    _check_meaning(scenario, source)
-    return scenario
-
-
-def _check_meaning(scenario: Scenario, source: str | Path) -> None:
-    """Raise InputError for what is hardly meant, unless the scenario insists, or cannot be of any use."""
-
-    def value(path: str) -> Any:
-        part, name = path.split(".")
-        return getattr(getattr(scenario, part), name)
-
-    found = None if scenario.insist else implausible(value)
-    if found is not None:
-        field, number = found
-        allowed = f"allowed: {field.least:g} to {field.most:g} [{field.unit}] ({field.hint})"
-        problem = f"got {number:g}, {allowed}; insist: true, or --insist, takes it as it is"
-        raise InputError(source, field.field, problem)
+        inner = fields.get(key) or {}
+        fields[key] = {**inner, **value} if isinstance(value, dict) and isinstance(inner, dict) else value
+    given = Given(source, locate, overrides)
+    scenario = judged(Scenario, fields, given)
+    if not scenario.insist:
+        check_plausible(lambda field: attrgetter(field)(scenario), given)
     partition = scenario.partition()
     if partition is not None and not all(partition.parts):
-        names = ("ifmap", "ofmap", "weights")
-        empty = next(name for name, bits in zip(names, partition.parts, strict=True) if not bits)
+        empty = next(name for name in partition.__slots__ if not getattr(partition, name))
         problem = f"leaves the {empty} no byte of the buffer, and every layer needs room for it"
-        raise InputError(source, "buffer_partition", problem)
-
-
-def validated(
-    data: Fields[str, Any], source: str | Path, locate: Locate | None, from_options: bool = False
-) -> Scenario:
-    """A scenario of fields right by themselves; else an InputError that names the line or the option."""
-    try:
-        return Scenario.model_validate(data)
-    except ValidationError as error:
-        problem = input_error(error, source, data, locate or (lambda path: 0))
-        if locate is not None and not from_options:
-            raise problem from None
-        option = problem.where.rpartition(", ")[2].rpartition(".")[2]
-        if option in ("", "line 0", "hardware", "objective") or option.startswith("line "):
-            raise InputError(source or "options", "", problem.problem) from None
-        raise InputError(f"--{option}", "", problem.problem) from None
+        raise given.error(("buffer_partition",), problem)
+    return scenario

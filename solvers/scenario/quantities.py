@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from pydantic import BeforeValidator
 
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z/]*)\s*")
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
@@ -67,9 +68,13 @@ class Plausible:
     unit: str
     hint: str
 
+    def problem(self, number: float) -> str:
+        """What is wrong with a number that is outside."""
+        return f"got {number:g}, allowed: {self.least:g} to {self.most:g} [{self.unit}] ({self.hint})"
 
-PLAUSIBLE = (
-    Plausible("hardware.frequency", 0.001, 20, "GHz", "1000 MHz are 1, or 1000MHz"),
+
+_PLAUSIBLE = (
+    Plausible("hardware.frequency", 0.001, 20, "GHz", "1000 MHz are 1, or 1000MHz; 1e9 Hz are 1, or 1GHz"),
     Plausible("hardware.memory_bandwidth", 0.001, 100_000, "GB/s", "25600 MB/s are 25.6, or 25600MB/s"),
     Plausible("hardware.bufsize", 1, 1 << 34, "bytes", "KiB are written 1536KiB"),
     Plausible("hardware.sa_size", 1, 65_536, "processing elements", "it is the side of the array"),
@@ -78,17 +83,27 @@ PLAUSIBLE = (
 )
 
 
-def implausible(value_of: Callable[[str], Any]) -> tuple[Plausible, Any] | None:
-    """The first field that is beyond what is plausible, with its value.
+def plausible_fields() -> tuple[Plausible, ...]:
+    """The fields that have a range outside of which nobody means what they say."""
+    return _PLAUSIBLE
+
+
+def plausible(field: str) -> Plausible | None:
+    """The range of a field, if it has one."""
+    return next((one for one in _PLAUSIBLE if one.field == field), None)
+
+
+def of_length(count: int, allowed: str) -> BeforeValidator:
+    """A check that a list has so many items; anything but a list passes.
 
     Args:
-        value_of: gives the value of a field by its path.
+        count: how many.
+        allowed: what may stand there, in words.
     """
-    for plausible in PLAUSIBLE:
-        value = value_of(plausible.field)
-        numbers = value if isinstance(value, tuple) else (value,)
-        for number in numbers:
-            given = isinstance(number, (int, float))
-            if given and not plausible.least <= number <= plausible.most:
-                return plausible, number
-    return None
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list | tuple) and len(value) != count:
+            raise ValueError(allowed)
+        return value
+
+    return BeforeValidator(check)

@@ -42,7 +42,7 @@ class KernelRow:
     filters: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DeconvolutionResult:
     """The better way to run a deconvolution, one run.
 
@@ -78,6 +78,11 @@ class DeconvolutionResult:
     shared_total: Price | None
     lower_bound: LowerBound
     seconds: float
+
+    def __repr__(self) -> str:
+        name = self.deconv.name or "deconvolution"
+        gap = "" if self.gap is None else f", gap {100 * self.gap:.2f} %"
+        return f"<DeconvolutionResult {name}: {self.method}, {self.choice}, {self.solution_status}{gap}>"
 
     def __post_init__(self) -> None:
         chosen = self.shared_total if self.choice is Treatment.COMBINE else self.split_total

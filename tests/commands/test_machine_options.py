@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Options for the machine, quantities with units, what is hardly meant, and what would be ignored."""
 
 import json
@@ -82,16 +83,43 @@ def test_any_field_can_be_set(tiny):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--frequency", "1000"], "hardware.frequency: got 1000, allowed: 0.001 to 20 [GHz] (1000 MHz are 1"),
+        (["--frequency", "1000"], "--frequency: got 1000, allowed: 0.001 to 20 [GHz] (1000 MHz are 1"),
+        (
+            ["--frequency", "1e12"],
+            "--frequency: got 1e+12, allowed: 0.001 to 20 [GHz] (1000 MHz are 1, or 1000MHz; 1e9 Hz",
+        ),
+        (
+            ["--set", "hardware.frequency=1e9"],
+            "--set hardware.frequency: got 1e+09, allowed: 0.001 to 20 [GHz]",
+        ),
+        (["--set", "hardware.foo=1"], "--set hardware.foo: unknown field 'foo', allowed: sa_size, "),
+        (["--set", "hardware=1"], "--set hardware: got 1, allowed: a mapping of fields"),
+        (
+            ["--set", "hardware.bit_width={ifmap: x}"],
+            "--set hardware.bit_width.ifmap: got 'x', allowed: a whole number",
+        ),
+        (["--set", "objective.latency=x"], "--set objective.latency: got 'x', allowed: a number\n"),
+        (["--set", "hardware.bufsize=["], "--set: line 2: is not YAML"),
+        (
+            ["--sa_size", "1", "2", "3"],
+            "--sa_size: got [1, 2, 3], allowed: the side, or two numbers [rows, cols]",
+        ),
+        (
+            ["--static", "--buffer_partition", "1", "2"],
+            "--buffer_partition: got [1, 2], allowed: three ratios [ifmap, ofmap, weights], or auto",
+        ),
+        (["--dim", "x=0"], "--dim: got 0, allowed: at least 1"),
+        (["--ifmap", "0", "1", "1"], "--ifmap: got 0, allowed: at least 1"),
+        (["--time_limit", "-1"], "--time_limit: got -1, allowed: greater than 0"),
         (
             ["--tolerance", "5"],
-            "objective.tolerance: got 5, allowed: 0 to 1 [of the least latency] (5 % are 0.05)",
+            "--tolerance: got 5, allowed: 0 to 1 [of the least latency] (5 % are 0.05)",
         ),
         (
             ["--memory_bandwidth", "1e6"],
-            "hardware.memory_bandwidth: got 1e+06, allowed: 0.001 to 100000 [GB/s]",
+            "--memory_bandwidth: got 1e+06, allowed: 0.001 to 100000 [GB/s]",
         ),
-        (["--sa_size", "16", "70000"], "hardware.sa_size: got 70000, allowed: 1 to 65536"),
+        (["--sa_size", "16", "70000"], "--sa_size: got 70000, allowed: 1 to 65536"),
         (["--bufsize", "12 apples"], "--bufsize: got '12 apples', allowed: bytes, or a size such as 1536KiB"),
         (["--bufsize", "1.3B"], "--bufsize: got '1.3B', allowed: bytes, or a size such as 1536KiB"),
         (["--frequency", "1GB/s"], "--frequency: got '1GB/s', allowed: GHz, or a frequency such as 800MHz"),
@@ -108,7 +136,7 @@ def test_any_field_can_be_set(tiny):
         ),
         (
             ["--static", "--buffer_partition", "1", "0", "2"],
-            "buffer_partition: leaves the ofmap no byte of the buffer, and every layer needs room for it",
+            "--buffer_partition: leaves the ofmap no byte of the buffer, and every layer needs room for it",
         ),
     ],
 )
@@ -141,7 +169,7 @@ def test_a_scenario_with_other_fields_is_judged_as_a_file_is(tiny):
     [
         ({"bufsize": "x"}, "replace: bufsize: got 'x', allowed: bytes, or a size such as 1536KiB"),
         ({"method": "exacd"}, "replace: search_method: got 'exacd', allowed: "),
-        ({"frequency": 1000}, "hardware.frequency: got 1000, allowed: "),
+        ({"frequency": 1000}, "replace: frequency: got 1000, allowed: "),
         ({"weights": 3}, "replace: weights: unknown field 'weights', "),
     ],
 )
@@ -158,3 +186,52 @@ def test_a_wrong_ifmap_is_echoed_with_its_order(capsys):
     said = capsys.readouterr().err.strip()
     assert said.endswith("; --ifmap was read as W 1, H 572, C 3 (order: W H C)")
     assert said.count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("hardware: {sa_size: [16]}", "hardware.sa_size: got [16], allowed: the side, or two numbers [rows, cols]"),
+        ("hardware: {frequency: 1e9}", "hardware.frequency: got 1e+09, allowed: 0.001 to 20 [GHz]"),
+        ("hardware: {frequency: 1e12}", "hardware.frequency: got 1e+12, allowed: 0.001 to 20 [GHz] (1000 MHz are 1,"),
+        ("hardware: 3", "hardware: got 3, allowed: a mapping of fields"),
+        ("buffer_partition: [1, 2]", "buffer_partition: got [1, 2], allowed: three ratios [ifmap, ofmap, weights], or auto"),
+        ("buffer_partition: [1, 2, -1]", "buffer_partition[2]: got -1, allowed: at least 0"),
+        ("objective: {latency: x}", "objective.latency: got 'x', allowed: a number"),
+        ("static: 1", "static: got 1, allowed: true or false"),
+        ("method: exact", "method: unknown field 'method', did you mean search_method?"),
+    ],
+)  # fmt: skip
+def test_a_files_faults_are_told_with_their_line(tiny, capsys, fields, message):
+    tiny.write_text(f"network: tiny.yaml\n{fields}\n")
+    assert main([str(tiny)]) == 2
+    assert capsys.readouterr().err.startswith(f"{tiny}: line 2, {message}")
+
+
+def test_a_name_that_is_no_scenario_leads_to_those_that_are(capsys):
+    assert main(["vgg"]) == 2
+    assert (
+        capsys.readouterr().err == "vgg: no such file; unknown bundled scenario 'vgg', did you mean vgg16?\n"
+    )
+    assert main(["--dnnfile", "vgg"]) == 2
+    assert "the name of a bundled network (python -m dnns.show --list)" in capsys.readouterr().err
+
+
+def test_bundled_networks_go_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--dnnfile", "vgg16", "--quiet", "--outfile", "r.json"]) == 0
+    assert json.loads((tmp_path / "r.json").read_text())["network_file"].endswith("networks/vgg16.yaml")
+    assert main(["r.json", "--quiet"]) == 0
+    (tmp_path / "s.yaml").write_text("network: vgg16\n")
+    assert main(["s.yaml", "--quiet"]) == 0
+    (tmp_path / "vgg16").write_text("not a network")
+    assert main(["s.yaml", "--quiet"]) == 2, "a file of one's own comes first"
+    assert "ending is ''" in capsys.readouterr().err
+
+
+def test_an_input_of_other_channels_is_noted(tmp_path, capsys):
+    assert main(["--dnnfile", "mobilenetv2", "--ifmap", "3", "224", "224", "--quiet"]) == 0
+    note = "mobilenetv2: note: the input has 224 channels (of [224, 224, 3]), the network's own has 3\n"
+    assert capsys.readouterr().err == note
+    assert main(["--dnnfile", "mobilenetv2", "--ifmap", "192", "192", "3", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""

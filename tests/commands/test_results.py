@@ -37,7 +37,10 @@ def test_the_head_of_the_table_says_so_too(tiny, capsys):
     assert main([str(tiny)]) == 0
     digest = network_hash(read_network(tiny.parent / "tiny.yaml"))[7:19]
     head = capsys.readouterr().out.splitlines()[1]
-    assert head == f"tiny.yaml ({digest}), input 3 x 12 x 10, batch 1; dnn-dataflow-optimizer {__version__}"
+    assert (
+        head
+        == f"tiny.yaml ({digest}), input 3 x 12 x 10 (C H W), batch 1; dnn-dataflow-optimizer {__version__}"
+    )
 
 
 def test_the_hash_is_of_the_network_not_of_its_file(tiny):
@@ -150,7 +153,14 @@ def test_a_given_width_overrides_the_networks(tmp_path, capsys):
     data = json.loads(out.read_text())
     assert {tuple(layer["bits"].values()) for layer in data["layers"]} == {(16, 16, 16, 16)}
     assert data["hardware"]["bit_width"] == 16
-    assert "1 GHz, 16 bit" in capsys.readouterr().out
+    assert "1 GHz, 16 bit, given; the network carries its own" in capsys.readouterr().out
+
+
+def test_bundled_scenarios_run_a_quantised_network_at_its_own_widths(tmp_path):
+    net, out = tmp_path / "net.onnx", tmp_path / "out.json"
+    quantised(net)
+    assert main(["vgg16", "--dnnfile", str(net), "--quiet", "--outfile", str(out)]) == 0
+    assert json.loads(out.read_text())["layers"][0]["bits"]["ifmap"] == 8
 
 
 def test_one_partition_for_layers_of_different_widths(tmp_path):
@@ -228,3 +238,15 @@ def test_a_result_shows_itself_in_three_lines(tiny):
     assert repr(result).startswith("<Result layer: exhaustive, optimal, optimal\n  ")
     assert repr(result).endswith(" bytes, gap 0.00 %>")
     assert repr(result).count("\n") == 2
+
+
+def test_the_parts_of_an_answer_show_themselves_in_a_few_lines(tiny):
+    scenario = read_scenario(tiny).replace(deconvolution="combine")
+    report = run_scenario(scenario)
+    layer = report.layers[-1]
+    shown = [scenario, scenario.read_network(), layer, layer.parts[0], scenario.hardware]
+    shown += [one.weighed for one in report.layers if one.weighed]
+    for value in shown:
+        assert len(repr(value)) < 300, repr(value)
+    assert repr(read_scenario("vgg16")) == "Scenario(network='../dnns/networks/vgg16.yaml')"
+    assert repr(scenario.read_network()).startswith("<Network tiny: input 3 x 12 x 10; ")

@@ -455,7 +455,9 @@ def test_without_onnx_installed_the_error_says_what_to_install(read, monkeypatch
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(InputError) as caught:
         read(b"x")
-    assert str(caught.value).endswith("reading ONNX needs the package onnx: pip install .[onnx]")
+    assert str(caught.value).endswith(
+        "reading ONNX needs the package onnx: pip install 'dnn-dataflow-optimizer[onnx]'"
+    )
 
 
 @pytest.mark.parametrize("opset", [7, 9, 11, 13, 17, 21])

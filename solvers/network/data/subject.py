@@ -6,10 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnns import __version__
+from dnns import PROJECT, __version__
 from dnns.identity import network_hash
 from dnns.layer import Network
-from dnns.terminal.options import PROJECT
 from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
 from solvers.scenario import FROM_NETWORK, Scenario
 
@@ -62,7 +61,7 @@ def hardware_dict(scenario: Scenario, network: Network) -> dict[str, Any]:
 
 def subject_line(scenario: Scenario, network: Network) -> str:
     """The same for the head of a table, in one line."""
-    shapes = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in network.inputs)
+    shapes = ", ".join(f"{name} {_shape(shape)}" for name, shape in network.inputs)
     digest = network_hash(network).partition(":")[2][:12]
     file = Path(scenario.network).name
     return f"{file} ({digest}), {shapes or 'no input'}, batch {network.batch}; {PROJECT} {__version__}"
@@ -82,3 +81,9 @@ def versions(backend: str = DEFAULT_MILP) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    """A shape with what its sizes are of."""
+    axes = {3: " (C H W)", 4: " (C D H W)"}.get(len(shape), "")
+    return f"{' x '.join(map(str, shape))}{axes}"
