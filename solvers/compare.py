@@ -14,6 +14,7 @@ from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
 from solvers.backends import MILP, load
+from solvers.cli.echo import option_named
 from solvers.methods import METHODS
 from solvers.run import conclude, progress, started, unsolved
 
@@ -87,7 +88,8 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
         overrides: dict[str, Any] = {}
         if args.time_limit is not None:
             overrides["time_limit"] = args.time_limit or None
-        scenarios = [read_scenario(file, overrides) for file in args.scenarios]
+        with option_named(args):
+            scenarios = [read_scenario(file, overrides) for file in args.scenarios]
         if args.backend is not None:
             load(MILP, args.backend.lower())
             scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]

@@ -48,7 +48,7 @@ def option_named(args: argparse.Namespace) -> Iterator[None]:
 
 
 def _option(args: argparse.Namespace, field: str) -> str:
-    for text in reversed(args.set):
+    for text in reversed(getattr(args, "set", ())):
         given = text.partition("=")[0]
         if f"{field}.".startswith(f"{given}.") or field.startswith(f"{given}["):
             return f"--set {field}"
