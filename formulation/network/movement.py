@@ -24,6 +24,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import gcd
 
+from dnns.layer import Operator
 from formulation.cost import Num, TensorBits, Traffic, footprint, latency_ticks
 from formulation.evaluation import Work
 from formulation.hardware import Hardware
@@ -146,6 +147,11 @@ def stored_bits(hardware: Hardware, words: int, width: int) -> int:
 def kept_bits(hardware: Hardware, tensor: Tensor) -> int:
     """The same at the ofmap's width, which stored tensors have."""
     return stored_bits(hardware, tensor.words, hardware.bits.ofmap)
+
+
+def alone(layer: Operator) -> Movement:
+    """The movement of a layer by itself: all comes from the DRAM, and its ofmap goes there."""
+    return Movement((1, 1), (1, 1), False, layer.ofmap_words, 0)
 
 
 def movement_of(

@@ -79,6 +79,7 @@ _MACHINE = (
     "double_buffered",
     "bank_bytes",
 )
+_OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
 
 
@@ -151,6 +152,8 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     _option(
         group, "tolerance", type=_number, metavar="T", help="balanced: relative latency given up for traffic"
     )
+    text = "balanced: each layer keeps the tolerance by itself, or the network as a whole"
+    _option(group, "tolerance_over", choices=("layer", "network"), help=text)
     shares = ("LATENCY", "TRAFFIC")
     text = "weighted: of latency / roofline, and of traffic / compulsory traffic (0.5 0.5)"
     _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
@@ -211,7 +214,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         machine["sa_size"] = args.sa_size[0] if len(args.sa_size) == 1 else args.sa_size
     fields |= {
         "hardware": _given(machine),
-        "objective": _given({"kind": args.objective, "tolerance": args.tolerance} | _weights(args)),
+        "objective": _given({name: getattr(args, _OBJECTIVE[name]) for name in _OBJECTIVE} | _weights(args)),
     }
     for name in (
         "search_method",

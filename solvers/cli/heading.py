@@ -17,7 +17,8 @@ def heading(report: Report) -> Text:
     line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
     line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(report)}")
     line.append(f"\n{subject_line(report.scenario, report.graph)}")
-    line.append(f"\n{report.scenario.search_method}: {report.objective.title}")
+    whole = ", kept by the network as a whole" if report.slack is not None else ""
+    line.append(f"\n{report.scenario.search_method}: {report.objective.title}{whole}")
     if report.partition is not None:
         line.append(f"; partition I O W {' / '.join(map(unit, report.partition.parts))} {unit.name}")
     return line

@@ -22,6 +22,7 @@ from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
 
 if TYPE_CHECKING:
+    from solvers.network.slack import Offer, Slack
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
 
 
@@ -31,6 +32,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(heading(report), highlight=False)
     for table in (_layers(report, units, console), _totals(report, console)):
         put(console, table)
+    if report.slack is not None:
+        console.print(slack_line(report.slack, report.hardware), highlight=False)
     for line in left_out_lines(report.graph):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
@@ -238,6 +241,27 @@ def _totals(report: Report, console: Console) -> Table:
     title = "total" if report.complete else "total of the layers that fit"
     titles: tuple[Title, ...] = ((title, "left"), ("", "right"), ("bound", "right"), ("ratio", "right"))
     return fitted(titles, rows, (3, 2), console)
+
+
+def slack_line(slack: Slack, machine: Hardware) -> str:
+    """What a tolerance over the network bought, and what more of it would buy."""
+    taken = slack.taken
+    text = f"within {_slack_percent(taken)} of the network's least latency, least traffic "
+    text += (
+        "proven"
+        if taken.bound == taken.traffic
+        else f"to {_percent(1 - Fraction(taken.bound, taken.traffic), 2)} %"
+    )
+    for offer in slack.more:
+        change = _percent(Fraction(offer.traffic, taken.traffic) - 1, 2)
+        cycles = _percent(Fraction(offer.latency, taken.latency) - 1, 2)
+        text += f"; within {_slack_percent(offer)}: {change} % traffic for {cycles} % more cycles"
+    some = len(slack.outside)
+    return text + (f"; not in this, each by itself: deconvolutions that may share tiles, {some}" * bool(some))
+
+
+def _slack_percent(offer: Offer) -> str:
+    return f"{100 * float(offer.tolerance):.3g} %"
 
 
 _WORTH = {

@@ -17,6 +17,7 @@ from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
 
 if TYPE_CHECKING:
+    from solvers.network.slack import Slack
     from solvers.scenario import Scenario
     from solvers.shared.deconvolution import DeconvolutionResult
 
@@ -187,6 +188,7 @@ class RunTotals:
         layers: in the network's order.
         seconds: wall time of the whole run.
         partition: the single partition, if one was fixed for all layers.
+        slack: how the tolerance was shared out, if it is over the network.
     """
 
     network: str
@@ -197,6 +199,7 @@ class RunTotals:
     layers: tuple[LayerReport, ...]
     seconds: float
     partition: Partition | None = None
+    slack: Slack | None = None
 
     @property
     def carries_bits(self) -> bool:

@@ -8,6 +8,7 @@ from dnns.errors import InputError
 from dnns.layer import Layer, Network, Node, Operator
 from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import BitWidths, Hardware
+from formulation.objective import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.scenario import FROM_NETWORK, Scenario
 
@@ -22,6 +23,7 @@ class Part:
         count: how many identical ones run one after another in one run of the layer.
         ofmap_words: outputs of one of them.
         phases: residues of each sub-convolution that the part stands for.
+        objective: what is minimised for it in place of the scenario's objective, None for that.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Part:
     count: int
     ofmap_words: int
     phases: tuple[str, ...] = ()
+    objective: Objective | None = None
 
 
 @dataclass(frozen=True, slots=True)

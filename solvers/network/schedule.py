@@ -24,7 +24,7 @@ from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.network.attempt import Failure
 from solvers.network.parts import LayerReport, PartReport
-from solvers.network.plan import Planned, parts_of, plan_of
+from solvers.network.plan import Part, Planned, parts_of, plan_of
 from solvers.network.report import Report
 from solvers.network.tasks import Notify, Task, run_tasks
 from solvers.network.work import Method, combine_effort, combine_one, effort, failed, solve_one
@@ -95,13 +95,20 @@ def _run(
     scenario: Scenario, network: Network, started: float, workers: Workers | None, notify: Notify | None
 ) -> Report:
     machine, objective = scenario.hardware.build(), scenario.objective.build()
-    plan = plan_of(network, scenario)
+    plan, slack = plan_of(network, scenario), None
     _check_counts(scenario, plan)
+    if scenario.objective.tolerance_over == "network":
+        from solvers.network.slack import Programs, shared_out
+
+        programs = Programs(scenario.backend, scenario.time_limit)
+        combine = scenario.treatment is Treatment.COMBINE
+        plan, slack = shared_out(plan, objective, programs, combine=combine, workers=workers, notify=notify)
     given, lost = _partition(scenario, plan, objective, workers)
     setting = _Setting(scenario, objective, given)
     solved = setting.solve(_distinct(plan, setting), lost, _shareable(plan, scenario), workers, notify)
     layers = tuple(_layer_report(setting, planned, *solved) for planned in plan)
-    return Report(network.name, network, scenario, machine, objective, layers, monotonic() - started, given)
+    seconds = monotonic() - started
+    return Report(network.name, network, scenario, machine, objective, layers, seconds, given, slack)
 
 
 def _check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
@@ -127,9 +134,10 @@ class _Setting:
     objective: Objective
     given: Partition | None
 
-    def problem(self, layer: Layer, machine: Hardware) -> Problem:
-        """The problem of a layer, named and counted alike for all that are the same."""
-        return Problem(_bare(layer), machine, self.objective, self.given)
+    def problem(self, part: Part, machine: Hardware) -> Problem:
+        """The problem of a part with taps, named and counted alike for all that are the same."""
+        assert part.layer is not None
+        return Problem(_bare(part.layer), machine, part.objective or self.objective, self.given)
 
     def solve(
         self,
@@ -172,7 +180,7 @@ class _Setting:
     def _split(self, deconv: _Shared) -> list[tuple[Problem, int]]:
         """The problems of the sub-convolutions, each with its count."""
         parts, machine = parts_of(deconv[0], Treatment.SPLIT), deconv[1]
-        return [(self.problem(part.layer, machine), part.count) for part in parts if part.layer is not None]
+        return [(self.problem(part, machine), part.count) for part in parts if part.layer is not None]
 
     def _combination(self, method: Method, deconv: _Shared, name: str, places: dict[Problem, int]) -> Task:
         problems, counts = zip(*self._split(deconv), strict=True)
@@ -201,7 +209,7 @@ def _distinct(plan: Sequence[Planned], setting: _Setting) -> dict[Problem, str]:
     for planned in plan:
         for part in planned.parts:
             if part.layer is not None:
-                problems.setdefault(setting.problem(part.layer, planned.machine), part.name)
+                problems.setdefault(setting.problem(part, planned.machine), part.name)
     return problems
 
 
@@ -224,7 +232,7 @@ def _partition(
     for planned in plan:
         for part in planned.parts:
             if part.layer is not None:
-                problem = free.problem(part.layer, planned.machine)
+                problem = free.problem(part, planned.machine)
                 counts[problem] = counts.get(problem, 0) + part.count * planned.operator.count
     table = partition_table(list(counts.items()), workers=workers)
     if scenario.search_method == "exact":
@@ -261,7 +269,7 @@ def _layer_report(
 ) -> LayerReport:
     operator, machine, reports = planned.operator, planned.machine, []
     for part in planned.parts:
-        result = None if part.layer is None else results[setting.problem(part.layer, machine)]
+        result = None if part.layer is None else results[setting.problem(part, machine)]
         count = part.count * operator.count
         reports.append(
             PartReport(part.name, part.layer, count, part.ofmap_words, result, part.phases, machine)

@@ -110,6 +110,8 @@ class ObjectiveModel(StrictModel):
     """Latency, traffic, the least traffic near the least latency, or a weighted sum."""
     tolerance: Annotated[float, Field(ge=0, le=1e6)] | Annotated[int, Field(ge=0, le=10**6)] = 0.01
     """Balanced: how far above the least latency a mapping may be, relative."""
+    tolerance_over: Literal["layer", "network"] = "layer"
+    """Balanced: whether each layer keeps the tolerance by itself, or only the network as a whole."""
     latency: Ratio = 0.5
     """Weighted: weight of latency / roofline."""
     traffic: Ratio = 0.5
@@ -121,5 +123,7 @@ class ObjectiveModel(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> ObjectiveModel:
+        if self.tolerance_over == "network" and self.kind != "balanced":
+            raise ValueError(f"tolerance_over: the objective is {self.kind}, allowed with: balanced")
         self.build()
         return self

@@ -117,6 +117,14 @@ class Scenario(StrictModel):
             raise ValueError(f"dump_models: {problem}")
         if self.sieve != "prices" and (self.search_method != "exact" or programs):
             raise ValueError("sieve: nothing else has that sieve, allowed with: exact, layer by layer")
+        if self.objective.tolerance_over == "network":
+            if self.is_static:
+                raise ValueError(
+                    "tolerance_over: network, with a given partition (static), allowed: a free one"
+                )
+            if self.search_method not in ("exhaustive", "exact"):
+                problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
+                raise ValueError(f"tolerance_over: {problem}")
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")

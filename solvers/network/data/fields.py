@@ -328,6 +328,35 @@ class SubjectData(TypedDict):
 
 
 @strict
+class OfferData(TypedDict):
+    """What a tolerance over the network allows."""
+
+    tolerance: float
+    latency_cap_cycles: Number
+    latency_cycles: Number
+    traffic_bytes: Number
+    lower_bound: Number
+    """Proven of the traffic of every schedule of these layers within the cap [bytes]."""
+    gap: float
+    termination: Ending
+
+
+@strict
+class SlackData(TypedDict):
+    """A tolerance over the network: how it was shared out."""
+
+    least_latency_cycles: Number
+    """Least total latency of the layers concerned."""
+    taken: OfferData
+    """What the scenario's tolerance allows."""
+    more: list[OfferData]
+    """What more of it would allow."""
+    outside: list[str]
+    """Layers that keep the tolerance each for itself, and count in none of these totals."""
+    seconds: float
+
+
+@strict
 class TotalsData(TypedDict):
     """Sums over the layers, and bounds for any schedule of the layers one by one."""
 
@@ -339,6 +368,8 @@ class TotalsData(TypedDict):
     """By layer the greater of compulsory traffic and least communication."""
     roofline_cycles: Number
     seconds: float
+    slack: NotRequired[SlackData]
+    """If the tolerance is over the network."""
     sensitivity: NotRequired[dict[str, float]]
     """What a little more buffer or bandwidth saves, by the relaxation."""
 

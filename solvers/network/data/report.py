@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from solvers.backends import DEFAULT_MILP
@@ -11,8 +12,10 @@ from solvers.network.data.subject import subject_dict
 from solvers.result import number, partition_dict
 
 if TYPE_CHECKING:
-    from solvers.network.data.fields import LayersResult
+    from formulation.hardware import Hardware
+    from solvers.network.data.fields import LayersResult, OfferData, SlackData
     from solvers.network.parts import RunTotals
+    from solvers.network.slack import Offer, Slack
 
 
 def report_dict(report: RunTotals) -> LayersResult:
@@ -35,9 +38,33 @@ def report_dict(report: RunTotals) -> LayersResult:
         data["backend"] = backend
     if (values := report.sensitivity()) is not None:
         data["totals"]["sensitivity"] = values
+    if report.slack is not None:
+        data["totals"]["slack"] = _slack(report.slack, report.hardware)
     if report.partition is not None:
         data["partition_bytes"] = partition_dict(report.partition)
     return data
+
+
+def _slack(slack: Slack, machine: Hardware) -> SlackData:
+    return {
+        "least_latency_cycles": number(machine.tick.cycles(slack.least)),
+        "taken": _offer(slack.taken, machine),
+        "more": [_offer(offer, machine) for offer in slack.more],
+        "outside": list(slack.outside),
+        "seconds": round(slack.seconds, 6),
+    }
+
+
+def _offer(offer: Offer, machine: Hardware) -> OfferData:
+    return {
+        "tolerance": float(offer.tolerance),
+        "latency_cap_cycles": number(machine.tick.cycles(offer.cap)),
+        "latency_cycles": number(machine.tick.cycles(offer.latency)),
+        "traffic_bytes": number(Fraction(offer.traffic, 8)),
+        "lower_bound": number(Fraction(offer.bound, 8)),
+        "gap": float(1 - Fraction(offer.bound, offer.traffic)),
+        "termination": offer.termination.value,
+    }
 
 
 #: Columns of a row that are the whole layer's.
