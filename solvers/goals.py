@@ -15,7 +15,7 @@ from formulation.mapping import Mapping
 from formulation.objective import Measure
 from formulation.problem import Posed
 from formulation.space.space import CLASSES, Space
-from solvers.result import LowerBound
+from solvers.result import BoundFrom, LowerBound, free_bound
 
 ROUNDING = 1e-12  # relative error that a floating-point score may carry
 
@@ -132,11 +132,13 @@ class Outcome(Generic[M]):
         found: the best mapping, None if none fits (the cap).
         bound: of the goal's first measure, proven for every mapping; None if none fits.
         proven: whether ``found`` is optimal.
+        bound_from: what the bound rests on.
     """
 
     found: Found[M] | None
     bound: Fraction | int | None
     proven: bool
+    bound_from: BoundFrom = BoundFrom.ENUMERATION
 
 
 def known(problem: Posed[M], initial: M | None) -> list[Found[M]]:
@@ -222,3 +224,14 @@ def claimed(problem: Posed[M], outcomes: Sequence[Outcome[M]]) -> LowerBound:
         if outcome.bound is not None:
             bounds[measure.claim] = measure.told(problem.hardware, outcome.bound)
     return LowerBound(bounds)
+
+
+def sources(problem: Posed[M], outcomes: Sequence[Outcome[M]]) -> dict[str, BoundFrom]:
+    """What the bound of each step rests on; what a search that was stopped has not proven, is free."""
+    free, found = free_bound(problem), {}
+    for step, outcome in zip(problem.steps, outcomes, strict=True):
+        measure, least = step.measures[0], free.of(step.measures[0].claim)
+        known = None if outcome.bound is None else measure.told(problem.hardware, outcome.bound)
+        beaten = known is None or (not outcome.proven and least is not None and least > known)
+        found[measure.name] = BoundFrom.FREE if beaten else outcome.bound_from
+    return found

@@ -46,6 +46,24 @@ class BoundScope(StrEnum):
     PARTITION = "partition"
 
 
+class BoundFrom(StrEnum):
+    """What a bound rests on.
+
+    ``FREE``: compulsory traffic or the roofline. ``ENUMERATION``: all mappings, one by one or in blocks that
+    a bound on each leaves out. ``SIEVE``: the same, before a mixed-integer program was made: nothing better
+    than the known mapping was left for it. ``PROGRAM``: what a solver proved of a mixed-integer program.
+    ``PRESOLVE``: the classes of mappings, listed and priced, or bounded without a model. ``RELAXATION``: dual
+    bounds of convex models that IPOPT has solved.
+    """
+
+    FREE = "free"
+    ENUMERATION = "enumeration"
+    SIEVE = "sieve"
+    PROGRAM = "program"
+    PRESOLVE = "presolve"
+    RELAXATION = "relaxation"
+
+
 Bound = Fraction | float
 """A proven bound: exact, or a float rounded towards zero."""
 
@@ -127,6 +145,7 @@ class Answer(Generic[P, M]):
         iterations: of the solver, None if it counts none.
         nodes: of its search tree, None if it has none.
         extras: what else one method knows (model sizes, multipliers, ...), plain values.
+        bound_from: what each step's bound rests on, by the name of what the step minimises.
 
     Raises:
         ResultError: if it contradicts itself.
@@ -143,6 +162,7 @@ class Answer(Generic[P, M]):
     iterations: int | None = None
     nodes: int | None = None
     extras: Fields[str, object] = field(default_factory=dict)
+    bound_from: Fields[str, BoundFrom] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         cost, gap = self.cost, self.gap

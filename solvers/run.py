@@ -185,6 +185,9 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
             {"--outfile": args.outfile, "--csv": args.csv, "--certificate": args.certificate},
             (args.scenario, scenario.network_file),
         )
+        if args.verbose and scenario.network_level != "layers":
+            problem = f"tells of layers one by one, network_level is {scenario.network_level}"
+            raise InputError("--verbose", "", problem)
         if args.sensitivity and scenario.search_method not in ("constrained", "combined"):
             problem = f"{scenario.search_method} has no multipliers, allowed with: constrained, combined"
             raise InputError("--sensitivity", "", problem)
@@ -215,6 +218,7 @@ def _certify(report: Report | NetworkReport, stream: TextIO) -> None:
 
 def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:
     from dnns.terminal.tables import printed
+    from solvers.cli.proof_table import print_proofs
     from solvers.cli.schedule_table import print_report, print_sensitivity
     from solvers.network.report import Report
 
@@ -227,6 +231,8 @@ def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:
         print_report(report, console)
         if args.sensitivity:
             print_sensitivity(report, console)
+        if args.verbose:
+            print_proofs(report, console)
 
     return printed(prints)
 

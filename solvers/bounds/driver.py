@@ -22,7 +22,7 @@ from formulation.relaxed.classes import Aim, Variant
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder
 from solvers.bounds.branching import Lists, refine
 from solvers.goals import Found, Goal, ranked
-from solvers.result import Bound, LowerBound, Termination
+from solvers.result import Bound, BoundFrom, LowerBound, Termination
 
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 
@@ -42,6 +42,7 @@ class RelaxedRun(ABC, Generic[M]):
         best: the best mapping of the present step; None if none is known within its cap.
         known: mappings to begin a step with.
         stages: what each step came to, by the name of its measure.
+        bound_from: what the bound of each step rests on, likewise.
         grain: per quantity, what it is a multiple of; None if that is not looked at.
         slack: relative; a bound that is this close to the least is not worth another solve.
     """
@@ -53,6 +54,7 @@ class RelaxedRun(ABC, Generic[M]):
         self.problem, self.bounder, self.branches, self.known = problem, bounder, branches, known
         self.best: Found[M] | None = None
         self.stages: dict[str, Bounded] = {}
+        self.bound_from: dict[str, BoundFrom] = {}
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
 
@@ -85,9 +87,11 @@ class RelaxedRun(ABC, Generic[M]):
             goal = Goal(step.measures, cap)
             measure = goal.measures[0]
             self.best = self.start(goal)
-            bound = self._bound(measure, self._stage(goal))
+            stage = self._stage(goal)
+            bound = self._bound(measure, stage)
             if bound is not None:
                 bounds[measure.claim] = measure.told(self.problem.hardware, bound)
+                self.bound_from[measure.name] = self._rests_on(measure, stage, bound)
             fastest = self._faster(goal, fastest) if step.capped else self.best
             if self.best is not None:
                 self.known.append(self.best)
@@ -172,6 +176,13 @@ class RelaxedRun(ABC, Generic[M]):
         if grain is not None:
             bound = Fraction(grain * ceil(bound / grain))
         return bound if reached is None else min(bound, reached)
+
+    def _rests_on(self, measure: Measure, stage: Bounded, bound: Fraction | int) -> BoundFrom:
+        """Every class is bounded; if one that is not priced was by a solved model, all rests on that."""
+        if bound <= measure.exact(self.least):
+            return BoundFrom.FREE
+        modelled = stage.iterations and any(p.variant not in stage.priced for p in stage.points)
+        return BoundFrom.RELAXATION if modelled else BoundFrom.PRESOLVE
 
     def best_known(self, goal: Goal) -> Found[M] | None:
         """The best of the known mappings under a goal."""

@@ -182,6 +182,8 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     _option(group, "jobs", type=_whole, metavar="N", help="processes (1)")
     text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
     group.add_argument("--sensitivity", action="store_true", help=text)
+    text = "also print what each bound rests on, and how large the models were"
+    group.add_argument("--verbose", action="store_true", help=text)
     group.add_argument("--quiet", action="store_true", help="no table, no progress")
 
 

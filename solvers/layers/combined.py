@@ -188,7 +188,15 @@ def _within_cap(result: Result, starts: _Starts, mapping: Mapping) -> Result:
 
 def _tightened(result: Result, proof: Result) -> Result:
     """The result with the greater of two proven bounds, optimal if the other proof says so of its cost."""
-    result = replace(result, lower_bound=at_least(result.lower_bound, proof.lower_bound))
+    known, better = result.lower_bound, proof.lower_bound.proven
+    names = {m.claim: m.name for step in result.problem.steps for m in step.measures[:1]}
+    greater = {names[c] for c, low in better.items() if c in names and low > known.proven.get(c, -1)}
+    origins = {name: origin for name, origin in proof.bound_from.items() if name in greater}
+    result = replace(
+        result,
+        lower_bound=at_least(known, proof.lower_bound),
+        bound_from={**result.bound_from, **origins},
+    )
     if proof.solution_status is SolutionStatus.OPTIMAL and result.objective_value == proof.objective_value:
         return replace(result, termination=Termination.OPTIMAL, solution_status=SolutionStatus.OPTIMAL)
     return result

@@ -85,6 +85,7 @@ def solve(
             "sensitivity": sensitivity(bounder, run.stages),
             "models": {name: _bounds(stage) for name, stage in run.stages.items()},
         },
+        bound_from=run.bound_from,
     )
 
 

@@ -16,18 +16,18 @@ import numpy as np
 
 from formulation.cost import Price
 from formulation.mapping import Mapping
-from formulation.objective import Measure
+from formulation.objective import Measure, least_price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check, Sieve, candidates
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import GRACE, Deadline, TimeUp
-from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, staged
+from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, sources, staged
 from solvers.layers.exact_stage import Backend, ProgramStage, SolverDisagreement
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
-from solvers.result import Result, SolutionStatus, Termination, at_least, free_bound
+from solvers.result import BoundFrom, Result, SolutionStatus, Termination, at_least, free_bound
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]
 
@@ -97,6 +97,7 @@ def solve(
         programs.log.iterations,
         programs.log.nodes,
         extras={"solves": programs.log.solves},
+        bound_from=sources(problem, outcomes),
     )
 
 
@@ -119,20 +120,36 @@ class _Ladder:
             found = self._candidates(goal, measures[0], best)
         except TimeUp:
             return Outcome(best, None, False)
-        bound: Fraction | None
-        bound, proven = Fraction(measures[0].exact(best.price)), True
+        bound, origin = Fraction(0), BoundFrom.PROGRAM
         for i, measure in enumerate(measures):
-            if i and _all_alike(found.price):
-                for j in range(i, len(measures)):  # one price is left; perhaps of none of its mappings
-                    best = ProgramStage(self.space, goal, measures[: j + 1], found, best).nearest(best)
-                break
-            stage = self._few(ProgramStage(self.space, goal, measures[: i + 1], found, best))
-            best, low, done = stage.solve(self.backend)
-            bound, proven = (low, done) if i == 0 else (bound, proven and done)
+            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best)
+            nothing_better = not _below(measure, found.price, best).any()
+            if self._is_free(stage) or (i and (nothing_better or _all_alike(found.price))):
+                best, low, done = stage.nearest(best), Fraction(measure.exact(best.price)), True
+            else:
+                best, low, done = self._few(stage).solve(self.backend)
+            if i == 0:
+                bound = low
+                origin = self._origin(stage, nothing_better)
             if not done:
-                break
+                return Outcome(best, bound, False, origin)
             found = found.take(no_worse(measure, found.price, best))
-        return Outcome(best, bound, proven)
+        return Outcome(best, bound, True, origin)
+
+    def _is_free(self, stage: ProgramStage) -> bool:
+        """Whether compulsory traffic, or the roofline, proves the known mapping: no program is needed.
+
+        Unless the sieve may not use prices: the programs then are to say it all.
+        """
+        measure, least = stage.measures[-1], least_price(self.problem.layer, self.problem.hardware)
+        reached = measure.exact(stage.best.price) <= measure.exact(least)
+        return self.sieve is Sieve.PRICES and bool(reached)
+
+    def _origin(self, stage: ProgramStage, nothing_better: bool) -> BoundFrom:
+        """What the bound rests on: the program only if it held something better than the known mapping."""
+        if self._is_free(stage):
+            return BoundFrom.FREE
+        return BoundFrom.SIEVE if nothing_better and self.sieve is Sieve.PRICES else BoundFrom.PROGRAM
 
     def _candidates(self, goal: Goal, first: Measure, best: LayerFound) -> Candidates:
         """What the incumbent, and the cap, leave."""

@@ -9,7 +9,7 @@ from formulation.mapping import Mapping
 from formulation.problem import Problem
 from formulation.space.space import Space
 from solvers.deadline import GRACE, Deadline
-from solvers.goals import Goal, LayerFound, Outcome, claimed, known, staged
+from solvers.goals import Goal, LayerFound, Outcome, claimed, known, sources, staged
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
 from solvers.result import Result, SolutionStatus, Termination, at_least, free_bound
@@ -58,4 +58,5 @@ def solve(
         problem.evaluate(found.mapping),
         bound if proven else at_least(free_bound(problem), bound),
         monotonic() - started,
+        bound_from=sources(problem, outcomes),
     )

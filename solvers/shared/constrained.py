@@ -82,6 +82,7 @@ def solve(
         bound,
         monotonic() - started,
         run.iterations,
+        bound_from=run.bound_from,
         least_latency=run.least_latency if problem.objective.capped else None,
     )
 

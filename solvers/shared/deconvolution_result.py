@@ -118,6 +118,15 @@ class DeconvolutionResult:
         return {r.termination for r in (*results, self.shared) if r is not None}
 
     @property
+    def bound_from(self) -> dict[str, str]:
+        """What each step's bound rests on: of shared tiles and of the parts, ``+`` between."""
+        found: dict[str, set[str]] = {}
+        for result in (*(r for r, _ in self.parts), self.shared):
+            for name, origin in result.bound_from.items() if result is not None else ():
+                found.setdefault(name, set()).add(origin.value)
+        return {name: "+".join(sorted(origins)) for name, origins in found.items()}
+
+    @property
     def solution_status(self) -> SolutionStatus:
         """``OPTIMAL`` if both ways are proven."""
         if self.total is None:

@@ -28,7 +28,7 @@ from solvers.backends import DEFAULT_MILP
 from solvers.goals import Goal, Outcome
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
-from solvers.result import Termination
+from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import Candidate, SharedFound
 from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
@@ -97,6 +97,7 @@ class ExactSearch(SharedSearch):
     ) -> Outcome[SharedMapping]:
         """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
         self.limit = None if settle else _BRIEF
+        before = self.solves
         quick = super().minimise(goal, known, settle=False)
         if quick.found is None and quick.proven:
             return quick
@@ -108,7 +109,8 @@ class ExactSearch(SharedSearch):
             return Outcome(None, min(bounds, default=None), not bounds)
         first = self.best.keys[0]
         bound = min([first, *bounds])
-        return Outcome(self.best, bound, bound == first)
+        origin = BoundFrom.PROGRAM if self.solves > before else BoundFrom.SIEVE
+        return Outcome(self.best, bound, bound == first, origin)
 
     def extras(self) -> dict[str, object]:
         """Models solved, and nodes of their trees."""

@@ -7,7 +7,7 @@ from time import monotonic
 
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
-from solvers.goals import Goal, Outcome, claimed, staged
+from solvers.goals import Goal, Outcome, claimed, sources, staged
 from solvers.result import SolutionStatus, Termination
 from solvers.shared.candidates import SharedFound
 from solvers.shared.result import SharedResult
@@ -59,6 +59,7 @@ def run(
         claimed(problem, outcomes),
         monotonic() - started,
         extras={"packings": search.packed, **search.extras()},
+        bound_from=sources(problem, outcomes),
         least_latency=None if fastest is None else fastest.price.latency,
     )
 

@@ -257,3 +257,26 @@ def test_a_bundled_scenario_by_name_unless_there_is_such_a_file(tmp_path, monkey
     ]
     (tmp_path / "dcgan").write_text("network: nowhere.yaml\n")
     assert located("dcgan") == "dcgan"
+
+
+def test_what_bounds_rest_on_is_printed_if_wanted(tiny, capsys):
+    assert main([str(tiny), "--search_method", "exact", "--verbose"]) == 0
+    text = capsys.readouterr().out
+    data = result(tiny, "--search_method", "exact")
+    origins = [
+        origin for layer in data["layers"] for part in layer["parts"] if part["mapping"]
+        for origin in part["bound_from"].values()
+    ]  # fmt: skip
+    summary = dict(
+        reversed(item.split()) for item in text.splitlines()[-1].removeprefix("bounds: ").split(", ")
+    )
+    assert {name: int(count) for name, count in summary.items()} == {
+        o: origins.count(o) for o in set(origins)
+    }
+    assert "rests on" in text
+    assert re.search(r"a +latency +(sieve|program) +\d+ x \d+ ", text)
+
+
+def test_verbose_is_of_layers_one_by_one(tiny, capsys):
+    assert main([str(tiny), "--verbose", "--network_level", "resident"]) == 2
+    assert "--verbose: tells of layers one by one" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem
 from solvers import methods
 from solvers.backends import MILP, NLP
-from solvers.result import BoundScope, SolutionStatus, Termination
+from solvers.result import BoundFrom, BoundScope, SolutionStatus, Termination, free_bound
 from solvers.shared import methods as shared_methods
 from solvers.shared.deconvolution import combine
 from tests.conformance.reference import layer_prices, shared_prices
@@ -104,6 +104,27 @@ def no_more(bound, value):
     return bound is None or bound <= value * (1 + CLOSE)
 
 
+ORIGINS = {
+    "static": {"enumeration"},
+    "exhaustive": {"enumeration"},
+    "exact": {"free", "sieve", "program"},
+    "constrained": {"free", "presolve", "relaxation"},
+    "combined": {"free", "presolve", "relaxation", "enumeration", "sieve", "program"},
+}
+
+
+def rests_on_something(problem, result, method):
+    """Each step says what its bound rests on; what is said to be free is what is free."""
+    claims = {step.measures[0].name: step.measures[0].claim for step in problem.steps}
+    assert set(result.bound_from) <= set(claims)
+    assert not method.proves or set(result.bound_from) == set(claims)
+    assert {origin.value for origin in result.bound_from.values()} <= ORIGINS[method.name]
+    for name, origin in result.bound_from.items():
+        known = result.lower_bound.of(claims[name])
+        if origin is BoundFrom.FREE:
+            assert known == pytest.approx(float(free_bound(problem).of(claims[name])))
+
+
 def conforms(problem, prices, result, method):
     """A method's answer against the best of all mappings."""
     least, (latency, bits) = best(problem, prices)
@@ -118,6 +139,7 @@ def conforms(problem, prices, result, method):
         assert (cost.latency_cycles, cost.traffic_bits) == (latency, bits)
         assert result.gap == pytest.approx(0, abs=1e-8)
     assert result.gap is not None
+    rests_on_something(problem, result, method)
     assert result.bound_scope is (BoundScope.PARTITION if problem.partition else BoundScope.MAP_SPACE)
     if goal.kind is not Kind.TRAFFIC:
         assert no_more(bound.latency_cycles, least)

@@ -190,11 +190,36 @@ def test_the_program_does_the_whole_proof(problem):
 
 
 def test_very_many_ties_do_not_make_a_large_program(monkeypatch):
-    flat = Problem(Layer("out", 2, 64, (Axis(48, in_size=48), Axis(40, in_size=40))))
+    flat = Problem(
+        Layer("out", 2, 64, (Axis(48, in_size=48), Axis(40, in_size=40))), Hardware(buffer_bytes=4000)
+    )
     monkeypatch.setattr(exact, "_MANY", 10)
     result = exact.solve(flat)
     assert_same(result, exhaustive.solve(flat))
     assert max(solve["size"]["cols"] for solve in result.extras["solves"]) < 100
+
+
+def test_what_compulsory_traffic_proves_needs_no_program_and_is_said_to_rest_on_it(tmp_path):
+    problem = Problem(Layer("fc", 100, 256, (Axis(1, in_size=1),)))
+    result = exact.solve(problem, dump_models=tmp_path)
+    assert_same(result, exhaustive.solve(problem))
+    assert result.bound_from == {"latency": "free", "traffic": "free"}
+    assert result.extras["solves"] == []
+    assert sorted(path.name for path in tmp_path.glob("*.lp")) == ["fc.latency.lp", "fc.traffic.lp"]
+    whole = exact.solve(problem, sieve="bounds")
+    assert whole.bound_from == {"latency": "program", "traffic": "program"}
+    assert len(whole.extras["solves"]) > 1
+
+
+def test_a_bound_rests_on_the_program_only_if_that_held_something_better():
+    found, pointwise, window = set(), Axis(56, in_size=56), Axis(56, 3, 1, 1, 1, 1, 56)
+    for layer in (Layer("1x1", 64, 64, (pointwise,) * 2), Layer("3x3", 256, 256, (window,) * 2)):
+        result = exact.solve(Problem(layer))
+        for step, origin in result.bound_from.items():
+            objectives = [s["objective"] for s in result.extras["solves"] if s["stage"].endswith(step)]
+            assert bool(objectives) == (origin != "free")
+            found.add(str(origin))
+    assert found == {"free", "sieve", "program"}
 
 
 def test_a_time_limit_returns_the_incumbent_with_a_true_gap():

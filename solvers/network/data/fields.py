@@ -174,6 +174,11 @@ class ProofData(TypedDict):
     """(value - bound) / value of the objective's own quantity; null if no bound is proven."""
     latency_gap: float | None
     """The same for latency, against the bound on the least latency of all."""
+    bound_from: dict[str, str]
+    """What the bound of each step rests on, by what it minimises: ``free`` (compulsory traffic, roofline),
+    ``enumeration``, ``sieve`` (before a program was made), ``program`` (a mixed-integer solver), ``presolve``
+    (classes listed or bounded without a model), ``relaxation`` (IPOPT's multipliers). Where sub-convolutions
+    share tiles, of both ways, with ``+`` between."""
     termination: Ending
     """Why the solver stopped; ``optimal`` if it solved what it set out to, be that a relaxation."""
     solution_status: Status

@@ -11,7 +11,16 @@ from formulation.hardware import Hardware
 from formulation.objective import QUANTITIES, Objective
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
-from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination, internal_error, number
+from solvers.result import (
+    BoundFrom,
+    BoundScope,
+    LowerBound,
+    Result,
+    SolutionStatus,
+    Termination,
+    internal_error,
+    number,
+)
 
 if TYPE_CHECKING:
     from formulation.cost import Traffic
@@ -130,6 +139,7 @@ def proof_dict(result: Result) -> ProofData:
         "bound_scope": result.bound_scope.value,
         "gap": result.gap,
         "latency_gap": result.latency_gap,
+        "bound_from": {name: origin.value for name, origin in result.bound_from.items()},
         "termination": result.termination.value,
         "solution_status": result.solution_status.value,
         "seconds": round(result.seconds, 6),
@@ -158,6 +168,7 @@ def _written_only(part: PartReport) -> ProofData:
         "bound_scope": BoundScope.MAP_SPACE.value,
         "gap": 0.0,
         "latency_gap": 0.0,
+        "bound_from": {"latency": BoundFrom.FREE.value, "traffic": BoundFrom.FREE.value},
         "termination": Termination.OPTIMAL.value,
         "solution_status": SolutionStatus.OPTIMAL.value,
         "seconds": 0.0,
@@ -183,6 +194,7 @@ def _shared_layer(
         "bound_scope": best.bound_scope.value,
         "gap": best.gap,
         "latency_gap": best.latency_gap,
+        "bound_from": best.bound_from,
         "termination": best.termination.value,
         "solution_status": best.solution_status.value,
         "seconds": round(best.seconds, 6),

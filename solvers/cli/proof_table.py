@@ -1,0 +1,80 @@
+"""What the proofs of a run rest on, part by part, and how large the models were: ``--verbose``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+from dnns.terminal.tables import Title, fitted, put
+from solvers.network.report import Report
+from solvers.result import Answer
+
+_TITLES: tuple[Title, ...] = (
+    ("layer", "left"),
+    ("bound on", "left"),
+    ("rests on", "left"),
+    ("program", "right"),
+    ("presolved", "right"),
+    ("nodes", "right"),
+    ("models", "right"),
+    ("iterations", "right"),
+    ("seconds", "right"),
+)
+#: Columns in the order in which a narrow console does without them.
+_DISPENSABLE = (8, 4, 7, 6, 3, 5)
+
+
+def print_proofs(report: Report, console: Console) -> None:
+    """Print a row for each step of each part, and how often a bound rests on what."""
+    named = list(_answers(report))
+    rows = [row for name, answer in named for row in _rows(name, answer)]
+    table = fitted(_TITLES, rows, _DISPENSABLE, console)
+    table.title, table.title_justify = "what the bounds rest on", "left"
+    put(console, table)
+    times = Counter(origin.value for _, answer in named for origin in answer.bound_from.values())
+    console.print("bounds: " + ", ".join(f"{count} {name}" for name, count in times.most_common()))
+
+
+def _answers(report: Report) -> Iterator[tuple[str, Answer[Any, Any]]]:
+    for layer in report.layers:
+        for part in layer.parts:
+            if part.result is not None:
+                yield part.name, part.result
+        if layer.weighed is not None and layer.weighed.shared is not None:
+            yield f"{layer.operator.name}, shared tiles", layer.weighed.shared
+
+
+def _rows(name: str, answer: Answer[Any, Any]) -> Iterator[tuple[str, ...]]:
+    """A row for each step: the programs of its first measure, the models of its relaxation."""
+    solves, models = answer.extras.get("solves"), answer.extras.get("models")
+    told = name
+    for step, origin in answer.bound_from.items():
+        mine = [s for s in solves if s["stage"].endswith(f"-{step}")][:1] if isinstance(solves, list) else []
+        size, less, nodes = _program(mine[0]) if mine else ("", "", "")
+        classes = models.get(step) if isinstance(models, dict) else None
+        first = told == name
+        yield (
+            told,
+            step,
+            origin.value,
+            size,
+            less,
+            nodes,
+            "" if classes is None else str(len(classes)),
+            "" if answer.iterations is None or not first else f"{answer.iterations:,}",
+            f"{answer.seconds:.2f}" if first else "",
+        )
+        told = ""
+
+
+def _program(solve: dict[str, Any]) -> tuple[str, str, str]:
+    """Rows x columns before and after presolve, and nodes."""
+    less = solve["presolved"]
+    return _size(solve["size"]), "" if less is None else _size(less), f"{solve['nodes']:,}"
+
+
+def _size(size: dict[str, int]) -> str:
+    return f"{size['rows']} x {size['cols']}"
