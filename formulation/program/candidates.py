@@ -24,6 +24,7 @@ from formulation.extents import Ints
 from formulation.space.blocks import CELLS, pairs
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
+from formulation.space.undominated import undominated as front
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Wanted = Callable[[Price], Num]
@@ -75,18 +76,13 @@ class Candidates:
 
 
 def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool) -> Ints:
-    """Positions of spatial tiles that no other one dominates; of equals the first."""
+    """Positions of spatial tiles that no other one dominates, ordered by columns; of equals the first."""
     columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
     order = np.lexsort([tiles.rank, *columns[::-1]])
-    points = np.stack(columns, axis=1)[order]
-    alive = np.ones(len(order), dtype=bool)
-    kept = []
-    for i in range(len(order)):  # in lexicographic order only an earlier one can dominate
-        if alive[i]:
-            check()
-            kept.append(i)
-            alive[i + 1 :] &= (points[i + 1 :] < points[i]).any(axis=1)
-    return np.asarray(order[kept])
+    points = np.stack(columns)[:, order]
+    first = np.r_[True, (points[:, 1:] != points[:, :-1]).any(axis=0)][: len(order)]
+    order, points = order[first], points[:, first]
+    return np.asarray(order[front(points, check)])
 
 
 def candidates(
@@ -107,8 +103,8 @@ def candidates(
         exactly: the same for the exact prices of triples, None if as for their bounds.
         check: called between pieces of work; what it raises ends it.
     """
-    front = undominated(tiles, cycles, check)
-    tiles, cycles = tiles.take(front), cycles[front]
+    kept = undominated(tiles, cycles, check)
+    tiles, cycles = tiles.take(kept), cycles[kept]
     pieces = []
     for order, rows, out in _pairs(space, tiles, cycles, wanted, check):
         pieces.append(_triples(space, tiles, cycles, order, rows, out, exactly or wanted))

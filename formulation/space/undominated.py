@@ -8,6 +8,8 @@ most as large in all six, whatever the partition of the buffer, the latency cap 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ def _front(grid: SpatialGrid, table: SpatialTable) -> SpatialTable:
     return table.take(undominated(np.stack(columns)))
 
 
-def undominated(columns: Ints) -> NDArray[np.int64]:
+def undominated(columns: Ints, check: Callable[[], object] = bool) -> NDArray[np.int64]:
     """Positions, ascending, of the points that no other one dominates; of equal points one is kept.
 
     A point that is drawn leads to the least sum of logarithms among those that dominate it, which nothing
@@ -35,12 +37,14 @@ def undominated(columns: Ints) -> NDArray[np.int64]:
 
     Args:
         columns: criteria x points, not negative; less is better.
+        check: called between pieces of work; what it raises ends it.
     """
     draw = np.random.default_rng(0).permutation(columns.shape[1])
     values = columns[:, draw]
     size = np.log1p(values).sum(axis=0)
     settled = np.zeros(len(draw), dtype=bool)
     while not settled.all():
+        check()
         drawn = int(np.argmin(settled))
         better = np.flatnonzero(_all_at_most(values, values[:, drawn]))
         best = int(better[np.argmin(size[better])])
