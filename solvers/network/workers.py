@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
@@ -26,6 +27,18 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
 _IMPORTED = ("numpy", "solvers.network.work")
+#: What some method needs, in the order of the time that it takes: imported once, for all processes.
+_PRELOADED = (
+    *_IMPORTED,
+    "pyomo.environ",
+    "solvers.layers.exact",
+    "solvers.layers.combined",
+    "solvers.shared.deconvolution",
+    "solvers.shared.exact",
+    "solvers.shared.combined",
+    "solvers.programs.highs",
+    "solvers.bounds.ipopt",
+)
 _START_FAILURES = 4
 
 
@@ -93,7 +106,13 @@ class Workers:
         self._start_failures = 0
 
     def __enter__(self) -> Workers:
-        self.start(os.cpu_count() or 1)
+        if _context().get_start_method() == "forkserver":
+            from multiprocessing import forkserver
+
+            with _interrupts_held():
+                forkserver.ensure_running()  # it imports on; a process that is begun waits for it
+        else:
+            self.start(os.cpu_count() or 1)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,6 +124,7 @@ class Workers:
 
     def prepare(self, call: Call) -> None:
         """Have a call made, for what it imports, in the processes that there are and in those to come."""
+        self.start(os.cpu_count() or 1)
         self._prepared.append(call)
         for worker in self._workers:
             worker.call(None, call)
@@ -150,7 +170,7 @@ class Workers:
 
 
 def _started(prepared: Sequence[Call]) -> _Worker:
-    context = get_context("spawn")
+    context = _context()
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
     try:
@@ -163,6 +183,16 @@ def _started(prepared: Sequence[Call]) -> _Worker:
     for call in prepared:
         worker.call(None, call)
     return worker
+
+
+@lru_cache(maxsize=1)
+def _context() -> Any:
+    """If there is one, a server that imports once and is copied for each process; it ends with this one."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
 
 
 @contextmanager

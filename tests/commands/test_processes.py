@@ -193,7 +193,7 @@ def test_a_worker_killed_twice_leaves_a_row(faulty):
 
 def test_a_worker_killed_from_outside_is_replaced(faulty):
     process = begin(faulty, "--jobs", 2)
-    workers = [pid for pid in session(process.pid) if b"spawn_main" in cmdline(pid)]
+    workers = [pid for pid in session(process.pid) if is_worker(pid, process.pid)]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
     (faulty.parent / "wait").unlink()
@@ -202,11 +202,14 @@ def test_a_worker_killed_from_outside_is_replaced(faulty):
     assert json.loads((faulty.parent / "out.json").read_text())["complete"] is True
 
 
-def cmdline(pid):
+def is_worker(pid, first):
+    """Whether a process was copied from the server, or was started by itself where there is no server."""
     try:
-        return (PROC / str(pid) / "cmdline").read_bytes()
+        parent = int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+        command = (PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
-        return b""
+        return False
+    return b"spawn_main" in command or (b"forkserver" in command and parent != first)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
