@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from math import gcd
 from typing import Any
 
 
@@ -55,6 +56,11 @@ class BitWidths:
     def to_dict(self) -> dict[str, int]:
         """The widths by tensor."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def grain(self) -> int:
+        """Bits of which every traffic is a multiple: partial sums move out and in."""
+        return gcd(self.ifmap, self.weights, self.ofmap, 2 * self.partial_sums)
 
     @classmethod
     def uniform(cls, bits: int) -> BitWidths:

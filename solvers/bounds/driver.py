@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from math import ceil, inf, isfinite
+from math import ceil, floor, inf, isfinite
 from typing import Generic, TypeVar
 
 from formulation.cost import Price
@@ -24,6 +24,9 @@ from solvers.bounds.branching import Lists, refine
 from solvers.goals import Found, Goal, ranked
 from solvers.result import Bound, BoundFrom, LowerBound, Termination
 
+WIDE = 0.04
+"""Gap that is worth more work than usual."""
+_AGAIN = 2  # how often a capped step is repeated where it lowered its own cap and left a wide gap
 _WORSE = 2.0  # how much worse than the incumbent a relaxed point may be; leaves the solver room
 
 M = TypeVar("M")
@@ -43,11 +46,10 @@ class RelaxedRun(ABC, Generic[M]):
         known: mappings to begin a step with.
         stages: what each step came to, by the name of its measure.
         bound_from: what the bound of each step rests on, likewise.
-        grain: per quantity, what it is a multiple of; None if that is not looked at.
+        grain: per quantity, what it is a multiple of.
         slack: relative; a bound that is this close to the least is not worth another solve.
     """
 
-    grain: Price
     slack: float
 
     def __init__(self, problem: Posed[M], bounder: Bounder, branches: int, known: list[Found[M]]) -> None:
@@ -55,6 +57,7 @@ class RelaxedRun(ABC, Generic[M]):
         self.best: Found[M] | None = None
         self.stages: dict[str, Bounded] = {}
         self.bound_from: dict[str, BoundFrom] = {}
+        self.grain = Price(1, problem.hardware.bits.grain)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
 
@@ -83,19 +86,30 @@ class RelaxedRun(ABC, Generic[M]):
         bounds: dict[str, Bound] = {}
         fastest: Found[M] | None = None
         for step in self.problem.steps:
-            cap = None if fastest is None or not step.capped else self.problem.cap(fastest.price.latency)
-            goal = Goal(step.measures, cap)
-            measure = goal.measures[0]
-            self.best = self.start(goal)
-            stage = self._stage(goal)
-            bound = self._bound(measure, stage)
-            if bound is not None:
-                bounds[measure.claim] = measure.told(self.problem.hardware, bound)
-                self.bound_from[measure.name] = self._rests_on(measure, stage, bound)
-            fastest = self._faster(goal, fastest) if step.capped else self.best
-            if self.best is not None:
-                self.known.append(self.best)
+            measure, again = step.measures[0], _AGAIN
+            while True:
+                cap = None if fastest is None or not step.capped else self.problem.cap(fastest.price.latency)
+                goal = Goal(step.measures, cap)
+                self.best = self.start(goal)
+                stage = self._stage(goal)
+                bound = self._bound(measure, stage)
+                if bound is not None:
+                    bounds[measure.claim] = measure.told(self.problem.hardware, bound)
+                    self.bound_from[measure.name] = self._rests_on(measure, stage, bound)
+                before, fastest = fastest, self._faster(goal, fastest) if step.capped else self.best
+                if self.best is not None:
+                    self.known.append(self.best)
+                lowered = step.capped and fastest is not before
+                if not again or not lowered or not self._is_wide(measure, bound):
+                    break
+                again -= 1
         return LowerBound(bounds)
+
+    def _is_wide(self, measure: Measure, bound: Fraction | int | None) -> bool:
+        """Whether a gap is left that is worth another look."""
+        if self.best is None or bound is None:
+            return False
+        return bool(bound < (1 - WIDE) * measure.exact(self.best.price))
 
     def _faster(self, goal: Goal, fastest: Found[M] | None) -> Found[M] | None:
         """The fastest mapping known. One that was found on the way lowers the cap, and may change the best.
@@ -169,12 +183,11 @@ class RelaxedRun(ABC, Generic[M]):
             return None
         least = Fraction(measure.exact(self.least))
         bound = Fraction(stage.bound) * (1 - Fraction(SAFETY))
-        grain = None
-        if measure.quantity is not None:
-            bound, grain = bound * least, self.grain[QUANTITIES.index(measure.quantity)]
-        bound = max(bound, least)
-        if grain is not None:
-            bound = Fraction(grain * ceil(bound / grain))
+        if measure.quantity is None:
+            bound = max(bound, least)
+        else:
+            grain = self.grain[QUANTITIES.index(measure.quantity)]
+            bound = Fraction(grain * ceil(max(bound * least, least) / grain))
         return bound if reached is None else min(bound, reached)
 
     def _rests_on(self, measure: Measure, stage: Bounded, bound: Fraction | int) -> BoundFrom:
@@ -199,3 +212,15 @@ class RelaxedRun(ABC, Generic[M]):
         """OPTIMAL if every model of every stage is resolved."""
         states = [s.termination for s in self.stages.values() if s.termination is not Termination.OPTIMAL]
         return states[0] if states else Termination.OPTIMAL
+
+
+def is_proven(problem: Posed[M], price: Price, bound: LowerBound) -> bool:
+    """Whether the bound equals what the mapping reaches, within a cap that is certain if there is one."""
+    if bound.of(problem.objective.claim) != problem.objective_value(price):
+        return False
+    if not problem.objective.capped:
+        return True
+    if bound.latency_cycles is None:
+        return False
+    least = floor(Fraction(bound.latency_cycles) * problem.hardware.tick.per_cycle)
+    return bool(price.latency <= problem.cap(least))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from fractions import Fraction
-from math import floor, gcd, isfinite
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 
-from formulation.cost import Price
 from formulation.mapping import Mapping
 from formulation.objective import LATENCY, Measure
 from formulation.problem import Problem
@@ -21,12 +19,12 @@ from formulation.relaxed.presolve import NOTHING, Presolve
 from formulation.space.space import Space
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder
 from solvers.bounds.branching import Lists
-from solvers.bounds.driver import RelaxedRun
+from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.bounds.sensitivity import sensitivity
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
-from solvers.result import LowerBound, Result, SolutionStatus, Termination
+from solvers.result import Result, SolutionStatus, Termination
 
 _TARGET = 0.01  # gap at which branching stops
 _THOROUGH = 6  # points that a local search starts from where the gap stays wide
@@ -70,7 +68,7 @@ def solve(
         dump(bounder, run.stages, Path(dump_models), name or problem.layer.name)
     found = run.best
     assert found is not None
-    proven = run.termination is Termination.OPTIMAL and _is_proven(problem, found.price, bound)
+    proven = run.termination is Termination.OPTIMAL and is_proven(problem, found.price, bound)
     return Result(
         problem,
         method,
@@ -98,8 +96,6 @@ class _LayerRun(RelaxedRun[Mapping]):
         super().__init__(problem, bounder, branches, known(problem, initial))
         self.rounder = Rounder(Space(problem))
         self._given = self.known[0].mapping if self.known else None
-        bits = problem.hardware.bits
-        self.grain = Price(1, gcd(bits.ifmap, bits.weights, bits.ofmap, 2 * bits.partial_sums))
 
     def start(self, goal: Goal) -> LayerFound:
         """An incumbent by local search from the best of the smallest tiles and the known mappings."""
@@ -162,15 +158,3 @@ def _bounds(stage: Bounded) -> dict[str, float | None]:
     """The bound of each model, greatest first; None where it is infinite: no mapping there, or no bound."""
     ordered = sorted(stage.bounds.items(), key=lambda item: -item[1])
     return {variant.name: bound if isfinite(bound) else None for variant, bound in ordered}
-
-
-def _is_proven(problem: Problem, price: Price, bound: LowerBound) -> bool:
-    """Whether the bound equals what the mapping reaches, within a cap that is certain if there is one."""
-    if bound.of(problem.objective.claim) != problem.objective_value(price):
-        return False
-    if not problem.objective.capped:
-        return True
-    if bound.latency_cycles is None:
-        return False
-    least = floor(Fraction(bound.latency_cycles) * problem.hardware.tick.per_cycle)
-    return bool(price.latency <= problem.cap(least))

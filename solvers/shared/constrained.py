@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from fractions import Fraction
 from math import ceil
 from pathlib import Path
 from time import monotonic
 
 import numpy as np
 
-from formulation.cost import Price
 from formulation.extents import Ints
 from formulation.objective import LATENCY, Measure
 from formulation.relaxed.classes import Aim
@@ -26,10 +26,10 @@ from formulation.shared.space import SharedSpace
 from formulation.space.tables import SpatialTable
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder
 from solvers.bounds.branching import Lists
-from solvers.bounds.driver import RelaxedRun
+from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.goals import Goal, known
-from solvers.result import SolutionStatus, Termination
+from solvers.result import BoundFrom, SolutionStatus, Termination
 from solvers.shared.candidates import SharedFound
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
@@ -72,11 +72,14 @@ def solve(
     bound, found = run.solve(), run.best
     if dump_models is not None:
         dump(bounder, run.stages, Path(dump_models), f"{name or problem.deconv.name}.shared")
+    ended = run.termination is Termination.OPTIMAL
+    proven = ended and found is not None and is_proven(problem, found.price, bound)
+    held = SolutionStatus.OPTIMAL if proven else SolutionStatus.FEASIBLE
     return SharedResult(
         problem,
         method,
         run.termination,
-        SolutionStatus.NONE if found is None else SolutionStatus.FEASIBLE,
+        SolutionStatus.NONE if found is None else held,
         None if found is None else found.mapping,
         None if found is None else problem.evaluate(found.mapping),
         bound,
@@ -90,7 +93,7 @@ def solve(
 class _SharedRun(RelaxedRun[SharedMapping]):
     """Shared tiles on their way: tiles looked at with all that may stand beside them."""
 
-    slack, grain = 0.0, Price(1, None)
+    slack = 0.0
 
     def __init__(
         self,
@@ -103,6 +106,7 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         super().__init__(problem, bounder, branches, known(problem, initial))
         self.relaxation, self.space = relaxation, relaxation.space
         self.search = SharedSearch(self.space, bounder.deadline)
+        self._seen: dict[Measure, Fraction | int] = {}
 
     def _look(self, goal: Goal, tiles: SpatialTable) -> SharedFound | None:
         """The best mapping known for a goal, after looking at some tiles; it is remembered."""
@@ -142,6 +146,26 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         if stage.bound is None:
             return stage
         return replace(stage, bound=min(self.value(stage.aim), *stage.bounds.values()))
+
+    def _stage(self, goal: Goal) -> Bounded:
+        """The relaxation's bound; where that leaves a wide gap, one over all tiles."""
+        stage, measure = super()._stage(goal), goal.measures[0]
+        if not self._is_wide(measure, self._bound(measure, stage)):
+            return stage
+        outcome = self.search.minimise(goal, self.known, settle=False)
+        if outcome.found is not None:
+            self.best = outcome.found
+        if outcome.bound is not None:
+            self._seen[measure] = outcome.bound
+        return stage
+
+    def _bound(self, measure: Measure, stage: Bounded) -> Fraction | int | None:
+        bounds = [b for b in (super()._bound(measure, stage), self._seen.get(measure)) if b is not None]
+        return max(bounds, default=None)
+
+    def _rests_on(self, measure: Measure, stage: Bounded, bound: Fraction | int) -> BoundFrom:
+        seen = self._seen.get(measure)
+        return BoundFrom.ENUMERATION if seen == bound else super()._rests_on(measure, stage, bound)
 
     def target(self, measure: Measure) -> float:
         """Less for the latency that a cap is taken from."""

@@ -108,7 +108,7 @@ ORIGINS = {
     "static": {"enumeration"},
     "exhaustive": {"enumeration"},
     "exact": {"free", "sieve", "program"},
-    "constrained": {"free", "presolve", "relaxation"},
+    "constrained": {"free", "presolve", "relaxation", "enumeration"},
     "combined": {"free", "presolve", "relaxation", "enumeration", "sieve", "program"},
 }
 
