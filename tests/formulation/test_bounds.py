@@ -1,6 +1,7 @@
 """Bounds for every schedule: the counts behind them, and no mapping of any problem below them."""
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from math import isclose, sqrt
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits
+from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import BitWidths, Hardware
 from formulation.problem import Kind, Objective, Problem
@@ -104,3 +105,11 @@ def test_no_deconvolution_is_below(axis, out_channels, in_channels, treatment):
     assume(problems and all(problem.fits_at_all for problem in problems))
     moved = sum(exhaustive.solve(problem).cost.traffic_bits for problem in problems)
     assert least_communication_bits(deconv, machine) <= moved
+
+
+def test_the_roofline_is_of_all_elements_of_an_array_that_is_not_square():
+    layer = Layer("l", 8, 8, (Axis(10, 3, 1, 1, 1, 1, 10),))
+    machine = Hardware(rows=3, cols=5, bandwidth=Fraction(1000))
+    assert Fraction(roofline_ticks(layer, machine)) / machine.tick.per_cycle == Fraction(
+        8 * 8 * 3 * 10, 3 * 5
+    )
