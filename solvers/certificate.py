@@ -22,7 +22,7 @@ from solvers.methods import solve
 from solvers.network.data.mappings import mapping_choices
 
 if TYPE_CHECKING:
-    from solvers.network.data.fields import ChoicesData
+    from solvers.network.data.mapping_fields import ChoicesData
     from solvers.network.report import Report
     from solvers.result import Result
     from solvers.scenario import Scenario

@@ -9,7 +9,7 @@ from dnns.axes import Axis, Phase, TransposedAxis
 if TYPE_CHECKING:
     from dnns.layer import Deconvolution, Operator
     from formulation.deconv import SubConvolution
-    from solvers.network.data.fields import AxisData, GeometryData, PlacedAxisData, PlacementData
+    from solvers.network.data.mapping_fields import AxisData, GeometryData, PlacedAxisData, PlacementData
 
 
 def geometry(operator: Operator) -> GeometryData:

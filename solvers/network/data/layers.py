@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from solvers.network.data.fields import (
         KernelData,
         LayerData,
-        MappingData,
         Number,
         OperatorData,
         PartData,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         SolvedData,
         Words,
     )
+    from solvers.network.data.mapping_fields import MappingData
     from solvers.network.parts import LayerReport, PartReport
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
 

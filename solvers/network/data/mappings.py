@@ -12,7 +12,7 @@ from solvers.result import partition_dict
 if TYPE_CHECKING:
     from dnns.layer import Deconvolution, Layer
     from formulation.shared.problem import SharedMapping
-    from solvers.network.data.fields import ChoicesData, MappingData, SharedMappingData
+    from solvers.network.data.mapping_fields import ChoicesData, MappingData, SharedMappingData
 
 
 def mapping_choices(mapping: Mapping, parts: Partition) -> ChoicesData:

@@ -6,18 +6,8 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from solvers.network.data.fields import (
-    Ending,
-    GeometryData,
-    MappingData,
-    Number,
-    OperatorData,
-    PlacementData,
-    Status,
-    SubjectData,
-    Words,
-    strict,
-)
+from solvers.network.data.fields import Ending, Number, OperatorData, Status, SubjectData, Words
+from solvers.network.data.mapping_fields import GeometryData, MappingData, PlacementData, strict
 
 
 @strict
