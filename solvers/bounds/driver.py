@@ -21,8 +21,9 @@ from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder
 from solvers.bounds.branching import Lists, refine
+from solvers.deadline import TimeUp
 from solvers.goals import Found, Goal, ranked
-from solvers.result import Bound, BoundFrom, LowerBound, Termination
+from solvers.result import Bound, BoundFrom, LowerBound, Termination, free_bound
 
 WIDE = 0.04
 """Gap that is worth more work than usual."""
@@ -82,7 +83,10 @@ class RelaxedRun(ABC, Generic[M]):
         """The gap at which branching stops."""
 
     def solve(self) -> LowerBound:
-        """Take all steps; leaves the best mapping in ``best``, and returns what is proven."""
+        """Take all steps; leaves the best mapping in ``best``, and returns what is proven.
+
+        What a step does not come to prove is what is free: compulsory traffic, and the roofline.
+        """
         bounds: dict[str, Bound] = {}
         fastest: Found[M] | None = None
         for step in self.problem.steps:
@@ -103,7 +107,9 @@ class RelaxedRun(ABC, Generic[M]):
                 if not again or not lowered or not self._is_wide(measure, bound):
                     break
                 again -= 1
-        return LowerBound(bounds)
+        for step in self.problem.steps:
+            self.bound_from.setdefault(step.measures[0].name, BoundFrom.FREE)
+        return LowerBound({**free_bound(self.problem).proven, **bounds})
 
     def _is_wide(self, measure: Measure, bound: Fraction | int | None) -> bool:
         """Whether a gap is left that is worth another look."""
@@ -128,13 +134,18 @@ class RelaxedRun(ABC, Generic[M]):
         """Bound the first measure of a goal, round the points that this leaves, and branch."""
         measure = goal.measures[0]
         aim = self._aim(goal)
-        lists, closed = self.lists(aim)
-        stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack, closed)
-        if measure.quantity is LATENCY:
-            self._latencies = stage.bounds
-        self.round(goal, stage)
-        stage = refine(self.bounder, stage, lists, self.value(aim), self.branches, self.target(measure))
-        stage = self.stages[measure.name] = self.finish(goal, stage, lists)
+        stage = Bounded(aim, sum(aim.weights), None, {}, (), 0, Termination.TIME_LIMIT)
+        try:
+            lists, closed = self.lists(aim)
+            stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack, closed)
+            if measure.quantity is LATENCY:
+                self._latencies = stage.bounds
+            self.round(goal, stage)
+            stage = refine(self.bounder, stage, lists, self.value(aim), self.branches, self.target(measure))
+            stage = self.finish(goal, stage, lists)
+        except TimeUp:
+            stage = replace(stage, termination=Termination.TIME_LIMIT)
+        self.stages[measure.name] = stage
         return stage
 
     def value(self, aim: Aim) -> float:

@@ -17,6 +17,7 @@ from typing import Any
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Problem
 from solvers.backends import DEFAULT_MILP
+from solvers.deadline import Deadline
 from solvers.layers import constrained, static
 from solvers.result import Result, SolutionStatus, Termination, at_least, number, partition_dict
 
@@ -136,11 +137,16 @@ def starting_partitions(problem: Problem, start: Partition | None) -> tuple[Part
 def _static_starts(
     problem: Problem, start: Partition | None, initial: Mapping | None, time_limit: float | None
 ) -> _Starts:
-    """The optimum of each partition, each search beginning with what the ones before it found."""
-    parts = starting_partitions(problem, start)
+    """The optimum of each partition, each search beginning with what the ones before it found.
+
+    Once the starts' share of the time is over, those that are left are left out.
+    """
+    parts, share = starting_partitions(problem, start), Deadline.of(time_limit).after(_STATIC_SHARE)
     limit = None if time_limit is None else _STATIC_SHARE * time_limit / len(parts)
     results: list[Result] = []
     for part in parts:
+        if results and share.passed:
+            break
         inside = replace(problem, partition=part)
         known = list(_feasible(inside, [initial, *(r.mapping for r in results)]))
         best = min(known, key=lambda m: _keys(inside, m), default=None)

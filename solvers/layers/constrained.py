@@ -22,6 +22,7 @@ from solvers.bounds.branching import Lists
 from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.bounds.sensitivity import sensitivity
+from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
 from solvers.result import Result, SolutionStatus, Termination
@@ -46,7 +47,7 @@ def solve(
     Args:
         problem: what to solve.
         initial: a known mapping: IPOPT's starting point; if it is feasible, the result is never worse.
-        time_limit: wall time [s]; a model that is not solved by then leaves no bound.
+        time_limit: wall time [s]; a model that is not solved by then leaves the bound that is free.
         max_iterations: of IPOPT per model.
         branches: most models to solve beyond one per class, to narrow a gap of more than 1 %.
         dump_models: folder for the models' files; None for none.
@@ -94,7 +95,8 @@ class _LayerRun(RelaxedRun[Mapping]):
 
     def __init__(self, problem: Problem, bounder: Bounder, branches: int, initial: Mapping | None) -> None:
         super().__init__(problem, bounder, branches, known(problem, initial))
-        self.rounder = Rounder(Space(problem))
+        self.deadline = Deadline(bounder.deadline)
+        self.rounder = Rounder(Space(problem), self.deadline.later(GRACE))
         self._given = self.known[0].mapping if self.known else None
 
     def start(self, goal: Goal) -> LayerFound:
@@ -107,7 +109,7 @@ class _LayerRun(RelaxedRun[Mapping]):
         tile, extents = mapping.tile, self.bounder.relaxation.extents
         sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
         self.bounder.start = {d: float(-(-extents[d] // t)) for d, t in zip(extents, sizes, strict=True)}
-        presolve = Presolve(self.rounder.space, aim)
+        presolve = Presolve(self.rounder.space, aim, self.deadline.check)
         return presolve, presolve.start(self.bounder.variants, self.value(aim))
 
     @property

@@ -55,7 +55,7 @@ def solve(
     Args:
         problem: what to solve.
         initial: a known mapping; if it is feasible, the result is never worse.
-        time_limit: wall time [s]; a model that is not solved by then leaves no bound.
+        time_limit: wall time [s]; a model that is not solved by then leaves the bound that is free.
         max_iterations: of IPOPT per model.
         branches: most models to solve beyond one per class, to narrow a gap of more than 1 %.
         dump_models: folder for the models' files, ``<name>.shared.<class>...``; None for none.

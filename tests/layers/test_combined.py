@@ -12,8 +12,9 @@ from dnns.layer import Layer
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
+from solvers import solve
 from solvers.layers import combined, exhaustive, static
-from solvers.result import BoundScope, SolutionStatus, Termination
+from solvers.result import BoundScope, SolutionStatus, Termination, free_bound
 from solvers.run import main
 from tests import strategies
 
@@ -147,3 +148,20 @@ def test_the_command_line_goes_on_to_the_exact_program(tmp_path):
 def test_only_combined_goes_on(tmp_path, capsys):
     assert main(["--dnnfile", "net.txt", "--exact-after"]) == 2
     assert "exact_after" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["exhaustive", "exact", "constrained", "combined"])
+def test_every_answer_at_a_limit_has_a_bound(method):
+    axes = (Axis(64, 3, 1, 1, 1, 1, 64),) * 3
+    result = solve(Problem(Layer("cube", 64, 64, axes, batch=16)), method=method, time_limit=1e-4)
+    assert result.termination == "time_limit"
+    assert result.gap is not None
+    assert set(result.bound_from) == {"latency", "traffic"}
+    assert result.lower_bound.traffic_bytes >= free_bound(result.problem).traffic_bytes
+
+
+def test_starts_that_there_is_no_time_for_are_left_out():
+    problem = Problem(Layer("a", 64, 64, (Axis(64, 3, 1, 1, 1, 1, 64),) * 3, batch=16))
+    result = solve(problem, method="combined", time_limit=1e-4)
+    assert len(result.extras["starts"]) == 1
+    assert problem.is_feasible(result.cost)

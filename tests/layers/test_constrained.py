@@ -24,7 +24,7 @@ from solvers.bounds import ipopt
 from solvers.bounds.bounding import Bounder
 from solvers.bounds.sensitivity import sensitivity
 from solvers.layers import constrained, exhaustive
-from solvers.result import SolutionStatus, Termination
+from solvers.result import SolutionStatus, Termination, free_bound
 from tests import strategies
 from tests.layers.test_exhaustive import CASES, KINDS, case_problem
 
@@ -157,13 +157,14 @@ def test_what_does_not_fit_is_said_before_ipopt_is_called(monkeypatch):
         ({"time_limit": 0.0}, Termination.TIME_LIMIT),
     ],
 )
-def test_a_limit_leaves_a_mapping_without_a_bound(options, termination):
+def test_a_limit_leaves_a_mapping_with_the_bound_that_is_free(options, termination):
     problem = Problem(LAYER, SMALL)
     ours = constrained.solve(problem, **options)
     assert ours.termination is termination
     assert ours.solution_status is SolutionStatus.FEASIBLE
     assert problem.is_feasible(ours.cost)
-    assert ours.gap is None
+    assert ours.lower_bound == free_bound(problem)
+    assert set(ours.bound_from.values()) == {"free"}
 
 
 @pytest.mark.usefixtures("without_lists")
@@ -176,8 +177,8 @@ def test_a_failed_solve_never_yields_a_bound(monkeypatch):
     monkeypatch.setattr(ipopt.Ipopt, "solve", failing)
     ours = constrained.solve(Problem(LAYER, SMALL))
     assert ours.termination is Termination.ERROR
-    assert ours.gap is None
-    assert ours.latency_gap is None
+    assert ours.lower_bound == free_bound(ours.problem)
+    assert set(ours.bound_from.values()) == {"free"}
 
 
 def test_the_same_twice():
