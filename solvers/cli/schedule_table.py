@@ -222,7 +222,7 @@ def _busy(macs: int, machine: Hardware, cycles: Fraction | None) -> str:
 
 
 def _percent(value: Fraction | float | None, digits: int = 0) -> str:
-    return "-" if value is None else f"{100 * float(value):.{digits}f}"
+    return "-" if value is None else f"{round(100 * float(value), digits) + 0.0:.{digits}f}"  # never -0
 
 
 def _totals(report: Report, console: Console) -> Table:
