@@ -102,6 +102,13 @@ def _run(
 
         programs = Programs(scenario.backend, scenario.time_limit)
         combine = scenario.treatment is Treatment.COMBINE
+        if combine and all(isinstance(planned.operator, Deconvolution) for planned in plan):
+            problem = (
+                "network, but all layers are deconvolutions that may share tiles, and keep it each by itself"
+            )
+            raise InputError(
+                scenario.source, "tolerance_over", f"{problem}; deconvolution: split brings them in"
+            )
         plan, slack = shared_out(plan, objective, programs, combine=combine, workers=workers, notify=notify)
     given, lost = _partition(scenario, plan, objective, workers)
     setting = _Setting(scenario, objective, given)

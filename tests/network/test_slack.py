@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnns.errors import InputError
 from dnns.layer import Node
 from formulation.objective import Objective
 from formulation.problem import Problem
@@ -89,13 +90,23 @@ def test_the_line_under_the_table_says_what_more_would_buy(capsys):
     )
 
 
-def test_what_has_no_front_keeps_the_tolerance_by_itself():
+def test_a_network_without_any_front_is_refused_and_split_brings_it_in():
     scenario = read_scenario("dcgan").replace(tolerance_over="network")
-    report, apart = run_scenario(scenario), run_scenario(read_scenario("dcgan"))
-    assert report.slack is None
-    assert [layer.total("traffic_bytes") for layer in report.layers] == [
-        layer.total("traffic_bytes") for layer in apart.layers
-    ]
+    with pytest.raises(
+        InputError, match="tolerance_over: network, but all layers are deconvolutions that may"
+    ):
+        run_scenario(scenario)
+    report = run_scenario(scenario.replace(deconvolution="split"))
+    assert report.slack.taken.bound == report.slack.taken.traffic
+    assert report.slack.outside == ()
+
+
+def test_what_has_no_front_keeps_the_tolerance_by_itself():
+    scenario = read_scenario("enet")
+    report, apart = run_scenario(scenario.replace(tolerance_over="network")), run_scenario(scenario)
+    shared = [(a, b) for a, b in zip(report.layers, apart.layers, strict=True) if a.weighed is not None]
+    assert [a.operator.name for a, _ in shared] == list(report.slack.outside)
+    assert all(a.total("traffic_bytes") == b.total("traffic_bytes") for a, b in shared)
 
 
 @pytest.mark.parametrize(
