@@ -49,6 +49,9 @@ def put(console: Console, table: Table) -> None:
 
 
 def _needed(console: Console, table: Table) -> int:
+    """Columns of a terminal that a table takes; not counted (0) where there is room for any table."""
+    if console.width >= _ANY_WIDTH:
+        return 0
     return console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).maximum
 
 

@@ -40,7 +40,7 @@ from fractions import Fraction
 from math import gcd
 from typing import Any
 
-import pyomo.environ as pyo
+import pyomo.core as pyo
 
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, Potentials, TotalMeasure

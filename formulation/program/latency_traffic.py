@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyomo.environ as pyo
+import pyomo.core as pyo
 
 from formulation.program.coefficients import Terms, VariantTerms, merge
 from formulation.program.scaling import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any
 
-import pyomo.environ as pyo
+import pyomo.core as pyo
 
 from formulation.cost import Price
 from formulation.program.coefficients import Keys, Terms, VariantTerms

@@ -30,7 +30,7 @@ _IMPORTED = ("numpy", "solvers.network.work")
 #: What some method needs, in the order of the time that it takes: imported once, for all processes.
 _PRELOADED = (
     *_IMPORTED,
-    "pyomo.environ",
+    "pyomo.core",
     "solvers.layers.exact",
     "solvers.layers.combined",
     "solvers.shared.deconvolution",

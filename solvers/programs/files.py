@@ -33,6 +33,8 @@ def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
         folder: made if missing.
         name: of the program, without ending.
     """
+    import pyomo.environ  # noqa: F401  (registers the writers)
+
     folder.mkdir(parents=True, exist_ok=True)
     model.name, lines = name, tuple(heading)
     for ending, mark in _COMMENT.items():

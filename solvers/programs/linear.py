@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
-import pyomo.environ as pyo
+import pyomo.core as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
 from dnns.errors import InputError
