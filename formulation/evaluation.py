@@ -10,7 +10,6 @@ import numpy as np
 
 from dnns.layer import Layer
 from formulation.cost import (
-    Cost,
     TensorBits,
     Traffic,
     Trips,
@@ -18,7 +17,6 @@ from formulation.cost import (
     channel_tiles,
     footprint,
     group_cycles,
-    latency_ticks,
     spatial_tiles,
     tile_bits,
     traffic,
@@ -26,6 +24,7 @@ from formulation.cost import (
 from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
+from formulation.price import Cost, latency_ticks
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ import numpy as np
 
 from dnns.layer import Operator
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Num, Price
+from formulation.cost import Num
 from formulation.hardware import Hardware
+from formulation.price import Price
 
 #: Comparisons with a latency cap allow this relative excess.
 CAP_TOLERANCE = Fraction(1, 10**12)

@@ -9,12 +9,13 @@ from fractions import Fraction
 from typing import Generic, TypeVar
 
 from dnns.layer import Layer, Operator
-from formulation.cost import Cost, Price, TensorBits, fits, footprint, tile_bits
+from formulation.cost import TensorBits, fits, footprint, tile_bits
 from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
 from formulation.objective import LATENCY, QUANTITIES, Kind, Objective, Quantity, Step, least_price
+from formulation.price import Cost, Price
 
 __all__ = ["Kind", "Objective", "Posed", "Problem"]
 

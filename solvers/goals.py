@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from formulation.cost import Cost, Num, Price
+from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
 from formulation.objective import Measure
+from formulation.price import Cost, Price
 from formulation.problem import Posed
 from formulation.space.space import CLASSES, Space
 from solvers.result import BoundFrom, LowerBound, free_bound

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar, overload
 
 from typing_extensions import TypedDict
 
-from formulation.cost import Cost
 from formulation.mapping import Mapping, Partition
 from formulation.objective import LATENCY, SCORE, TRAFFIC, least_price
+from formulation.price import Cost
 from formulation.problem import Posed, Problem
 
 

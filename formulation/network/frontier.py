@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer
-from formulation.cost import Price, footprint
+from formulation.cost import footprint
 from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
+from formulation.price import Price
 from formulation.problem import Kind
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES

@@ -25,10 +25,11 @@ from dataclasses import dataclass, replace
 from math import gcd
 
 from dnns.layer import Operator
-from formulation.cost import Num, TensorBits, Traffic, footprint, latency_ticks
+from formulation.cost import Num, TensorBits, Traffic, footprint
 from formulation.evaluation import Work
 from formulation.hardware import Hardware
 from formulation.network.graph import LayerUse, Tensor, Value
+from formulation.price import latency_ticks
 
 
 @dataclass(frozen=True, slots=True)

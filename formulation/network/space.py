@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from formulation.cost import Num, Price, TensorBits, Trips, traffic
+from formulation.cost import Num, TensorBits, Trips, traffic
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable

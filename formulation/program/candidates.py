@@ -19,8 +19,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from formulation.cost import Num, Price
+from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable

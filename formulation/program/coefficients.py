@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Traffic, Trips, footprint, ifmap_pass_words, passes, tile_bits
+from formulation.cost import (
+    Traffic,
+    Trips,
+    footprint,
+    ifmap_pass_words,
+    passes,
+    tile_bits,
+)
 from formulation.mapping import Group, Stationary
 from formulation.program.candidates import Candidates
 from formulation.space.space import CLASSES, Space

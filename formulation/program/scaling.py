@@ -15,7 +15,7 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.cost import Price
+from formulation.price import Price
 from formulation.program.coefficients import Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.

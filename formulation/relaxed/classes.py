@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price, fits, footprint, passes, tile_bits
+from formulation.cost import fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.objective import least_price
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
 from formulation.relaxed.structure import LOWEST, TENSORS, Structure

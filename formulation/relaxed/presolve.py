@@ -23,8 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Num, TensorBits, Trips, fits, footprint, latency_ticks, tile_bits
+from formulation.cost import (
+    Num,
+    TensorBits,
+    Trips,
+    fits,
+    footprint,
+    tile_bits,
+)
 from formulation.extents import Ints
+from formulation.price import latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.structure import class_traffic
 from formulation.space.blocks import pairs, sift

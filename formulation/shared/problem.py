@@ -24,7 +24,6 @@ from math import prod
 from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
 from formulation.cost import (
-    Cost,
     TensorBits,
     Trips,
     channel_tiles,
@@ -39,6 +38,7 @@ from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
 from formulation.objective import Objective
+from formulation.price import Cost
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
 

@@ -24,9 +24,10 @@ import numpy as np
 
 from dnns.axes import TransposedAxis
 from formulation.bounds import compulsory_bits
-from formulation.cost import Price, fits, footprint, held_bits
+from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints
 from formulation.hardware import Halo
+from formulation.price import Price
 from formulation.relaxed.classes import Relaxation, Variant
 from formulation.relaxed.structure import Structure
 from formulation.relaxed.underestimates import Underestimate, underestimate

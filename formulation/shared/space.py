@@ -18,23 +18,20 @@ import numpy as np
 
 from formulation.cost import (
     Num,
-    Price,
     TensorBits,
     Trips,
-    array_ticks,
     channel_tiles,
     fits,
     footprint,
     group_cycles,
     held_bits,
-    latency_ticks,
-    overlapped,
     spatial_tiles,
     traffic,
 )
 from formulation.counts import SAFE
 from formulation.extents import Ints, trip_count
 from formulation.mapping import Group, Stationary
+from formulation.price import Price, array_ticks, latency_ticks, overlapped
 from formulation.shared.counts import shared_counts
 from formulation.shared.packing import Items
 from formulation.shared.packing_search import PackingProblem

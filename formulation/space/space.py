@@ -12,17 +12,16 @@ import numpy as np
 
 from formulation.cost import (
     Num,
-    Price,
     TensorBits,
     Trips,
     fits,
     footprint,
-    latency_ticks,
     tile_bits,
     traffic,
 )
 from formulation.counts import SAFE, layer_counts
 from formulation.mapping import Group, Mapping, Stationary, Tile
+from formulation.price import Price, latency_ticks
 from formulation.problem import Problem
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 

@@ -10,7 +10,7 @@ from time import monotonic
 
 import numpy as np
 
-from formulation.cost import Price
+from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import Structure

@@ -15,8 +15,8 @@ from fractions import Fraction
 from math import ceil, floor, inf, isfinite
 from typing import Generic, TypeVar
 
-from formulation.cost import Price
 from formulation.objective import LATENCY, QUANTITIES, TRAFFIC, Measure
+from formulation.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from formulation.cost import Price
+from formulation.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.structure import TENSORS
 from solvers.bounds.bounding import Bounded, Bounder, SolvedModel, form

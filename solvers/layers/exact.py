@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price
 from formulation.mapping import Mapping
 from formulation.objective import Measure, least_price
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check, Sieve, candidates
 from formulation.space.space import Space

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price
 from formulation.objective import LATENCY, QUANTITIES, Measure
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
 from formulation.program.model import Milp, build_milp

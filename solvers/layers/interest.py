@@ -11,8 +11,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.cost import Num, Price
+from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.price import Price
 from formulation.space.blocks import pairs
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable

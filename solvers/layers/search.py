@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulation.cost import Num, Price
+from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
+from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs, sift
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable

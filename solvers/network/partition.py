@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from formulation.cost import Price
 from formulation.hardware import BitWidths
 from formulation.mapping import Partition
 from formulation.objective import Objective, least_price
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.space.frontier import Units, frontier
 from solvers.network.attempt import Failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping as Fields
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -
         InputError: naming file, line, field, what was got and what is allowed.
     """
     path = located(path)
-    if not Path(path).suffix and not Path(path).exists():
+    if not Path(path).suffix and not os.path.lexists(path):
         problem = f"no such file; {unknown(str(path), names(), 'bundled scenario')}"
         raise InputError(path, "", problem)
     if Path(path).suffix.lower() == ".json":

@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from formulation.cost import Cost
 from formulation.mapping import Partition
+from formulation.price import Cost
 from formulation.shared.problem import SharedMapping, SharedProblem
 from solvers.backends import DEFAULT_MILP
 from solvers.result import SolutionStatus

@@ -10,11 +10,11 @@ from time import monotonic
 from typing import Any
 
 from dnns.layer import Deconvolution
-from formulation.cost import Price
 from formulation.deconv import Treatment, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import QUANTITIES, Measure, Objective
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.methods import solver

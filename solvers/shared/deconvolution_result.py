@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dnns.layer import Deconvolution
-from formulation.cost import Price
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import LATENCY, Measure, Objective
+from formulation.price import Price
 from solvers.result import (
     BoundScope,
     LowerBound,

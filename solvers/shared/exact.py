@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price
+from formulation.price import Price
 from formulation.shared.milp import PackingChoice, PackingMilp, build_packing_milp
 from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price, TensorBits
+from formulation.cost import TensorBits
 from formulation.extents import Ints
+from formulation.price import Price
 from formulation.shared.packing_bounds import PackedBounds, packed_bounds
 from formulation.shared.packing_search import NODES, best_packing
 from formulation.shared.problem import SharedMapping

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import Price
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
+from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation
 from formulation.relaxed.presolve import Presolve
 from formulation.space import blocks

@@ -12,10 +12,10 @@ from pyomo.core.expr import exp
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import Price
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary
+from formulation.price import Price
 from formulation.problem import Kind, Problem
 from formulation.problem import Objective as Goal
 from formulation.relaxed.classes import Aim, Relaxation

@@ -15,9 +15,9 @@ from pyomo.repn.standard_repn import generate_standard_repn
 from dnns.axes import Axis
 from dnns.layer import Layer
 from dnns.reader import read_network
-from formulation.cost import Price
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition
+from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.program.candidates import candidates, undominated
 from formulation.program.model import build_milp

@@ -7,10 +7,10 @@ import pytest
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
-from formulation.cost import Price
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Tile
+from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from solvers.layers import exhaustive
 from solvers.result import LowerBound, ResultError, SolutionStatus

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dnns.layer import Deconvolution, TransposedAxis
 from dnns.reader import read_network
-from formulation.cost import Price
 from formulation.hardware import Hardware
 from formulation.objective import Objective
+from formulation.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.shared.presolve import SharedPresolve
 from formulation.shared.problem import SharedProblem

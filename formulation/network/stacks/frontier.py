@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Price
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.network.frontier import Front, Point, filled_rooms
@@ -24,6 +23,7 @@ from formulation.network.stacks.cost import Schedule, stack_cost
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
+from formulation.price import Price
 from formulation.problem import Kind
 
 _CUTS = 1 << 18  # cuts bounded at once

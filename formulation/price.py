@@ -1,0 +1,106 @@
+"""What a mapping costs in the end, of its words, cycles and tiles: latency, traffic, energy.
+
+The only home of these formulas. ``Price`` is what an objective looks at: to give it one more quantity, add a
+field, its formula in ``price_of``, and its entry in ``objective.QUANTITIES``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from formulation.cost import Num, TensorBits, Traffic
+from formulation.hardware import Hardware
+from formulation.mapping import Partition
+from formulation.wide_ticks import WideTicks
+
+
+def latency_ticks(
+    hardware: Hardware, compute: Num, traffic_bits: Num, tile: TensorBits, *, wide: bool = False
+) -> Num:
+    """Latency in ticks of ``hardware.tick``.
+
+    Double-buffered: ``max(compute + edge, transfer)``, where the edge moves the first ifmap and weight
+    tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``.
+
+    Args:
+        hardware: the machine.
+        compute: cycles of the array.
+        traffic_bits: bits moved.
+        tile: bits of the largest tiles.
+        wide: whether 64 bits might not hold the ticks of arrays, so that they are ``WideTicks``.
+    """
+    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits)
+
+
+def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
+    """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
+    edge = tile.total if hardware.double_buffered else 0
+    return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
+
+
+def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
+    """Latency from the array's ticks and the traffic: the greater if double-buffered, else the sum."""
+    if isinstance(array, WideTicks):
+        if not hardware.double_buffered:
+            return array.after(traffic_bits)
+        return np.maximum(array, WideTicks(0, traffic_bits, hardware.tick))
+    transfer = traffic_bits * hardware.tick.per_bit
+    if not hardware.double_buffered:
+        return array + transfer
+    return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
+
+
+class Price(NamedTuple):
+    """The quantities of a mapping, or of many, or bounds on them: all that an objective looks at.
+
+    Attributes:
+        latency: in ticks of ``hardware.tick``. ``WideTicks`` where 64 bits might not hold them: they are
+            compared, picked and sorted like an array, and no more.
+        traffic: in bits.
+    """
+
+    latency: Num
+    traffic: Num
+
+    def take(self, index: Num) -> Price:
+        """The prices at the given positions."""
+        return Price(*(values[index] for values in self))
+
+    def one(self, place: int) -> Price:
+        """The price at one position, as integers."""
+        return Price(*(int(values[place]) for values in self))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a mapping costs, exactly; all groups, one run.
+
+    Attributes:
+        traffic: words moved per tensor.
+        traffic_bits: the same in bits, all tensors.
+        compute_cycles: cycles in which the array works.
+        latency_ticks: latency in ``hardware.tick``.
+        latency_cycles: latency in cycles.
+        footprint: buffer taken by each tensor [bits].
+    """
+
+    traffic: Traffic
+    traffic_bits: int
+    compute_cycles: int
+    latency_ticks: int
+    latency_cycles: Fraction
+    footprint: Partition
+
+    @property
+    def price(self) -> Price:
+        """The quantities that it is compared by."""
+        return Price(self.latency_ticks, self.traffic_bits)
+
+    @property
+    def traffic_bytes(self) -> Fraction:
+        """Bytes moved; whole unless a width is not a multiple of 8."""
+        return Fraction(self.traffic_bits, 8)
