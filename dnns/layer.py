@@ -71,6 +71,11 @@ class Layer:
         return self.groups * self.batch * self.in_channels * prod(a.in_size for a in self.axes)
 
     @property
+    def ifmap_reads(self) -> int:
+        """Input channels times pairs of an output position and a tap that reads no padding, all groups."""
+        return self.groups * self.batch * self.in_channels * prod(axis.pairs for axis in self.axes)
+
+    @property
     def ofmap_words(self) -> int:
         """Ofmap of all groups."""
         return self.groups * self.out_channels * self.pixels

@@ -10,7 +10,10 @@ from fractions import Fraction
 from math import isqrt, prod
 
 from dnns.layer import Layer, Operator
+from formulation.cost import Trips, array_passes, array_traffic, group_cycles
 from formulation.hardware import Hardware
+from formulation.mapping import Group
+from formulation.price import energy_quanta
 
 
 def compulsory_bits(layer: Operator, hardware: Hardware) -> int:
@@ -36,6 +39,29 @@ def roofline_ticks(layer: Operator, hardware: Hardware) -> Fraction:
     tick = hardware.tick
     compute = Fraction(layer.macs * tick.per_cycle, hardware.rows * hardware.cols)
     return max(compute, Fraction(compulsory_bits(layer, hardware) * tick.per_bit))
+
+
+def least_energy_quanta(layer: Operator, hardware: Hardware) -> Fraction:
+    """What the multiply-accumulates, compulsory traffic, the roofline's time and the array's ports take.
+
+    Of a layer, each tensor goes between buffer and array as if there were one tile of it: with more, a
+    group's ``array_passes`` are no fewer (``sum ceil(part / side) >= ceil(whole / side)``). Of a
+    deconvolution, each word goes once. In quanta of ``hardware.quantum``.
+    """
+    moved = compulsory_bits(layer, hardware)
+    array = _least_array_bits(layer, hardware) if isinstance(layer, Layer) else moved
+    latency = roofline_ticks(layer, hardware)
+    return Fraction(energy_quanta(hardware, layer.macs, array, moved, latency))
+
+
+def _least_array_bits(layer: Layer, hardware: Hardware) -> int:
+    extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
+    moved = {
+        group.value: array_passes(hardware, group, 1, group_cycles(layer, hardware, group, 1, [(1, extent)]))
+        for group, extent in extents.items()
+    }
+    bits: int = array_traffic(layer, layer.ifmap_reads, Trips(**moved)).bits(hardware)
+    return bits
 
 
 def least_communication_bits(layer: Operator, hardware: Hardware) -> int:

@@ -27,15 +27,20 @@ _ARRAY_SIDES = {  # the group that is not named here streams through the array
 
 @dataclass(frozen=True, slots=True)
 class Trips:
-    """Trip counts of the three groups of tile loops."""
+    """A number for each of the three groups of tile loops: trip counts, or factors of the array's cycles."""
 
     co: Num
     ci: Num
     sp: Num
 
     def of(self, group: Group) -> Num:
-        """The trip count of one group."""
+        """That of one group."""
         return getattr(self, group.value)
+
+    @property
+    def product(self) -> Num:
+        """Of all three."""
+        return self.co * self.ci * self.sp
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +204,33 @@ def group_cycles(
         return sum(count * extent * words for count, extent in tiles) + trips * hardware.fill_cycles
     size = getattr(hardware, side)
     return sum(count * -(-extent * words // size) for count, extent in tiles)
+
+
+def array_passes(hardware: Hardware, group: Group, trips: Num, cycles: Num) -> Num:
+    """How often the tensor that is independent of a group moves whole between buffer and array.
+
+    Once per row or column of processing elements that the group takes, one after another, if it lies on a
+    side of the array: its factor of the compute cycles. Once per tile if it streams.
+
+    Args:
+        hardware: gives the array.
+        group: of the loops.
+        trips: its tiles.
+        cycles: its factor, as of ``group_cycles``.
+    """
+    return cycles if group in _ARRAY_SIDES[hardware.dataflow] else trips
+
+
+def array_traffic(layer: Tensors, ifmap_reads: Num, moved: Trips) -> Traffic:
+    """Words between buffer and array of all groups; partial sums go and come whether or not they spill.
+
+    Args:
+        layer: gives the words of weights and ofmap.
+        ifmap_reads: ``Layer.ifmap_reads``: a word for each output and tap that reads no padding, once.
+        moved: how often each tensor moves, by the group that it is independent of (``array_passes``).
+    """
+    writes = layer.ofmap_words * moved.ci
+    return Traffic(ifmap_reads * moved.co, layer.weight_words * moved.sp, writes, writes - layer.ofmap_words)
 
 
 def channel_tiles(extent: int, tile: Num, trips: Num) -> list[tuple[Num, Num]]:

@@ -7,6 +7,7 @@ each is bounded in Python's integers:
     bits   <= groups * Ci * Co * (product of the axes' most fetched words) * ifmap width
               + W * pixels * weight width + O * (ofmap width + 2 * Ci * partial-sum width)
     held   <= copies * bits of whole tensors + a bank for each
+    array  <= bits between buffer and array with tiles of one element and an array of one
 
 A factor with smaller tiles is never less: a sum of ``ceil(part / side)`` grows where a part is cut, and so
 does the number of fills. No tensor is fetched more often than there are tiles of what it is independent of.
@@ -25,9 +26,10 @@ from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import group_cycles
+from formulation.cost import Trips, array_traffic, group_cycles
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.price import energy_quanta
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62
@@ -49,6 +51,7 @@ class Counts:
         held: in the buffer [bits].
         extent: greatest of a dimension, so the length of the longest table.
         series: sums over the tiles of an axis, and their parts.
+        array: bits between buffer and array; 0 where energy is not asked for.
     """
 
     cycles: int
@@ -56,6 +59,7 @@ class Counts:
     held: int
     extent: int
     series: int = 0
+    array: int = 0
 
     def checked(self, name: str) -> Counts:
         """These bounds, if 64 bits hold them and memory holds the tables.
@@ -69,6 +73,7 @@ class Counts:
             ("bits of traffic", self.bits, SAFE),
             ("bits of tiles", self.held, SAFE),
             ("places along an axis", self.series, SAFE),
+            ("bits into and out of the array", self.array, SAFE),
         ):
             if most >= limit:
                 raise TooLargeError(f"{name} is too large: {most:.3g} {what}, must be below {limit:.3g}")
@@ -78,14 +83,19 @@ class Counts:
         """Whether 64 bits might not hold a latency in ticks."""
         return bool(hardware.tick.of(self.cycles, self.bits + self.held) >= SAFE)
 
+    def energy_is_wide(self, layer: Layer, hardware: Hardware) -> bool:
+        """Whether 64 bits might not hold an energy in quanta."""
+        latency = hardware.tick.of(self.cycles, self.bits + self.held)
+        return bool(energy_quanta(hardware, layer.macs, self.array, self.bits, latency) >= SAFE)
+
 
 def most_fetched(axis: Axis) -> int:
     """Words that one pass over an axis fetches at most, however it is cut."""
     return axis.out * min(axis.in_size, max(axis.effective_kernel, axis.stride))
 
 
-def layer_counts(layer: Layer, hardware: Hardware) -> Counts:
-    """Bounds for a layer; see the module's equations."""
+def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -> Counts:
+    """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
     width = hardware.bits
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
@@ -102,7 +112,12 @@ def layer_counts(layer: Layer, hardware: Hardware) -> Counts:
     )
     held = hardware.copies * whole + 3 * hardware.bank_bits
     extent = max(layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
-    return Counts(layer.groups * prod(factors), bits, held, extent, max(map(_series, layer.axes)))
+    series = max(map(_series, layer.axes))
+    array = 0
+    if energetic:
+        most = Trips(layer.out_channels, layer.in_channels * layer.taps, layer.pixels)
+        array = array_traffic(layer, layer.ifmap_reads, most).bits(hardware)
+    return Counts(layer.groups * prod(factors), bits, held, extent, series, array)
 
 
 def _series(axis: Axis) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from formulation.cost import (
     TensorBits,
     Traffic,
     Trips,
+    array_passes,
+    array_traffic,
     batch_axis,
     channel_tiles,
     footprint,
@@ -24,7 +26,7 @@ from formulation.cost import (
 from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
-from formulation.price import Cost, latency_ticks
+from formulation.price import Cost, energy_quanta, latency_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Work:
         trips: tiles of each group of loops.
         traffic: words between DRAM and SRAM if nothing stays there.
         compute: cycles in which the array works.
+        array: words between buffer and array.
         tile: bits of the largest tile of each tensor.
     """
 
     trips: Trips
     traffic: Traffic
     compute: int
+    array: Traffic
     tile: TensorBits
 
 
@@ -51,7 +55,10 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
         ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
     """
     work = work_of(layer, hardware, mapping)
-    return cost_of(hardware, work.traffic, work.compute, work.tile)
+    cost = cost_of(hardware, work.traffic, work.compute, work.tile)
+    array_bits = work.array.bits(hardware)
+    energy = energy_quanta(hardware, layer.macs, array_bits, cost.traffic_bits, cost.latency_ticks)
+    return replace(cost, array=work.array, energy=energy)
 
 
 def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
@@ -73,15 +80,18 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     spatial = spatial_tiles(each, list(extents), [int(t.edge[0]) for t in tables])
     channels = layer.in_channels
     moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid)
-    compute = layer.groups
+    compute, passes = layer.groups, {}
     for group, tiles in (
         (Group.CO, channel_tiles(layer.out_channels, tile.out_channels, n.co)),
         (Group.CI, channel_tiles(layer.in_channels, tile.in_channels, n.ci)),
         (Group.SP, spatial),
     ):
-        compute *= group_cycles(layer, hardware, group, n.of(group), tiles)
+        cycles = group_cycles(layer, hardware, group, n.of(group), tiles)
+        compute *= cycles
+        passes[group.value] = array_passes(hardware, group, n.of(group), cycles)
+    array = array_traffic(layer, layer.ifmap_reads, Trips(**passes))
     held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
-    return Work(n, moved, compute, held)
+    return Work(n, moved, compute, array, held)
 
 
 def tile_words(

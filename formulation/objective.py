@@ -16,7 +16,7 @@ from math import floor, lcm
 import numpy as np
 
 from dnns.layer import Operator
-from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
 from formulation.cost import Num
 from formulation.hardware import Hardware
 from formulation.price import Price
@@ -50,8 +50,9 @@ class Quantity:
 
 LATENCY = Quantity("latency", "cycles", lambda hardware: hardware.tick.per_cycle, roofline_ticks)
 TRAFFIC = Quantity("traffic", "bytes", lambda hardware: 8, compulsory_bits)
+ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum.per_pj, least_energy_quanta)
 #: In the order of the fields of ``Price``.
-QUANTITIES = (LATENCY, TRAFFIC)
+QUANTITIES = (LATENCY, TRAFFIC, ENERGY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Measure:
         """Of many prices: integers, or for a weighted sum floating-point numbers, rounded."""
         if self.quantity is not None:
             return price[QUANTITIES.index(self.quantity)]
-        terms = [v.astype(np.float64) * float(w) for v, w in zip(price, self.weights, strict=True)]
+        terms = [v.astype(np.float64) * float(w) for v, w in zip(price, self.weights, strict=True) if w]
         return sum(terms[1:], terms[0])
 
     def whole(self, price: Price) -> Num:
@@ -93,7 +94,8 @@ class Measure:
         if self.quantity is not None:
             return self.of(price)
         scale = lcm(*(weight.denominator for weight in self.weights))
-        return sum(v.astype(object) * int(w * scale) for v, w in zip(price, self.weights, strict=True))
+        pairs = zip(price, self.weights, strict=True)
+        return sum(v.astype(object) * int(w * scale) for v, w in pairs if w)
 
     def exact(self, price: Price) -> Fraction | int:
         """Of one price, exactly."""
@@ -129,12 +131,14 @@ class Kind(StrEnum):
     LATENCY = "latency"
     TRAFFIC = "traffic"
     BALANCED = "balanced"
+    ENERGY = "energy"
     WEIGHTED = "weighted"
 
 
 _STEPS = {
     Kind.LATENCY: (Step.of(LATENCY, TRAFFIC),),
     Kind.TRAFFIC: (Step.of(TRAFFIC, LATENCY),),
+    Kind.ENERGY: (Step.of(ENERGY, LATENCY, TRAFFIC),),
     Kind.BALANCED: (Step.of(LATENCY, TRAFFIC), Step.of(TRAFFIC, LATENCY, capped=True)),
 }
 
@@ -143,26 +147,33 @@ _STEPS = {
 class Objective:
     """The objective.
 
-    ``latency`` and ``traffic`` minimise one and break ties by the other. ``balanced`` finds the least
-    latency L*, then the least traffic among mappings with latency at most ``(1 + tolerance) * L*``, then the
-    least latency. ``weighted`` minimises ``latency_weight * latency / roofline + traffic_weight * traffic /
-    compulsory``, ties by latency, then traffic.
+    ``latency`` and ``traffic`` minimise one and break ties by the other, ``energy`` by latency, then traffic.
+    ``balanced`` finds the least latency L*, then the least traffic among mappings with latency at most
+    ``(1 + tolerance) * L*``, then the least latency. ``weighted`` minimises ``latency_weight * latency /
+    roofline + traffic_weight * traffic / compulsory + energy_weight * energy / least energy``, ties by
+    latency, then traffic.
 
     Raises:
-        ValueError: if the tolerance or a weight is negative, or both weights are zero.
+        ValueError: if the tolerance or a weight is negative, or all weights are zero.
     """
 
     kind: Kind = Kind.BALANCED
     tolerance: Fraction = Fraction(1, 100)
     latency_weight: Fraction = Fraction(1, 2)
     traffic_weight: Fraction = Fraction(1, 2)
+    energy_weight: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
         if self.tolerance < 0:
             raise ValueError(f"tolerance is {self.tolerance}, must be at least 0")
-        weights = self.latency_weight, self.traffic_weight
+        weights = self.weights
         if min(weights) < 0 or max(weights) == 0:
             raise ValueError("the weights must be at least 0, and one of them above 0")
+
+    @property
+    def weights(self) -> Price:
+        """Of the weighted sum, each of a quantity over the least of it that any mapping takes."""
+        return Price(self.latency_weight, self.traffic_weight, self.energy_weight)
 
     def cap(self, latency_ticks: int | Fraction) -> int:
         """The largest latency within the tolerance of the given one [ticks]."""
@@ -172,7 +183,13 @@ class Objective:
         """A latency, in any unit, and the tolerance on top of it."""
         return latency * (1 + self.tolerance) * (1 + CAP_TOLERANCE)
 
-    def steps(self, least: Price) -> tuple[Step, ...]:
+    def needs(self, quantity: Quantity) -> bool:
+        """Whether a quantity is minimised or capped, ties aside."""
+        if self.kind is Kind.WEIGHTED:
+            return bool(self.weights[QUANTITIES.index(quantity)])
+        return any(quantity is step.measures[0].quantity for step in _STEPS[self.kind])
+
+    def steps(self, least: Callable[[], Price]) -> tuple[Step, ...]:
         """What is minimised in turn.
 
         Args:
@@ -180,7 +197,7 @@ class Objective:
         """
         if self.kind is not Kind.WEIGHTED:
             return _STEPS[self.kind]
-        weights = Price(self.latency_weight / least.latency, self.traffic_weight / least.traffic)
+        weights = Price(*(weight / low for weight, low in zip(self.weights, least(), strict=True)))
         return (Step((Measure(weights), Measure.only(LATENCY), Measure.only(TRAFFIC))),)
 
     @property

@@ -54,6 +54,24 @@ def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
     return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
 
 
+def energy_quanta(hardware: Hardware, macs: int, array_bits: Num, traffic_bits: Num, latency: Num) -> Num:
+    """Energy in quanta of ``hardware.quantum``.
+
+    ``e_mac * MACs + e_sram * (array_bits + traffic_bits) + e_dram * traffic_bits + p_static * latency``: each
+    bit to or from the DRAM is one into the buffer or out of it as well.
+
+    Args:
+        hardware: the machine.
+        macs: multiply-accumulates.
+        array_bits: between buffer and array.
+        traffic_bits: between DRAM and buffer.
+        latency: in ticks.
+    """
+    each = hardware.quantum
+    moved = each.sram_bit * array_bits + (each.sram_bit + each.dram_bit) * traffic_bits
+    return each.mac * macs + moved + (each.tick * latency if each.tick else 0)
+
+
 class Price(NamedTuple):
     """The quantities of a mapping, or of many, or bounds on them: all that an objective looks at.
 
@@ -61,10 +79,20 @@ class Price(NamedTuple):
         latency: in ticks of ``hardware.tick``. ``WideTicks`` where 64 bits might not hold them: they are
             compared, picked and sorted like an array, and no more.
         traffic: in bits.
+        energy: in quanta of ``hardware.quantum``, Python's integers where 64 bits might not hold them; 0
+            where no objective asks for it.
     """
 
     latency: Num
     traffic: Num
+    energy: Num
+
+    @classmethod
+    def of(cls, latency: Num, traffic: Num, energy: Num = None) -> Price:
+        """Of the same shape each; the energy is left out if it is not given."""
+        if energy is None:
+            energy = np.broadcast_to(_NOTHING, traffic.shape) if isinstance(traffic, np.ndarray) else 0
+        return cls(latency, traffic, energy)
 
     def take(self, index: Num) -> Price:
         """The prices at the given positions."""
@@ -73,6 +101,9 @@ class Price(NamedTuple):
     def one(self, place: int) -> Price:
         """The price at one position, as integers."""
         return Price(*(int(values[place]) for values in self))
+
+
+_NOTHING = np.int64(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +117,8 @@ class Cost:
         latency_ticks: latency in ``hardware.tick``.
         latency_cycles: latency in cycles.
         footprint: buffer taken by each tensor [bits].
+        array: words between buffer and array per tensor; None where they are not counted.
+        energy: in ``hardware.quantum``; None likewise.
     """
 
     traffic: Traffic
@@ -94,11 +127,8 @@ class Cost:
     latency_ticks: int
     latency_cycles: Fraction
     footprint: Partition
-
-    @property
-    def price(self) -> Price:
-        """The quantities that it is compared by."""
-        return Price(self.latency_ticks, self.traffic_bits)
+    array: Traffic | None = None
+    energy: int | None = None
 
     @property
     def traffic_bytes(self) -> Fraction:

@@ -14,7 +14,7 @@ from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, QUANTITIES, Kind, Objective, Quantity, Step, least_price
+from formulation.objective import ENERGY, LATENCY, Kind, Objective, Quantity, Step, least_price
 from formulation.price import Cost, Price
 
 __all__ = ["Kind", "Objective", "Posed", "Problem"]
@@ -52,6 +52,10 @@ class Posed(ABC, Generic[M]):
         at once may take less, as then no partial sum is ever stored.
         """
 
+    def price(self, cost: Cost) -> Price:
+        """The quantities that a mapping is compared by; without energy if the objective needs none."""
+        return Price.of(cost.latency_ticks, cost.traffic_bits, cost.energy if self.needs(ENERGY) else None)
+
     def cap(self, latency_ticks: int) -> int:
         """The largest latency allowed where this is the least that is known [ticks]."""
         return self.objective.cap(latency_ticks)
@@ -59,13 +63,12 @@ class Posed(ABC, Generic[M]):
     @property
     def steps(self) -> tuple[Step, ...]:
         """What the objective asks for, in turn."""
-        return self.objective.steps(least_price(self.operator, self.hardware))
+        return self.objective.steps(lambda: least_price(self.operator, self.hardware))
 
     def needs(self, quantity: Quantity) -> bool:
         """Whether a quantity matters to the optimum, ties aside."""
-        place = QUANTITIES.index(quantity)
-        capped = self.objective.capped and quantity is LATENCY
-        return capped or any(step.measures[0].weights[place] for step in self.steps)
+        spent = quantity is LATENCY and self.hardware.quantum.tick and self.objective.needs(ENERGY)
+        return self.objective.needs(quantity) or bool(spent)
 
     def values(self, price: Price) -> tuple[Fraction | int, ...]:
         """What mappings are compared by in the end, exactly; the first is the objective's own."""

@@ -97,12 +97,12 @@ def certified(result: Result) -> dict[str, Any]:
     """A result's problem, mapping, value and claims with their trees.
 
     Raises:
-        NoProof: if there is none of a size to be handed out, or the objective is a weighted sum.
+        NoProof: if there is none of a size to be handed out, or the objective is energy or a weighted sum.
     """
     problem = result.problem
     assert result.mapping is not None
-    if problem.objective.kind is Kind.WEIGHTED:
-        raise NoProof("a weighted sum")
+    if problem.objective.quantity not in (LATENCY, TRAFFIC):
+        raise NoProof("a weighted sum" if problem.objective.kind is Kind.WEIGHTED else "energy")
     entry = _problem(problem)
     model, cap, claims = Model(entry), None, []
     entry |= {"mapping": _mapping(problem, result.mapping), "value": str(result.objective_value)}

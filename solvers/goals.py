@@ -147,7 +147,7 @@ def known(problem: Posed[M], initial: M | None) -> list[Found[M]]:
     if initial is None:
         return []
     cost: Cost = problem.evaluate(initial)
-    found = Found((), (len(CLASSES), 0, 0, 0), initial, cost.price)
+    found = Found((), (len(CLASSES), 0, 0, 0), initial, problem.price(cost))
     return [found] if problem.is_feasible(cost) else []
 
 

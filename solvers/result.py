@@ -214,7 +214,7 @@ class Answer(Generic[P, M]):
     @property
     def objective_value(self) -> Fraction | None:
         """The objective's own quantity: cycles, bytes (also for balanced) or the weighted score."""
-        return None if self.cost is None else self.problem.objective_value(self.cost.price)
+        return None if self.cost is None else self.problem.objective_value(self.problem.price(self.cost))
 
     @property
     def gap(self) -> float | None:

@@ -17,6 +17,6 @@ def goal_of(problem):
     return Goal(problem.steps[-1].measures)
 
 
-def score(problem, latency, traffic):
-    """The objective's own quantity, of a latency [ticks] and a traffic [bits]."""
-    return problem.values(Price(latency, traffic))[0]
+def score(problem, latency, traffic, energy=0):
+    """The objective's own quantity, of a latency [ticks], a traffic [bits] and an energy [quanta]."""
+    return problem.values(Price(latency, traffic, energy))[0]

@@ -7,12 +7,20 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Layer
-from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 
 #: Bandwidths that make ticks so short that 64 bits do not hold the latency of a layer.
 AWKWARD = (Fraction("21.333333333333332"), Fraction("2.5123456789012"))
+#: With and without static power; one with decimals that 64 bits do not hold the energy in.
+ENERGIES = (
+    Energy(),
+    Energy(Fraction(1, 5), Fraction(3, 10), Fraction(7), Fraction(45)),
+    Energy(Fraction(0), Fraction("0.1234567890123456789"), Fraction("3.3333333333333333"), Fraction(1)),
+)
+#: Objectives without energy, which is not counted for shared tiles, nor for the network as one problem.
+BARE = tuple(kind for kind in Kind if kind is not Kind.ENERGY)
 
 
 def examples(count):
@@ -79,6 +87,7 @@ def hardware(draw):
         double_buffered=draw(st.booleans()),
         halo=draw(st.sampled_from(tuple(Halo))),
         fill=draw(st.sampled_from(tuple(Fill))),
+        energy=draw(st.sampled_from(ENERGIES)),
     )
 
 
@@ -97,12 +106,14 @@ def mappings(draw, layer, machine):
 
 
 @st.composite
-def objectives(draw):
+def objectives(draw, energetic=True):
+    kinds = tuple(Kind) if energetic else BARE
     return Objective(
-        draw(st.sampled_from(tuple(Kind))),
+        draw(st.sampled_from(kinds)),
         draw(st.sampled_from((Fraction(0), Fraction(1, 100), Fraction(1, 5)))),
         draw(st.sampled_from((Fraction(1, 2), Fraction(1, 3), Fraction(0)))),
         draw(st.sampled_from((Fraction(1, 2), Fraction(2)))),
+        draw(st.sampled_from((Fraction(0), Fraction(1, 3)))) if energetic else Fraction(0),
     )
 
 

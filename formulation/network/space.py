@@ -34,12 +34,12 @@ class MovedSpace(Space):
         self.room = problem.hardware.buffer_bits
 
     def _price(
-        self, stationary: Stationary, trips: Trips, cycles: Num, held: TensorBits, sp: SpatialTable
+        self, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits, sp: SpatialTable
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
-        latency = self.movement.latency(hardware, layer.groups * cycles, words, held, self.wide)
-        return Price(latency, np.asarray(self.movement.bits(hardware, words)))
+        latency = self.movement.latency(hardware, layer.groups * cycles.product, words, held, self.wide)
+        return Price.of(latency, np.asarray(self.movement.bits(hardware, words)))
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

@@ -16,12 +16,15 @@ import numpy as np
 from formulation.cost import (
     Traffic,
     Trips,
+    array_passes,
+    array_traffic,
     footprint,
     ifmap_pass_words,
     passes,
     tile_bits,
 )
 from formulation.mapping import Group, Stationary
+from formulation.price import energy_quanta
 from formulation.program.candidates import Candidates
 from formulation.space.space import CLASSES, Space
 
@@ -150,6 +153,27 @@ class VariantTerms:
         written = Traffic(0, 0, layer.ofmap_words * writes, layer.ofmap_words * (writes - 1))
         moved = self.terms("ok", self.ok, Traffic(ifmap, weights, 0, 0).bits(hardware))
         return moved | self.terms("inp", self.ci, written.bits(hardware))
+
+    @cached_property
+    def energy(self) -> Terms:
+        """Quanta but for those of time: MACs, DRAM and, by group, what passes the array's ports."""
+        space = self.space
+        layer, hardware = space.problem.layer, space.problem.hardware
+        each, tiles = hardware.quantum, self.tiles.take(self.rows)
+        choices = {
+            Group.CO: ("out", self.co, space.co.trips[self.co], space.co.cycles[self.co]),
+            Group.CI: ("inp", self.ci, space.ci.trips[self.ci], space.ci.cycles[self.ci]),
+            Group.SP: ("tile", self.rows, tiles.trips, self.cycles[self.rows]),
+        }
+        none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
+        fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
+        moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
+        terms = [fixed, moved]
+        for group, (family, at, trips, cycles) in choices.items():
+            passes = {g.value: 0 for g in Group} | {group.value: array_passes(hardware, group, trips, cycles)}
+            bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
+            terms.append(self.terms(family, at, [each.sram_bit * int(b) for b in bits]))
+        return merge(terms)
 
     def moves(self, co: int, ci: int, row: int) -> int | None:
         """Bits that a mapping of the variant moves; None if it is not in it."""

@@ -35,6 +35,11 @@ Latency, with the edge the largest tile of each tensor once:
     latency >= compute + edge,  latency >= transfer      (double-buffered)
     latency  = compute + transfer                        (otherwise)
 
+Energy, with m the passes of a group between buffer and array (``cost.array_passes``), is linear as well:
+
+    energy = e_mac * MACs + (e_sram + e_dram) * traffic + p_static * latency
+             + e_sram * (sum out * m_a * ifmap + sum tile * m_k * weights + sum inp * (2 m_b - 1) * ofmap)
+
 Scaling (``formulation.program.scaling``). Latency and traffic start near zero, and are measured in units such
 that the incumbent is at ``SPAN``; coefficients span six orders of magnitude, rounded down: the program bounds
 the exact one from below, by at most ``Milp.margin``, and what it allows in excess is checked exactly.
@@ -60,7 +65,7 @@ from formulation.program.coefficients import (
     variant_name,
     variants_of,
 )
-from formulation.program.latency_traffic import add_axes, add_score_cap
+from formulation.program.quantities import add_axes, add_score_cap
 from formulation.program.scaling import GRAIN, SPAN, ProgramAim, Scale, rounded_sum
 from formulation.space.space import Space
 
@@ -75,8 +80,7 @@ class Milp:
         margin: by how much the scaled objective may be below the exact one, rounding in all.
         labels: position in its table of each tile's binary, by (family, index).
         variants: what it is made of.
-        latency: scale of the variable ``latency`` [ticks]; None if there is none.
-        traffic: scale of the variable ``traffic`` [bits]; None if there is none.
+        axes: scale of the variable of each quantity that is modelled, by its name.
     """
 
     model: Any
@@ -84,8 +88,7 @@ class Milp:
     margin: float
     labels: Mapping[tuple[str, Keys], int]
     variants: tuple[VariantTerms, ...]
-    latency: Scale | None
-    traffic: Scale | None
+    axes: Mapping[str, Scale]
 
     def choice(self) -> tuple[Stationary, int, int, int]:
         """Loop order, and positions of the tiles, in the model's solution."""
@@ -136,12 +139,11 @@ def build_milp(space: Space, found: Candidates, aim: ProgramAim, check: Check = 
     labels = _choices(model, variants, check)
     _buffer(model, space, variants)
     check()
-    latency, traffic = add_axes(model, space, variants, aim)
-    if aim.score_cap is not None and latency is not None and traffic is not None:
-        add_score_cap(model, aim.score_cap, latency, traffic)
+    axes = add_axes(model, space, variants, aim)
+    if aim.score_cap is not None:
+        add_score_cap(model, aim.score_cap, axes)
     check()
-    objective, margin = _objective(model, aim, latency, traffic), _margin(model)
-    return Milp(model, objective, margin, labels, tuple(variants), latency, traffic)
+    return Milp(model, _objective(model, aim, axes), _margin(model), labels, tuple(variants), axes)
 
 
 def _choices(model: Any, variants: list[VariantTerms], check: Check) -> dict[tuple[str, Keys], int]:
@@ -217,23 +219,24 @@ def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:
 
 
 def _margin(model: Any) -> float:
-    """A mapping has at most one term of each of seven families in a row, each rounded by one grain."""
-    rows = [
-        getattr(model, name) for name in ("moves", "computes", "transfers", "works") if hasattr(model, name)
-    ]
-    largest = max(
-        abs(c) for row in rows for c in generate_standard_repn(row.body, compute_values=True).linear_coefs
-    )
-    return float(10 * GRAIN * max(SPAN, largest))
+    """A mapping has at most one term of each of eight families in a row, each rounded by one grain.
+
+    Energy may have latency among its terms, and then what that is rounded by, as often as it is in it.
+    """
+    names = ("moves", "computes", "transfers", "works", "spends")
+    rows = [getattr(model, name) for name in names if hasattr(model, name)]
+    forms = [generate_standard_repn(row.body, compute_values=True) for row in rows]
+    largest, again = max(abs(c) for form in forms for c in form.linear_coefs), 0.0
+    if hasattr(model, "spends") and hasattr(model, "latency"):
+        pairs = zip(forms[-1].linear_vars, forms[-1].linear_coefs, strict=True)
+        again = sum(abs(c) for v, c in pairs if v is model.latency)
+    return float(10 * GRAIN * max(SPAN, largest) * (1 + again))
 
 
-def _objective(model: Any, aim: ProgramAim, latency: Scale | None, traffic: Scale | None) -> Scale:
-    """The weighted sum of latency and traffic above its floor, in units; one alone as it is."""
-    parts = []
-    if traffic is not None:
-        parts.append((aim.weights.traffic, traffic, model.traffic))
-    if latency is not None:
-        parts.append((aim.weights.latency, latency, model.latency))
+def _objective(model: Any, aim: ProgramAim, axes: Mapping[str, Scale]) -> Scale:
+    """The weighted sum of the quantities above its floor, in units; one alone as it is."""
+    weights = aim.weights._asdict()
+    parts = [(weights[n], axes[n], getattr(model, n)) for n in ("traffic", "latency", "energy") if n in axes]
     lowest = sum(weight * scale.floor for weight, scale, _ in parts)
     unit = sum(weight * scale.unit for weight, scale, _ in parts)
     expr = sum(weight * scale.unit / unit * variable for weight, scale, variable in parts if weight)

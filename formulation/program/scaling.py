@@ -30,7 +30,7 @@ GRAIN = 1e-6
 ROUNDING = 1e-3
 
 
-UNCAPPED = Price(None, None)
+UNCAPPED = Price(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ScoreCap:
     """A cap on a weighted sum.
 
     Attributes:
-        weights: of one tick of latency, and of one bit of traffic.
+        weights: of one unit of each field of ``Price``.
         score: the greatest sum.
     """
 
@@ -51,9 +51,9 @@ class ProgramAim:
     """What a model minimises, and under which caps.
 
     Attributes:
-        weights: of one tick of latency, and of one bit of traffic.
+        weights: of one unit of each field of ``Price``.
         incumbent: price of a known mapping; it sets the scale.
-        caps: greatest latency and traffic; None for none.
+        caps: greatest of each quantity; None for none.
         score_cap: on a weighted sum; None for none.
     """
 
@@ -63,9 +63,10 @@ class ProgramAim:
     score_cap: ScoreCap | None = None
 
     def needs(self, quantity: str) -> bool:
-        """Whether a quantity has to be modelled."""
-        weight, cap = getattr(self.weights, quantity), getattr(self.caps, quantity)
-        return bool(weight) or cap is not None or self.score_cap is not None
+        """Whether a quantity is minimised or capped."""
+        scored = self.score_cap is not None and getattr(self.score_cap.weights, quantity)
+        capped = getattr(self.caps, quantity) is not None
+        return bool(getattr(self.weights, quantity) or capped or scored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +85,29 @@ class Scale:
         return (value - self.floor) / self.unit
 
 
-def scales(aim: ProgramAim, latency_floors: Sequence[int], traffic_floor: int) -> tuple[Scale, Scale]:
-    """Axes of latency and traffic on which the incumbent, or its weighted sum, is at ``SPAN`` or below.
+def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0) -> dict[str, Scale]:
+    """Axes of the modelled quantities on which the incumbent, or its weighted sum, is at ``SPAN`` or below.
 
     Args:
         aim: has the incumbent.
-        latency_floors: of all that bounds latency from below. The axis begins at the greatest, and is coarse
-            enough for the least to be at ``-BEYOND * SPAN`` or above: coefficients stay moderate.
-        traffic_floor: where the axis of traffic begins.
+        floors: of each quantity, all that bounds it from below. Its axis begins at the greatest, and is
+            coarse enough for the least to be at ``-BEYOND * SPAN`` or above: coefficients stay moderate.
+        spent: energy per unit of latency [quanta/tick]: what bounds a latency that is of no interest itself.
     """
-    floors, weights = (max(latency_floors), traffic_floor), aim.weights
-    spans = [max(best - low, best * FINEST, 1.0) for best, low in zip(aim.incumbent, floors, strict=True)]
-    if all(weights):
-        above = sum(w * (best - low) for w, best, low in zip(weights, aim.incumbent, floors, strict=True))
-        whole = sum(w * best for w, best in zip(weights, aim.incumbent, strict=True))
-        spans = [max(above, whole * FINEST) / weight for weight in weights]
-    coarser = max(1.0, (floors[0] - min(latency_floors)) / BEYOND / spans[0])
-    spans = [coarser * span for span in spans] if all(weights) else [coarser * spans[0], spans[1]]
-    return Scale(floors[0], spans[0] / SPAN), Scale(traffic_floor, spans[1] / SPAN)
+    low = {name: max(values) for name, values in floors.items()}
+    best = {name: getattr(aim.incumbent, name) for name in floors}
+    span = {name: max(best[name] - low[name], best[name] * FINEST, 1.0) for name in floors}
+    weights = {name: weight for name in floors if (weight := getattr(aim.weights, name))}
+    if len(weights) > 1:
+        above = sum(weight * (best[name] - low[name]) for name, weight in weights.items())
+        whole = sum(weight * best[name] for name, weight in weights.items())
+        span |= {name: max(above, whole * FINEST) / weight for name, weight in weights.items()}
+    if spent and "latency" not in weights and aim.caps.latency is None:
+        span["latency"] = span["energy"] / spent
+    coarser = {name: max(1.0, (low[name] - min(floors[name])) / BEYOND / span[name]) for name in floors}
+    together = max(coarser[name] for name in weights) if len(weights) > 1 else 1.0
+    factor = {name: max(coarser[name], together if name in weights else 1.0) for name in floors}
+    return {name: Scale(low[name], factor[name] * span[name] / SPAN) for name in floors}
 
 
 def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, int]:

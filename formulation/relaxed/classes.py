@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import exp, log, prod
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import fits, footprint, passes, tile_bits
+from formulation.cost import array_passes, fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
-from formulation.objective import least_price
+from formulation.objective import ENERGY, least_price
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
@@ -73,8 +73,8 @@ class Aim:
     """What one solve of a relaxation minimises, and the bounds that keep its variables finite.
 
     Attributes:
-        weights: of latency in rooflines, and of traffic in compulsory traffics.
-        caps: no mapping of higher latency, or traffic, is of interest, in the same units.
+        weights: of each quantity in the least that any mapping takes of it.
+        caps: no mapping that takes more of a quantity is of interest, in the same units.
         hard: whether the latency cap is a constraint; otherwise it only follows from the objective.
     """
 
@@ -82,10 +82,10 @@ class Aim:
     caps: Price
     hard: bool = False
 
-    @property
-    def terms(self) -> Iterator[tuple[str, float, float]]:
-        """Name, weight and cap of each quantity."""
-        return zip(Price._fields, self.weights, self.caps, strict=True)
+    def terms(self, names: Collection[str]) -> Iterator[tuple[str, float, float]]:
+        """Name, weight and cap of each quantity that is modelled: that is among the names."""
+        every = zip(Price._fields, self.weights, self.caps, strict=True)
+        return (term for term in every if term[0] in names)
 
 
 class Relaxation:
@@ -136,12 +136,12 @@ class Relaxation:
         are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
-        seen = set()
+        seen, energetic = set(), self.problem.objective.needs(ENERGY)
         for partial_sums in (False, True):
             for stationary in Stationary:
                 layer, hardware = self.problem.layer, self.problem.hardware
                 double = hardware.double_buffered
-                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed)
+                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed, energetic)
                 key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
                 if key in seen or not self._fits(partial_sums):
                     continue
@@ -214,7 +214,7 @@ class Relaxation:
             "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
             "largest": {d: u.largest for d, u in axes.items()},
         }
-        if variant.structure.timed:
+        if variant.structure.cyclic:
             found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware, variant.tiles[2:])}
             for group in (Group.CO, Group.CI):
                 of_range = variant.tile_range(group.value)
@@ -283,10 +283,24 @@ class Relaxation:
         m.roofline_cycles.set_value(self.roofline_cycles)
         m.compulsory_bits.set_value(float(self.compulsory_bits))
         m.capacity.set_value(1.0)
-        for name, weight, cap in aim.terms:
+        for name, weight, cap in aim.terms(m.structure.quantities):
             m.weight[name].set_value(weight)
             set_range(getattr(m, name), LOWEST[name], cap)
+        if m.structure.energetic:
+            self._load_energy(m)
         self._load_partition(m)
+
+    def _load_energy(self, m: Any) -> None:
+        """Shares of the least energy: of the MACs, a bit at the array, a unit of traffic, and of latency."""
+        layer, hardware, least = self.problem.layer, self.problem.hardware, self.least
+        each = hardware.quantum
+        m.ifmap_reads.set_value(float(layer.ifmap_reads))
+        m.mac_share.set_value(float(each.mac * layer.macs / least.energy))
+        m.sram_share.set_value(float(each.sram_bit / least.energy))
+        m.moved_share.set_value(float((each.sram_bit + each.dram_bit) * least.traffic / least.energy))
+        m.time_share.set_value(float(each.tick * least.latency / least.energy))
+        for group in Group:
+            m.streams[group.value].set_value(float(array_passes(hardware, group, 1, 0)))
 
     def _load_partition(self, m: Any) -> None:
         """Parts that are given bind one by one; otherwise only their sum is bounded."""

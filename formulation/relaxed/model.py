@@ -8,10 +8,11 @@ channels, batch, each spatial axis. The tile is ``t_d = extent_d / n_d``, real, 
 counts is at most its tile: what grows with the tile is under-estimated, what depends on the trips alone is
 exact. (Where a model is restricted to a range of tiles, the extent is replaced by the least ``n_d * tile``
 among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``log_cycles`` per group of loops
-(logarithms), ``part`` per tensor, ``latency``, ``traffic`` (linear: ``posynomial - constant <= variable`` is
-convex, which its logarithm would not be).
+(logarithms), ``part`` per tensor, ``latency``, ``traffic``, ``energy`` (linear: ``posynomial - constant <=
+variable`` is convex, which its logarithm would not be).
 
-**Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics.
+**Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics,
+``energy`` in the least energies.
 
 **Convexity.** Each constraint reads ``sum of C * exp(affine) + affine <= 0`` with ``C >= 0``. The formulas
 are those of ``formulation.cost``, called with the model's expressions instead of integers.
@@ -25,13 +26,14 @@ from typing import Any
 from pyomo.core.base import ConcreteModel, Constraint, Objective, Param, Var
 from pyomo.core.expr import exp
 
-from formulation.cost import Trips, tile_bits
+from formulation.cost import Trips, array_traffic, tile_bits
 from formulation.mapping import Group
-from formulation.relaxed.structure import GROUPS, LOWEST, TENSORS, Structure, class_traffic
+from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_traffic
 from formulation.relaxed.underestimates import LINES, MONOMIALS
 
 _LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
+_ENERGY = ("ifmap_reads", "mac_share", "sram_share", "moved_share", "time_share")
 _MACHINE = ("copies", "cycles_per_bit", "buffer_bits", "roofline_cycles", "compulsory_bits")
 
 
@@ -40,7 +42,7 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
 
     ::
 
-        min   weight_latency * latency + weight_traffic * traffic
+        min   weight_latency * latency + weight_traffic * traffic + weight_energy * energy
         s.t.  log_fetched_a >= under-estimate of the sum of interval lengths(n_a)      (axes a)
               log_largest_a >= under-estimate of the longest interval(n_a)             (axes a)
               log_cycles_g  >= under-estimate of the group's array cycles(n_g)         (groups g)
@@ -50,6 +52,7 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
               groups * cycles_co * cycles_ci * cycles_sp + edge <= latency             (double-buffered)
               transfer(traffic) <= latency                                             (double-buffered)
               groups * cycles_co * cycles_ci * cycles_sp + transfer <= latency         (otherwise)
+              e_mac * MACs + e_sram * (array + traffic) + e_dram * traffic + p * latency <= energy
 
     Why no term exceeds its exact value at any integer mapping is said by the function that adds it. Banks
     are relaxed to the whole of them: a part rounded up to banks is no smaller.
@@ -58,27 +61,32 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
     m.structure = structure
     _parameters(m, structure)
     _variables(m, structure)
-    m.objective = Objective(expr=sum(m.weight[name] * getattr(m, name) for name in LOWEST))
+    m.objective = Objective(expr=sum(m.weight[name] * getattr(m, name) for name in structure.quantities))
     _interval_constraints(m, structure)
     held = _held(m, structure)
     _capacity_constraints(m, held)
     _traffic_constraint(m, structure)
-    if structure.timed:
+    if structure.cyclic:
         _cycle_constraints(m, structure)
+    if structure.timed:
         _latency_constraints(m, structure, held)
+    if structure.energetic:
+        _energy_constraint(m, structure)
     return m
 
 
 def _parameters(m: Any, s: Structure) -> None:
-    for name in (*_LAYER, *_MACHINE, "capacity"):
+    for name in (*_LAYER, *_MACHINE, *(_ENERGY if s.energetic else ()), "capacity"):
         setattr(m, name, Param(mutable=True, initialize=1.0))
-    m.weight = Param(list(LOWEST), mutable=True, initialize=1.0)
+    if s.energetic:
+        m.streams = Param(GROUPS, mutable=True, initialize=1.0)
+    m.weight = Param(list(s.quantities), mutable=True, initialize=1.0)
     m.width = Param(_WIDTHS, mutable=True, initialize=1.0)
     m.extent = Param(s.dims, mutable=True, initialize=1.0)
     m.product = Param(s.dims, mutable=True, initialize=1.0)
     m.share = Param(TENSORS, mutable=True, initialize=1.0)
     for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), ("cycles", GROUPS)):
-        if name != "cycles" or s.timed:
+        if name != "cycles" or s.cyclic:
             setattr(m, f"{name}_line", Param(index, range(LINES), ("A", "B"), mutable=True, initialize=1.0))
             monomial = Param(index, range(MONOMIALS), ("C", "S"), mutable=True, initialize=1.0)
             setattr(m, f"{name}_monomial", monomial)
@@ -89,9 +97,9 @@ def _variables(m: Any, s: Structure) -> None:
     m.log_fetched = Var(s.dims[3:])
     m.log_largest = Var(s.dims[3:])
     m.part = Var(TENSORS)
-    for name in LOWEST:
+    for name in s.quantities:
         setattr(m, name, Var())
-    if s.timed:
+    if s.cyclic:
         m.log_cycles = Var(GROUPS)
 
 
@@ -198,3 +206,20 @@ def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
         m.transferred = Constraint(expr=transfer <= m.latency)
     else:
         m.computed = Constraint(expr=compute + transfer <= m.latency)
+
+
+def _energy_constraint(m: Any, s: Structure) -> None:
+    """``energy_quanta`` with the model's variables, in the least energies.
+
+    Below the exact energy since traffic, latency, and how often each tensor goes between buffer and array
+    are: the factor of the array's cycles is under-estimated, trips are exact. Which of the two it is for a
+    group, the array says (``streams``, 1 or 0).
+    """
+    moved = (
+        (1 - m.streams[g.value]) * exp(m.log_cycles[g.value]) + m.streams[g.value] * exp(_trips(m, s, g))
+        for g in Group
+    )
+    layer, machine = _symbolic(m)
+    array = array_traffic(layer, m.ifmap_reads, Trips(*moved)).bits(machine)
+    each = m.mac_share + m.sram_share * array + m.moved_share * m.traffic + m.time_share * m.latency
+    m.spent = Constraint(expr=each <= m.energy)

@@ -22,17 +22,20 @@ from sys import float_info
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
 from formulation.cost import (
     Num,
     TensorBits,
     Trips,
+    array_passes,
+    array_traffic,
     fits,
     footprint,
     tile_bits,
 )
 from formulation.extents import Ints
-from formulation.price import latency_ticks
+from formulation.mapping import Group
+from formulation.price import energy_quanta, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.structure import class_traffic
 from formulation.space.blocks import pairs, sift
@@ -114,6 +117,7 @@ class Presolve:
         problem = space.problem
         self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
+        self._least_energy = float(least_energy_quanta(problem.layer, problem.hardware))
         self.lists: dict[Variant, Rest] = {}
 
     def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
@@ -290,13 +294,26 @@ class Presolve:
         bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
         price = aim.weights.traffic / self._compulsory * bits
         inside = fits(hardware, problem.partition, footprint(hardware, held))
+        latency: Num = 0.0
         if structure.timed:
             compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
             tile = TensorBits(1.0 * held.total, 0, 0)
             latency = latency_ticks(hardware, compute, bits, tile) / self._roofline
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
+        if structure.energetic:
+            price = price + aim.weights.energy * self._energy(co, ci, sp, sp_cycles, bits, latency)
         return np.where(inside, price, inf)
+
+    def _energy(
+        self, co: _Channels, ci: _Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
+    ) -> Num:
+        """Energy in the least of any mapping, of traffic in bits and latency in rooflines."""
+        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        trips, cycles = Trips(co.trips, ci.trips, sp.trips), Trips(co.cycles, ci.cycles, sp_cycles)
+        passes = Trips(*(1.0 * array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
+        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
+        return energy_quanta(hardware, layer.macs, array, bits, latency * self._roofline) / self._least_energy
 
 
 def _limit(incumbent: float) -> float:

@@ -10,7 +10,7 @@ from formulation.mapping import Group, Stationary
 
 GROUPS = tuple(group.value for group in Group)
 TENSORS = ("ifmap", "ofmap", "weights")
-LOWEST = {"latency": 0.0, "traffic": 1.0}
+LOWEST = {"latency": 0.0, "traffic": 1.0, "energy": 1.0}
 """The quantities that are modelled, each with the least value of its variable."""
 
 
@@ -24,6 +24,7 @@ class Structure:
         partial_sums: whether input channels take more than one trip.
         double_buffered: whether transfers and computation overlap.
         timed: whether latency is modelled; it is not where traffic alone matters.
+        energetic: whether energy is modelled.
     """
 
     axes: int
@@ -31,11 +32,22 @@ class Structure:
     partial_sums: bool
     double_buffered: bool
     timed: bool
+    energetic: bool = False
 
     @property
     def trips(self) -> Trips:
         """Trip counts that stand for "one" or "more than one" of each group."""
         return Trips(2, 2 if self.partial_sums else 1, 2)
+
+    @property
+    def cyclic(self) -> bool:
+        """Whether the array's cycles are modelled, by groups of loops."""
+        return self.timed or self.energetic
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those that have a variable."""
+        return tuple(name for name in LOWEST if name != "energy" or self.energetic)
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ from formulation.evaluation import check_slide, check_tile, cost_of, tile_words
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
-from formulation.objective import Objective
+from formulation.objective import ENERGY, Objective
 from formulation.price import Cost
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
@@ -138,7 +138,7 @@ class SharedProblem(Posed[SharedMapping]):
         aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
-        ValueError: if no sub-kernel has taps.
+        ValueError: if no sub-kernel has taps, or the objective asks for energy.
     """
 
     deconv: Deconvolution
@@ -151,6 +151,8 @@ class SharedProblem(Posed[SharedMapping]):
     def __post_init__(self) -> None:
         if not self.kernels.layers:
             raise ValueError("no sub-kernel has taps: nothing is shared")
+        if self.objective.needs(ENERGY):
+            raise ValueError("energy is not counted where ifmap tiles are shared")
 
     @property
     def operator(self) -> Deconvolution:

@@ -110,7 +110,7 @@ class SharedRelaxation(Relaxation):
         hardware, deconv = self.space.hardware, self.shared.deconv
         moved = compulsory_bits(deconv, hardware) - self.space.kernels.zero_words * hardware.bits.ofmap
         compute = Fraction(deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
-        return Price(max(compute, Fraction(moved * hardware.tick.per_bit)), moved)
+        return Price.of(max(compute, Fraction(moved * hardware.tick.per_bit)), moved)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)

@@ -284,4 +284,4 @@ class SharedSpace:
         self, stationary: Stationary, rounds: Num, trips_ci: Num, tiles: Tiles, compute: Num, held: TensorBits
     ) -> Price:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
-        return Price(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)
+        return Price.of(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)

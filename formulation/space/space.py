@@ -14,6 +14,8 @@ from formulation.cost import (
     Num,
     TensorBits,
     Trips,
+    array_passes,
+    array_traffic,
     fits,
     footprint,
     tile_bits,
@@ -21,7 +23,8 @@ from formulation.cost import (
 )
 from formulation.counts import SAFE, layer_counts
 from formulation.mapping import Group, Mapping, Stationary, Tile
-from formulation.price import Price, latency_ticks
+from formulation.objective import ENERGY
+from formulation.price import Price, energy_quanta, latency_ticks
 from formulation.problem import Problem
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
@@ -37,6 +40,8 @@ class Space:
         ci: undominated input-channel tiles.
         grid: tiles over the batch and the spatial axes.
         wide: whether latencies are ``WideTicks``.
+        energetic: whether energy is asked for.
+        wide_energy: whether energies are Python's integers.
 
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
@@ -45,7 +50,9 @@ class Space:
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
         self.problem = problem
-        self.wide = layer_counts(layer, hardware).checked(layer.name).are_wide(hardware)
+        self.energetic = problem.needs(ENERGY)
+        counts = layer_counts(layer, hardware, energetic=self.energetic).checked(layer.name)
+        self.wide, self.wide_energy = counts.are_wide(hardware), counts.energy_is_wide(layer, hardware)
         self.co = channel_table(layer, hardware, Group.CO)
         self.ci = channel_table(layer, hardware, Group.CI)
         self.grid = SpatialGrid(layer, hardware)
@@ -60,17 +67,27 @@ class Space:
             sp: tiles.
             sp_cycles: their cycle factors.
         """
-        cycles = self.co.cycles[co] * self.ci.cycles[ci] * sp_cycles
+        cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
         trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
         return self._price(stationary, trips, cycles, self.tile(co, ci, sp), sp)
 
     def _price(
-        self, stationary: Stationary, trips: Trips, cycles: Num, held: TensorBits, sp: SpatialTable
+        self, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits, sp: SpatialTable
     ) -> Price:
+        """Of mappings of these trips and, by group, factors of the array's cycles."""
         layer, hardware = self.problem.layer, self.problem.hardware
         bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware)
-        latency = latency_ticks(hardware, layer.groups * cycles, bits, held, wide=self.wide)
-        return Price(latency, bits)
+        compute = layer.groups * cycles.product
+        latency = latency_ticks(hardware, compute, bits, held, wide=self.wide)
+        return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
+
+    def _energy(self, trips: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
+        layer, hardware = self.problem.layer, self.problem.hardware
+        passes = Trips(*(array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
+        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
+        if self.wide_energy:
+            array, bits, latency = (values.astype(object) for values in (array, bits, latency))
+        return energy_quanta(hardware, layer.macs, array, bits, latency)
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""
@@ -148,13 +165,13 @@ class Space:
         if co is None:
             most_co, co_tile = np.minimum(self.most_out_channels(sp), limit_co), np.ones_like(sp.trips)
             trips_co = -(-layer.out_channels // np.maximum(most_co, 1))
-            cycles = self.co.least_cycles[trips_co]
+            cycles_co = self.co.least_cycles[trips_co]
         else:
             most_co, co_tile = self.co.tile[co], self.co.tile[co]
-            trips_co, cycles = self.co.trips[co], self.co.cycles[co]
+            trips_co, cycles_co = self.co.trips[co], self.co.cycles[co]
         most_ci = np.minimum(self.most_in_channels(co_tile, sp), limit_ci)
         trips_ci = -(-layer.in_channels // np.maximum(most_ci, 1))
-        cycles = cycles * self.ci.least_cycles[trips_ci] * sp_cycles
+        cycles = Trips(cycles_co, self.ci.least_cycles[trips_ci], sp_cycles)
         trips = Trips(trips_co, trips_ci, sp.trips)
         held = tile_bits(layer, self.problem.hardware, co_tile, 1, sp.largest, sp.pixels, 1)
         prices = [self._price(stationary, trips, cycles, held, sp) for stationary in CLASSES]

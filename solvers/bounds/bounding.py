@@ -90,7 +90,7 @@ class Bounder:
 
     Args:
         relaxation: of a feasible problem.
-        timed: whether latency matters.
+        timed: whether latency matters to the objective.
         deadline: by ``time.monotonic``; None for never.
         max_iterations: of IPOPT per model.
 
@@ -165,7 +165,9 @@ class Bounder:
             v: max(
                 floor,
                 _least_moved(p),
-                aim.weights.latency * self.relaxation.least_compute(v) + aim.weights.traffic,
+                aim.weights.latency * self.relaxation.least_compute(v)
+                + aim.weights.traffic
+                + aim.weights.energy,
             )
             for v, p in waiting.items()
         }
@@ -241,7 +243,7 @@ class Bounder:
         Its least latency is bounded first. None if that is above the cap: no mapping of this class is within
         it. Otherwise the cap is moved a little above the least relaxed latency, so that there is an interior.
         """
-        fastest = replace(aim, weights=Price(1.0, 0.0), hard=False)
+        fastest = replace(aim, weights=Price(1.0, 0.0, 0.0), hard=False)
         start = self._starting_point(variant, program)
         quick = self._solve(variant, _aimed(program, fastest), fastest, start)
         if isinstance(quick, Termination):
@@ -262,16 +264,21 @@ class Bounder:
         x = np.array([lifted.get(name, 0.0) for name in program.names])
         for name in ("part[ifmap]", "part[ofmap]", "part[weights]"):
             x[program.position(name)] = 1 / 3
-        for name in Price._fields:
+        for name in _modelled(program):
             at = program.position(name)
             x[at] = 0.5 * (program.low[at] + program.high[at])
         return x
 
 
+def _modelled(program: Program) -> list[str]:
+    """The quantities that it has."""
+    return [name for name in Price._fields if name in program.names]
+
+
 def _aimed(program: Program, aim: Aim) -> Program:
     """A program with another objective and other caps."""
     cost, high = np.zeros_like(program.cost), program.high.copy()
-    for name, weight, cap in aim.terms:
+    for name, weight, cap in aim.terms(program.names):
         at = program.position(name)
         cost[at], high[at] = weight, cap
     return replace(program, cost=cost, high=high)
@@ -280,7 +287,7 @@ def _aimed(program: Program, aim: Aim) -> Program:
 def _uncapped(program: Program, aim: Aim) -> Program:
     """A program without the caps that only say what is of interest."""
     high = program.high.copy()
-    for name in Price._fields:
+    for name in _modelled(program):
         if name != "latency" or not aim.hard:
             high[program.position(name)] = inf
     return replace(program, high=high)

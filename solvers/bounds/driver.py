@@ -15,7 +15,7 @@ from fractions import Fraction
 from math import ceil, floor, inf, isfinite
 from typing import Generic, TypeVar
 
-from formulation.objective import LATENCY, QUANTITIES, TRAFFIC, Measure
+from formulation.objective import ENERGY, LATENCY, QUANTITIES, TRAFFIC, Measure, Quantity
 from formulation.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
@@ -58,7 +58,7 @@ class RelaxedRun(ABC, Generic[M]):
         self.best: Found[M] | None = None
         self.stages: dict[str, Bounded] = {}
         self.bound_from: dict[str, BoundFrom] = {}
-        self.grain = Price(1, problem.hardware.bits.grain)
+        self.grain = Price(1, problem.hardware.bits.grain, 1)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
 
@@ -156,8 +156,9 @@ class RelaxedRun(ABC, Generic[M]):
         """A weighted sum in the models' units."""
         total = 0.0
         for quantity, value, least, weight in zip(QUANTITIES, price, self.least, weights, strict=True):
-            each = quantity.per_unit(self.problem.hardware)
-            total += float(weight * (value / each / float(least / each)))
+            if weight:
+                each = quantity.per_unit(self.problem.hardware)
+                total += float(weight * (value / each / float(least / each)))
         return total
 
     def _aim(self, goal: Goal) -> Aim:
@@ -165,7 +166,7 @@ class RelaxedRun(ABC, Generic[M]):
         measure = goal.measures[0]
         weights = measure.weights
         if measure.quantity is None:
-            weights = Price(*(float(w * least) for w, least in zip(weights, self.least, strict=True)))
+            weights = Price(*(float(w * low) for w, low in zip(weights, self.least, strict=True)))
         value = None if self.best is None else _WORSE * self._scaled(self.best.price, weights)
         caps = dict.fromkeys(QUANTITIES, 1.0)  # latency is not modelled where it has neither weight nor cap
         for quantity, weight in zip(QUANTITIES, weights, strict=True):
@@ -173,10 +174,19 @@ class RelaxedRun(ABC, Generic[M]):
                 caps[quantity] = value / weight
         if goal.cap is not None:
             caps[LATENCY] = goal.cap / float(self.least.latency) * (1 + SAFETY)
-        if not weights.traffic or value is None:
+        if weights.energy:
+            rest = self._within(caps[ENERGY])
+            caps |= {q: cap for q, cap in rest.items() if not weights[QUANTITIES.index(q)]}
+        elif not weights.traffic or value is None:
             caps[TRAFFIC] = self._most_traffic(caps[LATENCY])
-        hard = goal.cap is not None or (measure.quantity is not None and not weights.latency)
+        hard = goal.cap is not None or measure.quantity is TRAFFIC
         return Aim(Price(*map(float, weights)), Price(*(caps[q] for q in QUANTITIES)), hard)
+
+    def _within(self, energy_cap: float) -> dict[Quantity, float]:
+        """Latency and traffic that no energy within a cap leaves room for more of, in the models' units."""
+        each, budget = self.problem.hardware.quantum, energy_cap * (1 + SAFETY) * float(self.least.energy)
+        found = {TRAFFIC: budget / float((each.sram_bit + each.dram_bit) * self.least.traffic)}
+        return found | ({LATENCY: budget / float(each.tick * self.least.latency)} if each.tick else {})
 
     def _most_traffic(self, latency_cap: float) -> float:
         """Traffic that can be moved within a latency, in the models' units."""

@@ -62,7 +62,7 @@ def dump(bounder: Bounder, stages: Mapping[str, Bounded], folder: Path, name: st
 
 def _constraints_of(aim: Aim) -> Aim:
     """An aim without the caps that only say what is of interest."""
-    return replace(aim, caps=Price(aim.caps.latency if aim.hard else inf, inf))
+    return replace(aim, caps=Price(aim.caps.latency if aim.hard else inf, inf, inf))
 
 
 def _about(

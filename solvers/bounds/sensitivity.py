@@ -74,7 +74,7 @@ def _bandwidth(bounder: Bounder, point: SolvedModel) -> float:
     if not point.variant.structure.timed:
         return 0.0
     bounder.relaxation.load(
-        form(point.variant.structure).model, point.variant, Aim(Price(0.0, 0.0), Price(1.0, 1.0))
+        form(point.variant.structure).model, point.variant, Aim(Price.of(0.0, 0.0), Price.of(1.0, 1.0))
     )
     model = form(point.variant.structure).model
     model.cycles_per_bit.set_value(2 * model.cycles_per_bit.value)

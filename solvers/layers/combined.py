@@ -160,7 +160,7 @@ def _feasible(problem: Problem, mappings: list[Mapping | None]) -> Iterator[Mapp
 
 def _keys(problem: Problem, mapping: Mapping, cap: int | None = None) -> tuple[Fraction | int | bool, ...]:
     """What mappings are compared by; those within the cap come first."""
-    price = problem.evaluate(mapping).price
+    price = problem.price(problem.evaluate(mapping))
     return cap is not None and price.latency > cap, *problem.values(price)
 
 

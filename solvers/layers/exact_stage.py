@@ -236,8 +236,9 @@ class ProgramStage:
         stationary, co, ci, row = milp.choice()
         rank, slide = int(self.found.tiles.rank[row]), int(self.found.tiles.slide[row])
         mapping = self.space.mapping(stationary, co, ci, rank, slide)
-        choice = CLASSES.index(stationary), co, ci, rank
-        return ranked(self.goal, Found((), choice, mapping, self.space.problem.evaluate(mapping).price))
+        choice, problem = (CLASSES.index(stationary), co, ci, rank), self.space.problem
+        price = problem.price(problem.evaluate(mapping))
+        return ranked(self.goal, Found((), choice, mapping, price))
 
     def _check_answer(self, answer: LayerFound, milp: Milp, solved: MilpAnswer) -> None:
         """The mapping costs what the solver says: no more ever, and no less once that is optimal."""

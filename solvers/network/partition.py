@@ -200,5 +200,5 @@ def network_keys(table: Table) -> Callable[[Totals], tuple[Fraction | int, ...]]
     A weighted sum is of the network's totals over its roofline and its compulsory traffic.
     """
     least = _total([(least_price(p.layer, p.hardware), n) for p, n in table.problems])
-    last = table.objective.steps(least)[-1]
+    last = table.objective.steps(lambda: least)[-1]
     return lambda row: tuple(measure.exact(row.price) for measure in last.measures)

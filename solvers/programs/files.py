@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from formulation.objective import QUANTITIES
 from formulation.problem import Problem
 from formulation.program.model import Milp
 from formulation.program.scaling import Scale
@@ -46,10 +47,10 @@ def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
 
 def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
     yield from in_words(problem)
-    if milp.latency is not None:
-        yield f"latency [cycles] = {_line(milp.latency, problem.hardware.tick.per_cycle)} * latency"
-    if milp.traffic is not None:
-        yield f"traffic [bytes] = {_line(milp.traffic, 8)} * traffic"
+    for quantity in QUANTITIES:
+        if quantity.name in milp.axes:
+            scale = _line(milp.axes[quantity.name], quantity.per_unit(problem.hardware))
+            yield f"{quantity.name} [{quantity.unit}] = {scale} * {quantity.name}"
     yield from _LEGEND
 
 

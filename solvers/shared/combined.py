@@ -92,7 +92,7 @@ def _keys(problem: SharedProblem, cost: Cost, among: list[Cost]) -> tuple[Fracti
     late = False
     if problem.objective.capped:
         late = cost.latency_ticks > problem.objective.cap(min(other.latency_ticks for other in among))
-    return late, *problem.values(cost.price)
+    return late, *problem.values(problem.price(cost))
 
 
 def _static(given: SharedResult) -> dict[str, object]:

@@ -85,7 +85,7 @@ def combine(
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
-    aside = Price(zero_bits * hardware.tick.per_bit, zero_bits)
+    aside = Price.of(zero_bits * hardware.tick.per_bit, zero_bits)
     apart = _split_total(parts, aside)
     started, shared = monotonic(), None
     if kernels.layers:
@@ -95,7 +95,7 @@ def combine(
         shared = solve(problem, method=method, time_limit=time_limit, **options)
     together = None
     if shared is not None and shared.cost is not None:
-        together = _sum([(shared.cost.price, 1), (aside, 1)])
+        together = _sum([(shared.problem.price(shared.cost), 1), (aside, 1)])
     choice, total = _better(shared, together, apart)
     return DeconvolutionResult(
         deconv,
@@ -116,7 +116,9 @@ def combine(
 
 def _split_total(parts: Parts, aside: Price) -> Price | None:
     """Sums over all sub-convolutions; None unless all have a mapping."""
-    prices = [(result.cost.price, count) for result, count in parts if result.cost is not None]
+    prices = [
+        (result.problem.price(result.cost), count) for result, count in parts if result.cost is not None
+    ]
     return _sum([*prices, (aside, 1)]) if len(prices) == len(parts) else None
 
 

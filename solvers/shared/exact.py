@@ -219,11 +219,11 @@ class ExactSearch(SharedSearch):
             self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
         )
         mapping = self.space.mapping(CLASSES[which], ci, rank, packing.rounds, candidate.tile)
-        self._offer(goal, candidate.choice, mapping, Price(latency, candidate.traffic))
+        self._offer(goal, candidate.choice, mapping, Price.of(latency, candidate.traffic))
 
     def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        price = Price(int(self.space.latency(least, traffic)), traffic)
+        price = Price.of(int(self.space.latency(least, traffic)), traffic)
         if not goal.allows(price):
             return None
         keys = goal.values(price)

@@ -191,7 +191,7 @@ class SharedSearch:
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
-        return Price(self._latency(bounds.least, bits), bits)
+        return Price.of(self._latency(bounds.least, bits), bits)
 
     def _latency(self, array: Any, bits: Any) -> Any:
         """Latency from the array's time with the edge, and the traffic [ticks]."""
@@ -204,7 +204,7 @@ class SharedSearch:
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
         array = space.array(space.least_cycles(tiles, ci) + more * each, TensorBits(0, 0, 0))
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
-        return Price(self._latency(array, bits), bits)
+        return Price.of(self._latency(array, bits), bits)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
@@ -218,7 +218,7 @@ class SharedSearch:
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
             latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
-            price = Price(latency, candidate.traffic)
+            price = Price.of(latency, candidate.traffic)
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
             self._offer(goal, candidate.choice, mapping, price)
         if not answer.proven and nodes == 0:

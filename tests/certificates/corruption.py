@@ -137,9 +137,9 @@ def is_true(entry):
     if kind == "balanced":
         fastest_fits, fastest, _ = price(entry["fastest"])
         cap = fastest * (1 + Fraction(entry["objective"]["tolerance"])) * (1 + CAP_TOLERANCE)
-        if not fastest_fits or latency > cap or any(t < bounds[0] for t, _ in prices):
+        if not fastest_fits or latency > cap or any(p[0] < bounds[0] for p in prices):
             return False
         prices = [p for p in prices if p[0] * tick.per_cycle <= cap]
     if kind == "latency":
-        return all(t >= bounds[-1] for t, _ in prices)
-    return all(Fraction(b, 8) >= bounds[-1] for _, b in prices)
+        return all(p[0] >= bounds[-1] for p in prices)
+    return all(Fraction(p[1], 8) >= bounds[-1] for p in prices)

@@ -9,6 +9,7 @@ import numpy as np
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.shared.problem import SharedMapping
+from tests.ports import PortWalk
 from tests.shared_walker import Machine, taps_of
 from tests.walker import Walk
 
@@ -23,13 +24,13 @@ def sizes(*extents):
     return product(*(range(1, extent + 1) for extent in extents))
 
 
-def layer_prices(layer, hardware, partition):
-    """Latency [cycles] and traffic [bits] of every mapping that fits."""
-    return prices(hardware, partition, layer_runs(layer, hardware))
+def layer_prices(layer, hardware, partition, *, energetic=False):
+    """Latency [cycles], traffic [bits] and energy [pJ; None unless asked for] of every mapping that fits."""
+    return prices(hardware, partition, layer_runs(layer, hardware, energetic))
 
 
 def shared_prices(deconv, hardware, partition):
-    """The same of every tile, loop order and packing of filters into rounds."""
+    """The same of every tile, loop order and packing of filters into rounds; their energy is None."""
     return prices(hardware, partition, shared_runs(deconv, hardware))
 
 
@@ -39,18 +40,19 @@ def prices(hardware, partition, runs):
 
 
 @cache
-def layer_runs(layer, hardware):
-    """Words, largest tiles and compute cycles of every mapping."""
+def layer_runs(layer, hardware, energetic):
+    """Words, largest tiles, cycles, and the energy of MACs and the array's ports, of every mapping."""
     found = set()
     extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
     for co, ci, n, *spatial in sizes(*extents):
         tile = Tile(co, ci, n, tuple(spatial))
         for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
-            walk = Walk(layer, hardware, Mapping(tile, stationary, slide))
+            walk = (PortWalk if energetic else Walk)(layer, hardware, Mapping(tile, stationary, slide))
             words = walk.ifmap, walk.weights, walk.writes, walk.reads
             some = ci < layer.in_channels
             largest = tuple(walk.largest[name] for name in TENSORS)
-            found.add((words, largest, walk.compute, layer.ofmap_words, some))
+            apart = walk.energy(0, 0) if energetic else None
+            found.add((words, largest, walk.compute, layer.ofmap_words, some, apart))
     return frozenset(found)
 
 
@@ -78,7 +80,7 @@ def shared_runs(deconv, hardware):
             words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
-            found.add((words, largest, run.compute, int(outputs), some))
+            found.add((words, largest, run.compute, int(outputs), some, None))
     return frozenset(found)
 
 
@@ -94,8 +96,8 @@ def packings(filters, kernels):
     return sorted(found)
 
 
-def price(hardware, partition, words, largest, compute, outputs, partial_sums):
-    """Latency and traffic by the model's words; None if the largest tiles do not fit."""
+def price(hardware, partition, words, largest, compute, outputs, partial_sums, apart):
+    """Latency, traffic and energy by the model's words; None if the largest tiles do not fit."""
     width = hardware.bits
     ifmap, weights, writes, reads = words
     bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
@@ -111,6 +113,9 @@ def price(hardware, partition, words, largest, compute, outputs, partial_sums):
     if not fits:
         return None
     per_cycle = 8 * hardware.bandwidth / hardware.frequency
+    latency = compute + bits / per_cycle
     if hardware.double_buffered:
-        return max(compute + sum(held) / per_cycle, bits / per_cycle), bits
-    return compute + bits / per_cycle, bits
+        latency = max(compute + sum(held) / per_cycle, bits / per_cycle)
+    each = hardware.energy
+    moved = (each.sram + each.dram) * bits + each.static * latency / hardware.frequency
+    return latency, bits, None if apart is None else apart + moved

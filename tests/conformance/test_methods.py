@@ -12,8 +12,9 @@ import pytest
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split, unique_layers
-from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.mapping import Partition
+from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem
 from solvers import methods
@@ -60,6 +61,7 @@ MACHINES = {
         double_buffered=False,
         halo=Halo.REUSE,
         fill=Fill.EXPOSED,
+        energy=Energy(Fraction(1, 5), Fraction(3, 10), Fraction(7), Fraction(45)),
     ),
 }
 LAYERS = {
@@ -79,6 +81,10 @@ OBJECTIVES = {
     "balanced, 20 %": Objective(Kind.BALANCED, Fraction(1, 5)),
     "weighted": Objective(Kind.WEIGHTED, latency_weight=Fraction(1, 3), traffic_weight=Fraction(2)),
 }
+ENERGETIC = {
+    "energy": Objective(Kind.ENERGY),
+    "weighted, energy": Objective(Kind.WEIGHTED, Fraction(0), Fraction(0), Fraction(1, 2), Fraction(2)),
+}
 
 
 def parts(machine):
@@ -86,17 +92,24 @@ def parts(machine):
 
 
 def best(problem, prices):
-    """The least latency of all, and latency [cycles] and traffic [bits] of the optimum."""
+    """The least latency of all, and latency [cycles], traffic [bits] and energy [pJ] of the optimum."""
     goal = problem.objective
-    least = min(latency for latency, _ in prices)
-    ticks = problem.hardware.tick.per_cycle
+    least = min(latency for latency, *_ in prices)
     keys = {
-        Kind.LATENCY: lambda p: p,
+        Kind.LATENCY: lambda p: p[:2],
         Kind.TRAFFIC: lambda p: (p[1], p[0]),
         Kind.BALANCED: lambda p: (p[0] > (1 + goal.tolerance) * least, p[1], p[0]),
-        Kind.WEIGHTED: lambda p: (score(problem, p[0] * ticks, p[1]), *p),
+        Kind.ENERGY: lambda p: (p[2], p[0], p[1]),
+        Kind.WEIGHTED: lambda p: (weighed(problem, p), *p[:2]),
     }
     return least, min(prices, key=keys[goal.kind])
+
+
+def weighed(problem, price):
+    """The score of a latency [cycles], traffic [bits] and energy [pJ, or None]."""
+    latency, bits, energy = price
+    quanta = 0 if energy is None else energy * problem.hardware.quantum.per_pj
+    return score(problem, latency * problem.hardware.tick.per_cycle, bits, quanta)
 
 
 def no_more(bound, value):
@@ -127,16 +140,18 @@ def rests_on_something(problem, result, method):
 
 def conforms(problem, prices, result, method):
     """A method's answer against the best of all mappings."""
-    least, (latency, bits) = best(problem, prices)
+    least, optimum = best(problem, prices)
     goal, cost, bound = problem.objective, result.cost, result.lower_bound
-    ticks = problem.hardware.tick.per_cycle
+    energy = problem.hardware.quantum.pj(cost.energy) if problem.objective.needs(ENERGY) else None
+    price = cost.latency_cycles, cost.traffic_bits, energy
     assert cost == problem.evaluate(result.mapping)
     assert problem.is_feasible(cost)
-    assert (cost.latency_cycles, cost.traffic_bits) in prices  # the reference counts the same
+    assert price in prices  # the reference counts the same
     if method.proves or result.solution_status is SolutionStatus.OPTIMAL:
         assert result.solution_status is SolutionStatus.OPTIMAL
         assert result.termination is Termination.OPTIMAL
-        assert (cost.latency_cycles, cost.traffic_bits) == (latency, bits)
+        assert price[:2] == optimum[:2]
+        assert goal.kind is not Kind.ENERGY or price == optimum
         assert result.gap == pytest.approx(0, abs=1e-8)
     assert result.gap is not None
     rests_on_something(problem, result, method)
@@ -144,22 +159,26 @@ def conforms(problem, prices, result, method):
     if goal.kind is not Kind.TRAFFIC:
         assert no_more(bound.latency_cycles, least)
     if goal.kind in (Kind.TRAFFIC, Kind.BALANCED):
-        assert no_more(bound.traffic_bytes, Fraction(bits, 8))
+        assert no_more(bound.traffic_bytes, Fraction(optimum[1], 8))
+    if goal.kind is Kind.ENERGY:
+        assert no_more(bound.of("energy_pj"), optimum[2])
     if goal.kind is Kind.WEIGHTED:
-        assert no_more(bound.score, score(problem, latency * ticks, bits))
+        assert no_more(bound.score, weighed(problem, optimum))
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("method", METHODS)
 def test_layers(method, machine, layer, objective):
     how, hardware = METHODS[method], MACHINES[machine]
-    problem = Problem(LAYERS[layer], hardware, OBJECTIVES[objective])
+    problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = methods.solve(problem, method=how.name, **how.options)
-    conforms(problem, layer_prices(problem.layer, hardware, problem.partition), result, how)
+    energetic = problem.needs(ENERGY)
+    prices = layer_prices(problem.layer, hardware, problem.partition, energetic=energetic)
+    conforms(problem, prices, result, how)
     assert result.method == how.name
 
 
@@ -186,11 +205,12 @@ def better_way(problem, prices, parts):
     """
     least, optima = zip(*(best(part, some) for part, some, _ in parts), strict=True)
     counts = [count for _, _, count in parts]
-    apart = tuple(sum(n * o[i] for n, o in zip(counts, optima, strict=True)) for i in (0, 1))
+    latency, traffic = (sum(n * o[i] for n, o in zip(counts, optima, strict=True)) for i in (0, 1))
+    apart = latency, traffic, None
     goal = problem.objective
     if goal.kind is Kind.BALANCED:  # one cap for both: by the least latency of either
         fastest = sum(n * x for n, x in zip(counts, least, strict=True))
-        cap = (1 + goal.tolerance) * min(fastest, *(latency for latency, _ in prices))
+        cap = (1 + goal.tolerance) * min(fastest, *(price[0] for price in prices))
         ways = {p for p in (apart, *prices) if p[0] <= cap}
         return min(ways, key=lambda p: (p[1], p[0]))
     return best(problem, {apart, *prices})[1]
@@ -214,7 +234,7 @@ def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objec
         )
         for layer, alike in unique_layers(split(deconv))
     ]
-    latency, bits = better_way(problem, shared_prices(deconv, hardware, given), split_parts)
+    latency, bits, _ = better_way(problem, shared_prices(deconv, hardware, given), split_parts)
     result = combine(deconv, hardware, goal, given, method=how.name, **how.options)
     if how.proves:
         assert (result.latency_cycles, 8 * result.traffic_bytes) == (latency, bits)

@@ -22,8 +22,9 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Problem
 from formulation.space.space import Space
 from tests import strategies
+from tests.ports import PortWalk
 from tests.strategies import examples
-from tests.walker import Walk, cuts, span
+from tests.walker import cuts, span
 
 
 @examples(400)
@@ -31,7 +32,7 @@ from tests.walker import Walk, cuts, span
 def test_counts_equal_a_walk_of_the_tiles(data):
     layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
     mapping = data.draw(strategies.mappings(layer, machine))
-    cost, walk = evaluate(layer, machine, mapping), Walk(layer, machine, mapping)
+    cost, walk = evaluate(layer, machine, mapping), PortWalk(layer, machine, mapping)
     moved = cost.traffic
     assert (moved.ifmap, moved.weights) == (walk.ifmap, walk.weights)
     assert (moved.ofmap_write, moved.ofmap_read) == (walk.writes, walk.reads)
@@ -55,6 +56,11 @@ def test_counts_equal_a_walk_of_the_tiles(data):
     assert cost.footprint.parts == tuple(-(-copies * part // bank) * bank for part in held)
     per_cycle = 8 * machine.bandwidth / machine.frequency
     transfer = bits / per_cycle
+    ports = cost.array
+    assert (ports.ifmap, ports.weights) == (walk.port_ifmap, walk.port_weights)
+    assert (ports.ofmap_write, ports.ofmap_read) == (walk.port_writes, walk.port_reads)
+    energy = machine.quantum.pj(cost.energy)
+    assert energy == walk.energy(bits, cost.latency_cycles)
     if machine.double_buffered:
         assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle, transfer)
     else:

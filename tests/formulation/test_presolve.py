@@ -40,7 +40,7 @@ def test_the_least_of_what_is_left_is_the_optimum(problem, data):
         return
     weights = data.draw(st.sampled_from(((1.0, 0.0), (0.0, 1.0), (0.3, 0.7))))
     cap, hard = data.draw(st.sampled_from(prices))[0], data.draw(st.booleans())
-    aim = Aim(Price(*weights), Price(cap if hard else inf, inf), hard)
+    aim = Aim(Price.of(*weights), Price.of(cap if hard else inf, inf), hard)
     within = [weights[0] * t + weights[1] * q for t, q in prices if not hard or t <= cap * (1 + 1e-12)]
     known = data.draw(st.sampled_from(within))
     presolve = Presolve(Space(problem), aim)
@@ -64,7 +64,7 @@ def test_the_least_of_what_is_left_is_the_optimum(problem, data):
 def test_a_class_is_cut_down_to_what_its_lists_span(problem):
     relaxation = Relaxation(problem)
     variants = list(relaxation.variants(True)) if problem.fits_at_all else []
-    presolve = Presolve(Space(problem), Aim(Price(0.0, 1.0), Price(inf, inf)))
+    presolve = Presolve(Space(problem), Aim(Price.of(0.0, 1.0), Price.of(inf, inf)))
     closed = presolve.start(variants, 1.5)
     for variant in (v for v in variants if v not in closed):
         cut = presolve._ranges(variant, presolve.lists[variant])

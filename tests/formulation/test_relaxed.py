@@ -35,7 +35,7 @@ from solvers.bounds.posynomial import Form, NotConvexError
 from solvers.result import Termination
 from tests import strategies
 
-FREE = Aim(Price(1.0, 1.0), Price(inf, inf))
+FREE = Aim(Price.of(1.0, 1.0), Price.of(inf, inf))
 LAYER = Layer("conv", 48, 24, (Axis(20, 3, 1, 1, 1, 1, 20), Axis(28, 5, 2, 1, 2, 2, 56)))
 
 
@@ -189,7 +189,7 @@ def example_program(kind=Kind.BALANCED, **machine):
     programs = []
     for variant in relaxation.variants(True):
         found = form(variant.structure)
-        relaxation.load(found.model, variant, Aim(Price(0.3, 0.7), Price(100.0, 100.0)))
+        relaxation.load(found.model, variant, Aim(Price.of(0.3, 0.7), Price.of(100.0, 100.0)))
         programs.append(found.program())
     return programs
 

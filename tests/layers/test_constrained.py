@@ -235,10 +235,10 @@ def test_sensitivities_are_those_of_solving_again(name):
     machine, capped, stage_name, key = SENSITIVE[name]
     cap = 1e12
     if capped:
-        fastest, _ = relaxed_optimum(machine, Aim(Price(1.0, 0.0), Price(100.0, 100.0)), 1e9, "latency")
+        fastest, _ = relaxed_optimum(machine, Aim(Price.of(1.0, 0.0), Price.of(100.0, 100.0)), 1e9, "latency")
         cap = 1.002 * fastest
     aim = Aim(
-        Price(float(stage_name == "latency"), float(stage_name == "traffic")), Price(cap, 100.0), capped
+        Price.of(float(stage_name == "latency"), float(stage_name == "traffic")), Price.of(cap, 100.0), capped
     )
     _, found = relaxed_optimum(machine, aim, cap, stage_name)
     values = []

@@ -120,7 +120,7 @@ def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
             milp = build_milp(
                 space,
                 some,
-                ProgramAim(Price(*weights), Price(*(int(values.max()) for values in some.price))),
+                ProgramAim(Price.of(*weights), Price.of(*(int(values.max()) for values in some.price))),
             )
             place = CLASSES[some.which[i]], False, int(some.co[i]), int(some.ci[i]), int(some.row[i])
             for variable, value in milp.binaries(*place):
@@ -167,7 +167,7 @@ def test_a_tight_cap_meets_no_huge_coefficient():
     space, found = whole_space(FLAT)
     latency = int(found.price.latency.min())
     traffic = int(found.price.traffic[found.price.latency == latency].min())
-    aim = ProgramAim(Price(0.0, 1.0), Price(latency, traffic), Price(latency, None))
+    aim = ProgramAim(Price.of(0.0, 1.0), Price.of(latency, traffic), Price(latency, None, None))
     milp = build_milp(space, found, aim)
     largest = max(abs(c) for row in milp.model.works.values() for c in coefficients(row))
     assert largest <= 1e6
@@ -277,7 +277,7 @@ def test_presolve_is_what_is_asked_for():
     space, found = whole_space(SMALL)
     price = found.price
     milp = build_milp(
-        space, found, ProgramAim(Price(1.0, 0.0), Price(*(int(values.max()) for values in price)))
+        space, found, ProgramAim(Price.of(1.0, 0.0), Price.of(*(int(values.max()) for values in price)))
     )
     off, on = (solve_milp(milp.model, presolve=presolve) for presolve in (False, True))
     assert off.iterations != on.iterations

@@ -95,11 +95,8 @@ def plain_optimum(problem):
         Kind.LATENCY: lambda c: (c.latency_ticks, c.traffic_bits),
         Kind.TRAFFIC: lambda c: (c.traffic_bits, c.latency_ticks),
         Kind.BALANCED: lambda c: (c.latency_ticks > cap, c.traffic_bits, c.latency_ticks),
-        Kind.WEIGHTED: lambda c: (
-            score(problem, *c.price),
-            c.latency_ticks,
-            c.traffic_bits,
-        ),
+        Kind.ENERGY: lambda c: (c.energy, c.latency_ticks, c.traffic_bits),
+        Kind.WEIGHTED: lambda c: (score(problem, *problem.price(c)), c.latency_ticks, c.traffic_bits),
     }
     rank = ranks[problem.objective.kind]
     return min(found, key=lambda pair: rank(pair[1])), fastest

@@ -26,7 +26,7 @@ from tests.strategies import examples, hardware, layers
 def pareto(prices):
     """Pairs that no other beats in both."""
     found = []
-    for latency, traffic in sorted(prices):
+    for latency, traffic, _ in sorted(prices, key=lambda price: price[:2]):
         if not found or traffic < found[-1][1]:
             found.append((latency, traffic))
     return found

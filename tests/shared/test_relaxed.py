@@ -62,7 +62,7 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
     shares = data.draw(st.sampled_from(((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))))
     latency = float(cost.latency_ticks / relaxation.least.latency)
     traffic = cost.traffic_bits / relaxation.compulsory_bits
-    aim = Aim(Price(*shares), Price(2 * latency, 2 * traffic))
+    aim = Aim(Price.of(*shares), Price.of(2 * latency, 2 * traffic))
     bounder, presolve = Bounder(relaxation, True, None, 300), SharedPresolve(relaxation, aim)
     bounds = []
     for whole in bounder.variants:
@@ -92,7 +92,7 @@ def test_parts_hold_every_number_of_rounds_once():
 
 def test_few_rounds_that_do_not_fit_are_no_class():
     relaxation = SharedRelaxation(SharedSpace(LAYER))
-    aim = Aim(Price(0.0, 1.0), Price(1.0, 1e9))
+    aim = Aim(Price.of(0.0, 1.0), Price.of(1.0, 1e9))
     for whole in relaxation.variants(True):
         if whole.structure.partial_sums:
             continue

@@ -80,6 +80,10 @@ class LayerShare:
         return self.weights + self.ifmap + self.read + self.written
 
 
+class TooNarrowError(ArithmeticError):
+    """64 bits might not hold a latency."""
+
+
 class Cuts:
     """Cuts of one stack into bands and strips, while certain tensors stay on the chip.
 
@@ -88,12 +92,19 @@ class Cuts:
         hardware: the machine.
         tables: of every axis.
         stays: indices of the tensors that stay.
+        wide: whether latencies are ``WideTicks``.
     """
 
     def __init__(
-        self, stack: Stack, hardware: Hardware, tables: Sequence[StackAxis], stays: frozenset[int]
+        self,
+        stack: Stack,
+        hardware: Hardware,
+        tables: Sequence[StackAxis],
+        stays: frozenset[int],
+        *,
+        wide: bool = False,
     ) -> None:
-        self.stack, self.hardware, self.tables = stack, hardware, tuple(tables)
+        self.stack, self.hardware, self.tables, self.wide = stack, hardware, tuple(tables), wide
         self.stays = [m.tensor is not None and m.tensor in stays for m in stack.maps]
 
     def _over(self, index: int, picks: Sequence[Ints], bands: str, strips: str) -> Ints:
@@ -202,14 +213,18 @@ class Cuts:
         return tuple(found)
 
     def latency(self, cycles: Ints, edge: Ints, traffic: Ints) -> Num:
-        """Latency [ticks], as ``WideTicks`` where 64 bits might not hold it.
+        """Latency [ticks].
 
         The edge moves the first step's sources in, the weights that are kept, one tile of each other
         layer's, and the last ofmap's last band out.
+
+        Raises:
+            TooNarrowError: if these cuts are not wide, and 64 bits might not hold a latency.
         """
         most = [int(np.max(x, initial=0)) for x in (cycles, edge, traffic)]
-        wide = self.hardware.tick.of(most[0], most[1] + most[2]) >= SAFE
-        return latency_ticks(self.hardware, cycles, traffic, TensorBits(edge, 0, 0), wide=wide)
+        if not self.wide and self.hardware.tick.of(most[0], most[1] + most[2]) >= SAFE:
+            raise TooNarrowError
+        return latency_ticks(self.hardware, cycles, traffic, TensorBits(edge, 0, 0), wide=self.wide)
 
 
 def stack_cost(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> StackCost:
@@ -271,7 +286,7 @@ def _one(
         raise ValueError(f"{schedule} is no schedule of {len(stack.layers)} layers to {extents}")
     tables = [axis_table(stack, hardware, a, np.array([n])) for a, n in enumerate(schedule.pieces)]
     weights = [weights_of(x, hardware, t) for x, t in zip(stack.layers, schedule.tiles, strict=True)]
-    return Cuts(stack, hardware, tables, stays), [np.array([0]) for _ in extents], weights
+    return Cuts(stack, hardware, tables, stays, wide=True), [np.array([0]) for _ in extents], weights
 
 
 def priced(cuts: Cuts, picks: Sequence[Ints], weights: Sequence[Weights]) -> tuple[Ints, Ints, Ints, Ints]:

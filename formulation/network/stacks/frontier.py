@@ -10,7 +10,7 @@ bound from below on all that it stands for, so nothing is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.network.frontier import Front, Point, filled_rooms
 from formulation.network.movement import MovedCost
-from formulation.network.stacks.cost import Schedule, stack_cost
+from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
@@ -66,6 +66,15 @@ def stack_frontier(
         kind: if only the least latency or the least traffic matters (ties by the other), which.
         most_latency: points above are of no interest [ticks]; None for no limit.
     """
+    try:
+        return _frontier(space, rooms, most, kind, most_latency)
+    except TooNarrowError:  # all latencies of one front are of one kind
+        return _frontier(replace(space, wide=True), rooms, most, kind, most_latency)
+
+
+def _frontier(
+    space: StackSpace, rooms: Sequence[int] | None, most: int, kind: Kind | None, most_latency: int | None
+) -> list[Point]:
     front = Front(kind, most_latency)
     points: dict[tuple[int, int, int], Ints] = {}
     for room in filled_rooms(front, rooms, most):
@@ -129,7 +138,7 @@ class _Search:
 
     def price(self, cycles: Any, edge: Any, traffic: Ints) -> Price:
         """Latency and traffic, or bounds on them."""
-        return Price(self.cuts.latency(cycles, edge, traffic), traffic)
+        return Price.of(self.cuts.latency(cycles, edge, traffic), traffic)
 
     def _by_moves(self, picks: Picks) -> tuple[Price, Any]:
         traffic = self.space.least_traffic(picks)

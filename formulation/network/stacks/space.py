@@ -36,17 +36,19 @@ class StackSpace:
         hardware: the machine.
         tables: of every axis and size (``stack_tables``).
         stays: indices of the tensors that stay.
+        wide: whether latencies are ``WideTicks``.
     """
 
     stack: Stack
     hardware: Hardware
     tables: tuple[StackAxis, ...]
     stays: frozenset[int]
+    wide: bool = False
 
     @cached_property
     def cuts(self) -> Cuts:
         """What cuts cost."""
-        return Cuts(self.stack, self.hardware, self.tables, self.stays)
+        return Cuts(self.stack, self.hardware, self.tables, self.stays, wide=self.wide)
 
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:

@@ -25,6 +25,7 @@ from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
 from formulation.network.milp import NetworkMilp, build_network_milp
 from formulation.network.movement import kept_bits
+from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
@@ -153,6 +154,8 @@ class Chooser:
                 return [TRAFFIC, LATENCY]
             case Kind.BALANCED:
                 return [LATENCY, TRAFFIC, LATENCY]
+        if objective.needs(ENERGY):
+            raise ValueError("energy is counted layer by layer, not for the network as one problem")
         assert weights is not None
         scale = lcm(*(w.denominator for w in weights))
         return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]

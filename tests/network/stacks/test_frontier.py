@@ -83,14 +83,16 @@ def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
         assert wanted(have, kind) == wanted(every, kind)
 
 
-def test_every_room_is_a_step_of_the_frontier(tmp_path):
+@pytest.mark.parametrize("bandwidth", ["2", "21.333333333333332", "25.12345678901234"])
+def test_every_room_is_a_step_of_the_frontier(tmp_path, bandwidth):
+    """Also where 64 bits hold the latencies of some cuts only."""
     path = tmp_path / "net.yaml"
     path.write_text(
         "{name: net, input: [2, 6, 5], layers: [{name: a, op: conv, out_channels: 3, kernel: 3, padding: 1}, "
         "{name: b, op: conv, out_channels: 2, kernel: 2, stride: 2}]}"
     )
     (stack,) = (found for found in stacks(tensor_graph(read_network(path)), 2) if found.last > found.first)
-    machine = Hardware(2, 2, 400, Fraction(2), bits=BitWidths(8, 8, 8, 16))
+    machine = Hardware(2, 2, 400, Fraction(bandwidth), bits=BitWidths(8, 8, 8, 16))
     space = StackSpace(stack, machine, stack_tables(stack, machine), frozenset())
     points = stack_frontier(space, None, machine.buffer_bits, Kind.BALANCED)
     costs = list(everything(stack, machine, frozenset()))

@@ -1,10 +1,11 @@
-"""Latency and traffic of the mixed-integer program: variables, and what they are at least.
+"""The quantities of the mixed-integer program: variables, and what they are at least.
 
 The equations are those of ``formulation.program.model``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyomo.core as pyo
@@ -24,22 +25,42 @@ from formulation.program.scaling import (
 from formulation.space.space import Space
 
 
-def add_axes(
-    model: Any, space: Space, variants: list[VariantTerms], aim: ProgramAim
-) -> tuple[Scale | None, Scale | None]:
-    """Latency and traffic above their floors, in units; either is left out where nothing needs it."""
+def add_axes(model: Any, space: Space, variants: list[VariantTerms], aim: ProgramAim) -> dict[str, Scale]:
+    """Every quantity that is needed above its floor, in units; the axes by name."""
+    spent = space.problem.hardware.quantum.tick if aim.needs("energy") else 0
+    timed = bool(aim.needs("latency") or spent)
+    sides = _sides(space, variants) if timed else {}
     moved, low_traffic = shifted(variants, [v.traffic for v in variants])
-    timed = aim.needs("latency")
-    sides = _sides(space, variants) if timed else {"": ({}, 0)}
-    latency, traffic = scales(aim, [low for _, low in sides.values()], low_traffic)
+    floors: dict[str, list[int]] = {"latency": [low for _, low in sides.values()]} if timed else {}
+    floors |= {"traffic": [low_traffic]} if aim.needs("traffic") else {}
+    if aim.needs("energy"):
+        energy, low = shifted(variants, [v.energy for v in variants])
+        floors["energy"] = [low + spent * max(floors["latency"]) if spent else low]
+    axes = scales(aim, floors, spent)
+    caps = {name: scaled_cap(axis, getattr(aim.caps, name)) for name, axis in axes.items()}
     if timed:
-        _latency(model, space, variants, sides, latency, scaled_cap(latency, aim.caps.latency))
-    if not aim.needs("traffic"):
-        return latency, None
-    cap = scaled_cap(traffic, aim.caps.traffic)
-    model.traffic = pyo.Var(bounds=(0, cap))
-    model.moves = pyo.Constraint(expr=rounded_sum(model, moved, traffic.unit, beyond(cap)) == model.traffic)
-    return latency if timed else None, traffic
+        _latency(model, space, variants, sides, axes["latency"], caps["latency"])
+    if aim.needs("traffic"):
+        _linear(model, "traffic", moved, axes["traffic"], caps["traffic"])
+    if aim.needs("energy"):
+        per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
+        _linear(model, "energy", energy, axes["energy"], caps["energy"], per_time)
+    return axes
+
+
+#: The row of each quantity that is a linear function of the choices.
+_ROWS = {"traffic": "moves", "energy": "spends"}
+
+
+def _linear(
+    model: Any, name: str, terms: Terms, axis: Scale, cap: float | None, per_time: float = 0.0
+) -> None:
+    """A quantity is the sum of its terms, and so much per unit of latency."""
+    variable = pyo.Var(bounds=(0, cap))
+    setattr(model, name, variable)
+    total = rounded_sum(model, terms, axis.unit, beyond(cap))
+    total = total + per_time * model.latency if per_time else total
+    setattr(model, _ROWS[name], pyo.Constraint(expr=total == variable))
 
 
 def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms, int]]:
@@ -105,11 +126,10 @@ def _shares(model: Any, variants: list[VariantTerms], beyond: float) -> dict[str
     return most
 
 
-def add_score_cap(model: Any, limit: ScoreCap, latency: Scale, traffic: Scale) -> None:
-    """The weighted sum of latency and traffic is at most a cap."""
-    variables = (latency, model.latency), (traffic, model.traffic)
-    parts = [(float(w), *pair) for w, pair in zip(limit.weights, variables, strict=True)]
+def add_score_cap(model: Any, limit: ScoreCap, axes: Mapping[str, Scale]) -> None:
+    """The weighted sum of the quantities is at most a cap."""
+    parts = [(float(w), axes[n], getattr(model, n)) for n, w in limit.weights._asdict().items() if w]
     unit = sum(weight * scale.unit for weight, scale, _ in parts)
     cap = Scale(sum(weight * scale.floor for weight, scale, _ in parts), unit).scaled(limit.score)
-    terms = [weight * scale.unit / unit * variable for weight, scale, variable in parts if weight]
+    terms = [weight * scale.unit / unit * variable for weight, scale, variable in parts]
     model.score = pyo.Constraint(expr=sum(terms) <= max(0.0, cap) + ROUNDING)
