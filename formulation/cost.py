@@ -89,16 +89,19 @@ class Traffic:
     ofmap_write: Num
     ofmap_read: Num
 
+    def by_tensor(self, hardware: Hardware) -> dict[str, Num]:
+        """Bits: all but the last write of an ofmap word, and every read, move at the partial-sum width."""
+        width, last_write = hardware.bits, self.ofmap_write - self.ofmap_read
+        return {
+            "ifmap": self.ifmap * width.ifmap,
+            "weights": self.weights * width.weights,
+            "ofmap": last_write * width.ofmap + 2 * self.ofmap_read * width.partial_sums,
+        }
+
     def bits(self, hardware: Hardware) -> Num:
-        """All but the last write of an ofmap word, and every read, move at the partial-sum width."""
-        width = hardware.bits
-        last_write = self.ofmap_write - self.ofmap_read
-        return (
-            self.ifmap * width.ifmap
-            + self.weights * width.weights
-            + last_write * width.ofmap
-            + 2 * self.ofmap_read * width.partial_sums
-        )
+        """Of all tensors."""
+        each = self.by_tensor(hardware)
+        return each["ifmap"] + each["weights"] + each["ofmap"]
 
 
 class Tensors(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,10 +55,7 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
         ValueError: if a tile size is out of range, or the sliding axis is no axis of the layer.
     """
     work = work_of(layer, hardware, mapping)
-    cost = cost_of(hardware, work.traffic, work.compute, work.tile)
-    array_bits = work.array.bits(hardware)
-    energy = energy_quanta(hardware, layer.macs, array_bits, cost.traffic_bits, cost.latency_ticks)
-    return replace(cost, array=work.array, energy=energy)
+    return cost_of(hardware, layer.macs, work)
 
 
 def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
@@ -113,12 +110,15 @@ def tile_words(
     return trips, fetched, slid, largest
 
 
-def cost_of(hardware: Hardware, moved: Traffic, compute: int, held: TensorBits) -> Cost:
-    """The cost of what is moved, computed and held."""
-    bits, need = moved.bits(hardware), footprint(hardware, held)
-    ticks = latency_ticks(hardware, compute, bits, held)
+def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
+    """The cost of so many multiply-accumulates and what is moved, computed and held for them."""
+    bits, need = work.traffic.bits(hardware), footprint(hardware, work.tile)
+    ticks = latency_ticks(hardware, work.compute, bits, work.tile)
+    energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, ticks)
     parts = Partition(need.ifmap, need.ofmap, need.weights)
-    return Cost(moved, bits, compute, ticks, hardware.tick.cycles(ticks), parts)
+    return Cost(
+        work.traffic, bits, work.compute, ticks, hardware.tick.cycles(ticks), parts, work.array, energy
+    )
 
 
 def check_tile(limits: Fields[str, tuple[int, int]], spatial: tuple[int, ...], extents: list[int]) -> None:

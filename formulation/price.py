@@ -117,8 +117,8 @@ class Cost:
         latency_ticks: latency in ``hardware.tick``.
         latency_cycles: latency in cycles.
         footprint: buffer taken by each tensor [bits].
-        array: words between buffer and array per tensor; None where they are not counted.
-        energy: in ``hardware.quantum``; None likewise.
+        array: words between buffer and array per tensor.
+        energy: in quanta of ``hardware.quantum``.
     """
 
     traffic: Traffic
@@ -127,8 +127,8 @@ class Cost:
     latency_ticks: int
     latency_cycles: Fraction
     footprint: Partition
-    array: Traffic | None = None
-    energy: int | None = None
+    array: Traffic
+    energy: int
 
     @property
     def traffic_bytes(self) -> Fraction:

@@ -13,8 +13,9 @@ from dnns import __version__
 from dnns.errors import InputError
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import BAD_INPUT, guarded, show, tell
-from solvers.cli.arguments import deconvolution, overrides, parser
+from solvers.cli.arguments import parser
 from solvers.cli.echo import option_named, shape_echoed
+from solvers.cli.overrides import deconvolution, overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -162,6 +163,12 @@ def _main(args: argparse.Namespace) -> int:
         from solvers.scenario.bundled import names
 
         show("".join(f"{name}\n" for name in names()))
+        return 0
+    if args.presets:
+        from dnns.terminal.tables import printed
+        from solvers.cli.preset_table import print_presets
+
+        show(printed(print_presets))
         return 0
     if args.schema:
         import json

@@ -90,3 +90,28 @@ def taps_inside(axes, dims):
         both = found[:, None, :, None] & along[None, :, None, :]
         found = both.reshape(found.shape[0] * along.shape[0], found.shape[1] * along.shape[1])
     return found
+
+
+def shared_ports(layers, hardware, mapping, grid):
+    """Words at the ports where sub-convolutions share ifmap tiles: every tile of each, round by round.
+
+    Args:
+        layers: the sub-convolutions with taps, in the order of the mapping's rounds.
+        hardware: the machine.
+        mapping: with shared ifmap tiles.
+        grid: extents of the common grid, batch first.
+    """
+    array = hardware.dataflow, hardware.rows, hardware.cols
+    whole = [cuts(extent, size) for extent, size in zip(grid, (mapping.batch, *mapping.spatial), strict=True)]
+    total = np.zeros(4, dtype=int)
+    for layer, row in zip(layers, mapping.rounds, strict=True):
+        extents = layer.batch, *(axis.out for axis in layer.axes)
+        for dims in product(*whole):
+            inside = tuple(range(d.start, min(d.stop, n)) for d, n in zip(dims, extents, strict=True))
+            channels = enumerate(cuts(layer.in_channels, mapping.in_channels))
+            for filters, (n, ci) in product(row, channels):
+                if filters and all(inside):
+                    total += layer.groups * np.array(
+                        one_tile(layer.axes, array, filters, len(ci), inside, n > 0)
+                    )
+    return tuple(int(words) for words in total)

@@ -25,7 +25,10 @@ from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
 from formulation.cost import (
     TensorBits,
+    Traffic,
     Trips,
+    array_passes,
+    array_traffic,
     channel_tiles,
     group_cycles,
     held_bits,
@@ -33,7 +36,7 @@ from formulation.cost import (
     traffic,
 )
 from formulation.deconv import SubConvolution, split
-from formulation.evaluation import check_slide, check_tile, cost_of, tile_words
+from formulation.evaluation import Work, check_slide, check_tile, cost_of, tile_words
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
@@ -181,11 +184,12 @@ class SharedProblem(Posed[SharedMapping]):
         weights, ofmap = largest_round(kernels, mapping.rounds, sizes)
         ifmap = mapping.in_channels * largest
         held = held_bits(hardware, ifmap, ofmap, mapping.in_channels * weights, n.ci)
-        compute = deconv.groups * sum(
-            _compute(hardware, layer, filters, sizes, mapping.in_channels, n.ci)
-            for layer, filters in zip(kernels.layers, mapping.rounds, strict=True)
-        )
-        return cost_of(hardware, moved, compute, held)
+        pairs = zip(kernels.layers, mapping.rounds, strict=True)
+        each = [_array(hardware, layer, row, sizes, mapping.in_channels, n.ci) for layer, row in pairs]
+        compute = deconv.groups * sum(cycles for cycles, _ in each)
+        array = Traffic(*(sum(getattr(words, name) for _, words in each) for name in Traffic.__slots__))
+        macs = sum(layer.macs for layer in kernels.layers)
+        return cost_of(hardware, macs, Work(n, moved, compute, array, held))
 
     def smallest_tiles(self) -> Iterable[TensorBits]:
         """Bits of tiles of one grid point, one filter a round, with one and with all input channels.
@@ -226,21 +230,23 @@ def largest_round(kernels: SubKernels, rounds: Rounds, sizes: tuple[int, ...]) -
     return max(w for w, _ in held), max(o for _, o in held)
 
 
-def _compute(
+def _array(
     hardware: Hardware, layer: Layer, filters: tuple[int, ...], sizes: tuple[int, ...], ci: int, trips_ci: int
-) -> int:
-    """Cycles of one sub-kernel: the product of the three groups' factors."""
+) -> tuple[int, Traffic]:
+    """Cycles of one sub-kernel, one group: the product of the loops' factors; and its words at the array."""
     extents = (layer.batch, *(a.out for a in layer.axes))
     tile = clipped(layer, sizes)
     trips = [-(-n // t) for n, t in zip(extents, tile, strict=True)]
     edge = [n - (k - 1) * t for n, t, k in zip(extents, tile, trips, strict=True)]
     held = [(1, x) for x in filters if x]
-    channels = channel_tiles(layer.in_channels, ci, trips_ci)
-    return int(
-        group_cycles(layer, hardware, Group.CO, len(held), held)
-        * group_cycles(layer, hardware, Group.CI, trips_ci, channels)
-        * group_cycles(layer, hardware, Group.SP, prod(trips), spatial_tiles(trips, tile, edge))
-    )
+    tiles = {
+        Group.CO: (len(held), held),
+        Group.CI: (trips_ci, channel_tiles(layer.in_channels, ci, trips_ci)),
+        Group.SP: (prod(trips), spatial_tiles(trips, tile, edge)),
+    }
+    cycles = {g: group_cycles(layer, hardware, g, n, each) for g, (n, each) in tiles.items()}
+    passes = {g.value: array_passes(hardware, g, n, cycles[g]) for g, (n, _) in tiles.items()}
+    return prod(cycles.values()), array_traffic(layer, layer.ifmap_reads, Trips(**passes))
 
 
 def _check(problem: SharedProblem, mapping: SharedMapping) -> None:

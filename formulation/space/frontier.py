@@ -2,7 +2,8 @@
 
 Every mapping takes so many units of the buffer for ifmap, ofmap and weights. Among the mappings that take the
 same units only those matter that no other one beats in latency and traffic at once; and these are few.
-Restricted to what fits a partition, the list holds the optimum of every objective within it.
+Restricted to what fits a partition, the list holds the optimum of every objective over these two within it.
+Where the objective asks for energy, only its own best mapping of each need is kept.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from formulation.cost import TensorBits, footprint
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
+from formulation.objective import ENERGY
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
@@ -98,7 +100,7 @@ def frontier(problem: Problem) -> Frontier:
     """Price every mapping over undominated tiles and keep, for each need, what no other one beats.
 
     Args:
-        problem: its partition and objective do not matter.
+        problem: its partition does not matter, nor its objective unless that asks for energy.
     """
     space = Space(problem)
     tiles, cycles = undominated_tiles(space.grid)
@@ -109,7 +111,7 @@ def frontier(problem: Problem) -> Frontier:
         rows = np.arange(start, min(len(tiles), start + step))
         row = np.repeat(rows, len(co))
         pieces.append(_priced(space, tiles, cycles, np.tile(co, len(rows)), np.tile(ci, len(rows)), row))
-    return _best(_joined(pieces))
+    return _best(problem, _joined(pieces))
 
 
 def _priced(space: Space, tiles: SpatialTable, cycles: Ints, co: Ints, ci: Ints, row: Ints) -> Frontier:
@@ -122,7 +124,7 @@ def _priced(space: Space, tiles: SpatialTable, cycles: Ints, co: Ints, ci: Ints,
     fits = np.flatnonzero(taken.sum(axis=0) <= units.count)
     co, ci, part, taken = co[fits], ci[fits], part.take(fits), taken[:, fits]
     prices = [space.price(which, co, ci, part, cycles[row[fits]]) for which in CLASSES]
-    return _best(_joined([Frontier(taken, price) for price in prices]))
+    return _best(space.problem, _joined([Frontier(taken, price) for price in prices]))
 
 
 def _joined(pieces: list[Frontier]) -> Frontier:
@@ -132,7 +134,7 @@ def _joined(pieces: list[Frontier]) -> Frontier:
     )
 
 
-def _best(front: Frontier) -> Frontier:
+def _best(problem: Problem, front: Frontier) -> Frontier:
     """Of the mappings of equal need those that no other one beats, of equals one.
 
     Sorted by need and latency, a mapping stays if its traffic is below all before it of its need. Taking
@@ -140,8 +142,11 @@ def _best(front: Frontier) -> Frontier:
     """
     if not len(front):
         return front
-    order = np.lexsort((*front.price[::-1], *front.need))
-    front = front.take(order)
+    if problem.needs(ENERGY):
+        keys = [measure.whole(front.price) for measure in problem.steps[-1].measures]
+        front = front.take(np.lexsort((*keys[::-1], *front.need)))
+        return front.take(np.flatnonzero(np.r_[True, np.any(np.diff(front.need, axis=1) != 0, axis=0)]))
+    front = front.take(np.lexsort((front.price.traffic, front.price.latency, *front.need)))
     rank = np.unique(front.price.traffic, return_inverse=True)[1].reshape(-1)
     run = np.cumsum(np.r_[0, np.any(np.diff(front.need, axis=1) != 0, axis=0)])
     value = rank - run * (int(rank.max()) + 1)

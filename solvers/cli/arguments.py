@@ -1,14 +1,11 @@
-"""The options of ``python -m solvers.run``, and the scenario's fields that they stand for."""
+"""The options of ``python -m solvers.run``; ``overrides`` says which fields they stand for."""
 
 from __future__ import annotations
 
 import argparse
-from math import inf
-from pathlib import Path
 from typing import Any
 
-from dnns.errors import InputError
-from dnns.terminal.options import LineParser, sizes
+from dnns.terminal.options import LineParser
 from solvers.backends import DEFAULT_MILP, MILP
 
 
@@ -24,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     text = "scenario file (.yaml), a result (.json) to run again, or the name of a bundled scenario"
     p.add_argument("scenario", nargs="?", help=text)
     p.add_argument("--list", action="store_true", help="list the bundled scenarios")
+    p.add_argument("--presets", action="store_true", help="list the machines that have a name")
     p.add_argument("--schema", action="store_true", help="print the JSON Schema of results")
     _network_options(p)
     _machine_options(p)
@@ -45,7 +43,7 @@ def _boolean(text: str) -> bool:
     return words[text.lower()]
 
 
-def _number(text: str) -> int | float:
+def number(text: str) -> int | float:
     for kind in (int, float):
         try:
             return kind(text)
@@ -64,23 +62,9 @@ def _whole(text: str) -> int:
 def _quantity(text: str) -> int | float | str:
     """A number; or a text with a unit, which the scenario reads."""
     try:
-        return _number(text)
+        return number(text)
     except argparse.ArgumentTypeError:
         return text
-
-
-_MACHINE = (
-    "bufsize",
-    "memory_bandwidth",
-    "frequency",
-    "halo",
-    "dataflow",
-    "fill",
-    "double_buffered",
-    "bank_bytes",
-)
-_OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
-_WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
 
 
 def _network_options(p: argparse.ArgumentParser) -> None:
@@ -112,6 +96,8 @@ def _network_options(p: argparse.ArgumentParser) -> None:
 
 def _machine_options(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group("machine")
+    text = "a machine by name, in place of the scenario's (see --presets); other options change it"
+    _option(group, "preset", metavar="NAME", help=text)
     text = "SRAM buffer [bytes], or with a unit: 1536KiB"
     _option(group, "bufsize", type=_quantity, metavar="BYTES", help=text)
     text = "DRAM bandwidth [GB/s], or with a unit: 800MB/s"
@@ -132,6 +118,9 @@ def _machine_options(p: argparse.ArgumentParser) -> None:
     _option(group, "double_buffered", **flag, help="whether transfers overlap with computation")
     text = "granularity of the buffer's parts [bytes], or with a unit: 32KiB"
     _option(group, "bank_bytes", type=_quantity, metavar="BYTES", help=text)
+    each = ("MAC", "SRAM", "DRAM", "STATIC")
+    text = "energy of a multiply-accumulate [pJ], of a bit at SRAM and DRAM [pJ/bit], and static power [mW]"
+    _option(group, "energy", nargs=4, type=number, metavar=each, help=text)
     text = "any field of the scenario, such as hardware.bufsize=1MiB; repeat it"
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help=text)
     text = "take values beyond what is plausible as they are"
@@ -147,16 +136,15 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     text = "ratio of the buffer's parts for ifmap, ofmap, weights, or auto for the best single one"
     text += " (with --combine, that of the split parts)"
     _option(group, "buffer_partition", nargs="+", metavar="I O W", help=text)
-    kinds = ("latency", "traffic", "balanced", "weighted")
+    kinds = ("latency", "traffic", "balanced", "energy", "weighted")
     _option(group, "objective", choices=kinds, help="what is minimised; balanced by default")
     _option(
-        group, "tolerance", type=_number, metavar="T", help="balanced: relative latency given up for traffic"
+        group, "tolerance", type=number, metavar="T", help="balanced: relative latency given up for traffic"
     )
     text = "balanced: each layer keeps the tolerance by itself, or the network as a whole"
     _option(group, "tolerance_over", choices=("layer", "network"), help=text)
-    shares = ("LATENCY", "TRAFFIC")
-    text = "weighted: of latency / roofline, and of traffic / compulsory traffic (0.5 0.5)"
-    _option(group, "weights", nargs=2, type=_number, metavar=shares, help=text)
+    text = "weighted: LATENCY TRAFFIC [ENERGY], of each over the least that any mapping takes (0.5 0.5 0)"
+    _option(group, "weights", nargs="+", type=number, metavar="W", help=text)
     text = "layers one by one, or the network as one problem: resident feature maps, fused layers besides"
     _option(group, "network_level", metavar="layers|resident|fused", help=text)
     _option(group, "longest_stack", type=_whole, metavar="N", help="fused: layers of a stack at most (8)")
@@ -169,7 +157,7 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     )
     text += "by its bound, or by its price (prices)"
     _option(group, "sieve", metavar="none|bounds|prices", help=text)
-    _option(group, "time_limit", type=_number, metavar="S", help="per sub-problem [s]; 0 for none")
+    _option(group, "time_limit", type=number, metavar="S", help="per sub-problem [s]; 0 for none")
     _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
 
 
@@ -185,123 +173,3 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     text = "also print what each bound rests on, and how large the models were"
     group.add_argument("--verbose", action="store_true", help=text)
     group.add_argument("--quiet", action="store_true", help="no table, no progress")
-
-
-def overrides(args: argparse.Namespace) -> dict[str, Any]:
-    """The scenario's fields that the options set.
-
-    Raises:
-        InputError: if options contradict each other.
-    """
-    fields: dict[str, Any] = {}
-    if args.dnnfile is not None:
-        file = Path(args.dnnfile)
-        named = file.name == args.dnnfile and not file.suffix and not file.exists()
-        fields["network"] = args.dnnfile if named else str(file.absolute())
-    if args.ifmap is not None:
-        fields["input"] = args.ifmap[::-1]
-    if args.ifmap3d is not None:
-        w, h, d, c = args.ifmap3d
-        fields["input_3d" if args.ifmap is not None else "input"] = [c, d, h, w]
-        if str(args.dnnfile or "").endswith(".txt"):
-            fields["input_3d"] = fields.pop("input") if args.ifmap is None else fields["input_3d"]
-    if args.skip_unsupported:
-        fields["skip_unsupported"] = True
-    if args.dim is not None:
-        fields["dims"] = sizes(args.dim)
-    machine = {name: getattr(args, name) for name in _MACHINE}
-    if args.bit_width is not None:
-        machine["bit_width"] = _widths(args.bit_width)
-    if args.sa_size is not None:
-        machine["sa_size"] = args.sa_size[0] if len(args.sa_size) == 1 else args.sa_size
-    fields |= {
-        "hardware": _given(machine),
-        "objective": _given({name: getattr(args, _OBJECTIVE[name]) for name in _OBJECTIVE} | _weights(args)),
-    }
-    for name in (
-        "search_method",
-        "static",
-        "network_level",
-        "longest_stack",
-        "exact_after",
-        "backend",
-        "sieve",
-        "dump_models",
-    ):
-        fields[name] = getattr(args, name)
-    if args.dump_models is not None:
-        fields["dump_models"] = str(Path(args.dump_models).absolute())
-    if args.buffer_partition is not None:
-        fields["buffer_partition"] = _partition(args.buffer_partition)
-    fields = {name: value for name, value in fields.items() if value not in (None, {})}
-    if args.time_limit is not None:
-        fields["time_limit"] = args.time_limit or None
-    if args.insist:
-        fields["insist"] = True
-    for text in args.set:
-        _set(fields, text)
-    return fields
-
-
-def _widths(bits: list[int]) -> Any:
-    if len(bits) not in (1, len(_WIDTHS)):
-        raise InputError("--bit_width", "", f"got {len(bits)} widths, allowed: one, or I W O P")
-    return bits[0] if len(bits) == 1 else dict(zip(_WIDTHS, bits, strict=True))
-
-
-def _set(fields: dict[str, Any], text: str) -> None:
-    """Enter ``FIELD=VALUE``, the value as YAML has it; raises InputError unless it is of that form."""
-    from dnns.yaml_reader.file import yaml_value
-
-    path, equals, value = text.partition("=")
-    *outer, name = path.split(".")
-    if not equals or not name or len(outer) > 1 or not all(outer):
-        raise InputError("--set", "", f"got {text[:60]!r}, allowed: FIELD=VALUE or PART.FIELD=VALUE")
-    data = yaml_value(value, "--set")
-    if outer:
-        inner = fields.setdefault(outer[0], {})
-        fields[outer[0]] = {**(inner if isinstance(inner, dict) else {}), name: data}
-    else:
-        fields[name] = data
-
-
-def _weights(args: argparse.Namespace) -> dict[str, Any]:
-    if args.weights is None:
-        return {}
-    latency, traffic = args.weights
-    if not (min(latency, traffic) >= 0 and 0 < latency + traffic < inf):
-        problem = f"got {latency} {traffic}, allowed: two numbers of at least 0, one of them above 0"
-        raise InputError("--weights", "", problem)
-    return {"latency": latency, "traffic": traffic}
-
-
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _partition(words: list[str]) -> Any:
-    if words == ["auto"]:
-        return "auto"
-    try:
-        return [_number(word) for word in words]
-    except argparse.ArgumentTypeError:
-        raise InputError("--buffer_partition", "", f"got {' '.join(words)}, allowed: I O W or auto") from None
-
-
-def deconvolution(split: bool | None, combine: bool | None, default: str) -> str:
-    """The treatment that ``--split`` and ``--combine`` ask for, on top of the scenario's.
-
-    Raises:
-        InputError: for ``--combine`` with ``--split False``.
-    """
-    if combine:
-        if split is False:
-            raise InputError(
-                "--combine", "", "shares the tiles of a split deconvolution: leave out --split False"
-            )
-        return "combine"
-    if split is False:
-        return "naive"
-    if split or (combine is False and default == "combine"):
-        return "split"
-    return default

@@ -14,7 +14,8 @@ def heading(report: Report) -> Text:
     """The lines above the table."""
     machine, unit = report.hardware, buffer_unit(report.hardware)
     buffer = f"{unit(machine.buffer_bits)} {unit.name}"
-    line = Text.assemble((report.network, "bold"), f" on {machine.rows} x {machine.cols}, {buffer}, ")
+    named = report.scenario.hardware.told_preset
+    line = Text.assemble((report.network, "bold"), f" on {named}{machine.rows} x {machine.cols}, {buffer}, ")
     line.append(f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz, {_bits(report)}")
     line.append(f"\n{subject_line(report.scenario, report.graph)}")
     whole = ", kept by the network as a whole" if report.slack is not None else ""

@@ -16,6 +16,7 @@ from rich.text import Text
 from dnns.terminal.listing import left_out_lines
 from dnns.terminal.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
+from formulation.objective import ENERGY
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.heading import heading, width_list
 from solvers.network.parts import LayerReport, PartReport
@@ -32,6 +33,11 @@ def print_report(report: Report, console: Console) -> None:
     console.print(heading(report), highlight=False)
     for table in (_layers(report, units, console), _totals(report, console)):
         put(console, table)
+    if report.splits_for_energy:
+        text = (
+            "energy is not minimised over shared ifmap tiles: sub-convolutions run apart (combine is split)"
+        )
+        console.print(text, highlight=False)
     if report.slack is not None:
         console.print(slack_line(report.slack, report.hardware), highlight=False)
     for line in left_out_lines(report.graph):
@@ -46,6 +52,7 @@ class _Units:
     cycles: Unit
     traffic: Unit
     buffer: Unit
+    energy: Unit
 
     @classmethod
     def of(cls, report: Report) -> _Units:
@@ -53,11 +60,13 @@ class _Units:
         macs = max((layer.macs for layer in solved), default=0)
         cycles = max((layer.total("latency_cycles") or 0 for layer in solved), default=0)
         traffic = max((layer.total("traffic_bytes") or 0 for layer in solved), default=0)
+        energy = max((layer.total("energy_pj") or 0 for layer in solved), default=0)
         return cls(
             Unit("M", 10**6) if macs >= 10**7 else Unit("", 1),
             Unit("kcycles", 1000) if cycles >= 10**7 else Unit("cycles", 1),
             Unit("kB", 1000) if traffic >= 10**7 else Unit("B", 1),
             buffer_unit(report.hardware),
+            Unit("uJ", 10**6) if energy >= 10**7 else Unit("pJ", 1),
         )
 
     def parts(self, bits: tuple[int, ...]) -> str:
@@ -69,7 +78,7 @@ def _layers(report: Report, units: _Units, console: Console) -> Table:
     """The widest table that the console has room for: columns are left out, never cut."""
     labels = _labels(report.layers)
     rows = [
-        (*row, "/".join(map(str, width_list(layer.hardware))) if first == 0 else "")
+        (*row, *(_of_layer(layer, units) if first == 0 else ("", "")))
         for layer in report.layers
         for first, row in enumerate(_rows(layer, labels[layer.operator.name], units))
     ]
@@ -84,17 +93,26 @@ def _layers(report: Report, units: _Units, console: Console) -> Table:
         ("array\n%", "right"),
         ("buffer\n%", "right"),
         ("gap\n%", "right"),
+        (f"energy\n{units.energy.name}", "right"),
         ("bits\nI/W/O/P", "right"),
     )
     differ = report.carries_bits and len({layer.hardware.bits for layer in report.layers}) > 1
-    shown = len(titles) if differ else len(titles) - 1
-    dispensable = [column for column in _DISPENSABLE if column < shown]
-    return fitted(titles[:shown], [row[:shown] for row in rows], dispensable, console)
+    hidden = ({_BITS} if not differ else set()) | ({_ENERGY} if not report.objective.needs(ENERGY) else set())
+    shown = [column for column in range(len(titles)) if column not in hidden]
+    dispensable = [shown.index(column) for column in _DISPENSABLE if column in shown]
+    cells = [[row[column] for column in shown] for row in rows]
+    return fitted([titles[column] for column in shown], cells, dispensable, console)
 
 
+_ENERGY, _BITS = 10, 11
 #: Columns in the order in which a narrow console does without them: MACs, buffer, array, parts, stays, tile,
 #: bits, gap.
-_DISPENSABLE = (1, 8, 7, 4, 3, 2, 10, 9)
+_DISPENSABLE = (1, 8, 7, 4, 3, 2, _BITS, 9)
+
+
+def _of_layer(layer: LayerReport, units: _Units) -> tuple[str, str]:
+    """Energy and widths of a whole layer."""
+    return units.energy(layer.total("energy_pj")), "/".join(map(str, width_list(layer.hardware)))
 
 
 def _labels(layers: Sequence[LayerReport]) -> dict[str, str]:
@@ -236,11 +254,18 @@ def _totals(report: Report, console: Console) -> Table:
         ratio = f"{float(value / bound):.3f}" if bound else "-"
         rows.append((name, f"{float(value):,.0f}", f"{float(bound):,.0f}", ratio))
     milliseconds = float(cycles / report.hardware.frequency) / 1e6
+    energy, least = report.total("energy_pj"), report.least_energy_pj
+    ratio = f"{float(energy / least):.3f}" if least else "-"
+    rows.append(("energy uJ (bound: least)", _micro(energy), _micro(least), ratio))
     rows.append(("time at the clock", f"{milliseconds:,.2f} ms", "", ""))
     rows.append(("solved in", f"{report.seconds:.2f} s", "", ""))
     title = "total" if report.complete else "total of the layers that fit"
     titles: tuple[Title, ...] = ((title, "left"), ("", "right"), ("bound", "right"), ("ratio", "right"))
     return fitted(titles, rows, (3, 2), console)
+
+
+def _micro(picojoules: Fraction) -> str:
+    return f"{float(picojoules) / 1e6:,.1f}"
 
 
 def slack_line(slack: Slack, machine: Hardware) -> str:

@@ -8,10 +8,18 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dnns.layer import Layer, Network, Node, Operator
-from formulation.bounds import compulsory_bits, least_communication_bits, least_traffic_bits, roofline_ticks
+from formulation.bounds import (
+    compulsory_bits,
+    least_communication_bits,
+    least_energy_quanta,
+    least_traffic_bits,
+    roofline_ticks,
+)
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
+from formulation.objective import ENERGY
+from formulation.price import energy_quanta
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
@@ -71,6 +79,15 @@ class PartReport:
         if self.result is None:
             return Fraction(self.ofmap_words * self.hardware.bits.ofmap, 8)
         return self.result.cost.traffic_bytes if self.result.cost else None
+
+    @property
+    def energy_pj(self) -> Fraction | None:
+        """Energy of one occurrence."""
+        if self.result is None:
+            bits = self.ofmap_words * self.hardware.bits.ofmap
+            quanta = energy_quanta(self.hardware, 0, 0, bits, bits * self.hardware.tick.per_bit)
+            return self.hardware.quantum.pj(quanta)
+        return self.hardware.quantum.pj(self.result.cost.energy) if self.result.cost else None
 
     @property
     def compute_cycles(self) -> int | None:
@@ -174,6 +191,13 @@ class LayerReport:
         ticks = roofline_ticks(self.operator, self.hardware)
         return self.operator.count * ticks / self.hardware.tick.per_cycle
 
+    @property
+    def least_energy_pj(self) -> Fraction:
+        """Energy below which no mapping can be, all runs [pJ]."""
+        return self.operator.count * self.hardware.quantum.pj(
+            least_energy_quanta(self.operator, self.hardware)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
@@ -227,13 +251,30 @@ class RunTotals:
         return sum((layer.roofline_cycles for layer in self.solved_layers), Fraction(0))
 
     def total(self, quantity: str) -> Fraction:
-        """Sum of ``latency_cycles`` or ``traffic_bytes`` over the layers that have it."""
+        """Sum of ``latency_cycles``, ``traffic_bytes`` or ``energy_pj`` over the layers that have it."""
         return sum((layer.total(quantity) or Fraction(0) for layer in self.layers), Fraction(0))
 
     @property
     def solved_layers(self) -> Iterable[LayerReport]:
         """The layers that the totals cover."""
         return (layer for layer in self.layers if layer.solved)
+
+    @property
+    def least_energy_pj(self) -> Fraction:
+        """Energy below which no mappings can be, over the layers that fit."""
+        return sum((layer.least_energy_pj for layer in self.solved_layers), Fraction(0))
+
+    @property
+    def splits_for_energy(self) -> bool:
+        """Whether deconvolutions run apart, though they might share tiles, for an objective with energy."""
+        some = any(layer.treatment is Treatment.SPLIT for layer in self.layers)
+        asked = self.scenario.deconvolution == Treatment.COMBINE.value
+        return some and asked and self.objective.needs(ENERGY)
+
+    @property
+    def energy_delay(self) -> Fraction:
+        """Energy times time at the clock, of the layers that fit, in a row [pJ ns = 1e-21 J s]."""
+        return self.total("energy_pj") * self.total("latency_cycles") / Fraction(self.hardware.frequency)
 
     def sensitivity(self) -> dict[str, float] | None:
         """Marginal values of buffer and bandwidth, summed over the parts that have them; None if none has."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dnns.yaml_reader.validation import StrictModel
-from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.problem import Kind, Objective
+from solvers.scenario.presets import presets, with_preset
 from solvers.scenario.quantities import bandwidth, frequency, of_length, size
 
 FROM_NETWORK: Literal["from network"] = "from network"
@@ -43,8 +44,28 @@ class BitWidthsModel(StrictModel):
     """Ofmap words that are not final yet [bits]; the ofmap's width by default, and never narrower."""
 
 
+class EnergyModel(StrictModel):
+    """What the machine's parts take; 45 nm (Horowitz, ISSCC 2014) by default."""
+
+    mac: Ratio = 0.825
+    """A multiply-accumulate [pJ]."""
+    sram: Ratio = 1.5625
+    """A bit into the buffer or out of it [pJ/bit]."""
+    dram: Real = 20.3125
+    """A bit to or from the DRAM [pJ/bit]."""
+    static: Ratio = 0
+    """Power taken whatever is done [mW]."""
+
+    def build(self) -> Energy:
+        """As the formulation sees it."""
+        return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
+
+
 class HardwareModel(StrictModel):
     """The machine."""
+
+    preset: str | None = None
+    """A machine by name, one of ``solvers.scenario.presets``: the other fields where they are not given."""
 
     sa_size: Annotated[
         Positive | Annotated[tuple[Positive, Positive], Field(strict=False)],
@@ -70,6 +91,8 @@ class HardwareModel(StrictModel):
     """Which operand is stationary in the array."""
     bank_bytes: Size | None = None
     """Granularity of the buffer's parts [bytes, or with a unit: 32KiB]; null for single bytes."""
+    energy: EnergyModel = EnergyModel()
+    """What its parts take."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
@@ -87,7 +110,16 @@ class HardwareModel(StrictModel):
             double_buffered=self.double_buffered,
             halo=Halo(self.halo),
             fill=Fill(self.fill),
+            energy=self.energy.build(),
         )
+
+    @property
+    def told_preset(self) -> str:
+        """The preset's name before the fields of a machine, ``""`` if it has none."""
+        if self.preset is None:
+            return ""
+        changed = HardwareModel(preset=self.preset).build() != self.build()
+        return f"{self.preset}{', changed' if changed else ''}: "
 
     def _bits(self) -> BitWidths:
         if self.bit_width == FROM_NETWORK:
@@ -96,6 +128,18 @@ class HardwareModel(StrictModel):
             return BitWidths.uniform(self.bit_width)
         w = self.bit_width
         return BitWidths(w.ifmap, w.weights, w.ofmap, w.partial_sums or w.ofmap)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_top_of_the_preset(cls, fields: Any) -> Any:
+        return with_preset(fields)
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, name: str | None) -> str | None:
+        if name is not None and name not in presets():
+            raise ValueError(", ".join(presets()))
+        return name
 
     @model_validator(mode="after")
     def _consistent(self) -> HardwareModel:
@@ -106,8 +150,8 @@ class HardwareModel(StrictModel):
 class ObjectiveModel(StrictModel):
     """What is minimised."""
 
-    kind: Literal["latency", "traffic", "balanced", "weighted"] = "balanced"
-    """Latency, traffic, the least traffic near the least latency, or a weighted sum."""
+    kind: Literal["latency", "traffic", "balanced", "energy", "weighted"] = "balanced"
+    """Latency, traffic, the least traffic near the least latency, energy, or a weighted sum."""
     tolerance: Annotated[float, Field(ge=0, le=1e6)] | Annotated[int, Field(ge=0, le=10**6)] = 0.01
     """Balanced: how far above the least latency a mapping may be, relative."""
     tolerance_over: Literal["layer", "network"] = "layer"
@@ -116,10 +160,13 @@ class ObjectiveModel(StrictModel):
     """Weighted: weight of latency / roofline."""
     traffic: Ratio = 0.5
     """Weighted: weight of traffic / compulsory traffic."""
+    energy: Ratio = 0
+    """Weighted: weight of energy / the least energy."""
 
     def build(self) -> Objective:
         """The objective as the formulation sees it."""
-        return Objective(Kind(self.kind), exact(self.tolerance), exact(self.latency), exact(self.traffic))
+        weights = exact(self.latency), exact(self.traffic), exact(self.energy)
+        return Objective(Kind(self.kind), exact(self.tolerance), *weights)
 
     @model_validator(mode="after")
     def _consistent(self) -> ObjectiveModel:

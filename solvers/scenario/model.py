@@ -19,6 +19,7 @@ from dnns.yaml_reader.file import Locate
 from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
+from formulation.objective import ENERGY
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
@@ -125,6 +126,9 @@ class Scenario(StrictModel):
             if self.search_method not in ("exhaustive", "exact"):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
+        if programs and self.objective.build().needs(ENERGY):
+            problem = f"energy is counted layer by layer, not with network_level {self.network_level}"
+            raise ValueError(f"objective: {problem}")
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")
@@ -152,8 +156,10 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run."""
-        return Treatment(self.deconvolution)
+        """How deconvolutions are run: under an objective that asks for energy ``combine`` is ``split``."""
+        asked = Treatment(self.deconvolution)
+        apart = asked is Treatment.COMBINE and self.objective.build().needs(ENERGY)
+        return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:
         """The fixed partition given as a ratio; None if each layer chooses its own or ``auto`` does."""
@@ -258,6 +264,8 @@ def build_scenario(
         judged(Scenario, fields, Given(source, locate, {}))
     for key, value in overrides.items():
         inner = fields.get(key) or {}
+        if key == "hardware" and isinstance(value, dict) and "preset" in value:
+            inner = {}  # another machine, not the fields of the one before on top of it
         fields[key] = {**inner, **value} if isinstance(value, dict) and isinstance(inner, dict) else value
     given = Given(source, locate, overrides)
     scenario = judged(Scenario, fields, given)

@@ -11,7 +11,8 @@ from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import LATENCY, Measure, Objective
-from formulation.price import Price
+from formulation.price import Price, energy_quanta
+from formulation.shared.problem import SubKernels
 from solvers.result import (
     BoundScope,
     LowerBound,
@@ -104,6 +105,17 @@ class DeconvolutionResult:
     def traffic_bytes(self) -> Fraction | None:
         """Traffic of the choice."""
         return None if self.total is None else Fraction(self.total.traffic, 8)
+
+    @property
+    def energy_pj(self) -> Fraction | None:
+        """Energy of the choice, zeros that are only written included [pJ]."""
+        zeros = SubKernels(self.deconv).zero_words * self.hardware.bits.ofmap
+        found = [energy_quanta(self.hardware, 0, 0, zeros, zeros * self.hardware.tick.per_bit)]
+        if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.cost is not None:
+            found.append(self.shared.cost.energy)
+        elif self.total is not None:
+            found += [count * r.cost.energy for r, count in self.parts if r.cost is not None]
+        return self.hardware.quantum.pj(sum(found)) if self.total is not None else None
 
     @property
     def termination(self) -> Termination:

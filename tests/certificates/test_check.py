@@ -43,7 +43,7 @@ def test_what_an_exact_method_claims_is_proven_to_the_last_word(problem):
     result = solve(problem, "exhaustive")
     assume(result.mapping is not None)
     if problem.objective.kind in (Kind.WEIGHTED, Kind.ENERGY):
-        with pytest.raises(NoProof, match="weighted|energy"):
+        with pytest.raises(NoProof, match=r"weighted|energy"):
             certified(result)
         return
     entry = json.loads(json.dumps({"name": "x", **certified(result)}))

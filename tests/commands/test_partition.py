@@ -47,10 +47,7 @@ def test_each_layer_takes_the_optimum_of_the_exhaustive_search(network):
             if result.cost is None:
                 assert entry is None
             else:
-                assert entry.price == (
-                    result.cost.latency_ticks,
-                    result.cost.traffic_bits,
-                )
+                assert entry.price == problem.price(result.cost)
 
 
 def plain_best(network):
@@ -72,6 +69,7 @@ def plain_best(network):
                 sum(least),
                 sum(n * r.cost.latency_ticks for r, n in fit),
                 sum(n * r.cost.traffic_bits for r, n in fit),
+                sum(n * r.cost.energy for r, n in fit),
                 part,
             )
         )
@@ -83,22 +81,21 @@ def plain_best(network):
         Kind.LATENCY: lambda t: (t[2], t[3]),
         Kind.TRAFFIC: lambda t: (t[3], t[2]),
         Kind.BALANCED: lambda t: (t[2] > cap, t[3], t[2]),
-        Kind.WEIGHTED: lambda t: (score(t[2], t[3]), t[2], t[3]),
+        Kind.ENERGY: lambda t: (t[4], t[2], t[3]),
+        Kind.WEIGHTED: lambda t: (score(*t[2:5]), t[2], t[3]),
     }
-    return min(totals, key=ranks[objective.kind])[4]
+    return min(totals, key=ranks[objective.kind])[5]
 
 
 def score_of(network, objective):
     machine = network[0][0].hardware
-    goal = Objective(Kind.WEIGHTED, Fraction(0), Fraction(1), Fraction(1))
-    roofline = compulsory = 0
+    goal = Objective(Kind.WEIGHTED, Fraction(0), Fraction(1), Fraction(1), Fraction(1))
+    least = [0, 0, 0]
     for problem, count in network:
-        per_tick, per_bit = Problem(problem.layer, machine, goal).steps[0].measures[0].weights
-        roofline += count / per_tick
-        compulsory += count / per_bit
-    return lambda latency, bits: (
-        objective.latency_weight * latency / roofline + objective.traffic_weight * bits / compulsory
-    )
+        each = Problem(problem.layer, machine, goal).steps[0].measures[0].weights
+        least = [total + count / weight for total, weight in zip(least, each, strict=True)]
+    weights = objective.latency_weight, objective.traffic_weight, objective.energy_weight
+    return lambda *totals: sum(w * t / low for w, t, low in zip(weights, totals, least, strict=True))
 
 
 @examples(8)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from solvers.cli.arguments import deconvolution
+from solvers.cli.overrides import deconvolution
 from solvers.run import main
 
 ROOT = Path(__file__).parents[2]

@@ -16,6 +16,7 @@ from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.shared.methods import solve
 from tests import strategies
 from tests.formulation.test_deconv import scatter
+from tests.ports import shared_ports
 from tests.shared_walker import Machine
 
 
@@ -35,6 +36,9 @@ def check(deconv, hardware, mapping):
     cost = SharedProblem(deconv, hardware).evaluate(mapping)
     assert machine.counts == {name: getattr(cost.traffic, name) for name in machine.counts}
     assert machine.compute == cost.compute_cycles
+    grid = deconv.batch, *(-(-axis.out // axis.stride) for axis in deconv.axes)
+    ports = cost.array.ifmap, cost.array.weights, cost.array.ofmap_write, cost.array.ofmap_read
+    assert ports == shared_ports(SubKernels(deconv).layers, hardware, mapping, grid)
     bits, partial = hardware.bits, mapping.in_channels < deconv.in_channels
     widths = {
         "ifmap": bits.ifmap,

@@ -52,6 +52,20 @@ class ProofData(TypedDict):
 
 
 @strict
+class EnergyData(TypedDict):
+    """Energy of one run by what takes it [pJ]."""
+
+    mac: Number
+    """Multiply-accumulates."""
+    static: Number
+    """Whatever is done, over the latency."""
+    sram: dict[str, Number]
+    """Words into and out of the buffer, by tensor: at the array's side and at the DRAM's."""
+    dram: dict[str, Number]
+    """Words to and from the DRAM, by tensor."""
+
+
+@strict
 class PartData(ProofData):
     """One piece of a layer that is run by itself; numbers are for one run of it, groups included."""
 
@@ -76,6 +90,9 @@ class PartData(ProofData):
     traffic_bytes: Number | None
     traffic: Words | None
     """Words moved by tensor."""
+    energy_pj: Number | None
+    energy: EnergyData | None
+    """The same by what takes it."""
     extras: NotRequired[dict[str, Any]]
     """What one method knows besides (model sizes, sensitivities, ...)."""
     error: NotRequired[str]
@@ -129,6 +146,7 @@ class SolvedData(OperatorData):
     latency_cycles: Number | None
     """Sum over the parts with their counts."""
     traffic_bytes: Number | None
+    energy_pj: Number | None
     compulsory_bytes: Number
     """No schedule moves less."""
     least_communication_bytes: Number
@@ -154,6 +172,8 @@ class SharedLayerData(SolvedData, ProofData):
     mapping: SharedMappingData
     compute_cycles: int
     traffic: Words
+    energy: EnergyData
+    """Energy of the tiles that are shared, one run, by what takes it."""
 
 
 @strict
@@ -236,6 +256,11 @@ class TotalsData(TypedDict):
     least_traffic_bytes: Number
     """By layer the greater of compulsory traffic and least communication."""
     roofline_cycles: Number
+    energy_pj: Number
+    least_energy_pj: Number
+    """No mapping takes less."""
+    energy_delay_js: float
+    """Energy times the time at the clock [J s]."""
     seconds: float
     slack: NotRequired[SlackData]
     """If the tolerance is over the network."""

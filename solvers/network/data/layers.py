@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Node, Operator
+from formulation.cost import Traffic
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.objective import QUANTITIES, Objective
@@ -23,9 +24,10 @@ from solvers.result import (
 )
 
 if TYPE_CHECKING:
-    from formulation.cost import Traffic
     from formulation.deconv import SubConvolution
+    from formulation.price import Cost
     from solvers.network.data.fields import (
+        EnergyData,
         KernelData,
         LayerData,
         Number,
@@ -65,6 +67,7 @@ def layer_dict(layer: LayerReport) -> LayerData | SharedLayerData:
         "macs": layer.macs,
         "latency_cycles": number(layer.total("latency_cycles")),
         "traffic_bytes": number(layer.total("traffic_bytes")),
+        "energy_pj": number(layer.total("energy_pj")),
         "compulsory_bytes": number(layer.compulsory_bytes),
         "least_communication_bytes": number(layer.least_communication_bytes),
     }
@@ -97,6 +100,8 @@ def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvoluti
         "compute_cycles": part.compute_cycles,
         "traffic_bytes": number(part.traffic_bytes),
         "traffic": _traffic(part),
+        "energy_pj": number(part.energy_pj),
+        "energy": _energy(part),
         **(_written_only(part) if result is None else proof_dict(result)),
     }
     if part.phases:
@@ -119,6 +124,33 @@ def _traffic(part: PartReport) -> Words | None:
     if part.result is None:
         return {"ifmap": 0, "weights": 0, "ofmap_write": part.ofmap_words, "ofmap_read": 0}
     return traffic_dict(part.result.cost.traffic) if part.result.cost else None
+
+
+def _energy(part: PartReport) -> EnergyData | None:
+    hardware, layer = part.hardware, part.layer
+    if part.result is not None:
+        cost = part.result.cost
+        return None if layer is None or cost is None else energy_dict(hardware, layer.macs, cost)
+    nothing, moved = Traffic(0, 0, 0, 0), Traffic(0, 0, part.ofmap_words, 0)
+    return energy_parts(hardware, 0, nothing, moved, part.latency_cycles or Fraction(0))
+
+
+def energy_dict(hardware: Hardware, macs: int, cost: Cost) -> EnergyData:
+    """Energy by what takes it."""
+    return energy_parts(hardware, macs, cost.array, cost.traffic, cost.latency_cycles)
+
+
+def energy_parts(
+    hardware: Hardware, macs: int, array: Traffic, moved: Traffic, cycles: Fraction
+) -> EnergyData:
+    """Energy by what takes it: of words at the array, of words at the DRAM, and of time."""
+    each, sram, dram = hardware.energy, array.by_tensor(hardware), moved.by_tensor(hardware)
+    return {
+        "mac": number(each.mac * macs),
+        "static": number(each.static * cycles / Fraction(hardware.frequency)),
+        "sram": {name: number(each.sram * (bits + dram[name])) for name, bits in sram.items()},
+        "dram": {name: number(each.dram * bits) for name, bits in dram.items()},
+    }
 
 
 def traffic_dict(words: Traffic) -> Words:
@@ -190,6 +222,7 @@ def _shared_layer(
         "mapping": shared_mapping_dict(deconv, shared.mapping, parts),
         "compute_cycles": shared.cost.compute_cycles,
         "traffic": traffic_dict(shared.cost.traffic),
+        "energy": energy_dict(best.hardware, deconv.macs, shared.cost),
         "lower_bound": _bounds(best.lower_bound, best.objective),
         "bound_scope": best.bound_scope.value,
         "gap": best.gap,

@@ -31,6 +31,9 @@ def report_dict(report: RunTotals) -> LayersResult:
             "compulsory_bytes": number(report.compulsory_bytes),
             "least_traffic_bytes": number(report.least_traffic_bytes),
             "roofline_cycles": number(report.roofline_cycles),
+            "energy_pj": number(report.total("energy_pj")),
+            "least_energy_pj": number(report.least_energy_pj),
+            "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
             "seconds": round(report.seconds, 6),
         },
     }
@@ -70,7 +73,7 @@ def _offer(offer: Offer, machine: Hardware) -> OfferData:
 #: Columns of a row that are the whole layer's.
 _OF_LAYER = ("op", "deconvolution", "compulsory_bytes", "least_communication_bytes")
 #: What stands on a layer instead of its parts if tiles are shared.
-_SHARED = ("mapping", "latency_cycles", "compute_cycles", "traffic_bytes", "gap")
+_SHARED = ("mapping", "latency_cycles", "compute_cycles", "traffic_bytes", "energy_pj", "energy", "gap")
 
 
 def rows(layers: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
