@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.frames import data_frame
-from formulation.objective import LATENCY, TRAFFIC, Objective
+from formulation.objective import ENERGY, LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
 from solvers.cli.comparison_rows import MethodAnswer, answers, written_only
 from solvers.methods import METHODS
@@ -222,7 +222,10 @@ def _total(report: Report, parts: Sequence[MethodAnswer]) -> MethodAnswer:
     aside = list(written_only(report))
     cycles = Fraction(sum(p.count * (p.latency_cycles or 0) for p in aside))
     moved = Fraction(sum(p.count * (p.traffic_bytes or 0) for p in aside))
-    own = {LATENCY.key: cycles, TRAFFIC.key: moved}.get(report.objective.claim, Fraction(0))
+    spent = Fraction(sum(p.count * (p.energy_pj or 0) for p in aside))
+    own = {LATENCY.key: cycles, TRAFFIC.key: moved, ENERGY.key: spent}.get(
+        report.objective.claim, Fraction(0)
+    )
     statuses = {a.status for a in parts}
     return MethodAnswer(
         layer=TOTAL,

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dnns.terminal.tables import Title, fitted, put
-from formulation.objective import LATENCY
+from formulation.objective import ENERGY, LATENCY, TRAFFIC
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.cli.comparison import TOTAL, Comparison, Row
 from solvers.result import BoundScope
@@ -57,7 +57,9 @@ def _heading(comparison: Comparison) -> Text:
 def _methods(comparison: Comparison, console: Console) -> Table:
     cycles, traffic = _units(comparison)
     weighted = comparison.objective.quantity is None
-    unit = cycles if comparison.objective.quantity is LATENCY else traffic
+    spent = Unit("uJ", 10**6)
+    units = {LATENCY: cycles, TRAFFIC: traffic, ENERGY: spent}
+    unit = units[comparison.objective.quantity or TRAFFIC]
     titles: tuple[Title, ...] = (
         ("\nlayer", "left"),
         ("\nmethod", "left"),

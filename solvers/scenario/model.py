@@ -22,7 +22,16 @@ from formulation.mapping import Partition
 from formulation.objective import ENERGY
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
-from solvers.scenario.hardware import HardwareModel, ObjectiveModel, Positive, Ratio, Real, Shape, exact
+from solvers.scenario.hardware import (
+    EnergyModel,
+    HardwareModel,
+    ObjectiveModel,
+    Positive,
+    Ratio,
+    Real,
+    Shape,
+    exact,
+)
 from solvers.scenario.quantities import of_length
 
 DEFAULT_LONGEST_STACK = 8
@@ -129,6 +138,9 @@ class Scenario(StrictModel):
         if programs and self.objective.build().needs(ENERGY):
             problem = f"energy is counted layer by layer, not with network_level {self.network_level}"
             raise ValueError(f"objective: {problem}")
+        if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
+            problem = f"counted layer by layer, not with network_level {self.network_level}"
+            raise ValueError(f"energy: {problem}, allowed: layers")
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")

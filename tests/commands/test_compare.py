@@ -82,7 +82,7 @@ def test_totals_are_those_of_the_reports(scenario, kind, treatment):
         assert total.traffic == report.total("traffic_bytes")
         assert total.bound == total.objective or method == "static"
         if kind is not Kind.WEIGHTED:
-            quantity = "latency_cycles" if kind is Kind.LATENCY else "traffic_bytes"
+            quantity = {Kind.LATENCY: "latency_cycles", Kind.ENERGY: "energy_pj"}.get(kind, "traffic_bytes")
             assert total.objective == report.total(quantity)
 
 

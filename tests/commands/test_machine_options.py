@@ -32,10 +32,13 @@ def test_every_field_of_the_machine_has_an_option(tiny):
     }
     words = [word for name, (text, _) in options.items() for word in (f"--{name}", text)]
     widths = {"ifmap": 8, "weights": 4, "ofmap": 8, "partial_sums": 32}
+    words += ["--energy", "1", "2.5", "30", "0", "--preset", "gemmini"]
     hardware = machine(tiny, *words, "--sa_size", "4", "8", "--bit_width", "8", "4", "8", "32")
     assert hardware == {name: value for name, (_, value) in options.items()} | {
         "sa_size": [4, 8],
         "bit_width": widths,
+        "energy": {"mac": 1, "sram": 2.5, "dram": 30, "static": 0},
+        "preset": "gemmini",
     }
 
 
@@ -92,7 +95,7 @@ def test_any_field_can_be_set(tiny):
             ["--set", "hardware.frequency=1e9"],
             "--set hardware.frequency: got 1e+09, allowed: 0.001 to 20 [GHz]",
         ),
-        (["--set", "hardware.foo=1"], "--set hardware.foo: unknown field 'foo', allowed: sa_size, "),
+        (["--set", "hardware.foo=1"], "--set hardware.foo: unknown field 'foo', allowed: preset, sa_size, "),
         (["--set", "hardware=1"], "--set hardware: got 1, allowed: a mapping of fields"),
         (
             ["--set", "hardware.bit_width={ifmap: x}"],
