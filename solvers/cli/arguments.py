@@ -44,6 +44,7 @@ def _boolean(text: str) -> bool:
 
 
 def number(text: str) -> int | float:
+    """A number as it was typed, whole or not; for argparse."""
     for kind in (int, float):
         try:
             return kind(text)
