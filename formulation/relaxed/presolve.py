@@ -15,7 +15,7 @@ by one, which is the exact bound of the class; otherwise the ranges that they sp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from sys import float_info
 
@@ -37,6 +37,7 @@ from formulation.extents import Ints
 from formulation.mapping import Group
 from formulation.price import energy_quanta, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
+from formulation.relaxed.lists import NOTHING, Channels, Rest
 from formulation.relaxed.structure import class_traffic
 from formulation.space.blocks import pairs, sift
 from formulation.space.space import Space
@@ -48,56 +49,6 @@ Mask = NDArray[np.bool_]
 _TILES = 1 << 18  # most spatial tiles of a class that are kept in a list
 _PRICED = 1 << 16  # most mappings that are priced one by one
 _WORSE = 1 + 1e-12  # how far above the known mapping a price counts as worse: more than rounding makes of it
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rest:
-    """The lists of a class.
-
-    Attributes:
-        co: positions in the table of output-channel tiles.
-        ci: positions in that of input-channel tiles.
-        sp: tiles over the batch and the axes.
-        cycles: their factor of the compute cycles.
-    """
-
-    co: Ints
-    ci: Ints
-    sp: SpatialTable
-    cycles: Ints
-
-    def __len__(self) -> int:
-        return len(self.co) * len(self.ci) * len(self.sp)
-
-
-_NONE = np.zeros(0, dtype=np.int64)
-_NO_TILES = SpatialTable(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
-NOTHING = Rest(_NONE, _NONE, _NO_TILES, _NONE)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Channels:
-    """Channel tiles as the formulas see them: extents, trip counts, factors of the array cycles."""
-
-    tile: Num
-    trips: Num
-    cycles: Num
-
-    @classmethod
-    def listed(cls, table: ChannelTable, positions: Ints) -> _Channels:
-        """Those at the given positions of a table."""
-        return cls(table.tile[positions], table.trips[positions], table.cycles[positions])
-
-    @property
-    def least(self) -> _Channels:
-        """Of every column."""
-        return _Channels(self.tile.min(), self.trips.min(), self.cycles.min())
-
-    def within(self, table: ChannelTable, extent: int, most: Ints) -> _Channels:
-        """The least columns of tiles of at most so many channels, if these are the least of all."""
-        trips = -(-extent // np.maximum(most, 1))
-        cycles = np.maximum(self.cycles, table.least_cycles[trips])
-        return _Channels(self.tile, np.maximum(self.trips, trips), cycles)
 
 
 class Presolve:
@@ -182,16 +133,16 @@ class Presolve:
         incumbent: float,
     ) -> Ints:
         """The blocks that stay beside a given output-channel tile each, and some input-channel tile."""
-        part, co = blocks.take(row), _Channels.listed(self.space.co, out)
+        part, co = blocks.take(row), Channels.listed(self.space.co, out)
         most = self.space.most_in_channels(co.tile, part)
-        least = _Channels.listed(self.space.ci, ci).least
+        least = Channels.listed(self.space.ci, ci).least
         least = least.within(self.space.ci, self.space.problem.layer.in_channels, most)
         good = self._price(variant, co, least, part, cycles[row]) <= _limit(incumbent)
         row, out = row[good], out[good]
         stay = np.zeros(len(row), dtype=np.bool_)
         for pair, at in pairs(len(row), len(ci)):
             self.check()
-            co, inp = _Channels.listed(self.space.co, out[pair]), _Channels.listed(self.space.ci, ci[at])
+            co, inp = Channels.listed(self.space.co, out[pair]), Channels.listed(self.space.ci, ci[at])
             price = self._price(variant, co, inp, blocks.take(row[pair]), cycles[row[pair]])
             stay[pair[price <= _limit(incumbent)]] = True
         return np.asarray(row[stay])
@@ -260,14 +211,14 @@ class Presolve:
 
     def _least(self, variant: Variant, rest: Rest) -> float:
         """The least objective of all mappings of the lists."""
-        co = _Channels.listed(self.space.co, rest.co[:, None, None])
-        ci = _Channels.listed(self.space.ci, rest.ci[:, None])
+        co = Channels.listed(self.space.co, rest.co[:, None, None])
+        ci = Channels.listed(self.space.ci, rest.ci[:, None])
         return float(self._price(variant, co, ci, rest.sp, rest.cycles).min())
 
     def _wanted(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit."""
-        co = _Channels.listed(self.space.co, rest.co).least
-        ci = _Channels.listed(self.space.ci, rest.ci).least
+        co = Channels.listed(self.space.co, rest.co).least
+        ci = Channels.listed(self.space.ci, rest.ci).least
         layer = self.space.problem.layer
         most_co = self.space.most_out_channels(rest.sp, ci.tile)
         most_ci = self.space.most_in_channels(co.tile, rest.sp)
@@ -277,13 +228,13 @@ class Presolve:
 
     def _wanted_pairs(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which pairs of channel tiles stay beside the least of the spatial columns."""
-        co = _Channels.listed(self.space.co, rest.co[:, None])
-        ci = _Channels.listed(self.space.ci, rest.ci)
+        co = Channels.listed(self.space.co, rest.co[:, None])
+        ci = Channels.listed(self.space.ci, rest.ci)
         least = SpatialTable(*(np.array(getattr(rest.sp, name).min()) for name in SpatialTable.__slots__))
         return self._price(variant, co, ci, least, rest.cycles.min()) <= _limit(incumbent)
 
     def _price(
-        self, variant: Variant, co: _Channels, ci: _Channels, sp: SpatialTable, sp_cycles: Num
+        self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num
     ) -> Floats:
         """The objective by the class's own formulas, infinite beyond the caps; columns broadcast."""
         problem, structure, aim = self.space.problem, variant.structure, self.aim
@@ -306,7 +257,7 @@ class Presolve:
         return np.where(inside, price, inf)
 
     def _energy(
-        self, co: _Channels, ci: _Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
+        self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
     ) -> Num:
         """Energy in the least of any mapping, of traffic in bits and latency in rooflines."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware

@@ -25,3 +25,8 @@ class Unit:
 def buffer_unit(machine: Hardware) -> Unit:
     """KiB, or bytes where the buffer is small, for quantities in bits."""
     return Unit("KiB", 8 * 1024) if machine.buffer_bytes >= _KIB_FROM else Unit("B", 8)
+
+
+def percent(value: Fraction | float | None, digits: int = 0) -> str:
+    """A share of one as per cent, ``-`` if there is none; never -0."""
+    return "-" if value is None else f"{round(100 * float(value), digits) + 0.0:.{digits}f}"

@@ -17,13 +17,13 @@ from dnns.terminal.listing import left_out_lines
 from dnns.terminal.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
 from formulation.objective import ENERGY
-from solvers.cli.columns import Unit, buffer_unit
+from solvers.cli.columns import Unit, buffer_unit, percent
 from solvers.cli.heading import heading, width_list
+from solvers.cli.totals_table import slack_line, totals
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
 
 if TYPE_CHECKING:
-    from solvers.network.slack import Offer, Slack
     from solvers.shared.deconvolution import DeconvolutionResult, KernelRow
 
 
@@ -31,7 +31,7 @@ def print_report(report: Report, console: Console) -> None:
     """Print the layers and the totals."""
     units = _Units.of(report)
     console.print(heading(report), highlight=False)
-    for table in (_layers(report, units, console), _totals(report, console)):
+    for table in (_layers(report, units, console), totals(report, console)):
         put(console, table)
     if report.splits_for_energy:
         text = (
@@ -142,7 +142,7 @@ def _rows(layer: LayerReport, label: str, units: _Units) -> Iterator[tuple[Cell,
         units.traffic(traffic),
         _busy(layer.macs, layer.hardware, cycles),
         _shared_full(layer.shared) if layer.shared else "",
-        _percent(layer.shared.gap, digits=2) if layer.shared else "",
+        percent(layer.shared.gap, digits=2) if layer.shared else "",
     )
     if layer.shared is not None:
         yield from _kernel_rows(layer, units)
@@ -177,7 +177,7 @@ def _shared_cells(best: DeconvolutionResult, units: _Units) -> tuple[str, str, s
 def _shared_full(best: DeconvolutionResult) -> str:
     assert best.shared is not None
     assert best.shared.cost is not None
-    return _percent(Fraction(best.shared.cost.footprint.total, best.hardware.buffer_bits))
+    return percent(Fraction(best.shared.cost.footprint.total, best.hardware.buffer_bits))
 
 
 def _kernel_rows(layer: LayerReport, units: _Units) -> Iterator[tuple[str, ...]]:
@@ -229,64 +229,14 @@ def _part_cells(part: PartReport, units: _Units) -> tuple[Cell, ...]:
         units.parts((problem.partition or footprint).parts),
         *numbers,
         _busy(macs, part.hardware, part.latency_cycles),
-        _percent(Fraction(footprint.total, part.hardware.buffer_bits)),
-        _percent(result.gap, digits=2),
+        percent(Fraction(footprint.total, part.hardware.buffer_bits)),
+        percent(result.gap, digits=2),
     )
 
 
 def _busy(macs: int, machine: Hardware, cycles: Fraction | None) -> str:
     """Array utilisation: MACs per processing element and cycle."""
-    return _percent(Fraction(macs, machine.rows * machine.cols) / cycles if cycles else None)
-
-
-def _percent(value: Fraction | float | None, digits: int = 0) -> str:
-    return "-" if value is None else f"{round(100 * float(value), digits) + 0.0:.{digits}f}"  # never -0
-
-
-def _totals(report: Report, console: Console) -> Table:
-    cycles, traffic = report.total("latency_cycles"), report.total("traffic_bytes")
-    rows = [("MACs", f"{sum(layer.macs for layer in report.solved_layers):,}", "", "")]
-    for name, value, bound in (
-        ("cycles (bound: roofline)", cycles, report.roofline_cycles),
-        ("traffic bytes (bound: compulsory)", traffic, report.compulsory_bytes),
-        ("traffic bytes (bound: any schedule)", traffic, report.least_traffic_bytes),
-    ):
-        ratio = f"{float(value / bound):.3f}" if bound else "-"
-        rows.append((name, f"{float(value):,.0f}", f"{float(bound):,.0f}", ratio))
-    milliseconds = float(cycles / report.hardware.frequency) / 1e6
-    energy, least = report.total("energy_pj"), report.least_energy_pj
-    ratio = f"{float(energy / least):.3f}" if least else "-"
-    rows.append(("energy uJ (bound: least)", _micro(energy), _micro(least), ratio))
-    rows.append(("time at the clock", f"{milliseconds:,.2f} ms", "", ""))
-    rows.append(("solved in", f"{report.seconds:.2f} s", "", ""))
-    title = "total" if report.complete else "total of the layers that fit"
-    titles: tuple[Title, ...] = ((title, "left"), ("", "right"), ("bound", "right"), ("ratio", "right"))
-    return fitted(titles, rows, (3, 2), console)
-
-
-def _micro(picojoules: Fraction) -> str:
-    return f"{float(picojoules) / 1e6:,.1f}"
-
-
-def slack_line(slack: Slack, machine: Hardware) -> str:
-    """What a tolerance over the network bought, and what more of it would buy."""
-    taken = slack.taken
-    text = f"within {_slack_percent(taken)} of the network's least latency, least traffic "
-    text += (
-        "proven"
-        if taken.bound == taken.traffic
-        else f"to {_percent(1 - Fraction(taken.bound, taken.traffic), 2)} %"
-    )
-    for offer in slack.more:
-        change = _percent(Fraction(offer.traffic, taken.traffic) - 1, 2)
-        cycles = _percent(Fraction(offer.latency, taken.latency) - 1, 2)
-        text += f"; within {_slack_percent(offer)}: {change} % traffic for {cycles} % more cycles"
-    some = len(slack.outside)
-    return text + (f"; not in this, each by itself: deconvolutions that may share tiles, {some}" * bool(some))
-
-
-def _slack_percent(offer: Offer) -> str:
-    return f"{100 * float(offer.tolerance):.3g} %"
+    return percent(Fraction(macs, machine.rows * machine.cols) / cycles if cycles else None)
 
 
 _WORTH = {

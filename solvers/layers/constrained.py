@@ -15,7 +15,8 @@ from formulation.mapping import Mapping
 from formulation.objective import LATENCY, Measure
 from formulation.problem import Problem
 from formulation.relaxed.classes import Aim, Relaxation, Variant
-from formulation.relaxed.presolve import NOTHING, Presolve
+from formulation.relaxed.lists import NOTHING
+from formulation.relaxed.presolve import Presolve
 from formulation.space.space import Space
 from solvers.bounds.bounding import SAFETY, Bounded, Bounder
 from solvers.bounds.branching import Lists
