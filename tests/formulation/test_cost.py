@@ -222,3 +222,18 @@ def test_counts_stay_exact_beyond_64_bits():
     assert cost.compute_cycles == 64 * 2**60
     assert cost.traffic.weights == 64 * 2**60
     assert np.iinfo(np.int64).max < cost.traffic_bits
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [
+        Axis(29, 3, 2, 1, 3, -1, 60),
+        Axis(27, 3, 1, 2, 5, -1, 30),
+        Axis(17, 1, 1, 1, 4, -1, 17),
+        Axis(40, 5, 3, 1, 9, 0, 100),
+    ],
+)
+def test_the_longest_interval_where_padding_is_beyond_the_kernel(axis):
+    """The first tiles see padding only: which is the longest depends on where the ifmap begins."""
+    longest = [max(len(span(axis, piece)) for piece in cuts(axis.out, t)) for t in range(1, axis.out + 1)]
+    assert full_axis_table(axis).largest.tolist() == longest
