@@ -1,6 +1,6 @@
 """The objective energy beside traffic: seconds of both, over the same layers, in one run.
 
-``python -m benchmarks.energy [METHOD ...]``; FlowNetC's and ResNet-50's distinct layers, deconvolutions split.
+``python -m benchmarks.energy [METHOD ...]``: the distinct layers of FlowNetC and ResNet-50, split.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def test_counts_stay_exact_beyond_64_bits():
         Axis(29, 3, 2, 1, 3, -1, 60),
         Axis(27, 3, 1, 2, 5, -1, 30),
         Axis(17, 1, 1, 1, 4, -1, 17),
-        Axis(40, 5, 3, 1, 9, 0, 100),
+        Axis(40, 5, 3, 1, 22, 0, 100),
     ],
 )
 def test_the_longest_interval_where_padding_is_beyond_the_kernel(axis):
