@@ -5,14 +5,15 @@ It is found as an optimum is in the exhaustive search, with the front so far in 
 blocks of spatial tiles are bounded first, then tiles, then pairs with output-channel tiles, and what no known
 point beats in both is priced. The fronts of all rooms are the frontier as far as any choice of tensors that
 stay can see it. Rooms are taken in descending order: a front holds for every smaller room that all its
-points fit, and those that still fit are the next room's first incumbents.
+points fit, and those that still fit are the next room's first incumbents. Where rooms of every size are
+wanted, all are settled in one pass (``formulation.network.stairs``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,17 +24,28 @@ from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
+from formulation.network.front import Front
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
+from formulation.network.stairs import Found, Stairs, slabs
 from formulation.price import Price
 from formulation.problem import Kind
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable
-from formulation.wide_ticks import WideTicks
 
 _CELLS = 1 << 17  # mappings priced at once
 _FIRST = 8  # spatial tiles of the first chunk; the next are larger
+
+
+class Incumbents(Protocol):
+    """What has been found so far."""
+
+    def open(self, price: Price) -> NDArray[np.bool_]:
+        """Where a mapping of that price, or a bound on it, is still of interest."""
+
+    def add(self, price: Price, need: Ints, choice: Ints) -> None:
+        """Enter mappings."""
 
 
 class Way(Protocol):
@@ -99,71 +111,6 @@ class Point:
         )
 
 
-class Front:
-    """The points so far: latency ascending, traffic descending.
-
-    Args:
-        kind: if only the least latency or the least traffic matters (ties by the other), which; the front
-            is then a single point.
-        most_latency: points above are of no interest [ticks]; None for no limit.
-    """
-
-    def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
-        self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC) else None
-        self.most_latency = most_latency
-        none = np.zeros(0, dtype=np.int64)
-        self.latency: Any = none
-        self.traffic, self.need = none, none
-        self.choice = np.zeros((5, 0), dtype=np.int64)
-
-    def open(self, price: Price) -> NDArray[np.bool_]:
-        """Where no point is at least as good in both quantities."""
-        if not len(self.latency):
-            free = np.ones(price.latency.shape, dtype=bool)
-        elif self.kind is Kind.LATENCY:
-            free = price.latency < self.latency[0]
-            free |= (price.latency == self.latency[0]) & (price.traffic < self.traffic[0])
-        elif self.kind is Kind.TRAFFIC:
-            free = price.traffic < self.traffic[0]
-            free |= (price.traffic == self.traffic[0]) & (price.latency < self.latency[0])
-        elif isinstance(price.latency, WideTicks):
-            free = np.ones(price.latency.shape, dtype=bool)
-            for i in range(len(self.latency)):
-                free &= (price.latency < self.latency[i]) | (price.traffic < self.traffic[i])
-        else:
-            at = np.searchsorted(self.latency, price.latency, side="right") - 1
-            free = (at < 0) | (self.traffic[np.maximum(at, 0)] > price.traffic)
-        return free if self.most_latency is None else free & (price.latency <= self.most_latency)
-
-    def add(self, price: Price, need: Ints, choice: Ints) -> None:
-        """Enter mappings, and drop what they beat; of equals the least need stays, then the first."""
-        new = np.flatnonzero(self.open(price))
-        if len(new):
-            known = [self.latency] if len(self.latency) else []
-            self._keep(
-                np.concatenate([*known, price.latency[new]]),
-                np.concatenate([self.traffic, price.traffic[new]]),
-                np.concatenate([self.need, need[new]]),
-                np.concatenate([self.choice, choice[:, new]], axis=1),
-            )
-
-    def shrink(self, room: int) -> None:
-        """Drop what does not fit a smaller room."""
-        fits = self.need <= room
-        self._keep(self.latency[fits], self.traffic[fits], self.need[fits], self.choice[:, fits])
-
-    def _keep(self, latency: Any, traffic: Ints, need: Ints, choice: Ints) -> None:
-        first, second = (traffic, latency) if self.kind is Kind.TRAFFIC else (latency, traffic)
-        order = np.lexsort((*choice[::-1], need, second, first))
-        if self.kind is not None:
-            order = order[:1]
-        else:
-            least = np.minimum.accumulate(traffic[order])
-            order = order[np.r_[True, traffic[order][1:] < least[:-1]]] if len(order) else order
-        self.latency, self.traffic, self.need = latency[order], traffic[order], need[order]
-        self.choice = choice[:, order]
-
-
 def frontier(
     space: MovedSpace,
     rooms: Sequence[int] | None,
@@ -178,20 +125,40 @@ def frontier(
         kind: as of ``Front``.
         most_latency: as of ``Front``.
     """
+    if rooms is None:
+        stairs = Stairs(kind, most_latency)
+        _climb(space, stairs)
+        return _points(space, stairs.points)
     front = Front(kind, most_latency)
-    points: dict[tuple[int, int, int], Ints] = {}
+    found = Found.none()
     coarse = space.grid.coarse()
     for room in filled_rooms(front, rooms, space.room):
         space.room = room
         front.shrink(room)
         _fill(space, front, coarse)
-        for i in range(len(front.latency)):
-            key = int(front.need[i]), int(front.latency[i]), int(front.traffic[i])
-            points.setdefault(key, front.choice[:, i])
+        found = found.joined(Found(front.need, front.latency, front.traffic, front.choice))
+    return _points(space, found)
+
+
+def _points(space: MovedSpace, found: Found) -> list[Point]:
+    """What was found, each once."""
+    points: dict[tuple[int, int, int], Ints] = {}
+    for i in range(len(found)):
+        key = int(found.need[i]), int(found.latency[i]), int(found.traffic[i])
+        points.setdefault(key, found.choice[:, i])
     layer, movement = space.problem.layer, space.movement
     return [
         Point(*key, (LayerWay(layer, movement, _mapping(space, choice)),)) for key, choice in points.items()
     ]
+
+
+def _climb(space: MovedSpace, stairs: Stairs) -> None:
+    """Settle every room, in slabs."""
+    smallest = space.need(0, 0, space.grid.table([np.zeros(1, dtype=np.int64)] * len(space.grid.shape)))
+    for room in slabs(int(smallest[0]) - space.movement.wider, space.room):
+        space.room = room
+        _search(space, stairs, _sifted(space, stairs))
+        stairs.settle(room)
 
 
 def filled_rooms(front: Front, rooms: Sequence[int] | None, most: int) -> Iterator[int]:
@@ -214,11 +181,16 @@ def filled_rooms(front: Front, rooms: Sequence[int] | None, most: int) -> Iterat
 def _fill(space: MovedSpace, front: Front, coarse: SpatialTable) -> None:
     """Enter all mappings within the room: first those of a few tiles, then what these leave open."""
     _search(space, front, [coarse])
-    _search(space, front, sift(space.grid, lambda t: _seen(space, front, t, space.grid.least_cycles(t))[0]))
+    _search(space, front, _sifted(space, front))
+
+
+def _sifted(space: MovedSpace, front: Incumbents) -> Iterator[SpatialTable]:
+    """The tiles that are open by the least of their block."""
+    return sift(space.grid, lambda t: _seen(space, front, t, space.grid.least_cycles(t))[0])
 
 
 def _seen(
-    space: MovedSpace, front: Front, sp: SpatialTable, cycles: Ints, co: Ints | None = None
+    space: MovedSpace, front: Incumbents, sp: SpatialTable, cycles: Ints, co: Ints | None = None
 ) -> tuple[NDArray[np.bool_], list[NDArray[np.bool_]], list[Price]]:
     """Where any loop order is open, each loop order, and the bounds."""
     fits, prices = space.bounds(sp, cycles, co)
@@ -226,9 +198,9 @@ def _seen(
     return np.logical_or.reduce(each), each, prices
 
 
-def _search(space: MovedSpace, front: Front, slabs: Iterable[SpatialTable]) -> None:
+def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]) -> None:
     grid, tables, factors, ranks = space.grid, [], [], []
-    for slab in slabs:
+    for slab in slices:
         tiles = slab.take(_seen(space, front, slab, grid.least_cycles(slab))[0])
         cycles = grid.cycles(tiles)
         is_open, _, prices = _seen(space, front, tiles, cycles)
@@ -254,7 +226,7 @@ def _promise(prices: list[Price]) -> NDArray[np.float64]:
     return np.asarray(np.minimum.reduce(products))
 
 
-def _extend(space: MovedSpace, front: Front, sp: SpatialTable, cycles: Ints) -> None:
+def _extend(space: MovedSpace, front: Incumbents, sp: SpatialTable, cycles: Ints) -> None:
     """Extend tiles by all output-channel tiles, and what is still open by all input-channel tiles."""
     width = len(space.co.tile)
     step = max(1, _CELLS // width)
@@ -267,7 +239,9 @@ def _extend(space: MovedSpace, front: Front, sp: SpatialTable, cycles: Ints) -> 
             _price(space, front, which, sp.take(row[at]), cycles[row[at]], co[at])
 
 
-def _price(space: MovedSpace, front: Front, which: int, sp: SpatialTable, cycles: Ints, co: Ints) -> None:
+def _price(
+    space: MovedSpace, front: Incumbents, which: int, sp: SpatialTable, cycles: Ints, co: Ints
+) -> None:
     """Price all input-channel tiles of one loop order beside pairs of tiles."""
     width = len(space.ci.tile)
     step = max(1, _CELLS // width)

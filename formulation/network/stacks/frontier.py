@@ -17,7 +17,8 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.frontier import Front, Point, filled_rooms
+from formulation.network.front import Front
+from formulation.network.frontier import Point, filled_rooms
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.space import Picks, StackSpace

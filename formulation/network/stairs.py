@@ -1,0 +1,139 @@
+"""The points of rooms of every size that nothing beats, while they are being found.
+
+A mapping is one of them if no other one that takes at most as much of the buffer is at least as good in
+latency and in traffic (or in the one of them that matters, ties by the other). Rooms are taken in ascending
+slabs ``(low, high]``. What fits ``low`` is settled before: a mapping whose bound within ``high`` does not
+beat it is of no use in the slab, whatever it takes. The others are priced, and compared with what takes no
+more than each of them. So a few dozen searches settle hundreds of rooms.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulation.extents import Ints
+from formulation.network.front import Front
+from formulation.price import Price
+from formulation.problem import Kind
+from formulation.wide_ticks import WideTicks
+
+_GROWTH = 1.6  # of a room from one slab to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Points: what each takes [bits], its latency [ticks], its traffic [bits], and the choice behind it."""
+
+    need: Ints
+    latency: Any
+    traffic: Ints
+    choice: Ints
+
+    def __len__(self) -> int:
+        return len(self.need)
+
+    @staticmethod
+    def none() -> Found:
+        """No points."""
+        empty = np.zeros(0, dtype=np.int64)
+        return Found(empty, empty, empty, np.zeros((5, 0), dtype=np.int64))
+
+    def take(self, index: Ints) -> Found:
+        """The points at the given positions."""
+        return Found(self.need[index], self.latency[index], self.traffic[index], self.choice[:, index])
+
+    def joined(self, other: Found) -> Found:
+        """These and others."""
+        if not len(self):
+            return other
+        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
+        return Found(*(np.concatenate(pair, axis=pair[0].ndim - 1) for pair in pairs))
+
+    def undominated(self, kind: Kind | None) -> Found:
+        """Those that none beats that takes no more, by what they take; of equals the first choice.
+
+        Args:
+            kind: latency or traffic alone, ties by the other; None for both.
+        """
+        latency = self.latency.ranks() if isinstance(self.latency, WideTicks) else self.latency
+        pair = (self.traffic, latency) if kind is Kind.TRAFFIC else (latency, self.traffic)
+        order = np.lexsort((*self.choice[::-1], pair[1], pair[0], self.need))
+        first, second = (values[order].tolist() for values in pair)
+        beats = _both(first, second) if kind is None else _ordered(first, second)
+        return self.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
+
+
+def _ordered(first: list[int], second: list[int]) -> Iterator[bool]:
+    """Where a pair is less, in lexicographic order, than all before it."""
+    least: tuple[int, int] | None = None
+    for pair in zip(first, second, strict=True):
+        less = least is None or pair < least
+        least = pair if less else least
+        yield less
+
+
+def _both(first: list[int], second: list[int]) -> Iterator[bool]:
+    """Where no pair before is at most as great in both."""
+    one: list[int] = []  # ascending, with ``two`` descending: what nothing so far beats
+    two: list[int] = []
+    for a, b in zip(first, second, strict=True):
+        at = bisect_right(one, a)
+        if at and two[at - 1] <= b:
+            yield False
+            continue
+        end = at
+        while end < len(one) and two[end] >= b:
+            end += 1
+        at -= at > 0 and one[at - 1] == a  # as great, and beaten in the other
+        one[at:end], two[at:end] = [a], [b]
+        yield True
+
+
+class Stairs:
+    """The points of every room so far.
+
+    Args:
+        kind: as of ``Front``.
+        most_latency: as of ``Front``.
+
+    Attributes:
+        low: rooms up to here are settled [bits].
+        points: of these, by what they take.
+    """
+
+    def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
+        self._front = Front(kind, most_latency)
+        self.low, self.points, self._slab = -1, Found.none(), Found.none()
+
+    def open(self, price: Price) -> NDArray[np.bool_]:
+        """Where nothing that fits the room ``low`` is at least as good."""
+        return self._front.open(price)
+
+    def add(self, price: Price, need: Ints, choice: Ints) -> None:
+        """Enter mappings of the slab above ``low``."""
+        new = np.flatnonzero((need > self.low) & self.open(price))
+        if len(new):
+            found = Found(need[new], price.latency[new], price.traffic[new], choice[:, new])
+            self._slab = self._slab.joined(found).undominated(self._front.kind)
+
+    def settle(self, room: int) -> None:
+        """All that fits a room has been entered."""
+        slab, self._slab, self.low = self._slab, Found.none(), room
+        if len(slab):
+            self.points = self.points.joined(slab)
+            self._front.add(Price.of(slab.latency, slab.traffic), slab.need, slab.choice)
+
+
+def slabs(least: int, most: int) -> Iterator[int]:
+    """Rooms, ascending, the last of them ``most`` [bits]; below ``least`` nothing fits."""
+    room = float(least)
+    while room < most:
+        yield int(room)
+        room = room * _GROWTH + 1
+    yield most
