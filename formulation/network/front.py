@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,66 +14,103 @@ from formulation.problem import Kind
 from formulation.wide_ticks import WideTicks
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Points: what each takes [bits], its price, and the choice behind it."""
+
+    need: Ints
+    price: Price
+    choice: Ints
+
+    def __len__(self) -> int:
+        return len(self.need)
+
+    @staticmethod
+    def none() -> Found:
+        """No points."""
+        empty = np.zeros(0, dtype=np.int64)
+        return Found(empty, Price(empty, empty, empty), np.zeros((5, 0), dtype=np.int64))
+
+    def take(self, index: Ints) -> Found:
+        """The points at the given positions."""
+        return Found(self.need[index], self.price.take(index), self.choice[:, index])
+
+    def joined(self, other: Found) -> Found:
+        """These and others."""
+        if not len(self):
+            return other
+        price = Price(*(np.concatenate(pair) for pair in zip(self.price, other.price, strict=True)))
+        choice = np.concatenate([self.choice, other.choice], axis=1)
+        return Found(np.concatenate([self.need, other.need]), price, choice)
+
+    def keys(self) -> list[tuple[int, int, int]]:
+        """What each takes, its latency and its traffic, as Python's integers."""
+        columns = (self.need, self.price.latency, self.price.traffic)
+        return [(int(n), int(t), int(b)) for n, t, b in zip(*columns, strict=True)]
+
+
+def compared(kind: Kind | None, price: Price) -> tuple[Any, Any]:
+    """The quantities that points are compared by, the first of them first where one kind matters."""
+    if kind is Kind.ENERGY:
+        return price.energy, price.latency
+    if kind is Kind.TRAFFIC:
+        return price.traffic, price.latency
+    return price.latency, price.traffic
+
+
 class Front:
     """The points so far: latency ascending, traffic descending.
 
     Args:
-        kind: if only the least latency or the least traffic matters (ties by the other), which; the front
-            is then a single point.
+        kind: if only the least latency, traffic (ties by the other) or energy (ties by the latency) matters,
+            which; the front is then a single point.
         most_latency: points above are of no interest [ticks]; None for no limit.
     """
 
     def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
-        self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC) else None
+        self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC, Kind.ENERGY) else None
         self.most_latency = most_latency
-        none = np.zeros(0, dtype=np.int64)
-        self.latency: Any = none
-        self.traffic, self.need = none, none
-        self.choice = np.zeros((5, 0), dtype=np.int64)
+        self.found = Found.none()
+
+    @property
+    def need(self) -> Ints:
+        """What each point takes [bits]."""
+        return self.found.need
 
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where no point is at least as good in both quantities."""
-        if not len(self.latency):
+        latency, traffic = self.found.price.latency, self.found.price.traffic
+        if not len(self.found):
             free = np.ones(price.latency.shape, dtype=bool)
-        elif self.kind is Kind.LATENCY:
-            free = price.latency < self.latency[0]
-            free |= (price.latency == self.latency[0]) & (price.traffic < self.traffic[0])
-        elif self.kind is Kind.TRAFFIC:
-            free = price.traffic < self.traffic[0]
-            free |= (price.traffic == self.traffic[0]) & (price.latency < self.latency[0])
+        elif self.kind is not None:
+            (first, second), (one, other) = compared(self.kind, price), compared(self.kind, self.found.price)
+            free = first < one[0]
+            free |= (first == one[0]) & (second < other[0])
         elif isinstance(price.latency, WideTicks):
             free = np.ones(price.latency.shape, dtype=bool)
-            for i in range(len(self.latency)):
-                free &= (price.latency < self.latency[i]) | (price.traffic < self.traffic[i])
+            for i in range(len(latency)):
+                free &= (price.latency < latency[i]) | (price.traffic < traffic[i])
         else:
-            at = np.searchsorted(self.latency, price.latency, side="right") - 1
-            free = (at < 0) | (self.traffic[np.maximum(at, 0)] > price.traffic)
+            at = np.searchsorted(latency, price.latency, side="right") - 1
+            free = (at < 0) | (traffic[np.maximum(at, 0)] > price.traffic)
         return free if self.most_latency is None else free & (price.latency <= self.most_latency)
 
     def add(self, price: Price, need: Ints, choice: Ints) -> None:
         """Enter mappings, and drop what they beat; of equals the least need stays, then the first."""
         new = np.flatnonzero(self.open(price))
         if len(new):
-            known = [self.latency] if len(self.latency) else []
-            self._keep(
-                np.concatenate([*known, price.latency[new]]),
-                np.concatenate([self.traffic, price.traffic[new]]),
-                np.concatenate([self.need, need[new]]),
-                np.concatenate([self.choice, choice[:, new]], axis=1),
-            )
+            self._keep(self.found.joined(Found(need[new], price.take(new), choice[:, new])))
 
     def shrink(self, room: int) -> None:
         """Drop what does not fit a smaller room."""
-        fits = self.need <= room
-        self._keep(self.latency[fits], self.traffic[fits], self.need[fits], self.choice[:, fits])
+        self._keep(self.found.take(np.flatnonzero(self.need <= room)))
 
-    def _keep(self, latency: Any, traffic: Ints, need: Ints, choice: Ints) -> None:
-        first, second = (traffic, latency) if self.kind is Kind.TRAFFIC else (latency, traffic)
-        order = np.lexsort((*choice[::-1], need, second, first))
+    def _keep(self, found: Found) -> None:
+        first, second = compared(self.kind, found.price)
+        order = np.lexsort((*found.choice[::-1], found.need, second, first))
         if self.kind is not None:
             order = order[:1]
-        else:
-            least = np.minimum.accumulate(traffic[order])
-            order = order[np.r_[True, traffic[order][1:] < least[:-1]]] if len(order) else order
-        self.latency, self.traffic, self.need = latency[order], traffic[order], need[order]
-        self.choice = choice[:, order]
+        elif len(order):
+            traffic = found.price.traffic[order]
+            order = order[np.r_[True, traffic[1:] < np.minimum.accumulate(traffic)[:-1]]]
+        self.found = found.take(order)

@@ -24,10 +24,10 @@ from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.network.front import Front
+from formulation.network.front import Found, Front
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
-from formulation.network.stairs import Found, Stairs, slabs
+from formulation.network.stairs import Stairs, slabs
 from formulation.price import Price
 from formulation.problem import Kind
 from formulation.space.blocks import sift
@@ -136,15 +136,14 @@ def frontier(
         space.room = room
         front.shrink(room)
         _fill(space, front, coarse)
-        found = found.joined(Found(front.need, front.latency, front.traffic, front.choice))
+        found = found.joined(front.found)
     return _points(space, found)
 
 
 def _points(space: MovedSpace, found: Found) -> list[Point]:
     """What was found, each once."""
     points: dict[tuple[int, int, int], Ints] = {}
-    for i in range(len(found)):
-        key = int(found.need[i]), int(found.latency[i]), int(found.traffic[i])
+    for i, key in enumerate(found.keys()):
         points.setdefault(key, found.choice[:, i])
     layer, movement = space.problem.layer, space.movement
     return [

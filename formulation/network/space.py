@@ -39,7 +39,8 @@ class MovedSpace(Space):
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
         latency = self.movement.latency(hardware, layer.groups * cycles.product, words, held, self.wide)
-        return Price.of(latency, np.asarray(self.movement.bits(hardware, words)))
+        bits = np.asarray(self.movement.bits(hardware, words))
+        return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formulation.extents import Ints
-from formulation.network.front import Front
+from formulation.network.front import Found, Front, compared
 from formulation.price import Price
 from formulation.problem import Kind
 from formulation.wide_ticks import WideTicks
@@ -26,47 +24,20 @@ from formulation.wide_ticks import WideTicks
 _GROWTH = 1.6  # of a room from one slab to the next
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Points: what each takes [bits], its latency [ticks], its traffic [bits], and the choice behind it."""
+def undominated(found: Found, kind: Kind | None) -> Found:
+    """The points that none beats that takes no more, by what they take; of equals the first choice.
 
-    need: Ints
-    latency: Any
-    traffic: Ints
-    choice: Ints
-
-    def __len__(self) -> int:
-        return len(self.need)
-
-    @staticmethod
-    def none() -> Found:
-        """No points."""
-        empty = np.zeros(0, dtype=np.int64)
-        return Found(empty, empty, empty, np.zeros((5, 0), dtype=np.int64))
-
-    def take(self, index: Ints) -> Found:
-        """The points at the given positions."""
-        return Found(self.need[index], self.latency[index], self.traffic[index], self.choice[:, index])
-
-    def joined(self, other: Found) -> Found:
-        """These and others."""
-        if not len(self):
-            return other
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__slots__)
-        return Found(*(np.concatenate(pair, axis=pair[0].ndim - 1) for pair in pairs))
-
-    def undominated(self, kind: Kind | None) -> Found:
-        """Those that none beats that takes no more, by what they take; of equals the first choice.
-
-        Args:
-            kind: latency or traffic alone, ties by the other; None for both.
-        """
-        latency = self.latency.ranks() if isinstance(self.latency, WideTicks) else self.latency
-        pair = (self.traffic, latency) if kind is Kind.TRAFFIC else (latency, self.traffic)
-        order = np.lexsort((*self.choice[::-1], pair[1], pair[0], self.need))
-        first, second = (values[order].tolist() for values in pair)
-        beats = _both(first, second) if kind is None else _ordered(first, second)
-        return self.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
+    Args:
+        found: the points.
+        kind: as of ``Front``.
+    """
+    latency = found.price.latency
+    ranks = latency.ranks() if isinstance(latency, WideTicks) else latency
+    first, second = compared(kind, found.price._replace(latency=ranks))
+    order = np.lexsort((*found.choice[::-1], second, first, found.need))
+    one, other = first[order].tolist(), second[order].tolist()
+    beats = _both(one, other) if kind is None else _ordered(one, other)
+    return found.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
 
 
 def _ordered(first: list[int], second: list[int]) -> Iterator[bool]:
@@ -119,15 +90,15 @@ class Stairs:
         """Enter mappings of the slab above ``low``."""
         new = np.flatnonzero((need > self.low) & self.open(price))
         if len(new):
-            found = Found(need[new], price.latency[new], price.traffic[new], choice[:, new])
-            self._slab = self._slab.joined(found).undominated(self._front.kind)
+            found = Found(need[new], price.take(new), choice[:, new])
+            self._slab = undominated(self._slab.joined(found), self._front.kind)
 
     def settle(self, room: int) -> None:
         """All that fits a room has been entered."""
         slab, self._slab, self.low = self._slab, Found.none(), room
         if len(slab):
             self.points = self.points.joined(slab)
-            self._front.add(Price.of(slab.latency, slab.traffic), slab.need, slab.choice)
+            self._front.add(slab.price, slab.need, slab.choice)
 
 
 def slabs(least: int, most: int) -> Iterator[int]:

@@ -81,9 +81,8 @@ def _frontier(
     for room in filled_rooms(front, rooms, most):
         front.shrink(room)
         _Search(space, front, room).run()
-        for i in range(len(front.latency)):
-            key = int(front.need[i]), int(front.latency[i]), int(front.traffic[i])
-            points.setdefault(key, front.choice[:, i])
+        for i, key in enumerate(front.found.keys()):
+            points.setdefault(key, front.found.choice[:, i])
     return [
         Point(*key, (StackWay(space.stack, space.stays, _schedule(space, choice)),))
         for key, choice in points.items()
