@@ -64,14 +64,21 @@ def size(text: str, option: str) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
-def sizes(sram: str, step: str) -> list[int]:
-    """The sizes that ``--sram`` and ``--step`` ask for, ascending, both ends included."""
+def ends(sram: str) -> tuple[int, int]:
+    """The smallest and the largest size that ``--sram`` asks for [bytes]."""
     first, colon, last = sram.partition(":")
     if not colon:
         raise InputError("--sram", "", f"got {sram[:40]!r}, allowed: FROM:TO, such as 128K:4M")
-    low, high, width = size(first, "--sram"), size(last, "--sram"), size(step, "--step")
+    low, high = size(first, "--sram"), size(last, "--sram")
     if low > high:
         raise InputError("--sram", "", f"got {sram}, the first size must not be above the second")
+    return low, high
+
+
+def sizes(sram: str, step: str) -> list[int]:
+    """The sizes that ``--sram`` and ``--step`` ask for, ascending, both ends included."""
+    low, high = ends(sram)
+    width = size(step, "--step")
     count = (high - low) // width + 1
     if count > _MOST:
         raise InputError("--step", "", f"got {step}, that is {count:,} sizes, at most {_MOST:,} are allowed")

@@ -15,7 +15,7 @@ from formulation.wide_ticks import WideTicks
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FrontPoints:
     """Points: what each takes [bits], its price, and the choice behind it."""
 
     need: Ints
@@ -26,22 +26,22 @@ class Found:
         return len(self.need)
 
     @staticmethod
-    def none() -> Found:
+    def none() -> FrontPoints:
         """No points."""
         empty = np.zeros(0, dtype=np.int64)
-        return Found(empty, Price(empty, empty, empty), np.zeros((5, 0), dtype=np.int64))
+        return FrontPoints(empty, Price(empty, empty, empty), np.zeros((5, 0), dtype=np.int64))
 
-    def take(self, index: Ints) -> Found:
+    def take(self, index: Ints) -> FrontPoints:
         """The points at the given positions."""
-        return Found(self.need[index], self.price.take(index), self.choice[:, index])
+        return FrontPoints(self.need[index], self.price.take(index), self.choice[:, index])
 
-    def joined(self, other: Found) -> Found:
+    def joined(self, other: FrontPoints) -> FrontPoints:
         """These and others."""
         if not len(self):
             return other
         price = Price(*(np.concatenate(pair) for pair in zip(self.price, other.price, strict=True)))
         choice = np.concatenate([self.choice, other.choice], axis=1)
-        return Found(np.concatenate([self.need, other.need]), price, choice)
+        return FrontPoints(np.concatenate([self.need, other.need]), price, choice)
 
     def keys(self) -> list[tuple[int, int, int]]:
         """What each takes, its latency and its traffic, as Python's integers."""
@@ -70,7 +70,7 @@ class Front:
     def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
         self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC, Kind.ENERGY) else None
         self.most_latency = most_latency
-        self.found = Found.none()
+        self.found = FrontPoints.none()
 
     @property
     def need(self) -> Ints:
@@ -99,13 +99,13 @@ class Front:
         """Enter mappings, and drop what they beat; of equals the least need stays, then the first."""
         new = np.flatnonzero(self.open(price))
         if len(new):
-            self._keep(self.found.joined(Found(need[new], price.take(new), choice[:, new])))
+            self._keep(self.found.joined(FrontPoints(need[new], price.take(new), choice[:, new])))
 
     def shrink(self, room: int) -> None:
         """Drop what does not fit a smaller room."""
         self._keep(self.found.take(np.flatnonzero(self.need <= room)))
 
-    def _keep(self, found: Found) -> None:
+    def _keep(self, found: FrontPoints) -> None:
         first, second = compared(self.kind, found.price)
         order = np.lexsort((*found.choice[::-1], found.need, second, first))
         if self.kind is not None:

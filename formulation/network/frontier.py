@@ -24,7 +24,7 @@ from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.network.front import Found, Front
+from formulation.network.front import Front, FrontPoints
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
 from formulation.network.stairs import Stairs, slabs
@@ -130,7 +130,7 @@ def frontier(
         _climb(space, stairs)
         return _points(space, stairs.points)
     front = Front(kind, most_latency)
-    found = Found.none()
+    found = FrontPoints.none()
     coarse = space.grid.coarse()
     for room in filled_rooms(front, rooms, space.room):
         space.room = room
@@ -140,7 +140,7 @@ def frontier(
     return _points(space, found)
 
 
-def _points(space: MovedSpace, found: Found) -> list[Point]:
+def _points(space: MovedSpace, found: FrontPoints) -> list[Point]:
     """What was found, each once."""
     points: dict[tuple[int, int, int], Ints] = {}
     for i, key in enumerate(found.keys()):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.extents import Ints
-from formulation.network.front import Found, Front, compared
+from formulation.network.front import Front, FrontPoints, compared
 from formulation.price import Price
 from formulation.problem import Kind
 from formulation.wide_ticks import WideTicks
@@ -24,7 +24,7 @@ from formulation.wide_ticks import WideTicks
 _GROWTH = 1.6  # of a room from one slab to the next
 
 
-def undominated(found: Found, kind: Kind | None) -> Found:
+def undominated(found: FrontPoints, kind: Kind | None) -> FrontPoints:
     """The points that none beats that takes no more, by what they take; of equals the first choice.
 
     Args:
@@ -80,7 +80,7 @@ class Stairs:
 
     def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
         self._front = Front(kind, most_latency)
-        self.low, self.points, self._slab = -1, Found.none(), Found.none()
+        self.low, self.points, self._slab = -1, FrontPoints.none(), FrontPoints.none()
 
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where nothing that fits the room ``low`` is at least as good."""
@@ -90,12 +90,12 @@ class Stairs:
         """Enter mappings of the slab above ``low``."""
         new = np.flatnonzero((need > self.low) & self.open(price))
         if len(new):
-            found = Found(need[new], price.take(new), choice[:, new])
+            found = FrontPoints(need[new], price.take(new), choice[:, new])
             self._slab = undominated(self._slab.joined(found), self._front.kind)
 
     def settle(self, room: int) -> None:
         """All that fits a room has been entered."""
-        slab, self._slab, self.low = self._slab, Found.none(), room
+        slab, self._slab, self.low = self._slab, FrontPoints.none(), room
         if len(slab):
             self.points = self.points.joined(slab)
             self._front.add(slab.price, slab.need, slab.choice)

@@ -1,0 +1,155 @@
+"""``python -m solvers.pareto``: the front of latency and traffic of every layer and of a network."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import IO, TYPE_CHECKING, Any
+
+from dnns.terminal.options import LineParser
+from dnns.terminal.output import check_outputs, deliver
+from dnns.terminal.streams import guarded
+from solvers.run import progress, started
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from solvers.explore.fronts import Fronts, LayerFront, Sums
+
+_SHARES = ("0", "0.001", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    p = LineParser(
+        prog="python -m solvers.pareto",
+        description="The front of latency and DRAM traffic: every pair that no other choice of mappings "
+        "beats in both, of each layer and of the network layer by layer; exact.",
+        epilog="Exit code: 0 done, 2 bad input, 3 a layer does not fit.",
+    )
+    p.add_argument("scenario", help="scenario file (.yaml); its method and objective do not matter here")
+    p.add_argument("--layer", metavar="NAME", help="this layer alone")
+    p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
+    p.add_argument("--outfile", metavar="F", help="write the fronts as JSON, with the mappings")
+    p.add_argument("--csv", metavar="F", help="write one line per point as CSV")
+    p.add_argument("--quiet", action="store_true", help="no table, no progress")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    return guarded(lambda: _main(parser().parse_args(argv)))
+
+
+def _main(args: argparse.Namespace) -> int:
+    check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
+    with started(args.jobs) as workers, progress(args.quiet) as notify:
+        from solvers.explore.fronts import fronts
+        from solvers.scenario import read_scenario
+
+        found = fronts(read_scenario(args.scenario), layer=args.layer, workers=workers, notify=notify)
+    outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    failed = deliver(outputs, None if args.quiet else lambda: _text(found))
+    for name in found.unfit:
+        print(f"{name}: does not fit {found.hardware.buffer_bytes:,} bytes", file=sys.stderr)
+    for error in failed:
+        raise error
+    return 3 if found.unfit else 0
+
+
+def fronts_dict(found: Fronts) -> dict[str, Any]:
+    """The fronts as JSON has them; ``choice`` has the place of each layer's point in its own front."""
+    total = None
+    if found.total is not None:
+        choices = found.total.terms.tolist()
+        points = zip(_points(found, found.total), choices, strict=True)
+        total = {"points": [{**point, "choice": choice} for point, choice in points]}
+    return {
+        "network": found.network,
+        "deconvolution": "split" if found.split else None,
+        "layers": [_layer_dict(found, layer) for layer in found.layers],
+        "total": total,
+    }
+
+
+def _points(found: Fronts, sums: Sums) -> Iterator[dict[str, Any]]:
+    from solvers.result import number
+
+    tick = found.hardware.tick
+    for latency, traffic in zip(sums.latency.tolist(), sums.traffic.tolist(), strict=True):
+        yield {
+            "latency_cycles": number(tick.cycles(latency)),
+            "traffic_bytes": number(Fraction(traffic, 8)),
+        }
+
+
+def _layer_dict(found: Fronts, layer: LayerFront) -> dict[str, Any]:
+    from solvers.network.data.mappings import mapping_dict
+
+    machine, names = layer.planned.machine, [p.name for p in layer.planned.parts if p.layer is not None]
+    points = []
+    for place, point in enumerate(_points(found, layer.sums)):
+        mappings = (mapping_dict(w.layer, w.mapping, w.parts(machine)) for w in layer.ways(place))
+        parts = [{"name": n, "mapping": m} for n, m in zip(names, mappings, strict=True)]
+        points.append({**point, "parts": parts})
+    return {"name": layer.name, "points": points}
+
+
+def _json(found: Fronts, stream: IO[str]) -> None:
+    json.dump(fronts_dict(found), stream, indent=1)
+    stream.write("\n")
+
+
+def _csv(found: Fronts, stream: IO[str]) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("layer", "latency_cycles", "traffic_bytes"))
+    total = [] if found.total is None or len(found.layers) == 1 else [("", found.total)]
+    for name, sums in (*((layer.name, layer.sums) for layer in found.layers), *total):
+        writer.writerows((name, *point.values()) for point in _points(found, sums))
+
+
+def _text(found: Fronts) -> str:
+    from dnns.terminal.tables import Title, fitted, printed, put
+
+    only = found.layers[0] if len(found.layers) == 1 and not found.unfit else None
+    titles: list[Title] = [
+        ("latency\nkcycles", "right"),
+        ("above the least\n%", "right"),
+        ("traffic\nMB", "right"),
+        ("saved\n%", "right"),
+    ]
+
+    def prints(console: Console) -> None:
+        whose = found.network if only is None else f"{found.network}, {only.name}"
+        console.print(f"{whose}: latency and traffic that nothing beats in both, layer by layer, exact")
+        if found.split:
+            console.print("Deconvolutions are split; that they share ifmap tiles is not looked at here.")
+        if found.total is None:
+            console.print("No sum: some layer does not fit.")
+            return
+        put(console, fitted(titles, list(_rows(found, found.total)), (1, 3), console))
+        console.print(f"{len(found.total):,} points in all (--outfile and --csv have them)")
+
+    return printed(prints)
+
+
+def _rows(found: Fronts, sums: Sums) -> Iterator[tuple[str, ...]]:
+    """The points of some latencies above the least; the last has the least traffic."""
+    latency, traffic, tick = sums.latency.tolist(), sums.traffic.tolist(), found.hardware.tick
+    caps = (Fraction(latency[0]) * (1 + Fraction(share)) for share in _SHARES)
+    for place in dict.fromkeys([*(bisect_right(latency, cap) - 1 for cap in caps), len(sums) - 1]):
+        yield (
+            f"{float(tick.cycles(latency[place])) / 1000:,.1f}",
+            f"{100 * (latency[place] / latency[0] - 1):,.2f}",
+            f"{traffic[place] / 8e6:,.2f}",
+            f"{100 * (1 - traffic[place] / traffic[0]):,.2f}" if traffic[0] else "-",
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
