@@ -14,6 +14,8 @@ from dnns.terminal.streams import guarded
 COMMANDS = {
     "run": "solvers.run",
     "size": "solvers.size",
+    "curve": "solvers.curve",
+    "pareto": "solvers.pareto",
     "compare": "solvers.compare",
     "check": "solvers.check",
     "asv": "solvers.asv",
