@@ -16,10 +16,12 @@ class BlockState:
     Attributes:
         stay: per kind of tensor, how many stay.
         points: capacity-cost frontier.
+        complete: whether it holds all that nothing beats; if not, nothing is proven with it.
     """
 
     stay: tuple[int, ...]
     points: tuple[Point, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

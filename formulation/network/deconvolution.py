@@ -17,6 +17,7 @@ from dnns.layer import Deconvolution, Layer
 from formulation.cost import TensorBits, Traffic
 from formulation.deconv import split
 from formulation.hardware import Hardware
+from formulation.network.front import Stop
 from formulation.network.frontier import Point, frontier
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
@@ -46,6 +47,7 @@ def split_frontier(
     rooms: Sequence[int] | None,
     kind: Kind | None = None,
     most_latency: int | None = None,
+    stop: Stop | None = None,
 ) -> list[Point]:
     """The points of a deconvolution that is split, for all rooms.
 
@@ -56,13 +58,14 @@ def split_frontier(
         rooms: as of ``frontier``.
         kind: as of ``frontier``.
         most_latency: as of ``frontier``.
+        stop: as of ``frontier``.
     """
     forbidden = replace(movement, wider=hardware.buffer_bits + 1 if movement.wider else 0)
-    found = _sums(deconv, hardware, forbidden, rooms, 0, kind, most_latency)
+    found = _sums(deconv, hardware, forbidden, rooms, 0, kind, most_latency, stop)
     if movement.wider:
         less = None if rooms is None else [r - movement.wider for r in rooms if r >= movement.wider]
         allowed = replace(movement, wider=0)
-        found += _sums(deconv, hardware, allowed, less, movement.wider, kind, most_latency)
+        found += _sums(deconv, hardware, allowed, less, movement.wider, kind, most_latency, stop)
     if rooms is None:
         return [p for p in found if p.need <= hardware.buffer_bits]
     best = [p for room in rooms for p in _front((p for p in found if p.need <= room), kind)]
@@ -77,6 +80,7 @@ def _sums(
     base: int,
     kind: Kind | None,
     most_latency: int | None,
+    stop: Stop | None,
 ) -> list[Point]:
     pieces: list[list[Point]] = []
     for layer, moved in shares(deconv, movement):
@@ -86,7 +90,7 @@ def _sums(
             pieces.append([Point(0, cost.latency, cost.traffic, (way,))])
         else:
             space = MovedSpace(Problem(layer, hardware), moved)
-            pieces.append(frontier(space, rooms, kind, most_latency))
+            pieces.append(frontier(space, rooms, kind, most_latency, stop))
     found: list[Point] = []
     for room in sorted({p.need for points in pieces for p in points}) if rooms is None else rooms:
         total = [Point(base, 0, 0, (), base)]

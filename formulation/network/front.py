@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,30 @@ from formulation.extents import Ints
 from formulation.price import Price
 from formulation.problem import Kind
 from formulation.wide_ticks import WideTicks
+
+
+class StoppedError(Exception):
+    """A frontier is left as it is."""
+
+
+class Stop:
+    """When a frontier is to be left as it is: its points can be run, but better ones may be missing.
+
+    Args:
+        over: says that it is time; None for never.
+
+    Attributes:
+        stopped: whether anything was left undone.
+    """
+
+    def __init__(self, over: Callable[[], bool] | None = None) -> None:
+        self._over, self.stopped = over, False
+
+    def look(self, found: bool) -> None:
+        """Raise StoppedError if it is time, and anything was found that can be run."""
+        if found and self._over is not None and self._over():
+            self.stopped = True
+            raise StoppedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +96,9 @@ class Front:
         self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC, Kind.ENERGY) else None
         self.most_latency = most_latency
         self.found = FrontPoints.none()
+
+    def __len__(self) -> int:
+        return len(self.found)
 
     @property
     def need(self) -> Ints:

@@ -12,6 +12,7 @@ wanted, all are settled in one pass (``formulation.network.stairs``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.network.front import Front, FrontPoints
+from formulation.network.front import Front, FrontPoints, Stop, StoppedError
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
 from formulation.network.stairs import Stairs, slabs
@@ -40,6 +41,9 @@ _FIRST = 8  # spatial tiles of the first chunk; the next are larger
 
 class Incumbents(Protocol):
     """What has been found so far."""
+
+    def __len__(self) -> int:
+        """How many points."""
 
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where a mapping of that price, or a bound on it, is still of interest."""
@@ -116,6 +120,7 @@ def frontier(
     rooms: Sequence[int] | None,
     kind: Kind | None = None,
     most_latency: int | None = None,
+    stop: Stop | None = None,
 ) -> list[Point]:
     """The points of the fronts of all rooms, each once.
 
@@ -124,10 +129,14 @@ def frontier(
         rooms: bits, descending; None for every room up to ``space.room``.
         kind: as of ``Front``.
         most_latency: as of ``Front``.
+        stop: when to leave it as it is; None for never.
     """
+    stop = stop or Stop()
     if rooms is None:
         stairs = Stairs(kind, most_latency)
-        _climb(space, stairs)
+        with suppress(StoppedError):
+            _climb(space, stairs, stop)
+        stairs.settle(stairs.low)  # what was found of a slab that was not finished
         return _points(space, stairs.points)
     front = Front(kind, most_latency)
     found = FrontPoints.none()
@@ -135,7 +144,8 @@ def frontier(
     for room in filled_rooms(front, rooms, space.room):
         space.room = room
         front.shrink(room)
-        _fill(space, front, coarse)
+        with suppress(StoppedError):
+            _fill(space, front, coarse, stop)
         found = found.joined(front.found)
     return _points(space, found)
 
@@ -151,12 +161,12 @@ def _points(space: MovedSpace, found: FrontPoints) -> list[Point]:
     ]
 
 
-def _climb(space: MovedSpace, stairs: Stairs) -> None:
+def _climb(space: MovedSpace, stairs: Stairs, stop: Stop) -> None:
     """Settle every room, in slabs."""
     smallest = space.need(0, 0, space.grid.table([np.zeros(1, dtype=np.int64)] * len(space.grid.shape)))
     for room in slabs(int(smallest[0]) - space.movement.wider, space.room):
         space.room = room
-        _search(space, stairs, _sifted(space, stairs))
+        _search(space, stairs, _sifted(space, stairs), stop)
         stairs.settle(room)
 
 
@@ -177,10 +187,10 @@ def filled_rooms(front: Front, rooms: Sequence[int] | None, most: int) -> Iterat
         room = int(front.need.max()) - 1
 
 
-def _fill(space: MovedSpace, front: Front, coarse: SpatialTable) -> None:
+def _fill(space: MovedSpace, front: Front, coarse: SpatialTable, stop: Stop) -> None:
     """Enter all mappings within the room: first those of a few tiles, then what these leave open."""
-    _search(space, front, [coarse])
-    _search(space, front, _sifted(space, front))
+    _search(space, front, [coarse], stop)
+    _search(space, front, _sifted(space, front), stop)
 
 
 def _sifted(space: MovedSpace, front: Incumbents) -> Iterator[SpatialTable]:
@@ -197,7 +207,7 @@ def _seen(
     return np.logical_or.reduce(each), each, prices
 
 
-def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]) -> None:
+def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable], stop: Stop) -> None:
     grid, tables, factors, ranks = space.grid, [], [], []
     for slab in slices:
         tiles = slab.take(_seen(space, front, slab, grid.least_cycles(slab))[0])
@@ -217,6 +227,7 @@ def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]
         rows = rows[_seen(space, front, table.take(rows), cycles[rows])[0]]
         _extend(space, front, table.take(rows), cycles[rows])
         start, size = start + size, min(4 * size, max(_FIRST, _CELLS // len(space.co.tile)))
+        stop.look(len(front) > 0)
 
 
 def _promise(prices: list[Price]) -> NDArray[np.float64]:

@@ -82,6 +82,9 @@ class Stairs:
         self._front = Front(kind, most_latency)
         self.low, self.points, self._slab = -1, FrontPoints.none(), FrontPoints.none()
 
+    def __len__(self) -> int:
+        return len(self.points) + len(self._slab)
+
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where nothing that fits the room ``low`` is at least as good."""
         return self._front.open(price)

@@ -188,3 +188,19 @@ def test_a_program_that_is_not_begun_in_time_costs_only_the_proof(scenario, monk
     assert totals["termination"] == "time_limit"
     assert totals["solution_status"] == "feasible"
     assert totals["lower_bound"]["latency_cycles"] <= totals["latency_cycles"]
+
+
+@pytest.mark.parametrize("level", ["resident", "fused"])
+def test_frontiers_that_are_left_unfinished_prove_nothing_of_the_map_space(scenario, level, monkeypatch):
+    from formulation.network import frontier
+
+    monkeypatch.setattr(frontier, "_FIRST", 1)  # a look at the clock after every tile
+    options = ("--objective", "traffic", "--network_level", level)
+    whole = run(scenario, *options)["totals"]
+    totals = run(scenario, *options, "--time_limit", "1e-9")["totals"]
+    assert (whole["termination"], whole["solution_status"]) == ("optimal", "optimal")
+    assert (totals["termination"], totals["solution_status"]) == ("time_limit", "feasible")
+    assert totals["lower_bound"]["traffic_bytes"] == totals["compulsory_bytes"]
+    assert totals["compulsory_bytes"] <= whole["traffic_bytes"] <= totals["traffic_bytes"]
+    gap = 1 - totals["compulsory_bytes"] / totals["traffic_bytes"]
+    assert totals["gap"] == pytest.approx(gap)

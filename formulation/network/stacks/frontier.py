@@ -10,6 +10,7 @@ bound from below on all that it stands for, so nothing is lost.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.front import Front
+from formulation.network.front import Front, Stop, StoppedError
 from formulation.network.frontier import Point, filled_rooms
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
@@ -57,6 +58,7 @@ def stack_frontier(
     most: int,
     kind: Kind | None = None,
     most_latency: int | None = None,
+    stop: Stop | None = None,
 ) -> list[Point]:
     """The points of the fronts of all rooms, each once.
 
@@ -66,21 +68,23 @@ def stack_frontier(
         most: bits that the stack may take.
         kind: if only the least latency or the least traffic matters (ties by the other), which.
         most_latency: points above are of no interest [ticks]; None for no limit.
+        stop: when to leave it as it is; None for never.
     """
+    stop = stop or Stop()
     try:
-        return _frontier(space, rooms, most, kind, most_latency)
+        return _frontier(space, rooms, most, Front(kind, most_latency), stop)
     except TooNarrowError:  # all latencies of one front are of one kind
-        return _frontier(replace(space, wide=True), rooms, most, kind, most_latency)
+        return _frontier(replace(space, wide=True), rooms, most, Front(kind, most_latency), stop)
 
 
 def _frontier(
-    space: StackSpace, rooms: Sequence[int] | None, most: int, kind: Kind | None, most_latency: int | None
+    space: StackSpace, rooms: Sequence[int] | None, most: int, front: Front, stop: Stop
 ) -> list[Point]:
-    front = Front(kind, most_latency)
     points: dict[tuple[int, int, int], Ints] = {}
     for room in filled_rooms(front, rooms, most):
         front.shrink(room)
-        _Search(space, front, room).run()
+        with suppress(StoppedError):
+            _Search(space, front, room, stop).run()
         for i, key in enumerate(front.found.keys()):
             points.setdefault(key, front.found.choice[:, i])
     return [
@@ -102,8 +106,8 @@ def _schedule(space: StackSpace, choice: Ints) -> Schedule:
 class _Search:
     """Fills a front with what fits a room."""
 
-    def __init__(self, space: StackSpace, front: Front, room: int) -> None:
-        self.space, self.front, self.room = space, front, room
+    def __init__(self, space: StackSpace, front: Front, room: int, stop: Stop) -> None:
+        self.space, self.front, self.room, self.stop = space, front, room, stop
         self.cuts, self.layers = space.cuts, range(len(space.weights))
         self.waits = [False] * len(self.layers)
         sets = np.arange(1 << len(self.layers))
@@ -115,6 +119,7 @@ class _Search:
         every = self.space.every(self.room)
         for start in range(0, len(every), _CUTS):
             self._enter(every[start : start + _CUTS])
+            self.stop.look(len(self.front) > 0)
 
     def _enter(self, rank: Ints) -> None:
         """Bound cuts, the cheap bounds first, and extend what is open, the most promising first."""
@@ -135,6 +140,7 @@ class _Search:
             part = part[fits & self.front.open(price)]
             if len(part):
                 _Extension(self, part).run()
+                self.stop.look(len(self.front) > 0)
 
     def price(self, cycles: Any, edge: Any, traffic: Ints) -> Price:
         """Latency and traffic, or bounds on them."""

@@ -108,6 +108,8 @@ class Chooser:
         blocks: every layer has one that ends with it and has points.
         backend: solver of the programs.
         time_limit: seconds for all of them; None for none.
+        least: latency [ticks] and traffic [bits] of any schedule, which is all that is proven where the
+            frontier of some block is not complete.
         dump: folder and name for the programs; None for none.
     """
 
@@ -119,12 +121,15 @@ class Chooser:
         *,
         backend: str = DEFAULT_MILP,
         time_limit: float | None = None,
+        least: tuple[int, int] = (0, 0),
         dump: tuple[Path, str] | None = None,
     ) -> None:
         self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
         self.backend, self.dump = backend, dump
         self.deadline = None if time_limit is None else monotonic() + time_limit
         self.stages: list[Stage] = []
+        self.least = least
+        self.complete = all(state.complete for block in self.blocks for state in block.states)
 
     def solve(self, objective: Objective, weights: tuple[Fraction, Fraction] | None = None) -> Choice | None:
         """The optimum, or the best by the time limit; None if nothing fits.
@@ -204,8 +209,13 @@ class Chooser:
                 break
         self._dump(program, measure)
         size = answer.size.rows, answer.size.cols
+        termination = answer.termination
+        if not self.complete:
+            latency, traffic = self.least
+            bound = min(bound, measure.tick * latency + measure.bit * traffic)
+            termination = Termination.TIME_LIMIT
         seconds = monotonic() - started
-        self.stages.append(Stage(measure, total, bound, answer.termination, seconds, answer.nodes, size))
+        self.stages.append(Stage(measure, total, bound, termination, seconds, answer.nodes, size))
         return known
 
     def _first(

@@ -11,12 +11,14 @@ from formulation.deconv import Treatment, naive
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, BlockState
 from formulation.network.deconvolution import split_frontier
+from formulation.network.front import Stop
 from formulation.network.frontier import Point, frontier
 from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
 from formulation.network.space import MovedSpace
 from formulation.network.states import LayerStates, State, layer_states
 from formulation.problem import Kind, Problem
+from solvers.deadline import Deadline
 from solvers.network.tasks import Notify, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -39,6 +41,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A frontier.
+
+    Attributes:
+        points: of it.
+        complete: whether it was made whole.
+    """
+
+    points: tuple[Point, ...]
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """In the place of a frontier: an internal error, in one line."""
 
@@ -52,6 +67,7 @@ def layer_blocks(
     kind: Kind,
     *,
     smaller: Sequence[int] = (0,),
+    time_limit: float | None = None,
     workers: Workers | None = None,
     notify: Notify | None = None,
 ) -> tuple[list[Block], dict[int, str]]:
@@ -63,6 +79,7 @@ def layer_blocks(
         treatment: of deconvolutions.
         kind: of the objective; latency or traffic alone needs a single point for each room.
         smaller: how much smaller the buffers are for which points are wanted [bits].
+        time_limit: seconds for each frontier; None for none.
         workers: processes to use; the blocks do not depend on them.
         notify: called after each frontier.
     """
@@ -73,7 +90,11 @@ def layer_blocks(
             names.setdefault(_wanted(found, state), found.use.name)
     tasks = [
         Task(
-            name, points, (hardware, treatment, kind, wanted), Failed, effort=float(wanted.layer.macs) ** 0.5
+            name,
+            points,
+            (hardware, treatment, kind, wanted, time_limit),
+            Failed,
+            effort=float(wanted.layer.macs) ** 0.5,
         )
         for wanted, name in names.items()
     ]
@@ -91,20 +112,30 @@ def _wanted(found: LayerStates, state: State) -> Wanted:
     return Wanted(replace(found.use.layer, name="", op="conv"), state.movement, state.rooms)
 
 
-def _block(found: LayerStates, made: dict[Wanted, list[Point]], errors: dict[int, str]) -> Block:
+def _block(found: LayerStates, made: dict[Wanted, Made], errors: dict[int, str]) -> Block:
     position = found.use.position
-    states = tuple(
-        BlockState(state.stay, () if position in errors else tuple(made[_wanted(found, state)]))
-        for state in found.states
-    )
-    return Block(position, position, found.kinds, states, found.use.name)
+    states = []
+    for state in found.states:
+        frontier = Made(()) if position in errors else made[_wanted(found, state)]
+        states.append(BlockState(state.stay, frontier.points, frontier.complete))
+    return Block(position, position, found.kinds, tuple(states), found.use.name)
 
 
-def points(hardware: Hardware, treatment: Treatment, kind: Kind, wanted: Wanted) -> list[Point]:
+def points(
+    hardware: Hardware, treatment: Treatment, kind: Kind, wanted: Wanted, time_limit: float | None
+) -> Made:
     """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
-    layer = wanted.layer
-    if not isinstance(layer, Layer):
-        if treatment is not Treatment.NAIVE:
-            return split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind)
-        layer = replace(naive(layer), name="")
-    return frontier(MovedSpace(Problem(layer, hardware), wanted.movement), wanted.rooms, kind)
+    layer, stop = wanted.layer, stop_after(time_limit)
+    if not isinstance(layer, Layer) and treatment is not Treatment.NAIVE:
+        found = split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind, stop=stop)
+    else:
+        plain = layer if isinstance(layer, Layer) else replace(naive(layer), name="")
+        space = MovedSpace(Problem(plain, hardware), wanted.movement)
+        found = frontier(space, wanted.rooms, kind, stop=stop)
+    return Made(tuple(found), not stop.stopped)
+
+
+def stop_after(time_limit: float | None) -> Stop:
+    """A stop after so many seconds from now on; never for None."""
+    deadline = Deadline.of(time_limit)
+    return Stop(lambda: deadline.passed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,13 @@ def run_network(
 
             workers = stack.enter_context(Workers(jobs))
         blocks, errors = layer_blocks(
-            graph, machine, scenario.treatment, objective.kind, workers=workers, notify=notify
+            graph,
+            machine,
+            scenario.treatment,
+            objective.kind,
+            time_limit=scenario.time_limit,
+            workers=workers,
+            notify=notify,
         )
         unfit = frozenset(b.first for b in blocks if not any(state.points for state in b.states))
         layers = [_stand_in(block) if block.first in unfit else block for block in blocks]
@@ -135,9 +142,17 @@ class _Programs:
             cap=cap,
             layers=layers,
             without=unfit,
+            time_limit=self.scenario.time_limit,
             workers=workers,
             notify=notify,
         )
+
+    def least(self, blocks: list[Block]) -> tuple[int, int]:
+        """Latency [ticks] and traffic [bits] of any schedule; nothing is known where a layer does not fit."""
+        if any(_NOT_RUN in state.points for block in blocks for state in block.states):
+            return 0, 0
+        ticks = roofline_ticks(self.graph, self.machine)
+        return ceil(ticks), compulsory_bits(self.graph, self.machine)
 
     def solved(
         self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
@@ -153,6 +168,7 @@ class _Programs:
             blocks,
             backend=self.scenario.backend,
             time_limit=self.scenario.time_limit,
+            least=self.least(blocks),
             dump=dump,
         )
         return chooser.solve(objective or self.objective, _weights(self.graph, self.machine, self.objective))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from dnns.errors import InputError
@@ -117,7 +118,14 @@ def sizing(
     smaller = sorted({machine.buffer_bits - m.buffer_bits for m in machines})
     graph = tensor_graph(network)
     blocks, errors = layer_blocks(
-        graph, machine, scenario.treatment, target, smaller=smaller, workers=workers, notify=notify
+        graph,
+        machine,
+        scenario.treatment,
+        target,
+        smaller=smaller,
+        time_limit=scenario.time_limit,
+        workers=workers,
+        notify=notify,
     )
     if scenario.network_level == "fused" and not errors:
         unfit = frozenset(b.first for b in blocks if not any(s.points for s in b.states))
@@ -128,6 +136,7 @@ def sizing(
             scenario.longest_stack,
             without=unfit,
             smaller=smaller,
+            time_limit=scenario.time_limit,
             workers=workers,
             notify=notify,
         )
@@ -161,7 +170,12 @@ def _walk(
             if not all(any(s.points for s in b.states) for b in within):
                 break
             chooser = Chooser(
-                machine, graph.tensors, within, backend=scenario.backend, time_limit=scenario.time_limit
+                machine,
+                graph.tensors,
+                within,
+                backend=scenario.backend,
+                time_limit=scenario.time_limit,
+                least=(ceil(roofline_ticks(graph, machine)), compulsory_bits(graph, machine)),
             )
             choice, programs = chooser.solve(Objective(target)), programs + 1
             if choice is None:

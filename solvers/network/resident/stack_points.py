@@ -16,7 +16,7 @@ from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states
 from formulation.problem import Kind
-from solvers.network.resident.points import Failed
+from solvers.network.resident.points import Failed, Made, stop_after
 from solvers.network.tasks import Notify, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def stack_blocks(
     layers: Sequence[Block] = (),
     without: frozenset[int] = frozenset(),
     smaller: Sequence[int] = (0,),
+    time_limit: float | None = None,
     workers: Workers | None = None,
     notify: Notify | None = None,
 ) -> tuple[list[Block], dict[int, str]]:
@@ -63,6 +64,7 @@ def stack_blocks(
         layers: a block with points for every layer by itself; needed with a cap.
         without: positions of layers that no stack holds.
         smaller: how much smaller the buffers are for which points are wanted [bits].
+        time_limit: seconds for the frontiers of each stack; None for none.
         workers: processes to use; the blocks do not depend on them.
         notify: called after each stack.
     """
@@ -77,7 +79,7 @@ def stack_blocks(
     for states, frontier in zip(found, wanted, strict=True):
         names.setdefault(frontier, stack_name(graph, states.stack))
     tasks = [
-        Task(name, stack_points, (hardware, kind, frontier), Failed, effort=_effort(frontier))
+        Task(name, stack_points, (hardware, kind, frontier, time_limit), Failed, effort=_effort(frontier))
         for frontier, name in names.items()
     ]
     made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
@@ -128,21 +130,25 @@ def _effort(wanted: WantedStack) -> float:
     return float(len(wanted.states) * len(wanted.stack.layers) * cuts**0.5)
 
 
-def stack_points(hardware: Hardware, kind: Kind, wanted: WantedStack) -> list[list[Point]]:
+def stack_points(hardware: Hardware, kind: Kind, wanted: WantedStack, time_limit: float | None) -> list[Made]:
     """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
     tables = stack_tables(wanted.stack, hardware) if wanted.states else ()
-    return [
-        stack_frontier(
-            StackSpace(wanted.stack, hardware, tables, stays), rooms, most, kind, wanted.most_latency
-        )
-        for stays, most, rooms in wanted.states
-    ]
+    found = []
+    for stays, most, rooms in wanted.states:
+        space, stop = StackSpace(wanted.stack, hardware, tables, stays), stop_after(time_limit)
+        points = stack_frontier(space, rooms, most, kind, wanted.most_latency, stop)
+        found.append(Made(tuple(points), not stop.stopped))
+    return found
 
 
-def _block(graph: TensorGraph, found: StackStates, made: list[list[Point]]) -> Block:
+def _block(graph: TensorGraph, found: StackStates, made: list[Made]) -> Block:
     states = tuple(
-        BlockState(state.stay, tuple(_named(point, found.stack, state.stays) for point in points))
-        for state, points in zip(found.states, made, strict=True)
+        BlockState(
+            state.stay,
+            tuple(_named(point, found.stack, state.stays) for point in frontier.points),
+            frontier.complete,
+        )
+        for state, frontier in zip(found.states, made, strict=True)
     )
     stack, kinds = found.stack, tuple((tensor,) for tensor in found.tensors)
     return Block(stack.first, stack.last, kinds, states, stack_name(graph, stack))
