@@ -1,1 +1,1 @@
-"""A mapping as what a machine does: loops over tiles, transfers, computations; as text, C, JSON and numbers."""
+"""A mapping as what a machine does: loops, transfers, computations; as text, C, JSON and numbers."""

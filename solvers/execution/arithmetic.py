@@ -1,7 +1,8 @@
 """A machine that runs nests on numbers: it computes on nothing but what transfers brought into the buffer.
 
-Buffer and ofmap hold no number (NaN) before something is written to them, so whatever is read too early, or from where
-it does not lie, shows in the result. Numbers are small integers, which floating point adds without rounding.
+Buffer and ofmap hold no number (NaN) before something is written to them, so whatever is read too early, or
+from where it does not lie, shows in the result. Numbers are small integers, which floating point adds without
+rounding.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from solvers.execution.plan import ScheduledLayer
 from solvers.execution.steps import NestRun
 
 Numbers = npt.NDArray[np.float64]
+Places = tuple[Any, ...]
+"""An index of an array."""
 _LARGEST = 9
 
 
@@ -45,6 +48,13 @@ class NumericCheck:
     def good(self) -> bool:
         """Whether all agrees."""
         return not self.wrong and not self.miscounted
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The same in words, the first for all, then one for each run that is miscounted."""
+        equal = f"equals the direct computation, {self.outputs:,} outputs"
+        differ = f"{self.wrong:,} of {self.outputs:,} outputs differ from the direct computation"
+        return (f"{differ if self.wrong else equal}; {self.words:,} words moved", *self.miscounted)
 
 
 def run_numbers(layer: ScheduledLayer, seed: int) -> NumericCheck:
@@ -133,9 +143,10 @@ class NumericMachine:
         reads = [_reads(axis, outputs, window) for axis, outputs, window in places]
         for tap in product(*(range(axis.taps) for axis in axes)):
             picked = [read[t] for read, t in zip(reads, tap, strict=True)]
-            if all(pair is not None for pair in picked):
-                made, read = (tuple(pair[i] for pair in picked if pair is not None) for i in (0, 1))
-                ofmap[(..., *made)] += _product(weights[(..., *tap)], ifmap[(..., *read)])
+            pairs = [pair for pair in picked if pair is not None]
+            if len(pairs) == len(picked):
+                made, read = (Places((..., *(pair[i] for pair in pairs))) for i in (0, 1))
+                ofmap[made] += _product(weights[Places((..., *tap))], ifmap[read])
 
     def _ifmap(self, job: TileCompute) -> Numbers:
         """The tile in use: image, channel, axes; slices are taken from the ring."""
@@ -176,7 +187,7 @@ def _view(array: Numbers, offset: int, shape: Sequence[int], strides: Sequence[i
 
 
 def _reads(axis: KernelAxis, outputs: Interval, window: Interval) -> list[tuple[slice, slice] | None]:
-    """For each tap, the outputs of a tile for which it reads no padding, and what these read of the window."""
+    """For each tap, the outputs of a tile for which it reads no padding, and what these read."""
     found: list[tuple[slice, slice] | None] = []
     for tap in range(axis.taps):
         shift = axis.origin + tap * axis.tap_step
@@ -225,25 +236,22 @@ def _sides(layer: ScheduledLayer, ifmap: Numbers) -> list[tuple[int, Any]]:
 def direct(layer: ScheduledLayer, ifmap: Numbers, weights: Numbers) -> Numbers:
     """The layer by its definition, from whole tensors.
 
-    A convolution's output y reads input ``y*stride - pad + dilation*t`` by tap t; a deconvolution's input x goes to
-    output ``x*stride - pad + dilation*t``.
+    A convolution's output y reads input ``y*stride - pad + dilation*t`` by tap t; a deconvolution's input x
+    goes to output ``x*stride - pad + dilation*t``.
     """
     shape, groups = layer.shape, layer.groups
     made: Numbers = np.zeros(layer.tensors[2].shape)
     outs, ins = shape["out_channels"], shape["in_channels"]
+    every = slice(None)
     for tap in product(*(range(axis["kernel"]) for axis in shape["axes"])):
         pairs = [_places(axis, t, layer.transposed) for axis, t in zip(shape["axes"], tap, strict=True)]
-        many, few = (tuple(pair[i] for pair in pairs) for i in (0, 1))  # strided, and one by one
-        written, read = (many, few) if layer.transposed else (few, many)
+        large, small = (tuple(pair[i] for pair in pairs) for i in (0, 1))
+        written, read = (large, small) if layer.transposed else (small, large)
         for g in range(groups):
-            each = slice(g * ins, (g + 1) * ins)
-            if layer.transposed:
-                kernel = weights[(each, slice(None), *tap)].T
-            else:
-                kernel = weights[(slice(g * outs, (g + 1) * outs), slice(None), *tap)]
-            made[(slice(None), slice(g * outs, (g + 1) * outs), *written)] += _product(
-                kernel, ifmap[(slice(None), each, *read)]
-            )
+            inputs, outputs = slice(g * ins, (g + 1) * ins), slice(g * outs, (g + 1) * outs)
+            kernel: Places = (inputs, every, *tap) if layer.transposed else (outputs, every, *tap)
+            by = weights[kernel].T if layer.transposed else weights[kernel]
+            made[Places((every, outputs, *written))] += _product(by, ifmap[Places((every, inputs, *read))])
     return made
 
 

@@ -32,12 +32,13 @@ def require(good: bool, where: str, problem: str) -> None:
 def check_shape(shape: GeometryData, where: str) -> None:
     """Raise ValueError for a geometry that is none."""
     require(1 <= len(shape["axes"]) <= 3, f"{where}.axes", f"got {len(shape['axes'])}, must be 1 to 3")
-    sizes: dict[str, int] = {name: shape[name] for name in ("out_channels", "in_channels", "batch")}
+    sizes: dict[str, Any] = {name: size for name, size in shape.items() if name != "axes"}
     for i, axis in enumerate(shape["axes"]):
-        names = ("ifmap", "ofmap", "kernel", "stride", "dilation")
-        sizes |= {f"axes.{i}.{name}": axis[name] for name in names}
-        for name in ("pad_before", "pad_after"):
-            require(abs(axis[name]) < _BOUND, f"{where}.axes.{i}.{name}", f"got {axis[name]}")
+        for name, size in axis.items():
+            if name.startswith("pad_"):
+                require(abs(int(str(size))) < _BOUND, f"{where}.axes.{i}.{name}", f"got {size}")
+            elif name != "output_padding":
+                sizes[f"axes.{i}.{name}"] = size
     for name, size in sizes.items():
         require(1 <= size < _BOUND, f"{where}.{name}", f"got {size}, must be from 1 to {_BOUND - 1}")
 
@@ -57,15 +58,22 @@ def tensors(
     batch, co, ci = shape["batch"], shape["out_channels"], shape["in_channels"]
     channels = (groups * ci, co) if transposed else (groups * co, ci)
     names = ("in_channels", "out_channels") if transposed else ("out_channels", "in_channels")
-    sides = [tuple(axis[key] for axis in g["axes"]) for g, key in ((ifmap, "ifmap"), (shape, "ofmap"))]
     return (
-        DramTensor("ifmap", ("batch", "in_channels", *axes), (batch, groups * ci, *sides[0])),
+        DramTensor(
+            "ifmap",
+            ("batch", "in_channels", *axes),
+            (batch, groups * ci, *(a["ifmap"] for a in ifmap["axes"])),
+        ),
         DramTensor(
             "weights",
-            (*names, *(f"kernel_{a}" for a in axes)),
+            (*names, *(f"kernel_{name}" for name in axes)),
             (*channels, *(axis["kernel"] for axis in shape["axes"])),
         ),
-        DramTensor("ofmap", ("batch", "out_channels", *axes), (batch, groups * co, *sides[1])),
+        DramTensor(
+            "ofmap",
+            ("batch", "out_channels", *axes),
+            (batch, groups * co, *(a["ofmap"] for a in shape["axes"])),
+        ),
     )
 
 
@@ -161,7 +169,7 @@ def spatial_sizes(extents: Sequence[int], tile: Sequence[int], where: str) -> Si
 
 
 def sliding(mapping: Any, order: tuple[TileLoop, ...]) -> int | None:
-    """The axis along which consecutive tiles share slices; none if there is but one, or channels change between."""
+    """The axis along which consecutive tiles share slices, if they do."""
     axis = mapping["sliding_axis"]
     trips = {loop.name: loop.trips for loop in order}
     if axis is None or trips[f"spatial.{axis}"] == 1:

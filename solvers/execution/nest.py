@@ -1,4 +1,4 @@
-"""A loop nest over tiles as plain numbers: its kernels, loops, tensors in DRAM, and what a tile needs of them.
+"""A loop nest over tiles as plain numbers: kernels, loops, tensors in DRAM, and what a tile needs of them.
 
 Nothing here counts words or cycles by a formula: tiles are intervals, and what they need is found one by one.
 """
@@ -51,7 +51,7 @@ def dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class KernelAxis:
-    """One axis of a kernel: output ``y`` with tap ``t`` reads ifmap element ``y*stride + origin + t*tap_step``.
+    """One axis of a kernel: output ``y`` with tap ``t`` reads element ``y*stride + origin + t*tap_step``.
 
     Taps are numbered in the order in which they lie in DRAM. A deconvolution's walk its ifmap backwards, so
     ``tap_step`` is below 0.

@@ -278,7 +278,7 @@ class _Reader:
         )
 
     def _common(self, shape: GeometryData, tile: dict[str, Any]) -> dict[str, tuple[int, int]]:
-        return {name: (shape[name], tile[name]) for name in ("in_channels", "batch")}  # type: ignore[literal-required]
+        return {name: (shape[name], tile[name]) for name in ("in_channels", "batch")}
 
     def _kernel(
         self, name: str, shape: GeometryData, place: Any, filters: tuple[int, ...], where: str

@@ -1,10 +1,10 @@
 """The walk of a nest: every transfer and every computation, in order, found tile by tile.
 
-Each tensor has one tile at work. A tile is fetched when it is another than the one before, into the copy that has
-been idle longest; an ifmap tile that slides fetches only slices that the one before it did not have. An ofmap tile is
-written when it gives way to another; it comes back as partial sums if there are input channels left to add.
-Double-buffered, what a tile needs is fetched before the ofmap tile before it is written, so that it waits for
-nothing; with a single copy the ofmap tile is written first.
+Each tensor has one tile at work. A tile is fetched when it is another than the one before, into the copy that
+has been idle longest; an ifmap tile that slides fetches only slices that the one before it did not have. An ofmap
+tile is written when it gives way to another; it comes back as partial sums if there are input channels left to
+add. Double-buffered, what a tile needs is fetched before the ofmap tile before it is written, so that it waits for
+nothing; with a single copy the ofmap tile is written first. Of weights and ifmap what stays longer comes first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import prod
 from solvers.execution.buffer import NestBuffer, PartName
 from solvers.execution.events import DmaTransfer, Event, TileCompute
 from solvers.execution.nest import Interval, LoopNest, dense, outputs_named
+from solvers.execution.structure import structure
 
 Index = dict[str, int]
 """Position in each loop, by its name; output channels or rounds are ``outputs``."""
@@ -43,7 +44,7 @@ class _Copies:
 
 
 class _Ring:
-    """Where the slices of the ifmap tile in use lie: slice ``p`` of the ifmap at ``anchor + p``, modulo the ring."""
+    """Where the slices of the ifmap tile in use lie: slice ``p`` at ``anchor + p``, modulo the ring."""
 
     def __init__(self) -> None:
         self.window, self.anchor = Interval(0, 0), 0
@@ -71,6 +72,8 @@ class NestRun:
         self.ifmap, self.weights, self.ofmap = (_Copies(nest.copies) for _ in range(3))
         self.transfers = self.computes = 0
         self.strides = {tensor.name: tensor.strides for tensor in nest.tensors}
+        depth = structure(nest).depth
+        self.weights_first = depth["weights"] < depth["ifmap"]
         self.opened: Index = {}  # where the ofmap tile in use was met last
         self.channels = nest.loop["in_channels"]
 
@@ -89,9 +92,12 @@ class NestRun:
             yield from self._store(before, copy)
         key = (*place, index["in_channels"])
         goes_on = self._follows(self.ifmap.key, key)
+        weights = self.weights.change((index["groups"], index["in_channels"], index["outputs"]))
+        if weights and self.weights_first:
+            yield from self._fetch_weights(index)
         if self.ifmap.change(key):
             yield from self._fetch_ifmap(index, goes_on)
-        if self.weights.change((index["groups"], index["in_channels"], index["outputs"])):
+        if weights and not self.weights_first:
             yield from self._fetch_weights(index)
         if opens:
             self.ofmap.change(made)
@@ -131,8 +137,8 @@ class NestRun:
         return tuple(strides)
 
     def _moved(
-        self, tensor: PartName, index: Index, tile: tuple[Interval, ...], placed: Placed, copies: _Copies, at: int,
-        *, into_buffer: bool = True, partial: bool = False,
+        self, tensor: PartName, index: Index, tile: tuple[Interval, ...], placed: Placed, copies: _Copies,
+        at: int, *, into_buffer: bool = True, partial: bool = False,
     ) -> Iterator[DmaTransfer]:  # fmt: skip
         """A transfer, unless it is of nothing; into a copy it waits for what was computed on that before."""
         shape = tuple(interval.size for interval in tile)
@@ -198,7 +204,7 @@ class NestRun:
         return self._move_ofmap(index, copy, into_buffer=False)
 
     def _move_ofmap(self, index: Index, copy: int, *, into_buffer: bool) -> Iterator[Event]:
-        """Write an ofmap tile, which is of partial sums unless all channels were added; or read these back."""
+        """Write an ofmap tile, of partial sums unless all channels were added; or read these back."""
         strides, word = self.strides["ofmap"], copy * self.buffer.words["ofmap"]
         partial = into_buffer or index["in_channels"] < self.channels.trips - 1
         first = index["groups"] * self.nest.out_channels
@@ -232,8 +238,8 @@ class NestRun:
             if words:
                 self.computes += 1
                 yield TileCompute(
-                    self.computes, after, index["groups"], number, filters, channels, images, outputs, windows,
-                    first, inside, weights, ofmap, index["in_channels"] > 0,
+                    self.computes, after, index["groups"], number, filters, channels, images, outputs,
+                    windows, first, inside, weights, ofmap, index["in_channels"] > 0,
                 )  # fmt: skip
             weights += filters.size * channels.size * kernel.taps
             ofmap += words
