@@ -1,7 +1,8 @@
 """A schedule as C99: tables, and the loops of each nest with calls for transfers and computations.
 
-What the calls do stands in ``c/machine.c``, for a user to replace; which boxes tiles are in ``c/tiles.c``; a
-program that runs the layers on random integers against a direct convolution in ``c/check.c`` and ``c/main.c``.
+What the calls do stands in ``c/machine.c``, for a user to replace; which boxes tiles are in ``c/tiles.c``;
+a program that runs the layers on random integers against a direct convolution in ``c/check.c`` and
+``c/main.c``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def program(plan: NetworkPlan, layers: Sequence[ScheduledLayer]) -> Iterator[str
     shown = [layer for layer in layers if not layer.unshown]
     for number, layer in enumerate(shown):
         yield from (f"{line}\n" for line in _layer(layer, number))
-    yield _fixed("check.c")
+    yield _fixed("layers.c")
     yield "static const struct layer layers[] = {\n"
     yield from (f"    {_row(layer, number)},\n" for number, layer in enumerate(shown))
     yield "};\n\n"

@@ -2,9 +2,9 @@
 
 * A part begins where the one before it ends, in the order ifmap, ofmap, weights.
 * Tiles of weights and ofmap are dense, kernel after kernel, copy after copy.
-* The ifmap's part is a ring of slices along one axis. A slice holds images, channels and the other axes, dense.
-  A tile that does not slide begins at the first slice of a copy; one that slides goes on where the tile before
-  it ended.
+* The ifmap's part is a ring of slices along one axis. A slice holds images, channels and the other axes,
+  dense. A tile that does not slide begins at the first slice of a copy; one that slides goes on where the
+  tile before it ended.
 """
 
 from __future__ import annotations

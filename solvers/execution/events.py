@@ -57,9 +57,10 @@ class TileCompute:
     """A convolution of what lies in the buffer.
 
     Each output of the tile adds, over input channels and taps, the products of weights and of the ifmap
-    elements that the kernel's axes name; what is out of the ifmap's range is padding and adds nothing. Axis ``a``
-    of the ifmap tile has the elements ``windows[a]``. Word of an element: ``ifmap_strides`` times its place in
-    the tile (image, channel, axes), where along the axis of slices that is ``(first_slice + i) mod ring``.
+    elements that the kernel's axes name; what is out of the ifmap's range is padding and adds nothing. Axis
+    ``a`` of the ifmap tile has the elements ``windows[a]``. Word of an element: ``ifmap_strides`` times its
+    place in the tile (image, channel, axes), where along the axis of slices that is ``(first_slice + i) mod
+    ring``.
 
     Attributes:
         number: from 1.

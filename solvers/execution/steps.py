@@ -1,10 +1,11 @@
 """The walk of a nest: every transfer and every computation, in order, found tile by tile.
 
-Each tensor has one tile at work. A tile is fetched when it is another than the one before, into the copy that
-has been idle longest; an ifmap tile that slides fetches only slices that the one before it did not have. An ofmap
-tile is written when it gives way to another; it comes back as partial sums if there are input channels left to
-add. Double-buffered, what a tile needs is fetched before the ofmap tile before it is written, so that it waits for
-nothing; with a single copy the ofmap tile is written first. Of weights and ifmap what stays longer comes first.
+Each tensor has one tile at work. A tile is fetched when it is another than the one before, into the copy
+that has been idle longest; an ifmap tile that slides fetches only slices that the one before it did not
+have. An ofmap tile is written when it gives way to another; it comes back as partial sums if there are
+input channels left to add. Double-buffered, what a tile needs is fetched before the ofmap tile before it is
+written, so that it waits for nothing; with a single copy the ofmap tile is written first. Of weights and
+ifmap what stays longer comes first.
 """
 
 from __future__ import annotations
