@@ -25,7 +25,7 @@ def heading(plan: NetworkPlan) -> str:
     return (
         f"{plan.network}: array {rows} x {cols}, {machine.dataflow} stationary in the array; "
         f"buffer {machine.bufsize:,} bytes, {copies}\n"
-        "a:b is a, a+1, .. b-1 without what is beyond an extent, which of the ifmap is padding\n"
+        "a:b is a, a+1, .. b-1; what of it is beyond an extent is left out, which of the ifmap is padding\n"
     )
 
 
@@ -76,10 +76,13 @@ def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     if not run.nests:
         return
     nest = run.nests[0]
-    for alike in run.nests:
-        for kernel in alike.kernels:
-            if layer.transposed and layer.treatment != "naive":
-                yield f"    {_place(kernel)}"
+    for kernel in (kernel for alike in run.nests for kernel in alike.kernels):
+        placed = layer.transposed and layer.treatment != "naive"
+        yield (
+            f"    {kernel.name}: {_place(kernel)}; {_reads(kernel)}"
+            if placed
+            else f"  reads   {_reads(kernel)}"
+        )
     if nest.loops and any(loop.name == "rounds" for loop in nest.loops):
         yield from _rounds(nest)
     yield from _buffer_text(nest, run)
@@ -101,7 +104,25 @@ def _place(kernel: NestKernel) -> str:
     axes = list(zip(_AXES[len(kernel.axes)], kernel.axes, strict=True))
     outs = ", ".join(f"{v} = {_steps(a.first_output, a.output_step, a.out)}" for v, a in axes)
     taps = ", ".join(f"{v} = {_steps(a.first_tap, a.tap_stride, a.taps)}" for v, a in axes)
-    return f"{kernel.name}: outputs {outs}; taps {taps}"
+    return f"outputs {outs}; taps {taps}"
+
+
+def _reads(kernel: NestKernel) -> str:
+    """Which ifmap element each of the kernel's outputs reads with each of its taps, both counted from 0."""
+    axes = list(zip(_AXES[len(kernel.axes)], kernel.axes, strict=True))
+    return (
+        f"output [{', '.join(v for v, _ in axes)}] with tap [{', '.join(f'k{v}' for v, _ in axes)}] reads "
+        + (f"ifmap [{', '.join(_read(v, a) for v, a in axes)}]")
+    )
+
+
+def _read(name: str, axis: KernelAxis) -> str:
+    """An element as a sum, what is 0 or a factor of 1 left out."""
+    terms = [(axis.stride, name), (axis.tap_step if axis.taps > 1 else 0, f"k{name}"), (axis.origin, "")]
+    text = "".join(
+        f"{'-' if n < 0 else '+'}{abs(n) if abs(n) > 1 or not v else ''}{v}" for n, v in terms if n
+    )
+    return text.removeprefix("+")
 
 
 def _steps(first: int, step: int, count: int) -> str:
