@@ -45,6 +45,8 @@ def layer_text(layer: ScheduledLayer) -> Iterator[str]:
         dims = ", ".join(f"{dim} {size:,}" for dim, size in zip(tensor.dims, tensor.shape, strict=True))
         inserted = ", with zeros inserted" if tensor.name == "ifmap" and layer.treatment == "naive" else ""
         yield f"  DRAM    {tensor.name:<8} {dims}, {layer.bits[tensor.name]} bit{inserted}"
+    if any(structure(nest).spills for run in layer.runs for nest in run.nests[:1]):
+        yield f"  DRAM    partial sums as the ofmap, {layer.bits['partial_sums']} bit"
     for run in layer.runs:
         yield from _run_text(layer, run)
 

@@ -145,6 +145,9 @@ def read_layer(data: dict[str, Any], machine: HardwareModel, where: str) -> Sche
     return _Reader(data, machine, where).layer()
 
 
+_WORDS = ("ifmap", "weights", "ofmap_write", "ofmap_read")
+
+
 class _Reader:
     """One layer of a result."""
 
@@ -163,6 +166,7 @@ class _Reader:
     def layer(self) -> ScheduledLayer:
         """What it is and how it runs."""
         data, shape, unshown = self.data, self.shape, self._unshown()
+        self.note = "" if unshown else self._note()
         runs = () if unshown else tuple(self._runs())
         side = "ifmap" if self.transposed else "ofmap"
         outputs = shape["batch"] * shape["out_channels"] * prod(axis[side] for axis in shape["axes"])
@@ -178,7 +182,7 @@ class _Reader:
             self.tensors,
             runs,
             unshown,
-            "" if unshown else self._note(),
+            self.note,
         )
 
     def _unshown(self) -> str:
@@ -205,8 +209,12 @@ class _Reader:
         words = [part["traffic"] for part in self.data["parts"] if "traffic" in part]
         last = sum(word["ofmap_write"] - word["ofmap_read"] for word in words)
         read = sum(word["drain_read"] for word in words)
-        made = prod(self.tensors[2].shape)
-        drained = read or last != made - sum(z.words for run in self._runs() for z in run.zeros)
+        computed = prod(self.tensors[2].shape)
+        for number, part in enumerate(self.data["parts"]):
+            if part["geometry"] is None:
+                path = f"{self.where}.parts[{number}].placement"
+                computed -= sum(self._zeros(place, path).words for place in part["placement"])
+        drained = read or last != computed
         return "the ofmap is drained through other operators, which are not shown" if drained else ""
 
     def _runs(self) -> Iterator[ScheduledRun]:
@@ -240,11 +248,8 @@ class _Reader:
             kernel = self._kernel(name, shape, place, filters, f"{where}.placement")
             nests.append(self._nest(name, (kernel,), order, sliding(mapping, order)))
         parts = self._parts(nests[0], mapping, f"{where}.mapping")
-        traffic = None if self._drains(part) else part["traffic"]
+        traffic = None if self.note else {name: part["traffic"][name] for name in _WORDS}
         return ScheduledRun(part["name"], tuple(nests), (), parts, mapping, traffic, repeats)
-
-    def _drains(self, part: dict[str, Any]) -> bool:
-        return "drain_read" in part.get("traffic", {})
 
     def _shared(self) -> ScheduledRun:
         """Sub-convolutions that share tiles."""
