@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from dnns.errors import InputError, unknown
+from dnns.errors import InputError, one_line, unknown
 from dnns.terminal.options import LineParser
 from dnns.terminal.streams import guarded, show, show_all
 
@@ -109,13 +109,14 @@ def _run_numbers(layers: Sequence[ScheduledLayer], seed: int, limit: int) -> int
 
     code = 0
     for layer in layers:
+        name = one_line(layer.name)
         if layer.unshown:
-            show(f"{layer.name}: not run: {layer.unshown}\n")
+            show(f"{name}: not run: {layer.unshown}\n")
         elif layer.macs > limit:
-            show(f"{layer.name}: not run: {layer.macs:,} MACs, more than {limit:,}\n")
+            show(f"{name}: not run: {layer.macs:,} MACs, more than {limit:,}\n")
         else:
             found = run_numbers(layer, seed)
-            show("".join(f"{layer.name}: {line}\n" for line in found.told))
+            show("".join(f"{name}: {line}\n" for line in found.told))
             code = code if found.good else DIFFERS
     return code
 

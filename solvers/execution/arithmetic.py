@@ -22,7 +22,7 @@ from solvers.execution.nest import Interval, KernelAxis, LoopNest
 from solvers.execution.plan import ScheduledLayer
 from solvers.execution.steps import NestRun
 
-Numbers = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.floating[Any]]
 Places = tuple[Any, ...]
 """An index of an array."""
 _LARGEST = 9
@@ -208,8 +208,9 @@ def _reads(axis: KernelAxis, outputs: Interval, window: Interval) -> list[tuple[
 def _product(weights: Numbers, ifmap: Numbers) -> Numbers:
     """Filters by channels times images by channels by places: images by filters by places."""
     images, channels, *places = ifmap.shape
-    flat = np.ascontiguousarray(ifmap).reshape(images, channels, -1)
-    return (np.ascontiguousarray(weights) @ flat).reshape(images, len(weights), *places)
+    flat = np.ascontiguousarray(ifmap, dtype=np.float64).reshape(images, channels, -1)
+    made: Numbers = np.ascontiguousarray(weights, dtype=np.float64) @ flat
+    return made.reshape(images, len(weights), *places)
 
 
 def _operands(layer: ScheduledLayer, seed: int) -> tuple[Numbers, Numbers]:
@@ -217,13 +218,13 @@ def _operands(layer: ScheduledLayer, seed: int) -> tuple[Numbers, Numbers]:
     ifmap = (*layer.tensors[0].shape[:2], *(axis["ifmap"] for axis in layer.shape["axes"]))
 
     def integers(shape: tuple[int, ...]) -> Numbers:
-        return random.integers(-_LARGEST, _LARGEST + 1, shape).astype(np.float64)
+        return random.integers(-_LARGEST, _LARGEST + 1, shape, dtype=np.int8).astype(np.float32)
 
     return integers(ifmap), integers(layer.tensors[1].shape)
 
 
 def _zeros_inserted(layer: ScheduledLayer, ifmap: Numbers) -> Numbers:
-    inserted = np.zeros(layer.tensors[0].shape)
+    inserted = np.zeros(layer.tensors[0].shape, dtype=ifmap.dtype)
     places = (slice(None, (n - 1) * axis["stride"] + 1, axis["stride"]) for n, axis in _sides(layer, ifmap))
     inserted[(slice(None), slice(None), *places)] = ifmap
     return inserted

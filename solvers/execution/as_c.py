@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+from dnns.errors import one_line
 from solvers.execution.as_text import layer_text
 from solvers.execution.buffer import PARTS, NestBuffer
 from solvers.execution.events import ZeroOutputs
@@ -46,7 +47,8 @@ def _fixed(name: str) -> str:
 
 
 def _comment(text: str) -> str:
-    return text.replace("*/", "* /")
+    """Text that ends no comment."""
+    return one_line(text).replace("*/", "* /")
 
 
 def _literal(text: str) -> str:
@@ -57,7 +59,9 @@ def _literal(text: str) -> str:
 
 def _layer(layer: ScheduledLayer, number: int) -> Iterator[str]:
     yield f"/* ---- Schedule {'-' * 90}"
-    yield from (f" * {_comment(line)}".rstrip() for line in layer_text(layer) if line)
+    yield from (
+        f" * {line.replace('*/', '* /')}" for text in layer_text(layer) for line in text.splitlines() if line
+    )
     yield " */"
     calls = []
     for place, run in enumerate(layer.runs):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import groupby
 
+from dnns.errors import one_line
 from solvers.execution.buffer import NestBuffer, PartName
 from solvers.execution.nest import Interval, KernelAxis, LoopNest, NestKernel, TileLoop, outputs_named
 from solvers.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
@@ -23,7 +24,7 @@ def heading(plan: NetworkPlan) -> str:
     rows, cols = (side, side) if isinstance(side, int) else side
     copies = "two copies of each tile, in turn" if machine.double_buffered else "one copy of each tile"
     return (
-        f"{plan.network}: array {rows} x {cols}, {machine.dataflow} stationary in the array; "
+        f"{one_line(plan.network)}: array {rows} x {cols}, {machine.dataflow} stationary in the array; "
         f"buffer {machine.bufsize:,} bytes, {copies}\n"
         "a:b is a, a+1, .. b-1; what of it is beyond an extent is left out, which of the ifmap is padding\n"
     )
@@ -35,7 +36,7 @@ def layer_text(layer: ScheduledLayer) -> Iterator[str]:
     source = " x ".join(map(str, (layer.shape["in_channels"], *(a["ifmap"] for a in layer.shape["axes"]))))
     groups = f", {layer.groups} groups of" if layer.groups > 1 else ","
     how = f" {layer.treatment}" if layer.treatment else ""
-    yield f"\n{layer.name}: {layer.op}{how}{groups} {source} -> {shape}{_window(layer)}"
+    yield f"\n{one_line(layer.name)}: {layer.op}{how}{groups} {source} -> {shape}{_window(layer)}"
     if layer.unshown:
         yield f"  not shown: {layer.unshown}"
         return
@@ -71,7 +72,7 @@ def _window(layer: ScheduledLayer) -> str:
 def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     repeats = f", {run.repeats} times, each on tensors of its own" if run.repeats > 1 else ""
     if layer.transposed or repeats:
-        yield f"  {run.name}{_of_how_many(run)}{repeats}"
+        yield f"  {one_line(run.name)}{_of_how_many(run)}{repeats}"
     for zeros in run.zeros:
         extents = " x ".join(map(str, zeros.shape[2:]))
         yield f"    {zeros.name}: write {extents} zeros of each output channel, from {zeros.offset:,} on"
@@ -81,7 +82,7 @@ def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     for kernel in (kernel for alike in run.nests for kernel in alike.kernels):
         placed = layer.transposed and layer.treatment != "naive"
         yield (
-            f"    {kernel.name}: {_place(kernel)}; {_reads(kernel)}"
+            f"    {one_line(kernel.name)}: {_place(kernel)}; {_reads(kernel)}"
             if placed
             else f"  reads   {_reads(kernel)}"
         )

@@ -2,7 +2,8 @@
  *
  * Both kinds of calls may return at once and work in the order in which they were called, transfers in one
  * queue and computations in another. A call must not begin before what it is `after` has ended: a transfer
- * waits for that computation, a computation for that transfer (0: for nothing). Each returns its number, from 1.
+ * waits for that computation, a computation for that transfer (0: for nothing). Each returns its number, from 1
+ * in each nest; a nest begins when all calls before it have ended.
  * Here they work at once, on words of the host, and check that nothing lies outside the buffer.
  */
 #include <stdio.h>
@@ -52,9 +53,10 @@ static struct part part[3];
 static word_t *dram[3], *buffer[3];
 static long transfers, computations, words_in[3], words_out[3];
 
-/* An empty buffer, for a nest; nothing to do on a machine that has one. */
-static void new_buffer(const struct part *parts) {
+/* A nest begins, all before it having ended: the buffer is empty, calls are numbered from 1 again. */
+static void start(const struct part *parts) {
     memcpy(part, parts, sizeof part);
+    transfers = computations = 0;
     for (int t = 0; t < 3; t++) {
         size_t bytes = sizeof(word_t) * (size_t)(parts[t].words + 1);
         free(buffer[t]);

@@ -37,6 +37,7 @@ static struct interval window; /* of the ifmap tile in use along the axis of sli
 static long anchor;            /* slice p lies at (anchor + p) % ring */
 static int opened, waiting;    /* an ofmap tile was begun; one waits to be written */
 static struct at written;
+static long last; /* number of the last computation */
 
 static long least(long a, long b) { return a < b ? a : b; }
 static long most(long a, long b) { return a > b ? a : b; }
@@ -268,23 +269,22 @@ static void compute_tile(const struct at *at) {
         for (int a = 0; a < 3; a++)
             job.first[a] = outputs(kernel, a, at).start, job.outputs[a] = box.shape[2 + a];
         if (words(box.shape))
-            compute(&job, after);
+            last = compute(&job, after);
         job.weights_word += words(weights);
         job.ofmap_word += words(box.shape);
     }
     for (int t = 0; t < 3; t++)
-        held[t].used[copy_of((enum tensor)t)] = computations;
+        held[t].used[copy_of((enum tensor)t)] = last;
 }
 
-/* A nest begins on a buffer that holds nothing of it; its numbers begin at 1. */
 static void begin(const struct nest *of) {
     nest = of;
     memset(held, 0, sizeof held);
-    new_buffer(of->part);
+    start(of->part);
     for (int t = 0; t < 3; t++)
         held[t].turn = -1;
     window = (struct interval){0, 0};
-    anchor = transfers = computations = 0;
+    anchor = last = 0;
     opened = waiting = 0;
 }
 
