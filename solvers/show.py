@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     _check(args)
-    from solvers.execution.plan import read_plan
+    from solvers.execution.reader import read_plan
 
     plan = read_plan(args.result)
     layers = _chosen(plan, args)

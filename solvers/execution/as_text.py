@@ -71,13 +71,14 @@ def _window(layer: ScheduledLayer) -> str:
 
 def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     repeats = f", {run.repeats} times, each on tensors of its own" if run.repeats > 1 else ""
-    if layer.transposed or repeats:
-        yield f"  {one_line(run.name)}{_of_how_many(run)}{repeats}"
     for zeros in run.zeros:
-        extents = " x ".join(map(str, zeros.shape[2:]))
-        yield f"    {zeros.name}: write {extents} zeros of each output channel, from {zeros.offset:,} on"
+        outs = (_steps(o.start, o.step, len(o)) for o in zeros.outputs)
+        places = ", ".join(f"{v} = {out}" for v, out in zip(_AXES[len(zeros.outputs)], outs, strict=True))
+        yield f"  {one_line(zeros.name)}: no tap reaches outputs {places}: write zeros{repeats}"
     if not run.nests:
         return
+    if layer.transposed or repeats:
+        yield f"  {one_line(run.name)}{_of_how_many(run)}{repeats}"
     nest = run.nests[0]
     for kernel in (kernel for alike in run.nests for kernel in alike.kernels):
         placed = layer.transposed and layer.treatment != "naive"

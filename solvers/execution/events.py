@@ -104,12 +104,14 @@ class ZeroOutputs:
 
     Attributes:
         name: of the sub-convolution.
+        outputs: by axis, the outputs of the deconvolution that it has.
         offset: of the first in DRAM [elements].
         shape: images, output channels of all groups, axes.
         strides: in DRAM [elements].
     """
 
     name: str
+    outputs: tuple[range, ...]
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]

@@ -18,6 +18,7 @@ _ORDERS = {
 }
 _AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 _BOUND = 1 << 40
+_MOST_TRIPS = 1 << 24  # of one loop: what its tiles need is listed
 
 Sizes = dict[str, tuple[int, int]]
 """Extent and tile size by loop."""
@@ -121,14 +122,16 @@ def mirrored_axis(axis: AxisData, layer: AxisData, placed: PlacedAxisData | None
 
 def zeros(name: str, ofmap: DramTensor, placed: Sequence[PlacedAxisData]) -> ZeroOutputs:
     """Outputs of a deconvolution that no tap reaches."""
-    steps = [1, 1, *(axis["output_step"] for axis in placed)]
-    firsts = [0, 0, *(axis["first_output"] for axis in placed)]
-    shape = [
-        -(-(extent - first) // step) for extent, first, step in zip(ofmap.shape, firsts, steps, strict=True)
-    ]
-    offset = sum(first * stride for first, stride in zip(firsts, ofmap.strides, strict=True))
-    strides = (stride * step for stride, step in zip(ofmap.strides, steps, strict=True))
-    return ZeroOutputs(name, offset, tuple(shape), tuple(strides))
+    sides = zip(placed, ofmap.shape[2:], strict=True)
+    outputs = tuple(range(axis["first_output"], extent, axis["output_step"]) for axis, extent in sides)
+    pairs = list(zip(outputs, ofmap.strides[2:], strict=True))
+    return ZeroOutputs(
+        name,
+        outputs,
+        sum(places.start * stride for places, stride in pairs),
+        (*ofmap.shape[:2], *map(len, outputs)),
+        (*ofmap.strides[:2], *(places.step * stride for places, stride in pairs)),
+    )
 
 
 def loops(mapping: Any, sizes: Sizes, outputs: str, where: str) -> tuple[TileLoop, ...]:

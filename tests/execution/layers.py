@@ -4,7 +4,7 @@ import json
 
 from formulation.evaluation import evaluate
 from formulation.shared.problem import SharedProblem
-from solvers.execution.plan import read_layer
+from solvers.execution.reader import read_layer
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.layers import traffic_dict
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict

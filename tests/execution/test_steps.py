@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from formulation.mapping import Stationary
 from solvers.execution.arithmetic import NumericMachine, direct, run_numbers
 from solvers.execution.events import DmaTransfer
-from solvers.execution.plan import read_plan
+from solvers.execution.reader import read_plan
 from solvers.execution.steps import NestRun
 from solvers.methods import solve
 from tests import strategies
