@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "solvers.check",
     "asv": "solvers.asv",
     "show": "dnns.show",
+    "schedule": "solvers.show",
 }
 """The module of each command."""
 

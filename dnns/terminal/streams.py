@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TextIO
 
 from dnns.errors import InputError
@@ -47,9 +47,17 @@ def show(text: str) -> None:
     Raises:
         InputError: if it cannot be written for another reason, such as a full disk.
     """
-    error = _attempt(sys.stdout, text)
-    if error is not None and not isinstance(error, BrokenPipeError):
-        raise InputError("standard output", "", f"cannot be written: {error.strerror}")
+    show_all((text,))
+
+
+def show_all(texts: Iterable[str]) -> None:
+    """Texts one after another, as ``show`` does; what nobody reads any more is not made."""
+    for text in texts:
+        error = _attempt(sys.stdout, text)
+        if isinstance(error, BrokenPipeError):
+            return
+        if error is not None:
+            raise InputError("standard output", "", f"cannot be written: {error.strerror}")
 
 
 def _attempt(stream: TextIO | None, text: str) -> OSError | None:

@@ -44,8 +44,8 @@ def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -
 _MAX_RESULT_BYTES = 512 << 20
 
 
-def _of_result(path: str | Path, overrides: Fields[str, Any]) -> Scenario:
-    """The scenario that a result was made from."""
+def result_data(path: str | Path) -> tuple[dict[str, Any], str]:
+    """The JSON object of a result, unchecked but for its scenario, and the file's text; raises InputError."""
     try:
         text = read_bytes(path, _MAX_RESULT_BYTES).decode("utf-8-sig")
         data = json.loads(text)
@@ -57,9 +57,15 @@ def _of_result(path: str | Path, overrides: Fields[str, Any]) -> Scenario:
         if isinstance(error, InputError):
             raise
         raise InputError(path, "", "is not the JSON of a result: nested too deep") from None
-    given = data.get("scenario") if isinstance(data, dict) else None
-    if not isinstance(given, dict):
+    if not isinstance(data, dict) or not isinstance(data.get("scenario"), dict):
         raise InputError(path, "scenario", "missing: the file is no result of solvers.run")
+    return data, text
+
+
+def _of_result(path: str | Path, overrides: Fields[str, Any]) -> Scenario:
+    """The scenario that a result was made from."""
+    data, text = result_data(path)
+    given = data["scenario"]
     file = given.get("network")
     if isinstance(file, str) and not Path(file).exists() and "network" not in overrides:
         beside = Path(path).parent / Path(file).name
