@@ -1,23 +1,26 @@
 """When the DMA engine and the array do what a step asks for.
 
-The engine works through one queue in the order of need: before a step's tiles come those of all steps before.
-A tile is fetched when the engine is free and so is a half of its tensor's part: when the last step that uses the
-tile but one before it is done. An ofmap tile is written back when it is done; that must be over before the tile
-after the next is begun. The array begins a step when it is done with the one before and the step's tiles are there.
+The engine works through one queue in the order of need: before a step's tiles come those of all steps
+before. A tile is fetched when the engine is free and so is a half of its tensor's part: when the last step
+that uses the tile but one before it is done. An ofmap tile is written back when it is done; that must be over
+before the tile after the next is begun. The array begins a step when it is done with the one before and the
+step's tiles are there. An ofmap tile that stays for several steps may be written in as many pieces, one in
+the queue of each step of the next tile.
 
 With one half nothing overlaps: an ofmap tile goes out before the next step's tiles come in.
 
-A date is a tuple: ticks after each of several dates in the past of which the latest decides. Where that past is
-known it has one element. So the same code runs a nest step by step, and composes steps for ``skipping``.
+A date is a tuple: ticks after each of several dates in the past of which the latest decides. Where that past
+is known it has one element. So the same code runs a nest step by step, and composes steps for ``skipping``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from solvers.simulation.machine import Accelerator
-from solvers.simulation.nest import IFMAP, OFMAP, WEIGHTS, TileStep
+from solvers.simulation.nest import IFMAP, OFMAP, WEIGHTS, Nest, TileStep
 
 Date = tuple[float, ...]
 """Whole numbers of ticks, or minus infinity."""
@@ -88,8 +91,8 @@ _QUEUE = {
     IFMAP: (IFMAP, OFMAP, WEIGHTS),
     OFMAP: (WEIGHTS, IFMAP, OFMAP),
 }
-"""The order of transfers of one step, by the tensor that stays: its half is free the longest. An ofmap tile that
-stays is not waited for by the step that its writing begins in, so that is last."""
+"""The order of transfers in the queue of a step, by the tensor that stays: its half is free the longest.
+Nothing but the tile after the next waits until an ofmap tile that has stayed is written, so that is last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,35 +100,51 @@ class Pace:
     """How a machine runs the steps of a nest.
 
     Attributes:
-        machine: that runs it.
-        stays: the tensor whose tile stays longest; its half falls free first, so it is first in the queue
-            of a step.
+        machine: that runs it; a tick of it is divisible by ``pieces``.
+        stays: the tensor whose tile stays for several steps.
+        pieces: in which an ofmap tile that stays is written, as many as the steps that it stays for; 1 to
+            write it whole.
     """
 
     machine: Accelerator
     stays: str | None
+    pieces: int = 1
+
+    @classmethod
+    def of(cls, nest: Nest, *, in_pieces: bool = False) -> Self:
+        """That of a nest; with several pieces its ticks are shorter than those of the nest's machine."""
+        machine, stays, pieces = nest.machine, nest.stays, 1
+        if in_pieces and stays == OFMAP and machine.halves == 2:
+            pieces = nest.loops[nest.places["in_channels"]].trips
+        per_cycle, per_bit = pieces * machine.ticks_per_cycle, pieces * machine.ticks_per_bit
+        return cls(replace(machine, ticks_per_cycle=per_cycle, ticks_per_bit=per_bit), stays, pieces)
 
     def written(self, step: TileStep, unwritten: Unwritten) -> OfmapTile | None:
-        """The ofmap tile that is written in the queue of a step."""
-        if self.machine.halves == 2:
+        """The ofmap tile whose writing begins in the queue of a step."""
+        if self.machine.halves == 2 and self.pieces == 1:
             return unwritten.done
         return unwritten.current if step.opens else None
 
     def left(self, step: TileStep, unwritten: Unwritten) -> Unwritten:
         """What is unwritten behind a step."""
         current = OfmapTile(step.ofmap, step.final)
-        kept = self.machine.halves == 2 and step.opens
-        return Unwritten(current, unwritten.current if kept else None)
+        if self.machine.halves == 2 and step.opens:
+            return Unwritten(current, unwritten.current)
+        return Unwritten(current, unwritten.done if self.pieces > 1 else None)
+
+    def last(self, unwritten: Unwritten) -> tuple[OfmapTile, ...]:
+        """The ofmap tiles that are written behind the last step."""
+        done = unwritten.done if self.pieces == 1 else None
+        return tuple(tile for tile in (done, unwritten.current) if tile is not None)
 
     def step(self, clock: Clock, step: TileStep, unwritten: Unwritten) -> Clock:
         """The clock behind a step."""
-        single = self.machine.halves == 1
-        engine = later(clock.engine, clock.array) if single else clock.engine
-        there = engine
-        free = {WEIGHTS: clock.weights, IFMAP: clock.ifmap, OFMAP: clock.ofmap}
-        for tensor, ticks in self._queue(step, self.written(step, unwritten)):
+        engine = there = later(clock.engine, clock.array) if self.machine.halves == 1 else clock.engine
+        done = clock.array if self.pieces > 1 and step.opens else clock.ofmap
+        free = {WEIGHTS: clock.weights, IFMAP: clock.ifmap, OFMAP: done}
+        for tensor, ticks in self._queue(step, unwritten):
             engine = after(later(engine, free[tensor]), ticks)
-            if tensor != OFMAP or step.opens:
+            if tensor != OFMAP or self.stays != OFMAP or self.machine.halves == 1:
                 there = engine
         array = after(later(clock.array, there), step.cycles * self.machine.ticks_per_cycle)
         return Clock(
@@ -139,12 +158,12 @@ class Pace:
     def end(self, clock: Clock, unwritten: Unwritten) -> Date:
         """When the last ofmap tiles are written."""
         engine = clock.engine
-        if unwritten.done is not None:
-            engine = after(later(engine, clock.ofmap), self._write_ticks(unwritten.done))
-        assert unwritten.current is not None
-        return after(later(engine, clock.array), self._write_ticks(unwritten.current))
+        *before, current = self.last(unwritten)
+        for tile in before:
+            engine = after(later(engine, clock.ofmap), self._write_ticks(tile))
+        return after(later(engine, clock.array), self._write_ticks(current))
 
-    def _queue(self, step: TileStep, written: OfmapTile | None) -> Iterator[tuple[str, int]]:
+    def _queue(self, step: TileStep, unwritten: Unwritten) -> Iterator[tuple[str, int]]:
         """Transfers in the queue of a step: tensor and ticks."""
         widths, per_bit = self.machine.widths, self.machine.ticks_per_bit
         moved: dict[str, list[int]] = {WEIGHTS: [], IFMAP: [], OFMAP: []}
@@ -152,8 +171,9 @@ class Pace:
             moved[WEIGHTS].append(step.weights * widths.weights * per_bit)
         if step.ifmap is not None:
             moved[IFMAP].append(step.ifmap * widths.ifmap * per_bit)
-        if written is not None:
-            moved[OFMAP].append(self._write_ticks(written))
+        in_pieces = self.pieces > 1 and not step.opens
+        if (tile := unwritten.done if in_pieces else self.written(step, unwritten)) is not None:
+            moved[OFMAP].append(self._write_ticks(tile) // self.pieces)
         if step.partial is not None:
             moved[OFMAP].append(step.partial * widths.partial_sums * per_bit)
         for tensor in _QUEUE[self.stays]:

@@ -158,9 +158,13 @@ class Nest:
         weights = channels.length * sum(f * taps for f, _, taps in kernels)
         ofmap = sum(f * p for f, p, _ in kernels)
         ifmap = channels.length * images * prod(axis.inputs for axis in axes)
-        fetched = channels.length * images * prod(
-            axis.fresh if arrival.slid and name == self.sliding else axis.inputs
-            for name, axis in zip(self.axes, axes, strict=True)
+        fetched = (
+            channels.length
+            * images
+            * prod(
+                axis.fresh if arrival.slid and name == self.sliding else axis.inputs
+                for name, axis in zip(self.axes, axes, strict=True)
+            )
         )
         opens = OFMAP in arrival.replaced
         cycles = self.machine.array_cycles

@@ -76,7 +76,7 @@ def _unreached(layer: Data, part: Data) -> int:
     """
     axes = zip(part["placement"][0]["axes"], layer["geometry"]["axes"], strict=True)
     extents = [len(range(a["first_output"], whole["ofmap"], a["output_step"])) for a, whole in axes]
-    return layer["parts"][0]["groups"] * _outputs(layer) * prod(extents)
+    return int(layer["parts"][0]["groups"]) * _outputs(layer) * prod(extents)
 
 
 def _outputs(layer: Data) -> int:
@@ -122,5 +122,5 @@ _LOOP_NAMES = {"out_channels": "outputs", "rounds": "outputs"}
 
 
 def _axis(data: Data) -> SpatialAxis:
-    names = ("ifmap", "ofmap", "kernel", "stride", "dilation")
-    return SpatialAxis(*(data[name] for name in names), before=data["pad_before"])
+    names = ("ifmap", "ofmap", "kernel", "stride", "dilation", "pad_before")
+    return SpatialAxis(*(data[name] for name in names))

@@ -35,9 +35,8 @@ def _arrival(nest: Nest, before: tuple[int, ...], turn: tuple[int, ...]) -> Arri
     return Arrival(frozenset[str]().union(*(loop.tensors for loop in changed)), slid)
 
 
-def plain_run(nest: Nest) -> Stretch:
+def plain_run(nest: Nest, pace: Pace) -> Stretch:
     """All steps, by a clock on which everything is free."""
-    pace = Pace(nest.machine, nest.stays)
     clock, moved, largest, unwritten = START, MovedTotals(), LargestTiles(), Unwritten()
     for step in steps(nest):
         moved += MovedTotals.of(step, pace.written(step, unwritten))

@@ -77,23 +77,24 @@ class SimulatedRun:
         return machine.cycles(max(array + ends, transfers) if machine.halves == 2 else array + transfers)
 
 
-def run_nest(nest: Nest, *, every_step: bool = False) -> SimulatedRun:
+def run_nest(nest: Nest, *, in_pieces: bool = False, every_step: bool = False) -> SimulatedRun:
     """Run a mapping.
 
     Args:
         nest: its loops.
+        in_pieces: whether ofmap tiles that stay are written piece by piece.
         every_step: whether to run it step by step; nothing is different but the time that it takes.
     """
-    stretch = plain_run(nest) if every_step else SkippingRun(nest).whole()
-    pace = Pace(nest.machine, nest.stays)
+    pace = Pace.of(nest, in_pieces=in_pieces)
+    stretch = plain_run(nest, pace) if every_step else SkippingRun(nest, pace).whole()
     moved = stretch.moved
-    for tile in (stretch.unwritten.done, stretch.unwritten.current):
-        moved = moved if tile is None else moved + MovedTotals.of_written(tile)
+    for tile in pace.last(stretch.unwritten):
+        moved += MovedTotals.of_written(tile)
     (end,), (done,) = pace.end(stretch.clock, stretch.unwritten), stretch.clock.array
     step = nest.step((0,) * len(nest.loops), nest.start)
     (begun,) = pace.step(START, step, Unwritten()).array
-    first = int(begun) - step.cycles * nest.machine.ticks_per_cycle
-    return SimulatedRun(nest.machine, moved, stretch.largest, int(end), first, int(end - done))
+    first = int(begun) - step.cycles * pace.machine.ticks_per_cycle
+    return SimulatedRun(pace.machine, moved, stretch.largest, int(end), first, int(end - done))
 
 
 def run_writing(machine: Accelerator, words: int) -> SimulatedRun:

@@ -1,12 +1,12 @@
 """A nest run whole: tiles that are alike are looked at once, and turns of a loop that are alike are skipped.
 
-What a step does to the clock takes only maxima of dates and additions of ticks. In this algebra (max, +) it is
-a matrix, which tells for each date of the clock behind the step how long after each date before it that is at
-least. Steps one after another are a product, and ``n`` turns of a loop that are alike the n-th power: some
-``log n`` products, exactly what the turns would be one by one, whether or not they are in a steady state.
+What a step does to the clock takes only maxima of dates and additions of ticks. In this algebra (max, +) it
+is a matrix, which tells for each date of the clock behind the step how long after each date before it that is
+at least. Steps one after another are a product, and ``n`` turns of a loop that are alike the n-th power: some
+``log n`` products, exactly what the turns would be one by one, in a steady state or not.
 
-Turns are alike if their tiles are of the same kind and the same ofmap tiles wait to be written. After two or three turns
-that is so for all that are left of a run.
+Turns are alike if their tiles are of the same kind and the same ofmap tiles wait to be written. After two or
+three turns that is so for all that are left of a run.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _seen_from(date: Date, clock: Clock) -> Date:
 class SkippingRun:
     """One nest on its machine; alike stretches are made once."""
 
-    def __init__(self, nest: Nest) -> None:
-        self.nest, self.pace = nest, Pace(nest.machine, nest.stays)
+    def __init__(self, nest: Nest, pace: Pace) -> None:
+        self.nest, self.pace = nest, pace
         self.known: dict[tuple[Picked, Arrival, Unwritten], Stretch] = {}
 
     def whole(self) -> Stretch:
