@@ -16,6 +16,7 @@ COMMANDS = {
     "size": "solvers.size",
     "compare": "solvers.compare",
     "check": "solvers.check",
+    "replay": "solvers.replay",
     "asv": "solvers.asv",
     "show": "dnns.show",
 }

@@ -143,7 +143,7 @@ def _text(found: Replay) -> str:
     titles: list[Title] = [
         ("\nlayer", "left"),
         ("\nsteps", "right"),
-        ("I / O written, read / W\nkwords", "right"),
+        ("I / W / O out / O in\nkwords", "right"),
         ("peak I / O / W\nKiB", "right"),
         ("array\nkcycles", "right"),
         ("model\nkcycles", "right"),
@@ -163,19 +163,19 @@ def _text(found: Replay) -> str:
 
 def _cells(part: ReplayedPart) -> tuple[str, ...]:
     run, moved = part.run, part.run.moved
-    words = f"{_thousands(moved.ifmap)} / {_thousands(moved.ofmap_write)}, {_thousands(moved.ofmap_read)}"
+    words = (moved.ifmap, moved.weights, moved.ofmap_write, moved.ofmap_read)
     peaks = " / ".join(f"{bits / 8192:,.1f}" for bits in run.part_bits.values())
     waits = (run.first_cycles, run.waiting_cycles, run.last_cycles)
     return (
         part.name + (f" x{part.count}" if part.count > 1 else ""),
         f"{moved.steps:,}",
-        f"{words} / {_thousands(moved.weights)}",
+        " / ".join(map(_thousands, words)),
         peaks,
         _thousands(moved.cycles),
         _thousands(part.model_cycles),
         _thousands(run.latency_cycles),
         f"{part.ratio:.3f}",
-        " / ".join(_thousands(cycles) for cycles in waits),
+        " / ".join(map(_thousands, waits)),
     )
 
 

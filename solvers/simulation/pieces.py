@@ -76,7 +76,8 @@ def _unreached(layer: Data, part: Data) -> int:
     """
     axes = zip(part["placement"][0]["axes"], layer["geometry"]["axes"], strict=True)
     extents = [len(range(a["first_output"], whole["ofmap"], a["output_step"])) for a, whole in axes]
-    return int(layer["parts"][0]["groups"]) * _outputs(layer) * prod(extents)
+    groups = max(int(other["groups"]) for other in layer["parts"])  # such a part does not say
+    return groups * _outputs(layer) * prod(extents)
 
 
 def _outputs(layer: Data) -> int:

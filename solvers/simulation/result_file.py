@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dnns.errors import InputError, shown
 from dnns.files import read_bytes
+from dnns.yaml_reader.file import FieldPath
 from dnns.yaml_reader.validation import dotted, fault
 from solvers.network.data.fields import LayersResult
 from solvers.scenario.hardware import HardwareModel
@@ -52,18 +54,19 @@ def check_result(data: Any, path: str | Path) -> None:
     if level != "layers":
         problem = f"is {shown(level)}, replay is for layers one by one, allowed: layers"
         raise InputError(path, "scenario.network_level", problem)
-    for model, part, prefix in (
-        (TypeAdapter(LayersResult), data, ()),
-        (TypeAdapter(HardwareModel), data.get("hardware"), ("hardware",)),
-    ):
-        try:
-            model.validate_python(part, strict=True)
-        except ValidationError as error:
-            place, _, problem = fault(error, part)
-            raise InputError(path, dotted((*prefix, *place)), problem) from None
+    _judge(partial(TypeAdapter(LayersResult).validate_python, strict=True), data, path, ())
+    _judge(HardwareModel.model_validate, data["hardware"], path, ("hardware",))
     for i, layer in enumerate(data["layers"]):
         for field, problem in _layer_faults(layer, data["hardware"]["halo"] == "reuse"):
             raise InputError(path, f"layers[{i}].{field}", problem)
+
+
+def _judge(validate: Callable[[Any], Any], data: Any, path: str | Path, prefix: FieldPath) -> None:
+    try:
+        validate(data)
+    except ValidationError as error:
+        place, _, problem = fault(error, data)
+        raise InputError(path, dotted((*prefix, *place)), problem) from None
 
 
 def _layer_faults(layer: Data, slides: bool) -> Iterator[Fault]:
