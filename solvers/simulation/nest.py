@@ -29,7 +29,7 @@ Picked = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class TileLoop:
+class NestLoop:
     """A loop over the tiles of one dimension.
 
     Attributes:
@@ -105,7 +105,7 @@ class Nest:
     """
 
     machine: Accelerator
-    loops: tuple[TileLoop, ...]
+    loops: tuple[NestLoop, ...]
     taps: tuple[int, ...]
     sliding: str | None
 

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from solvers.simulation.machine import Accelerator
-from solvers.simulation.nest import Nest, TileLoop
+from solvers.simulation.nest import Nest, NestLoop
 from solvers.simulation.tiles import SpatialAxis, axis_pieces, channel_pieces, cut, runs
 
 Data = Mapping[str, Any]
@@ -116,7 +116,7 @@ def _nest(
     taps = tuple(prod(axis["kernel"] for axis in kernel["axes"]) for kernel in shapes)
     slide = mapping["sliding_axis"]
     sliding = None if slide is None else f"spatial.{slide}"
-    return Nest(machine, tuple(TileLoop(name, loops[name]) for name in names), taps, sliding)
+    return Nest(machine, tuple(NestLoop(name, loops[name]) for name in names), taps, sliding)
 
 
 _LOOP_NAMES = {"out_channels": "outputs", "rounds": "outputs"}
