@@ -110,9 +110,9 @@ def _part_differences(field: str, said: Data, run: SimulatedRun, given: Data | N
             yield f"{field}.{tensor}: the result has {said[tensor]}, its partition_bytes {given[tensor]}"
         elif needed > said[tensor]:
             yield f"{field}.{tensor}: the result has {said[tensor]}, the tiles take {_number(needed)}"
-    whole, held = Fraction(run.machine.buffer_bits, 8), sum((Fraction(said[t]) for t in TENSORS), Fraction(0))
+    whole, held = Fraction(run.machine.buffer_bits, 8), sum(said[tensor] for tensor in TENSORS)
     if held > whole:
-        yield f"{field}: the parts take {_number(held)}, the buffer has {_number(whole)}"
+        yield f"{field}: the parts take {held}, the buffer has {_number(whole)}"
 
 
 def _difference(field: str, said: Any, found: Any) -> Iterator[str]:
@@ -127,7 +127,9 @@ def _number(value: Fraction) -> int | float:
 
 
 def _at(data: Data, field: str) -> Any:
+    """A field by its path; None if the last of it is missing, as a tensor's words may be."""
+    *path, last = field.split(".")
     found: Any = data
-    for key in field.split("."):
+    for key in path:
         found = found[key]
-    return found
+    return found.get(last)

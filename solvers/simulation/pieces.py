@@ -9,7 +9,7 @@ from typing import Any
 
 from solvers.simulation.machine import Accelerator
 from solvers.simulation.nest import Nest, NestLoop
-from solvers.simulation.tiles import SpatialAxis, axis_pieces, channel_pieces, cut, runs
+from solvers.simulation.tiles import Runs, SpatialAxis, axis_pieces, channel_pieces, cut, runs
 
 Data = Mapping[str, Any]
 """An object of a result's JSON."""
@@ -103,8 +103,8 @@ def _nest(
         machine: that runs it.
     """
     tile, shape = mapping["tile"], shapes[0]
-    loops = {
-        "groups": runs(range(1) for _ in range(groups)),
+    loops: dict[str, Runs[Any]] = {
+        "groups": ((groups, None),),
         "outputs": runs(rounds),
         "in_channels": channel_pieces(shape["in_channels"], tile["in_channels"]),
         "batch": runs(map(len, cut(shape["batch"], tile["batch"]))),

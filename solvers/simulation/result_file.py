@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +54,16 @@ def check_result(data: Any, path: str | Path) -> None:
     if level != "layers":
         problem = f"is {shown(level)}, replay is for layers one by one, allowed: layers"
         raise InputError(path, "scenario.network_level", problem)
-    _judge(partial(TypeAdapter(LayersResult).validate_python, strict=True), data, path, ())
+    _judge(partial(_fields().validate_python, strict=True), data, path, ())
     _judge(HardwareModel.model_validate, data["hardware"], path, ("hardware",))
     for i, layer in enumerate(data["layers"]):
         for field, problem in _layer_faults(layer, data["hardware"]["halo"] == "reuse"):
             raise InputError(path, f"layers[{i}].{field}", problem)
+
+
+@cache
+def _fields() -> TypeAdapter[LayersResult]:
+    return TypeAdapter(LayersResult)
 
 
 def _judge(validate: Callable[[Any], Any], data: Any, path: str | Path, prefix: FieldPath) -> None:
@@ -79,14 +84,24 @@ def _layer_faults(layer: Data, slides: bool) -> Iterator[Fault]:
         yield from _sizes((f"{place}.groups", part["groups"]), (f"{place}.count", part["count"]))
         if shape is not None:
             yield from _shape_faults(f"{place}.geometry", shape)
-        elif "mapping" in part and not part.get("placement"):
-            yield f"{place}.placement", "missing, it is required where there is no geometry"
+        elif "mapping" in part:
+            yield from _placement_faults(f"{place}.placement", part.get("placement"), layer["geometry"])
         if part.get("mapping") is not None:
             extents = {"out_channels": shape["out_channels"], **_extents(shape)}
             axes = [axis["ofmap"] for axis in shape["axes"]]
             yield from _mapping_faults(f"{place}.mapping", part["mapping"], extents, axes, slides)
     if "mapping" in layer:
         yield from _shared_faults(layer, slides)
+
+
+def _placement_faults(field: str, placement: Any, whole: Data) -> Iterator[Fault]:
+    """What is wrong with the place of outputs that no tap reaches."""
+    if not placement or len(placement[0]["axes"]) != len(whole["axes"]):
+        yield field, "missing, or of other axes than the layer's; it is required where there is no geometry"
+        return
+    for i, axis in enumerate(placement[0]["axes"]):
+        if axis["first_output"] < 0 or axis["output_step"] < 1:
+            yield f"{field}[0].axes[{i}]", "got an output below 0, or a step below 1"
 
 
 def _shared_faults(layer: Data, slides: bool) -> Iterator[Fault]:
@@ -153,5 +168,5 @@ def _mapping_faults(
 
 def _sizes(*fields: tuple[str, Any]) -> Iterator[Fault]:
     for field, size in fields:
-        if size not in SIZES:
+        if not (isinstance(size, int) and size in SIZES):
             yield field, f"got {shown(size)}, allowed: a whole number above 0"

@@ -222,6 +222,7 @@ BAD = {
         part(d)["mapping"]["tile"].update(batch=1),
     ),
     "layers[0].bits.ifmap: got -1": lambda d: first(d)["bits"].update(ifmap=-1),
+    "layers[0].bits.weights: got None": lambda d: first(d)["bits"].pop("weights"),
     "layers[0].parts[0].compute_cycles: got 'x'": lambda d: part(d).update(compute_cycles="x"),
     "hardware.sa_size: got 0": lambda d: d["hardware"].update(sa_size=0),
     "layers[0].macs: missing": lambda d: first(d).pop("macs"),
