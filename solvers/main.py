@@ -18,6 +18,7 @@ COMMANDS = {
     "pareto": "solvers.pareto",
     "compare": "solvers.compare",
     "check": "solvers.check",
+    "replay": "solvers.replay",
     "asv": "solvers.asv",
     "show": "dnns.show",
     "schedule": "solvers.show",
