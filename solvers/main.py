@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "solvers.run",
     "size": "solvers.size",
     "compare": "solvers.compare",
+    "sweep": "solvers.sweep",
     "check": "solvers.check",
     "asv": "solvers.asv",
     "show": "dnns.show",

@@ -138,9 +138,10 @@ def write(problems: Problems, ledger: SweepLedger, folder: Path, quiet: bool) ->
 
 def _show(problems: Problems, summary: Summary, args: argparse.Namespace) -> None:
     from dnns.terminal.tables import printed
+    from solvers.sweeping.rows import STATUSES
 
     sweep, counts = problems.sweep, summary.statuses
-    ended = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items(), key=lambda c: -c[1]))
+    ended = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])
     asked = f"{len(problems.tasks):,} distinct problems of {problems.posed:,}"
 
     def prints(console: Console) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from solvers.network.attempt import Failure
+from solvers.network.data.layers import layer_dict
+from solvers.network.data.report import totals_dict
 from solvers.network.tasks import Call, Task
 from solvers.result import Result
 from solvers.sweeping.codec import decoded, encoded
@@ -88,7 +90,9 @@ class SweepLedger:
             network, _ = self._problems.networks.of(point.scenario)
             return failed_rows(network.name, data["failed"]) if "failed" in data else data
         replies = {question: self._reply(place) for question, place in places.items()}
-        return rows_of(questions.report(replies, 0.0).to_dict())
+        report = questions.report(replies, 0.0)
+        layers = [layer_dict(layer) for layer in report.layers]
+        return rows_of(report.network, report.complete, layers, totals_dict(report))
 
     def seconds(self) -> Iterator[dict[str, Any]]:
         """What each problem took."""

@@ -185,7 +185,8 @@ def questions_of(scenario: Scenario, network: Network, text: str) -> Questions |
 
 def solve_point(scenario: Scenario) -> dict[str, Any]:
     """A point that is one problem, solved: its rows."""
-    return rows_of(run_scenario(scenario).to_dict())
+    result = run_scenario(scenario).to_dict()
+    return rows_of(result["network"], result["complete"], result["layers"], result["totals"])
 
 
 def _told(point: SweepPoint, name: str, network_id: str) -> str:

@@ -6,12 +6,11 @@ are the point's; only layers in a stack have no latency of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-SOLVED, TIME_LIMIT, DOES_NOT_FIT, FAILED = "solved", "time limit", "does not fit", "failed"
+STATUSES = SOLVED, TIME_LIMIT, DOES_NOT_FIT, FAILED = "solved", "time limit", "does not fit", "failed"
 """How a point ended, from good to bad."""
-_STATUSES = (SOLVED, TIME_LIMIT, DOES_NOT_FIT, FAILED)
 _TENSORS = ("ifmap", "ofmap", "weights")
 _WORDS = ("ifmap", "weights", "ofmap_write", "ofmap_read", "drain_read")
 _TOTALS = (
@@ -27,22 +26,30 @@ _TOTALS = (
 )
 
 
-def rows_of(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The rows of a point, from its result: ``point``, and ``layers`` in order."""
-    layers = [row for layer in result["layers"] for row in _layer_rows(layer)]
-    totals = result["totals"]
-    status, reason = _ended(layers, totals.get("termination"))
+def rows_of(
+    network: str, complete: bool, layers: Iterable[Mapping[str, Any]], totals: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The rows of a point: ``point``, and ``layers`` in order.
+
+    Args:
+        network: its name.
+        complete: whether every layer has a mapping.
+        layers: of the result, as JSON has them.
+        totals: likewise.
+    """
+    rows = [row for layer in layers for row in _layer_rows(layer)]
+    status, reason = _ended(rows, totals.get("termination"))
     point = {
-        "network": result["network"],
+        "network": network,
         "status": status,
         "reason": reason,
-        "complete": result["complete"],
-        "optimal": _optimal(layers, totals.get("solution_status")),
+        "complete": complete,
+        "optimal": _optimal(rows, totals.get("solution_status")),
         **{name: totals.get(name) for name in _TOTALS},
-        **_bounds(layers, totals.get("lower_bound")),
-        "gap": totals["gap"] if "gap" in totals else _greatest(layers),
+        **_bounds(rows, totals.get("lower_bound")),
+        "gap": totals["gap"] if "gap" in totals else _greatest(rows),
     }
-    return {"point": point, "layers": layers}
+    return {"point": point, "layers": rows}
 
 
 def failed_rows(network: str, reason: str) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def _row(layer: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
 
 def _ended(layers: list[dict[str, Any]], termination: str | None) -> tuple[str, str | None]:
     """How a point ended, and by which layers; None if well."""
-    told: dict[str, list[str]] = {status: [] for status in _STATUSES}
+    told: dict[str, list[str]] = {status: [] for status in STATUSES}
     for row in layers:
         if row["error"] is not None:
             told[FAILED].append(f"{row['part']}: {row['error']}")
@@ -118,7 +125,7 @@ def _ended(layers: list[dict[str, Any]], termination: str | None) -> tuple[str, 
             told[status].append(f"{row['part']}{need}")
         elif row["termination"] == "time_limit":
             told[TIME_LIMIT].append(row["part"])
-    worst = max((status for status in _STATUSES if told[status]), key=_STATUSES.index, default=SOLVED)
+    worst = max((status for status in STATUSES if told[status]), key=STATUSES.index, default=SOLVED)
     if worst == SOLVED and termination == "time_limit":
         return TIME_LIMIT, "the network's program"
     return worst, "; ".join(told[worst]) or None

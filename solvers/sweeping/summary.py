@@ -65,7 +65,7 @@ class Summary:
             self.reasons.append(f"point {number}: {point['status']}: {point['reason']}")
         told = [said(values[name]) for name in self.axes]
         if self.count <= MOST_ROWS:
-            numbers = (_number(name, point.get(name)) for name in _NUMBERS)
+            numbers = (_number(name, point[name] if point["complete"] else None) for name in _NUMBERS)
             gap = point.get("gap")
             gap_told = "" if gap is None else f"{100 * gap:.2f}"
             self.rows.append((str(number), *told, *numbers, gap_told, point["status"]))
