@@ -184,7 +184,8 @@ def written(folder: Path, forms: Mapping[str, pa.Schema]) -> Iterator[dict[str, 
         for name, path in beside.items():
             os.replace(path, folder / name)
     except OSError as error:
-        problem = f"cannot be written: {error.strerror or error}; the answers are kept"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        problem = f"cannot be written: {reason}; the answers are kept"
         raise InputError(folder, "", problem) from None
     finally:
         for path in beside.values():
