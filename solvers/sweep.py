@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnns import __version__
+from dnns.errors import InputError
 from dnns.terminal.options import LineParser
 from dnns.terminal.streams import INTERRUPTED, guarded, show, tell
 from solvers.run import DOES_NOT_FIT, INTERNAL_ERROR, started
@@ -38,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     text += "layers.parquet and seconds.parquet"
     p.add_argument("--out", required=True, metavar="DIR", help=text)
     p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
+    text = "solve on the Dask cluster whose scheduler has this address, such as tcp://HOST:8786"
+    p.add_argument("--cluster", metavar="ADDRESS", help=text)
     p.add_argument("--retry", action="store_true", help="try again what failed before")
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
     return p
@@ -49,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
+    if args.cluster is not None and args.jobs is not None:
+        raise InputError("--jobs", "", "is for processes here, leave it out with --cluster")
     with started(args.jobs) as workers:
         from solvers.sweeping.file import read_sweep
         from solvers.sweeping.problems import Problems
@@ -86,7 +92,9 @@ def _solve(
         if notify is not None:
             notify(ledger.count, len(ledger.tasks))
         try:
-            share_out(ledger, _executor(problems, workers))
+            if ledger.count < len(ledger.tasks):
+                with _executor(problems, workers, args.cluster) as executor:
+                    share_out(ledger, executor)
         except KeyboardInterrupt:
             kept = f"{ledger.count:,} of {len(ledger.tasks):,} problems are kept"
             tell(f"interrupted: {kept} in {args.out}, the same command goes on")
@@ -94,17 +102,26 @@ def _solve(
     return ledger
 
 
-def _executor(problems: Problems, workers: Workers | None) -> Executor:
+@contextmanager
+def _executor(problems: Problems, workers: Workers | None, cluster: str | None) -> Iterator[Executor]:
     """Who solves, with what is needed imported."""
+    if cluster is not None:
+        from solvers.sweeping.cluster import connected
+
+        with connected(cluster) as executor:
+            yield executor
+        return
+    for method, combine in problems.loads():
+        if workers is None:
+            method.load(combine)
+        else:
+            workers.prepare((method.load, (combine,)))
     if workers is None:
         from solvers.sweeping.executors import Here
 
-        for method, combine in problems.loads():
-            method.load(combine)
-        return Here()
-    for method, combine in problems.loads():
-        workers.prepare((method.load, (combine,)))
-    return workers
+        yield Here()
+    else:
+        yield workers
 
 
 def write(problems: Problems, ledger: SweepLedger, folder: Path, quiet: bool) -> Summary:

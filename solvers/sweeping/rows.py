@@ -40,7 +40,7 @@ def rows_of(
     rows = [row for layer in layers for row in _layer_rows(layer)]
     status, reason = _ended(rows, totals.get("termination"))
     point = {
-        "network": network,
+        "network_name": network,
         "status": status,
         "reason": reason,
         "complete": complete,
@@ -54,7 +54,7 @@ def rows_of(
 
 def failed_rows(network: str, reason: str) -> dict[str, Any]:
     """The rows of a point without an answer."""
-    point = {"network": network, "status": FAILED, "reason": reason, "complete": False, "optimal": False}
+    point = {"network_name": network, "status": FAILED, "reason": reason, "complete": False, "optimal": False}
     return {"point": point, "layers": []}
 
 

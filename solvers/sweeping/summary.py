@@ -24,7 +24,7 @@ _UNITS = {"latency_cycles": 1e3, "traffic_bytes": 1e3, "energy_pj": 1e6}
 
 
 @dataclass(slots=True)
-class Group:
+class AxisValue:
     """The points that share a value of an axis.
 
     Attributes:
@@ -56,7 +56,7 @@ class Summary:
     statuses: Counter[str] = field(default_factory=Counter)
     reasons: list[str] = field(default_factory=list)
     rows: list[tuple[str, ...]] = field(default_factory=list)
-    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+    groups: dict[tuple[str, str], AxisValue] = field(default_factory=dict)
 
     def add(self, number: int, values: Mapping[str, Any], point: Mapping[str, Any]) -> None:
         """Count a point."""
@@ -71,7 +71,7 @@ class Summary:
             self.rows.append((str(number), *told, *numbers, gap_told, point["status"]))
             return
         for axis, value in zip(self.axes, told, strict=True):
-            group = self.groups.setdefault((axis, value), Group())
+            group = self.groups.setdefault((axis, value), AxisValue())
             group.points += 1
             group.solved += point["status"] == SOLVED
             for name in _NUMBERS if point["complete"] else ():

@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
 
 POINT = (
-    Column("network", "text", "", "name of the network"),
+    Column("network_name", "text", "", "name of the network"),
     Column("status", "text", "", "solved, time limit, does not fit or failed"),
     Column("reason", "text", "", "what keeps it from being solved"),
     Column("complete", "bool", "", "whether every layer has a mapping; the totals cover those that have"),
@@ -138,7 +138,7 @@ def schema(columns: Sequence[Column], about: Mapping[str, str]) -> pa.Schema:
     return pa.schema(fields, metadata=dict(about))
 
 
-class Table:
+class Sheet:
     """A Parquet file that is being written."""
 
     def __init__(self, writer: Any, form: pa.Schema) -> None:
@@ -164,7 +164,7 @@ class Table:
 
 
 @contextmanager
-def written(folder: Path, forms: Mapping[str, pa.Schema]) -> Iterator[dict[str, Table]]:
+def written(folder: Path, forms: Mapping[str, pa.Schema]) -> Iterator[dict[str, Sheet]]:
     """Parquet files in a folder, by name; they take the place of old ones when all are whole.
 
     Raises:
@@ -177,7 +177,7 @@ def written(folder: Path, forms: Mapping[str, pa.Schema]) -> Iterator[dict[str, 
             tables = {}
             for name, form in forms.items():
                 writer = parquet.ParquetWriter(beside[name], form, compression="zstd")
-                tables[name] = Table(stack.enter_context(writer), form)
+                tables[name] = Sheet(stack.enter_context(writer), form)
             yield tables
             for table in tables.values():
                 table.finish()
