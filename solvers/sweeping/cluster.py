@@ -78,17 +78,21 @@ def connected(address: str) -> Iterator[Cluster]:
     except ModuleNotFoundError:
         problem = f"needs Dask: pip install '{PROJECT}[cluster]'"
         raise InputError("--cluster", "", problem) from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told in one line
+    told, client = logging.root.manager.disable, None
+    logging.disable(logging.CRITICAL)  # what matters is told in one line
     try:
         client = Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError("--cluster", address, f"cannot be reached: {error}") from None
-    try:
         yield Cluster(address, client)
-    except OSError:
-        raise _gone(address) from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        if client is not None:
+            raise _gone(address) from None
+        raise InputError("--cluster", address, f"cannot be reached: {error}") from None
     finally:
-        client.close(timeout=2)
+        if client is not None:
+            client.close(timeout=2)
+        logging.disable(told)
 
 
 def _gone(address: str) -> InputError:
