@@ -13,12 +13,12 @@ from solvers.network.attempt import Failure
 from solvers.network.data.layers import layer_dict
 from solvers.network.data.report import totals_dict
 from solvers.network.tasks import Call, Task
-from solvers.result import Result
+from solvers.result import Result, ResultError
 from solvers.sweeping.codec import decoded, encoded
 from solvers.sweeping.file import SweepPoint
 from solvers.sweeping.problems import Problems, WholePoint
 from solvers.sweeping.rows import failed_rows, rows_of
-from solvers.sweeping.store import Answered, Store
+from solvers.sweeping.store import DATABASE, Answered, Store
 
 if TYPE_CHECKING:
     from solvers.network.questions import Reply
@@ -78,8 +78,13 @@ class SweepLedger:
             reply = self._reply(need)
             assert isinstance(reply, Result)
             parts.append(reply)
-        text = self._store.get(self._problems.digests[position]).text
-        return decoded(text, method, question, parts)
+        digest = self._problems.digests[position]
+        text = self._store.get(digest).text
+        try:
+            return decoded(text, method, question, parts)
+        except (ResultError, ValueError, LookupError, TypeError) as error:
+            problem = f"holds an answer that cannot be right: {error}"
+            raise InputError(self._store.folder / DATABASE, f"problem {digest[:12]}", problem) from None
 
     def rows(self, point: SweepPoint) -> dict[str, Any]:
         """The rows of a point whose problems all have answers."""

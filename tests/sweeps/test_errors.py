@@ -1,6 +1,8 @@
 """A sweep that is wrong is told in one line, with its place, before anything runs or is written."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -170,3 +172,39 @@ def test_tables_that_cannot_be_written_leave_the_old_ones(sweep, tmp_path):
     assert told == f"{folder}: cannot be written: File too large; the answers are kept\n"
     assert {path.name: path.read_bytes() for path in folder.glob("*.parquet")} == before
     assert not list(folder.glob(".*"))
+
+
+def test_a_disk_that_is_full_can_be_given_room(sweep, tmp_path):
+    mount = "mkdir {0} && mount -t tmpfs -o size=48k tmpfs {0}"
+    able = ["unshare", "-rm", "sh", "-c", mount.format(tmp_path / "able")]
+    if not shutil.which("unshare") or subprocess.run(able, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a small disk")
+    disk, whole = tmp_path / "disk", tmp_path / "whole"
+    run = f"{sys.executable} -m solvers.sweep {sweep} --out {disk}/o --quiet"
+    script = f"{mount.format(disk)}; {run}; echo $?; ls {disk}/o; mount -o remount,size=9m {disk}; "
+    script += f"{run}; echo $?; cp {disk}/o/*.parquet {tmp_path}"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.startswith(f"{disk}/o: cannot be written: database or disk is full; ")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout.split() == ["2", "sweep.sqlite", "sweep.sqlite-wal", "3"]
+    assert main([str(sweep), "--out", str(whole), "--quiet"]) == 3
+    for name in ("points.parquet", "layers.parquet"):
+        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_an_answer_that_was_altered_is_told(sweep, tmp_path, capsys):
+    folder = tmp_path / "o"
+    assert main([str(sweep), "--out", str(folder), "--quiet"]) == 3
+    for old, new, message in (
+        ('"mapping":[8,', '"mapping":[9,', "out_channels"),
+        ('"termination"', '"ending"', "termination"),
+    ):
+        with sqlite3.connect(folder / "sweep.sqlite") as database:
+            changed = "update answers set answer = replace(answer, ?, ?)"
+            assert database.execute(changed, (old, new)).rowcount
+        database.close()
+        assert main([str(sweep), "--out", str(folder), "--quiet"]) == 2
+        err = capsys.readouterr().err
+        assert "sweep.sqlite: problem " in err
+        assert f"cannot be right: {message}" in err or message in err
+        assert len(err.splitlines()) == 1

@@ -16,6 +16,7 @@ from solvers.sweep import main
 from solvers.sweeping import problems
 from solvers.sweeping.file import read_sweep
 from solvers.sweeping.problems import Problems
+from solvers.sweeping.progress import Lines
 from solvers.sweeping.tables import LAYER, POINT
 
 TOTALS = ("latency_cycles", "traffic_bytes", "energy_pj", "compulsory_bytes", "roofline_cycles", "macs")
@@ -228,3 +229,42 @@ def test_a_time_limit_is_a_reason(tiny, tmp_path, capsys):
     assert (free["status"], free["reason"], free["optimal"]) == ("solved", None, True)
     assert free["time_limit"] is None
     assert "point 0: time limit: c" in capsys.readouterr().out
+
+
+def test_every_method_s_answers_are_kept_whole(sweep, tmp_path):
+    file, folder, out = sweep.with_name("methods.yaml"), tmp_path / "o", tmp_path / "out.json"
+    methods = ["static", "constrained", "exhaustive", "exact", "combined"]
+    file.write_text(
+        f"scenario: scenario.yaml\naxes:\n  search_method: [{', '.join(methods)}]\n"
+        "  deconvolution: [combine]\n  objective: [{kind: weighted, latency: 1}]\n"
+    )
+    assert main([str(file), "--out", str(folder), "--quiet"]) == 0
+    layers = read(folder, "layers")
+    for point, method in zip(read(folder, "points"), methods, strict=True):
+        options = ["--search_method", method, "--combine", "--objective", "weighted", "--weights", "1", "0.5"]
+        assert run([str(sweep.with_name("scenario.yaml")), *options, "--quiet", "--outfile", str(out)]) == 0
+        data = json.loads(out.read_text())
+        for name in TOTALS:
+            assert point[name] == pytest.approx(data["totals"][name], rel=1e-15), (method, name)
+        (first,) = [row for row in layers if row["point"] == point["point"] and row["layer"] == "a"]
+        part = data["layers"][0]["parts"][0]
+        tile = part["mapping"]["tile"]
+        assert first["tile_spatial"] == tile["spatial"]
+        assert [first[f"tile_{n}"] for n in ("out_channels", "in_channels")] == [
+            tile[n] for n in ("out_channels", "in_channels")
+        ]
+        for name in ("gap", "latency_gap", "bound_scope", "termination", "solution_status"):
+            assert first[name] == part[name], (method, name)
+        for name in ("latency_cycles", "traffic_bytes"):
+            assert first[f"{name}_bound"] == part["lower_bound"][name]
+
+
+def test_progress_is_a_line_now_and_then(capsys):
+    now = [0.0]
+    lines = Lines("problems", lambda: now[0])
+    for done in range(0, 2001, 10):
+        lines(done, 20_000)
+        now[0] += 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 6
+    assert told[0] == "300 of 20,000 problems, 10.0 a second, 32:50 left"
