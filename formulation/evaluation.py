@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping as Fields
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import (
     TensorBits,
@@ -48,6 +50,7 @@ class Work:
     tile: TensorBits
 
 
+@lru_cache(maxsize=64)  # an answer is priced when it is found, and again when it is checked
 def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     """The cost of one mapping in Python's integers, whether or not it fits the buffer.
 
@@ -70,7 +73,7 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     check_slide(hardware, mapping.sliding_axis, len(layer.axes))
     axes = (batch_axis(layer), *layer.axes)
     extents = (tile.batch, *tile.spatial)
-    tables = [axis_table(a, np.array([t], dtype=object)) for a, t in zip(axes, extents, strict=True)]
+    tables = [_tile_table(a, t) for a, t in zip(axes, extents, strict=True)]
     trips, fetched, slid, largest = tile_words(((table, 0) for table in tables), mapping.sliding_axis)
     n = Trips(-(-layer.out_channels // tile.out_channels), -(-layer.in_channels // tile.in_channels), trips)
     each = [int(table.trips[0]) for table in tables]
@@ -89,6 +92,12 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     array = array_traffic(layer, layer.ifmap_reads, Trips(**passes))
     held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
     return Work(n, moved, compute, array, held)
+
+
+@lru_cache(maxsize=4096)
+def _tile_table(axis: Axis, tile: int) -> AxisTable:
+    """The table of one tile size, in Python's integers."""
+    return axis_table(axis, np.array([tile], dtype=object))
 
 
 def tile_words(

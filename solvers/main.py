@@ -17,6 +17,7 @@ COMMANDS = {
     "curve": "solvers.curve",
     "pareto": "solvers.pareto",
     "compare": "solvers.compare",
+    "sweep": "solvers.sweep",
     "check": "solvers.check",
     "replay": "solvers.replay",
     "asv": "solvers.asv",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from dnns.errors import InputError
 from dnns.layer import Layer, Network, Node, Operator
@@ -86,6 +87,7 @@ def network_machine(network: Network, scenario: Scenario) -> Hardware:
     return replace(machine, bits=BitWidths(*widths.pop()))
 
 
+@lru_cache(maxsize=1024)
 def parts_of(operator: Operator, treatment: Treatment) -> tuple[Part, ...]:
     """The pieces of a layer: itself, or a deconvolution zero-inserted or split."""
     if isinstance(operator, Layer):

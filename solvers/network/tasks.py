@@ -6,10 +6,10 @@ waits, its own included. The outcomes do not depend on who did what, nor when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dnns.errors import InputError
 from solvers.network.attempt import Failure, attempt
@@ -17,6 +17,8 @@ from solvers.network.attempt import Failure, attempt
 if TYPE_CHECKING:
     from solvers.network.workers import Workers
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function and its arguments, known to pickle."""
 Notify = Callable[[int, int, str], None]
 """Progress: problems solved, problems in all, name of the last one."""
 
@@ -63,8 +65,38 @@ def run_tasks(
         for position in range(len(tasks)):
             run.settle(position, attempt(*run.call(position)))
     else:
-        _share_out(run, workers)
+        share_out(run, workers)
     return [run.outcomes[position] for position in range(len(tasks))]
+
+
+class Executor(Protocol):
+    """Whoever does the work."""
+
+    def start(self, number: int) -> None:
+        """Be ready for a number of calls."""
+
+    def hand_out(self, token: int, call: Call) -> bool:
+        """Take a call; False if there is nobody for it now."""
+
+    def answers(self) -> Iterator[tuple[int, Any]]:
+        """Wait for answers, each with its call's token; ``Died`` for a process that did not answer."""
+
+
+class Ledger(Protocol):
+    """Who keeps the outcomes of tasks."""
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """What to do; a task needs only earlier ones."""
+
+    def is_settled(self, position: int) -> bool:
+        """Whether the outcome of a task is known."""
+
+    def call(self, position: int) -> Call:
+        """What to call for a task, the tasks that it needs being settled."""
+
+    def settle(self, position: int, answer: Any) -> None:
+        """Take what a call has returned, or what stands in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +107,10 @@ class _Run:
     notify: Notify | None
     outcomes: dict[int, Any]
 
-    def call(self, position: int) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def is_settled(self, position: int) -> bool:
+        return position in self.outcomes
+
+    def call(self, position: int) -> Call:
         task = self.tasks[position]
         return task.work, (*task.arguments, *(self.outcomes[need] for need in task.needs))
 
@@ -88,25 +123,33 @@ class _Run:
             self.notify(len(self.outcomes), len(self.tasks), task.name)
 
 
-def _share_out(run: _Run, workers: Workers) -> None:
+def share_out(ledger: Ledger, executor: Executor) -> None:
+    """Have all tasks done whose outcome is not known yet.
+
+    Raises:
+        InputError: if the executor, or the ledger, does.
+    """
     from solvers.network.workers import Died
 
-    urgency, needed_by = _urgency(run.tasks)
-    open_needs = [len(set(task.needs)) for task in run.tasks]
-    begun = [0] * len(run.tasks)
-    waiting = [(-urgency[p], p) for p in range(len(run.tasks)) if not open_needs[p]]
+    tasks = ledger.tasks
+    urgency, needed_by = _urgency(tasks)
+    left = {position for position in range(len(tasks)) if not ledger.is_settled(position)}
+    open_needs = [len(left & set(task.needs)) for task in tasks]
+    begun = [0] * len(tasks)
+    waiting = [(-urgency[p], p) for p in left if not open_needs[p]]
     heapify(waiting)
-    workers.start(len(run.tasks))
-    while len(run.outcomes) < len(run.tasks):
-        while waiting and workers.hand_out(waiting[0][1], run.call(waiting[0][1])):
+    executor.start(len(left))
+    while left:
+        while waiting and executor.hand_out(waiting[0][1], ledger.call(waiting[0][1])):
             begun[heappop(waiting)[1]] += 1
-        for position, answer in workers.answers():
+        for position, answer in executor.answers():
             if isinstance(answer, Died):
                 if begun[position] < ATTEMPTS:
                     heappush(waiting, (-urgency[position], position))
                     continue
                 answer = Failure(f"its process {answer}, {ATTEMPTS} times")
-            run.settle(position, answer)
+            ledger.settle(position, answer)
+            left.remove(position)
             for other in needed_by[position]:
                 open_needs[other] -= 1
                 if not open_needs[other]:

@@ -13,7 +13,7 @@ from solvers.result import number, partition_dict
 
 if TYPE_CHECKING:
     from formulation.hardware import Hardware
-    from solvers.network.data.fields import LayersResult, OfferData, SlackData
+    from solvers.network.data.fields import LayersResult, OfferData, SlackData, TotalsData
     from solvers.network.parts import RunTotals
     from solvers.network.slack import Offer, Slack
 
@@ -24,18 +24,7 @@ def report_dict(report: RunTotals) -> LayersResult:
     data: LayersResult = {
         **subject_dict(report.scenario, report.graph, backend, report.complete),
         "layers": [layer_dict(layer) for layer in report.layers],
-        "totals": {
-            "macs": sum(layer.macs for layer in report.solved_layers),
-            "latency_cycles": number(report.total("latency_cycles")),
-            "traffic_bytes": number(report.total("traffic_bytes")),
-            "compulsory_bytes": number(report.compulsory_bytes),
-            "least_traffic_bytes": number(report.least_traffic_bytes),
-            "roofline_cycles": number(report.roofline_cycles),
-            "energy_pj": number(report.total("energy_pj")),
-            "least_energy_pj": number(report.least_energy_pj),
-            "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
-            "seconds": round(report.seconds, 6),
-        },
+        "totals": totals_dict(report),
     }
     if backend != DEFAULT_MILP:
         data["backend"] = backend
@@ -46,6 +35,22 @@ def report_dict(report: RunTotals) -> LayersResult:
     if report.partition is not None:
         data["partition_bytes"] = partition_dict(report.partition)
     return data
+
+
+def totals_dict(report: RunTotals) -> TotalsData:
+    """The sums over the layers that fit, and bounds on them."""
+    return {
+        "macs": sum(layer.macs for layer in report.solved_layers),
+        "latency_cycles": number(report.total("latency_cycles")),
+        "traffic_bytes": number(report.total("traffic_bytes")),
+        "compulsory_bytes": number(report.compulsory_bytes),
+        "least_traffic_bytes": number(report.least_traffic_bytes),
+        "roofline_cycles": number(report.roofline_cycles),
+        "energy_pj": number(report.total("energy_pj")),
+        "least_energy_pj": number(report.least_energy_pj),
+        "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
+        "seconds": round(report.seconds, 6),
+    }
 
 
 def _slack(slack: Slack, machine: Hardware) -> SlackData:
