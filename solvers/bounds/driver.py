@@ -48,6 +48,7 @@ class RelaxedRun(ABC, Generic[M]):
         known: mappings to begin a step with.
         stages: what each step came to, by the name of its measure.
         bound_from: what the bound of each step rests on, likewise.
+        goals: what each step minimised, and under which cap, likewise.
         relaxed: what the models of each step prove by themselves, likewise, in the measure's own unit.
         grain: per quantity, what it is a multiple of.
         slack: relative; a bound that is this close to the least is not worth another solve.
@@ -61,6 +62,7 @@ class RelaxedRun(ABC, Generic[M]):
         self.stages: dict[str, Bounded] = {}
         self.bound_from: dict[str, BoundFrom] = {}
         self.relaxed: dict[str, Fraction | int] = {}
+        self.goals: dict[str, Goal] = {}
         self.grain = Price(1, problem.hardware.bits.grain, 1)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
@@ -136,6 +138,7 @@ class RelaxedRun(ABC, Generic[M]):
     def _stage(self, goal: Goal) -> Bounded:
         """Bound the first measure of a goal, round the points that this leaves, and branch."""
         measure = goal.measures[0]
+        self.goals[measure.name] = goal
         aim = self._aim(goal)
         stage = Bounded(aim, sum(aim.weights), None, {}, (), 0, Termination.TIME_LIMIT)
         try:

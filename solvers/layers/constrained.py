@@ -27,6 +27,7 @@ from solvers.bounds.sensitivity import sensitivity
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
+from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import Result, SolutionStatus, Termination
 
 _TARGET = 0.01  # gap at which branching stops
@@ -70,7 +71,9 @@ def solve(
     run = _LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()
     if dump_models is not None:
-        dump(bounder, run.stages, Path(dump_models), name or problem.layer.name)
+        files = Path(dump_models), name or problem.layer.name
+        dump(bounder, run.stages, *files)
+        dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None
     proven = run.termination is Termination.OPTIMAL and is_proven(problem, found.price, bound)
