@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, overload
 from typing_extensions import TypedDict
 
 from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, SCORE, TRAFFIC, least_price
+from formulation.objective import LATENCY, SCORE, TRAFFIC, Measure, least_price
 from formulation.price import Cost
 from formulation.problem import Posed, Problem
 
@@ -52,8 +52,8 @@ class BoundFrom(StrEnum):
     ``FREE``: compulsory traffic or the roofline. ``ENUMERATION``: all mappings, one by one or in blocks that
     a bound on each leaves out. ``SIEVE``: the same, before a mixed-integer program was made: nothing better
     than the known mapping was left for it. ``PROGRAM``: what a solver proved of a mixed-integer program.
-    ``PRESOLVE``: the classes of mappings, listed and priced, or bounded without a model. ``RELAXATION``: dual
-    bounds of convex models that IPOPT has solved.
+    ``PRESOLVE``: the classes of mappings, listed and priced, or bounded without a model. ``IPOPT``: dual
+    bounds of convex models that IPOPT has solved, be it of those that the presolve has left.
     """
 
     FREE = "free"
@@ -61,7 +61,7 @@ class BoundFrom(StrEnum):
     SIEVE = "sieve"
     PROGRAM = "program"
     PRESOLVE = "presolve"
-    RELAXATION = "relaxation"
+    IPOPT = "ipopt"
 
 
 Bound = Fraction | float
@@ -146,6 +146,8 @@ class Answer(Generic[P, M]):
         nodes: of its search tree, None if it has none.
         extras: what else one method knows (model sizes, multipliers, ...), plain values.
         bound_from: what each step's bound rests on, by the name of what the step minimises.
+        relaxed: what the convex relaxation proves by itself, before presolve and branching; None if the
+            method has none.
 
     Raises:
         ResultError: if it contradicts itself.
@@ -163,6 +165,7 @@ class Answer(Generic[P, M]):
     nodes: int | None = None
     extras: Fields[str, object] = field(default_factory=dict)
     bound_from: Fields[str, BoundFrom] = field(default_factory=dict)
+    relaxed: LowerBound | None = None
 
     def __repr__(self) -> str:
         cost, gap = self.cost, self.gap
@@ -197,6 +200,9 @@ class Answer(Generic[P, M]):
             yield f"{self.mapping} does not fit"
         yield from exceeded(bound.latency_cycles, self.cost.latency_cycles, "latency_cycles")
         yield from exceeded(self._objective_bound, self.objective_value, "the objective")
+        if self.relaxed is not None:
+            alone = self.relaxed.of(self.problem.objective.claim)
+            yield from exceeded(alone, self.objective_value, "the objective, of the relaxation,")
         optimal = self.solution_status is SolutionStatus.OPTIMAL
         if optimal and self._objective_bound not in (None, self.objective_value):
             yield f"optimal, but {self.objective_value} is above the bound {self._objective_bound}"
@@ -225,6 +231,13 @@ class Answer(Generic[P, M]):
     def latency_gap(self) -> float | None:
         """The same for latency, against the bound on the least latency of all."""
         return relative_gap(self.cost.latency_cycles if self.cost else None, self.lower_bound.latency_cycles)
+
+    def relaxed_gap(self, measure: Measure) -> float | None:
+        """The gap of a measure to what the relaxation proves of it by itself."""
+        if self.relaxed is None or self.cost is None:
+            return None
+        reached = measure.told(self.problem.hardware, measure.exact(self.problem.price(self.cost)))
+        return relative_gap(reached, self.relaxed.of(measure.claim))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

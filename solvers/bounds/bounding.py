@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from math import inf
 from time import monotonic
@@ -15,6 +15,7 @@ from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import Structure
 from solvers.bounds.backend import nlp_backend
+from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.dual import dual_bound
 from solvers.bounds.posynomial import Floats, Form, Program
 from solvers.result import Termination
@@ -31,58 +32,6 @@ _START = 0.05  # how far epigraph variables start above their constraints
 def form(structure: Structure) -> Form:
     """The model of a structure with its derivatives' shape; made once, loaded with numbers per problem."""
     return Form(build_relaxed(structure))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SolvedModel:
-    """A solved model.
-
-    Attributes:
-        variant: the class of mappings.
-        program: what was solved.
-        x: its solution.
-        multipliers: of its constraints.
-        bound: the rigorous bound on its objective.
-        trips: relaxed trip counts by dimension.
-    """
-
-    variant: Variant
-    program: Program
-    x: Floats
-    multipliers: Floats
-    bound: float
-    trips: dict[str, float]
-
-    def value(self, name: str) -> float:
-        """Of a variable."""
-        return float(self.x[self.program.position(name)])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bounded:
-    """One objective minimised over all models.
-
-    Attributes:
-        aim: the objective and its caps.
-        floor: what the roofline and compulsory traffic allow.
-        bound: proven for every mapping within the aim's caps; None if a model was left unresolved.
-        bounds: of each model.
-        points: the models that were solved, in the order of their bounds.
-        iterations: of IPOPT, in all.
-        termination: OPTIMAL if every model is resolved, else why one is not.
-        priced: models of which all that may be as good as the incumbent is priced one by one.
-        settled: whether the best mapping known is proven to be the least.
-    """
-
-    aim: Aim
-    floor: float
-    bound: float | None
-    bounds: Mapping[Variant, float]
-    points: tuple[SolvedModel, ...]
-    iterations: int
-    termination: Termination
-    priced: frozenset[Variant] = frozenset()
-    settled: bool = False
 
 
 class Bounder:
@@ -134,7 +83,6 @@ class Bounder:
         incumbent: float,
         known: Mapping[Variant, float] | None = None,
         slack: float = 0.0,
-        closed: Collection[Variant] = (),
     ) -> Bounded:
         """Bound an objective over all models.
 
@@ -147,15 +95,14 @@ class Bounder:
             incumbent: objective of a known mapping; no bound is above it.
             known: bounds on the models' latencies; a model whose bound exceeds the cap is infeasible.
             slack: relative; how much lower a bound may be for a solve that is saved.
-            closed: models that are proven to hold no mapping that is better than the incumbent.
         """
         before = self.iterations
-        bounds: dict[Variant, float] = dict.fromkeys(closed, incumbent)
+        bounds: dict[Variant, float] = {}
         solved: list[SolvedModel] = []
         status = Termination.OPTIMAL
         late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
         waiting: dict[Variant, Program] = {}
-        for variant in [v for v in self.variants if v not in closed]:
+        for variant in self.variants:
             if variant in late or self.relaxation.is_empty(variant, aim):
                 bounds[variant] = inf
             else:
@@ -177,7 +124,7 @@ class Bounder:
                 prices[variant] = max([prices[variant], *(price(program, p) for p in points)])
             variant = min(waiting, key=lambda v: prices[v])
             program = waiting.pop(variant)
-            enough = min([incumbent, *(b * (1 - slack) for v, b in bounds.items() if v not in closed)])
+            enough = min([incumbent, *(b * (1 - slack) for b in bounds.values())])
             if prices[variant] >= enough:
                 bounds[variant] = prices[variant]
                 continue

@@ -7,7 +7,8 @@ least the bound of the whole. Best first: a part is solved only when it is the o
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from math import inf, log
 from typing import Protocol
 
@@ -15,10 +16,18 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Relaxation, Variant
-from solvers.bounds.bounding import SAFETY, Bounded, Bounder, SolvedModel, price
+from solvers.bounds.bounded import Bounded, SolvedModel
+from solvers.bounds.bounding import SAFETY, Bounder, price
 from solvers.result import Termination
 
 _INTEGRAL = 1e-3  # relative distance at which a trip count is taken to be an integer
+
+
+class Presolving(StrEnum):
+    """What helps the models to prove their bounds."""
+
+    FULL = "full"  # what is left of each class is listed, and priced where it is little
+    NONE = "none"  # nothing but branching
 
 
 class Lists(Protocol):
@@ -33,6 +42,24 @@ class Lists(Protocol):
 
     def cut(self, whole: Variant, part: Variant) -> None:
         """List a part of a class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """No presolve: nothing is listed of any class, so that what is proven is proven by models alone.
+
+    Attributes:
+        aim: the objective and its caps.
+    """
+
+    aim: Aim
+
+    def reduce(self, variant: Variant, incumbent: float) -> tuple[None, Variant]:
+        """The class as it is."""
+        return None, variant
+
+    def cut(self, whole: Variant, part: Variant) -> None:
+        """Nothing is listed."""
 
 
 def refine(

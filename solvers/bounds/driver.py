@@ -19,7 +19,8 @@ from formulation.objective import ENERGY, LATENCY, QUANTITIES, TRAFFIC, Measure,
 from formulation.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
-from solvers.bounds.bounding import SAFETY, Bounded, Bounder
+from solvers.bounds.bounded import Bounded
+from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, refine
 from solvers.deadline import TimeUp
 from solvers.goals import Found, Goal, ranked
@@ -47,6 +48,8 @@ class RelaxedRun(ABC, Generic[M]):
         known: mappings to begin a step with.
         stages: what each step came to, by the name of its measure.
         bound_from: what the bound of each step rests on, likewise.
+        goals: what each step minimised, and under which cap, likewise.
+        relaxed: what the models of each step prove by themselves, likewise, in the measure's own unit.
         grain: per quantity, what it is a multiple of.
         slack: relative; a bound that is this close to the least is not worth another solve.
     """
@@ -58,6 +61,8 @@ class RelaxedRun(ABC, Generic[M]):
         self.best: Found[M] | None = None
         self.stages: dict[str, Bounded] = {}
         self.bound_from: dict[str, BoundFrom] = {}
+        self.relaxed: dict[str, Fraction | int] = {}
+        self.goals: dict[str, Goal] = {}
         self.grain = Price(1, problem.hardware.bits.grain, 1)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
@@ -133,11 +138,14 @@ class RelaxedRun(ABC, Generic[M]):
     def _stage(self, goal: Goal) -> Bounded:
         """Bound the first measure of a goal, round the points that this leaves, and branch."""
         measure = goal.measures[0]
+        self.goals[measure.name] = goal
         aim = self._aim(goal)
         stage = Bounded(aim, sum(aim.weights), None, {}, (), 0, Termination.TIME_LIMIT)
         try:
             lists, closed = self.lists(aim)
-            stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack, closed)
+            stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack)
+            self._keep_relaxed(measure, stage)
+            stage = stage.close(closed, self.value(aim))
             if measure.quantity is LATENCY:
                 self._latencies = stage.bounds
             self.round(goal, stage)
@@ -147,6 +155,13 @@ class RelaxedRun(ABC, Generic[M]):
             stage = replace(stage, termination=Termination.TIME_LIMIT)
         self.stages[measure.name] = stage
         return stage
+
+    def _keep_relaxed(self, measure: Measure, stage: Bounded) -> None:
+        """Remember what the models alone prove."""
+        self.relaxed.pop(measure.name, None)
+        bound = self._proven(measure, stage)
+        if bound is not None:
+            self.relaxed[measure.name] = bound
 
     def value(self, aim: Aim) -> float:
         """The aim's objective of the best mapping, infinite if there is none."""
@@ -197,6 +212,9 @@ class RelaxedRun(ABC, Generic[M]):
 
     def _bound(self, measure: Measure, stage: Bounded) -> Fraction | int | None:
         """What a stage proves of every mapping, in the measure's own unit; None if nothing."""
+        return self._proven(measure, stage)
+
+    def _proven(self, measure: Measure, stage: Bounded) -> Fraction | int | None:
         reached = None if self.best is None else measure.exact(self.best.price)
         if stage.settled and reached is not None:
             return reached
@@ -212,11 +230,22 @@ class RelaxedRun(ABC, Generic[M]):
         return bound if reached is None else min(bound, reached)
 
     def _rests_on(self, measure: Measure, stage: Bounded, bound: Fraction | int) -> BoundFrom:
-        """Every class is bounded; if one that is not priced was by a solved model, all rests on that."""
+        """Every class is bounded; if one that is not priced was by a solved model, all rests on that.
+
+        So it does where the models alone, before any help, prove as much.
+        """
         if bound <= measure.exact(self.least):
             return BoundFrom.FREE
-        modelled = stage.iterations and any(p.variant not in stage.priced for p in stage.points)
-        return BoundFrom.RELAXATION if modelled else BoundFrom.PRESOLVE
+        modelled = any(p.variant not in stage.priced for p in stage.points)
+        alone = bound == self.relaxed.get(measure.name)
+        return BoundFrom.IPOPT if modelled or alone else BoundFrom.PRESOLVE
+
+    @property
+    def relaxed_bound(self) -> LowerBound:
+        """What the models alone prove."""
+        measures = [step.measures[0] for step in self.problem.steps]
+        known = [(m, self.relaxed[m.name]) for m in measures if m.name in self.relaxed]
+        return LowerBound({m.claim: m.told(self.problem.hardware, bound) for m, bound in known})
 
     def best_known(self, goal: Goal) -> Found[M] | None:
         """The best of the known mappings under a goal."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
-from solvers.bounds.bounding import Bounded, Bounder, SolvedModel
+from solvers.bounds.bounded import Bounded, SolvedModel
+from solvers.bounds.bounding import Bounder
 from solvers.bounds.posynomial import Form, Program
 from solvers.result import Termination
 

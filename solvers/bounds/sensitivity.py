@@ -19,7 +19,8 @@ import numpy as np
 from formulation.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.structure import TENSORS
-from solvers.bounds.bounding import Bounded, Bounder, SolvedModel, form
+from solvers.bounds.bounded import Bounded, SolvedModel
+from solvers.bounds.bounding import Bounder, form
 from solvers.bounds.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024

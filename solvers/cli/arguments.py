@@ -158,6 +158,8 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     )
     text += "by its bound, or by its price (prices)"
     _option(group, "sieve", metavar="none|bounds|prices", help=text)
+    text = "Constrained: what helps the relaxed models to their bounds; none: they prove them alone (full)"
+    _option(group, "presolve", metavar="none|full", help=text)
     _option(group, "time_limit", type=number, metavar="S", help="per sub-problem [s]; 0 for none")
     _option(group, "dump_models", metavar="DIR", help="folder for the models' .lp and .nl files")
 

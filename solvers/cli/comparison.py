@@ -54,7 +54,15 @@ class Row:
     @property
     def gap(self) -> float | None:
         """``(objective - bound) / objective``."""
-        value, bound = self.answer.objective, self.answer.bound
+        return self._gap(self.answer.bound)
+
+    @property
+    def relaxation_gap(self) -> float | None:
+        """The same of what the relaxation proves by itself."""
+        return self._gap(self.answer.relaxed)
+
+    def _gap(self, bound: Fraction | float | None) -> float | None:
+        value = self.answer.objective
         return None if not value or bound is None else float((value - Fraction(bound)) / value)
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +83,8 @@ class Row:
             "latency_bound": number(answer.least_latency),
             "bound_scope": answer.scope,
             "gap": self.gap,
+            "relaxation_bound": number(answer.relaxed),
+            "relaxation_gap": self.relaxation_gap,
             "seconds": round(answer.seconds, 6),
             "iterations": answer.iterations,
             "nodes": answer.nodes,
@@ -174,13 +184,18 @@ def compare(
     network = scenario.read_network()
     reports = {}
     for method in dict.fromkeys(name.lower() for name in methods):
-        after = scenario.exact_after and method == "combined"
-        changed = scenario.model_copy(
-            update={"search_method": method, "dump_models": None, "exact_after": after}
-        )
+        changed = scenario.model_copy(update={"search_method": method, **_of_others(scenario, method)})
         notify = watch(method) if watch else None
         reports[method] = run_scenario(changed, network=network, jobs=jobs, notify=notify, workers=workers)
     return Comparison(scenario, reports, tuple(_rows(reports)))
+
+
+def _of_others(scenario: Scenario, method: str) -> dict[str, Any]:
+    """What a scenario says of other methods than this one, as if it did not."""
+    mine = {"exact_after": "combined", "sieve": "exact", "presolve": "constrained"}
+    fields = Scenario.model_fields
+    others = {name: fields[name].default for name, owner in mine.items() if owner != method}
+    return {"dump_models": None, **others}
 
 
 def _rows(reports: dict[str, Report]) -> Iterator[Row]:
@@ -243,6 +258,7 @@ def _total(report: Report, parts: Sequence[MethodAnswer]) -> MethodAnswer:
         seconds=report.seconds,
         iterations=_count(report, "iterations"),
         nodes=_count(report, "nodes"),
+        relaxed=_sum(parts, "relaxed", own) if parts else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from formulation.objective import Objective
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
-from solvers.result import BoundScope, Result, SolutionStatus, Termination
+from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination
 from solvers.shared.result import SharedResult
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class MethodAnswer:
         seconds: wall time.
         iterations: of the solver, None if it counts none.
         nodes: of its search trees.
+        relaxed: what the convex relaxation proves of the objective by itself, None if the method has none.
         models: mixed-integer programs with their sizes, as the exact method records them, and whose they are.
     """
 
@@ -55,6 +56,7 @@ class MethodAnswer:
     seconds: float
     iterations: int | None = None
     nodes: int | None = None
+    relaxed: Fraction | float | None = None
     models: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -101,6 +103,7 @@ def _part(layer: LayerReport, part: PartReport, result: Result) -> MethodAnswer:
         result.seconds,
         result.iterations,
         result.nodes,
+        _alone(result.relaxed, result.problem.objective),
         tuple(_models(result, part.name)),
     )
 
@@ -127,6 +130,7 @@ def _weighed(layer: LayerReport, best: DeconvolutionResult, objective: Objective
         sum(result.seconds for result in solved),
         _sum([result.iterations for result in solved]),
         _sum([result.nodes for result in solved]),
+        _alone(best.relaxed, objective),
         tuple(model for result, name in zip(solved, names, strict=True) for model in _models(result, name)),
     )
 
@@ -139,6 +143,10 @@ def _failed(layer: LayerReport, report: Report) -> MethodAnswer:
     return MethodAnswer(
         layer.operator.name, "", way, layer.operator.count, None, None, None, None, None, *ends, 0.0
     )
+
+
+def _alone(relaxed: LowerBound | None, objective: Objective) -> Fraction | float | None:
+    return None if relaxed is None else relaxed.of(objective.claim)
 
 
 def _models(result: Result | SharedResult, name: str) -> list[dict[str, Any]]:

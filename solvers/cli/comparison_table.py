@@ -18,10 +18,11 @@ from solvers.cli.comparison import TOTAL, Comparison, Row
 from solvers.result import BoundScope
 
 _LATENCY, _TRAFFIC = 2, 3
-#: Columns in the order in which a narrow console does without them: bound, iterations, nodes; then that of
-#: latency and traffic which is not the objective, time, gap, ratio and status.
-_DISPENSABLE = (5, 8, 9)
-_THEN = (7, 6, 4, 10)
+#: Columns in the order in which a narrow console does without them: bound, iterations, nodes, the gap of the
+#: relaxation; then that of latency and traffic which is not the objective, time, gap, ratio and status.
+_RELAXED = 7
+_DISPENSABLE = (5, 9, 10, _RELAXED)
+_THEN = (8, 6, 4, 11)
 
 #: How it ended, where the mapping is not proven optimal.
 _ENDS = {
@@ -68,6 +69,7 @@ def _methods(comparison: Comparison, console: Console) -> Table:
         ("ratio\nto best", "right"),
         ("bound\nscore" if weighted else f"bound\n{unit.name}", "right"),
         ("gap\n%", "right"),
+        ("relaxed\ngap %", "right"),
         ("time\ns", "right"),
         ("\niterations", "right"),
         ("\nnodes", "right"),
@@ -85,6 +87,7 @@ def _methods(comparison: Comparison, console: Console) -> Table:
             _ratio(row),
             _decimal(bound, 4) if weighted else unit(bound),
             _decimal(None if row.gap is None else 100 * row.gap, 2),
+            _decimal(None if row.relaxation_gap is None else 100 * row.relaxation_gap, 2),
             _decimal(answer.seconds, 2),
             _count(answer.iterations),
             _count(answer.nodes),
@@ -95,7 +98,12 @@ def _methods(comparison: Comparison, console: Console) -> Table:
     table = [cells(row, before) for before, row in zip((None, *rows), rows, strict=False)]
     ends = [place for place, (one, two) in enumerate(pairwise(rows)) if not _same(one, two)]
     other = _TRAFFIC if comparison.objective.quantity is LATENCY else _LATENCY
-    return fitted(titles, table, (*_DISPENSABLE, other, *_THEN), console, sections=ends)
+    shown = [
+        i for i in range(len(titles)) if i != _RELAXED or any(r.relaxation_gap is not None for r in rows)
+    ]
+    less = [shown.index(i) for i in (*_DISPENSABLE, other, *_THEN) if i in shown]
+    table = [tuple(line[i] for i in shown) for line in table]
+    return fitted([titles[i] for i in shown], table, less, console, sections=ends)
 
 
 def _units(comparison: Comparison) -> tuple[Unit, Unit]:

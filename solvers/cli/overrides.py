@@ -67,6 +67,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "exact_after",
         "backend",
         "sieve",
+        "presolve",
         "dump_models",
     ):
         fields[name] = getattr(args, name)

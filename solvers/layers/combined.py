@@ -222,7 +222,8 @@ def _exactly(
         record["without_start"] = _record(
             exact.solve(result.problem, time_limit=_left(deadline), backend=backend)
         )
-    final = replace(after, method="combined", iterations=(result.iterations or 0) + (after.iterations or 0))
+    iterations = (result.iterations or 0) + (after.iterations or 0)
+    final = replace(after, method="combined", iterations=iterations, relaxed=result.relaxed)
     if after.solution_status is not SolutionStatus.OPTIMAL:
         final = _tightened(final, result)
     return replace(final, extras={**result.extras, **after.extras, "exact": record})

@@ -18,14 +18,16 @@ from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.lists import NOTHING
 from formulation.relaxed.presolve import Presolve
 from formulation.space.space import Space
-from solvers.bounds.bounding import SAFETY, Bounded, Bounder
-from solvers.bounds.branching import Lists
+from solvers.bounds.bounded import Bounded
+from solvers.bounds.bounding import SAFETY, Bounder
+from solvers.bounds.branching import Lists, Presolving, Unlisted
 from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.bounds.sensitivity import sensitivity
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
+from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import Result, SolutionStatus, Termination
 
 _TARGET = 0.01  # gap at which branching stops
@@ -39,6 +41,7 @@ def solve(
     time_limit: float | None = None,
     max_iterations: int = 300,
     branches: int = 30,
+    presolve: Presolving | str = Presolving.FULL,
     dump_models: Path | str | None = None,
     name: str | None = None,
     method: str = "constrained",
@@ -51,6 +54,7 @@ def solve(
         time_limit: wall time [s]; a model that is not solved by then leaves the bound that is free.
         max_iterations: of IPOPT per model.
         branches: most models to solve beyond one per class, to narrow a gap of more than 1 %.
+        presolve: what helps the models: with ``none`` they and their branches prove alone what is proven.
         dump_models: folder for the models' files; None for none.
         name: of the problem in their names; the layer's if None.
         method: the name under which the result is reported.
@@ -64,10 +68,12 @@ def solve(
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
     bounder = Bounder(Relaxation(problem), problem.needs(LATENCY), deadline, max_iterations)
-    run = _LayerRun(problem, bounder, branches, initial)
+    run = _LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()
     if dump_models is not None:
-        dump(bounder, run.stages, Path(dump_models), name or problem.layer.name)
+        files = Path(dump_models), name or problem.layer.name
+        dump(bounder, run.stages, *files)
+        dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None
     proven = run.termination is Termination.OPTIMAL and is_proven(problem, found.price, bound)
@@ -86,6 +92,7 @@ def solve(
             "models": {name: _bounds(stage) for name, stage in run.stages.items()},
         },
         bound_from=run.bound_from,
+        relaxed=run.relaxed_bound,
     )
 
 
@@ -94,8 +101,16 @@ class _LayerRun(RelaxedRun[Mapping]):
 
     slack = 1e-3
 
-    def __init__(self, problem: Problem, bounder: Bounder, branches: int, initial: Mapping | None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        bounder: Bounder,
+        branches: int,
+        initial: Mapping | None,
+        presolving: Presolving,
+    ) -> None:
         super().__init__(problem, bounder, branches, known(problem, initial))
+        self.presolving = presolving
         self.deadline = Deadline(bounder.deadline)
         self.rounder = Rounder(Space(problem), self.deadline.later(GRACE))
         self._given = self.known[0].mapping if self.known else None
@@ -104,12 +119,14 @@ class _LayerRun(RelaxedRun[Mapping]):
         """An incumbent by local search from the best of the smallest tiles and the known mappings."""
         return self.rounder.incumbent(goal, self.known)
 
-    def lists(self, aim: Aim) -> tuple[Presolve, Collection[Variant]]:
+    def lists(self, aim: Aim) -> tuple[Lists, Collection[Variant]]:
         """All classes gone through; IPOPT starts at the mapping given at first, or at the best one."""
         mapping = self._given or self._incumbent.mapping
         tile, extents = mapping.tile, self.bounder.relaxation.extents
         sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
         self.bounder.start = {d: float(-(-extents[d] // t)) for d, t in zip(extents, sizes, strict=True)}
+        if self.presolving is Presolving.NONE:
+            return Unlisted(aim), ()
         presolve = Presolve(self.rounder.space, aim, self.deadline.check)
         return presolve, presolve.start(self.bounder.variants, self.value(aim))
 
@@ -124,8 +141,8 @@ class _LayerRun(RelaxedRun[Mapping]):
 
     def finish(self, goal: Goal, stage: Bounded, lists: Lists) -> Bounded:
         """Choose from the classes that are priced, and improve from more points."""
-        assert isinstance(lists, Presolve)
-        self._choose(goal, stage, lists)
+        if isinstance(lists, Presolve):
+            self._choose(goal, stage, lists)
         self._round(goal, stage, self.value(stage.aim) * (1 - _TARGET), _THOROUGH)
         least = self.value(stage.aim) * (1 + SAFETY)
         settled = all(v in stage.priced or b >= least for v, b in stage.bounds.items())

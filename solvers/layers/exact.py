@@ -27,6 +27,7 @@ from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, s
 from solvers.layers.exact_stage import Backend, ProgramStage, SolverDisagreement
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
+from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import BoundFrom, Result, SolutionStatus, Termination, at_least, free_bound
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]
@@ -175,6 +176,7 @@ class _Ladder:
         for goal, measure, best in self.steps:
             stage = ProgramStage(self.space, goal, [measure], self._all(goal), best)
             self.backend.dump(stage.program(), self.problem, measure.name)
+        dump_nonlinear(self.problem, [(m, goal.cap) for goal, m, _ in self.steps], *self.backend.files)
 
     def _few(self, stage: ProgramStage) -> ProgramStage:
         """Of very many candidates those that are better than the incumbent, and one that is as good.

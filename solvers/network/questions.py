@@ -192,6 +192,8 @@ def method_of(scenario: Scenario) -> Method:
             problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
             raise InputError(scenario.source or "scenario", "sieve", problem)
         options["sieve"] = scenario.sieve
+    if scenario.presolve != "full":
+        options["presolve"] = scenario.presolve
     return Method(scenario.search_method, options)
 
 

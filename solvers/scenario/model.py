@@ -85,6 +85,8 @@ class Scenario(StrictModel):
     """Whether values beyond what is plausible (a frequency of 1000 GHz) are taken as they are."""
     sieve: Literal["none", "bounds", "prices"] = "prices"
     """Exact: what is left out of the programs because a known mapping is better."""
+    presolve: Literal["none", "full"] = "full"
+    """Constrained: what helps the relaxed models to their bounds; with none they prove them alone."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
     source: Annotated[str, Field(repr=False)] = ""
@@ -95,7 +97,9 @@ class Scenario(StrictModel):
         data = self.model_dump(exclude_defaults=True, exclude={"source"})
         yield from data.items()
 
-    @field_validator("search_method", "deconvolution", "backend", "network_level", "sieve", mode="before")
+    @field_validator(
+        "search_method", "deconvolution", "backend", "network_level", "sieve", "presolve", mode="before"
+    )
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value
@@ -127,6 +131,10 @@ class Scenario(StrictModel):
             raise ValueError(f"dump_models: {problem}")
         if self.sieve != "prices" and (self.search_method != "exact" or programs):
             raise ValueError("sieve: nothing else has that sieve, allowed with: exact, layer by layer")
+        if self.presolve != "full" and (self.search_method != "constrained" or programs):
+            raise ValueError(
+                "presolve: nothing else has that presolve, allowed with: constrained, layer by layer"
+            )
         if self.objective.tolerance_over == "network":
             if self.is_static:
                 raise ValueError(

@@ -68,7 +68,8 @@ def solve(
         from solvers.shared import exact
 
         proof = exact.solve(problem, time_limit=left(), backend=backend, method=method, **models)
-        result = proof if proof.solution_status is SolutionStatus.OPTIMAL else result
+        if proof.solution_status is SolutionStatus.OPTIMAL:
+            result = replace(proof, relaxed=result.relaxed)
     static = {} if given is None or given.problem.partition is None else _static(given)
     return replace(result, seconds=monotonic() - started, extras={**result.extras, **static})
 

@@ -24,8 +24,9 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.relaxed import SharedRelaxation
 from formulation.shared.space import SharedSpace
 from formulation.space.tables import SpatialTable
-from solvers.bounds.bounding import SAFETY, Bounded, Bounder
-from solvers.bounds.branching import Lists
+from solvers.bounds.bounded import Bounded
+from solvers.bounds.bounding import SAFETY, Bounder
+from solvers.bounds.branching import Lists, Presolving, Unlisted
 from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.goals import Goal, known
@@ -46,6 +47,7 @@ def solve(
     time_limit: float | None = None,
     max_iterations: int = 300,
     branches: int = 30,
+    presolve: Presolving | str = Presolving.FULL,
     dump_models: Path | str | None = None,
     name: str | None = None,
     method: str = "constrained",
@@ -58,6 +60,7 @@ def solve(
         time_limit: wall time [s]; a model that is not solved by then leaves the bound that is free.
         max_iterations: of IPOPT per model.
         branches: most models to solve beyond one per class, to narrow a gap of more than 1 %.
+        presolve: what helps the models: with ``none`` they and their branches prove alone what is proven.
         dump_models: folder for the models' files, ``<name>.shared.<class>...``; None for none.
         name: of the problem in their names; the deconvolution's if None.
         method: the name under which the result is reported.
@@ -68,7 +71,7 @@ def solve(
     deadline = None if time_limit is None else started + time_limit
     relaxation = SharedRelaxation(SharedSpace(problem))
     bounder = Bounder(relaxation, problem.needs(LATENCY), deadline, max_iterations)
-    run = _SharedRun(problem, relaxation, bounder, branches, initial)
+    run = _SharedRun(problem, relaxation, bounder, branches, initial, Presolving(presolve))
     bound, found = run.solve(), run.best
     if dump_models is not None:
         dump(bounder, run.stages, Path(dump_models), f"{name or problem.deconv.name}.shared")
@@ -86,6 +89,7 @@ def solve(
         monotonic() - started,
         run.iterations,
         bound_from=run.bound_from,
+        relaxed=run.relaxed_bound,
         least_latency=run.least_latency if problem.objective.capped else None,
     )
 
@@ -102,9 +106,10 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         bounder: Bounder,
         branches: int,
         initial: SharedMapping | None,
+        presolving: Presolving,
     ) -> None:
         super().__init__(problem, bounder, branches, known(problem, initial))
-        self.relaxation, self.space = relaxation, relaxation.space
+        self.relaxation, self.space, self.presolving = relaxation, relaxation.space, presolving
         self.search = SharedSearch(self.space, bounder.deadline)
         self._seen: dict[Measure, Fraction | int] = {}
 
@@ -127,8 +132,10 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         picks = [_around(n, trips[d]) for n, d in zip(self.space.grid.shape, dims, strict=True)]
         return self.space.grid.table(picks)
 
-    def lists(self, aim: Aim) -> tuple[SharedPresolve, tuple[()]]:
+    def lists(self, aim: Aim) -> tuple[Lists, tuple[()]]:
         """Classes are gone through when they are short."""
+        if self.presolving is Presolving.NONE:
+            return Unlisted(aim), ()
         return SharedPresolve(self.relaxation, aim), ()
 
     def round(self, goal: Goal, stage: Bounded) -> None:
@@ -138,9 +145,10 @@ class _SharedRun(RelaxedRun[SharedMapping]):
 
     def finish(self, goal: Goal, stage: Bounded, lists: Lists) -> Bounded:
         """Look around the points, and at all tiles of the short classes that may hold something better."""
-        assert isinstance(lists, SharedPresolve)
         self.round(goal, stage)
         for variant, bound in stage.bounds.items():
+            if not isinstance(lists, SharedPresolve):
+                break
             if bound < self.value(stage.aim) * (1 - SAFETY) and lists.is_short(variant):
                 self.best = self._look(goal, lists.tiles(variant))
         if stage.bound is None:
@@ -150,7 +158,8 @@ class _SharedRun(RelaxedRun[SharedMapping]):
     def _stage(self, goal: Goal) -> Bounded:
         """The relaxation's bound; where that leaves a wide gap, one over all tiles."""
         stage, measure = super()._stage(goal), goal.measures[0]
-        if not self._is_wide(measure, self._bound(measure, stage)):
+        helped = self.presolving is not Presolving.NONE
+        if not helped or not self._is_wide(measure, self._bound(measure, stage)):
             return stage
         outcome = self.search.minimise(goal, self.known, settle=False)
         if outcome.found is not None:

@@ -111,7 +111,18 @@ def combine(
         together,
         _bound(_measures(objective, shared), hardware, shared, parts, apart, aside),
         monotonic() - started,
+        _relaxed(hardware, shared, parts, apart, aside),
     )
+
+
+def _relaxed(
+    hardware: Hardware, shared: SharedResult | None, parts: Parts, apart: Price | None, aside: Price
+) -> LowerBound | None:
+    """What the relaxations prove of each quantity; None if the method has none."""
+    none = all(result.relaxed is None for result, _ in parts)
+    if none and (shared is None or shared.relaxed is None):
+        return None
+    return _bound(map(Measure.only, QUANTITIES), hardware, shared, parts, apart, aside, alone=True)
 
 
 def _split_total(parts: Parts, aside: Price) -> Price | None:
@@ -167,17 +178,24 @@ def _bound(
     parts: Parts,
     apart: Price | None,
     aside: Price,
+    *,
+    alone: bool = False,
 ) -> LowerBound:
-    """The lesser of the two ways' bounds; none where one is not proven."""
+    """The lesser of the two ways' bounds, or of those of their relaxations; none where one is not proven."""
+
+    def proven_of(result: Result | SharedResult) -> LowerBound:
+        return result.lower_bound if not alone else result.relaxed or LowerBound()
+
     settled = all(proven(result) for result, _ in parts)
     found: dict[str, Bound] = {}
     for measure in measures:
         more = measure.told(hardware, measure.exact(aside))
         ways = []
         if apart is not None or not settled:  # else there is no such way at all
-            ways.append(_split_bound(measure, parts, apart if settled else None, more, hardware))
+            bounds = [(proven_of(result).of(measure.claim), count) for result, count in parts]
+            ways.append(_split_bound(measure, bounds, apart if settled else None, more, hardware))
         if shared is not None and not _is_out(shared, measure):
-            bound = shared.lower_bound.of(measure.claim)
+            bound = proven_of(shared).of(measure.claim)
             ways.append(None if bound is None else Fraction(bound) + more)
         known = [bound for bound in ways if bound is not None]
         if known and len(known) == len(ways):
@@ -192,11 +210,14 @@ def _is_out(shared: SharedResult, measure: Measure) -> bool:
 
 
 def _split_bound(
-    measure: Measure, parts: Parts, total: Price | None, more: Fraction, hardware: Hardware
+    measure: Measure,
+    bounds: Sequence[tuple[Bound | None, int]],
+    total: Price | None,
+    more: Fraction,
+    hardware: Hardware,
 ) -> Fraction | None:
     """The sum of the sub-convolutions' bounds; of a weighted sum, the proven total's."""
     if measure.quantity is None:
         return None if total is None else measure.told(hardware, measure.exact(total))
-    bounds = [(result.lower_bound.of(measure.claim), count) for result, count in parts]
     known = [count * Fraction(bound) for bound, count in bounds if bound is not None]
     return sum(known, more) if len(known) == len(bounds) else None

@@ -61,6 +61,7 @@ class DeconvolutionResult:
         shared_total: the same with shared tiles; None also if no such mapping is within the latency cap.
         lower_bound: on both ways: the lesser of the two bounds.
         seconds: wall time of the shared problem.
+        relaxed: what the relaxations prove by themselves, likewise; None if the method has none.
 
     Raises:
         ResultError: if it contradicts itself, as of ``Answer``.
@@ -79,6 +80,7 @@ class DeconvolutionResult:
     shared_total: Price | None
     lower_bound: LowerBound
     seconds: float
+    relaxed: LowerBound | None = None
 
     def __repr__(self) -> str:
         name = self.deconv.name or "deconvolution"

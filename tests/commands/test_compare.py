@@ -121,6 +121,21 @@ def test_files_for_scripts(file, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_the_relaxation_by_itself_has_a_column(scenario):
+    """Of the methods that have one; what a scenario says of one method does not disturb the others."""
+    given = scenario(search_method="constrained", presolve="none")
+    comparison = compare(given, ("exhaustive", "constrained", "exact"))
+    for row in comparison.to_rows():
+        assert (row["relaxation_bound"] is not None) == (row["method"] == "constrained")
+        if row["method"] == "constrained":
+            assert row["relaxation_gap"] >= row["gap"] - 1e-9
+            assert row["relaxation_bound"] <= row["lower_bound"] * (1 + 1e-9)
+    assert comparison.reports["exact"].complete
+    out = io.StringIO()
+    print_comparison(comparison, Console(file=out, width=160, no_color=True))
+    assert re.search(r"gap +relaxed +time", out.getvalue())
+
+
 def test_a_data_frame(scenario):
     pd = pytest.importorskip("pandas")
     comparison = compare(scenario(), QUICK)

@@ -137,6 +137,7 @@ def test_the_result_of_a_network_as_one_problem_does_too(fields):
         {"bufsize": 128},
         {"time_limit": 1e-6, "search_method": "exact"},
         {"search_method": "combined"},
+        {"search_method": "constrained", "presolve": "none", "deconvolution": "split"},
         {"static": True},
     ],
 )

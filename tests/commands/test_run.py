@@ -242,6 +242,42 @@ def test_a_sieve_that_would_do_nothing_is_refused(tiny, capsys):
     assert "shared ifmap tiles have no such sieve" in capsys.readouterr().err
 
 
+def test_without_presolve_the_models_stand_alone(tiny):
+    """The bounds rest on the models, and none is below what the relaxation says by itself."""
+    for options in ((), ("--combine",)):
+        data = result(tiny, "--search_method", "constrained", "--presolve", "none", *options)
+        assert data["scenario"]["presolve"] == "none"
+        parts = [
+            part for layer in data["layers"] for part in (layer, *layer["parts"]) if "relaxation" in part
+        ]
+        assert parts
+        for part in parts:
+            for claim, low in part["relaxation"]["lower_bound"].items():
+                assert low is None or low <= part["lower_bound"][claim] * (1 + 1e-9)
+            assert part["relaxation"]["gap"] >= part["gap"] - 1e-9
+            assert set("+".join(part["bound_from"].values()).split("+")) <= {"ipopt", "free", "presolve"}
+
+
+def test_a_presolve_that_would_do_nothing_is_refused(tiny, capsys):
+    for options in (("--search_method", "exact"), (), ("--network_level", "resident")):
+        assert main([str(tiny), *options, "--presolve", "none"]) == 2
+        err = capsys.readouterr().err
+        assert "presolve: nothing else has that presolve, allowed with: constrained, layer by layer" in err
+        assert err.count("\n") == 1
+    assert main([str(tiny), "--search_method", "constrained", "--presolve", "some"]) == 2
+    assert "got 'some', allowed: " in capsys.readouterr().err
+
+
+def test_what_the_relaxation_proves_by_itself_is_printed_if_wanted(tiny, capsys):
+    assert main([str(tiny), "--search_method", "constrained", "--verbose"]) == 0
+    text = capsys.readouterr().out
+    data = result(tiny, "--search_method", "constrained")
+    part = data["layers"][0]["parts"][0]
+    told = f"{part['relaxation']['lower_bound']['traffic_bytes']:,.0f}"
+    assert re.search(rf" +traffic +\w+ +{told} +{100 * part['relaxation']['gap']:.2f} ", text)
+    assert "relaxed bound" in text
+
+
 def test_a_bundled_scenario_by_name_unless_there_is_such_a_file(tmp_path, monkeypatch, capsys):
     from solvers.scenario.bundled import SCENARIOS, located, names
 

@@ -121,8 +121,8 @@ ORIGINS = {
     "static": {"enumeration"},
     "exhaustive": {"enumeration"},
     "exact": {"free", "sieve", "program"},
-    "constrained": {"free", "presolve", "relaxation", "enumeration"},
-    "combined": {"free", "presolve", "relaxation", "enumeration", "sieve", "program"},
+    "constrained": {"free", "presolve", "ipopt", "enumeration"},
+    "combined": {"free", "presolve", "ipopt", "enumeration", "sieve", "program"},
 }
 
 

@@ -58,11 +58,7 @@ def check(problem, ours, best):
         assert ours.gap == 0
 
 
-HELP = {  # most tiles in a list and most mappings that are priced one by one
-    "all": {},
-    "lists": {"_PRICED": 0},
-    "models": {"_TILES": -1},
-}
+HELP = {"all": "full", "lists": "full", "models": "none"}
 
 
 @pytest.fixture
@@ -75,15 +71,20 @@ def without_lists(monkeypatch):
 def test_bound_is_never_above_the_optimum(problem, of):
     """With all means or without some; thousands with ``--hypothesis-profile thorough``."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, most in HELP[of].items():
-            patch.setattr(presolve, name, most)
-        ours = constrained.solve(problem)
+        if of == "lists":
+            patch.setattr(presolve, "_PRICED", 0)
+        ours = constrained.solve(problem, presolve=HELP[of])
     best = exhaustive.solve(problem)
     if best.cost is None:
         assert ours.termination is Termination.INFEASIBLE
         assert ours.mapping is None
         return
     check(problem, ours, best)
+    for claim, bound in ours.relaxed.proven.items():
+        assert bound <= optimum(problem, best).get(claim, best.objective_value), claim
+        assert bound <= ours.lower_bound.of(claim), claim
+    if HELP[of] == "none":
+        assert set(ours.bound_from.values()) <= {"ipopt", "free", "presolve"}
     assert set(ours.extras["sensitivity"]) == {
         f"{quantity}_per_{unit}" for quantity in ("cycles", "bytes", "score") for unit in ("kib", "gbps")
     }
@@ -153,7 +154,7 @@ def test_what_does_not_fit_is_said_before_ipopt_is_called(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "termination"),
     [
-        ({"max_iterations": 1}, Termination.ITERATION_LIMIT),
+        ({"max_iterations": 1, "presolve": "none"}, Termination.ITERATION_LIMIT),
         ({"time_limit": 0.0}, Termination.TIME_LIMIT),
     ],
 )
@@ -193,6 +194,30 @@ def test_branching_narrows_the_gap_and_keeps_the_mapping():
     plain, narrow = constrained.solve(problem, branches=0), constrained.solve(problem, branches=40)
     assert narrow.gap < plain.gap
     assert narrow.gap < 0.02
+
+
+def test_what_the_models_prove_by_themselves_does_not_depend_on_the_presolve():
+    """The presolve closes the gap of a layer; the relaxation is solved all the same."""
+    problem = Problem(LAYER, SMALL, Objective(Kind.TRAFFIC))
+    helped, alone = constrained.solve(problem), constrained.solve(problem, presolve="none", branches=0)
+    assert helped.relaxed == alone.relaxed
+    assert alone.relaxed.traffic_bytes == alone.lower_bound.traffic_bytes
+    assert alone.bound_from["traffic"] == "ipopt"
+    assert helped.gap < helped.relaxed_gap(problem.steps[-1].measures[0])
+
+
+def test_a_model_that_fails_is_of_no_matter_where_the_presolve_has_closed_its_class(monkeypatch):
+    real = ipopt.Ipopt.solve
+    best = constrained.solve(Problem(LAYER, SMALL))
+
+    def failing(self, program, start, **options):
+        return replace(real(self, program, start, **options), termination=Termination.ERROR)
+
+    monkeypatch.setattr(ipopt.Ipopt, "solve", failing)
+    monkeypatch.setattr(presolve.Presolve, "start", lambda self, variants, incumbent: tuple(variants))
+    ours = constrained.solve(Problem(LAYER, SMALL), initial=best.mapping)
+    assert ours.termination is Termination.OPTIMAL
+    assert not ours.relaxed.proven
 
 
 @pytest.mark.parametrize("name", ["enet", "unet3d", "resnet50"])

@@ -17,7 +17,8 @@ CLASSES = ("weight", "input", "weight_partial", "input_partial", "output_partial
 def texts(problem, folder, **options):
     """The texts of the dumped models by name."""
     constrained.solve(problem, dump_models=folder, **options)
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.txt"))}
+    found = (path for path in sorted(folder.glob("*.txt")) if ".integer." not in path.name)
+    return {path.name: path.read_text() for path in found}
 
 
 def number(text, before):

@@ -26,6 +26,17 @@ Ending = Literal["optimal", "time_limit", "iteration_limit", "infeasible", "erro
 
 
 @strict
+class RelaxationData(TypedDict):
+    """What the convex relaxation proves by itself, before presolve, pricing and branching."""
+
+    lower_bound: dict[str, Number | None]
+    """As that of the proof, and never above it but by rounding."""
+    gap: float | None
+    """The gap that it would leave; null if nothing is proven."""
+    latency_gap: float | None
+
+
+@strict
 class ProofData(TypedDict):
     """What is proven, and how the search ended."""
 
@@ -41,8 +52,10 @@ class ProofData(TypedDict):
     bound_from: dict[str, str]
     """What the bound of each step rests on, by what it minimises: ``free`` (compulsory traffic, roofline),
     ``enumeration``, ``sieve`` (before a program was made), ``program`` (a mixed-integer solver), ``presolve``
-    (classes listed or bounded without a model), ``relaxation`` (IPOPT's multipliers). Where sub-convolutions
-    share tiles, of both ways, with ``+`` between."""
+    (classes listed or bounded without a model), ``ipopt`` (multipliers of the relaxed models). Where
+    sub-convolutions share tiles, of both ways, with ``+`` between."""
+    relaxation: NotRequired[RelaxationData]
+    """Of Constrained and Combined."""
     termination: Ending
     """Why the solver stopped; ``optimal`` if it solved what it set out to, be that a relaxation."""
     solution_status: Status

@@ -21,6 +21,7 @@ from solvers.result import (
     Termination,
     internal_error,
     number,
+    relative_gap,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         OperatorData,
         PartData,
         ProofData,
+        RelaxationData,
         SharedLayerData,
         SolvedData,
         Words,
@@ -166,7 +168,7 @@ def _bounds(bound: LowerBound, objective: Objective) -> dict[str, Number | None]
 
 def proof_dict(result: Result) -> ProofData:
     """What is proven about a result, and how it ended."""
-    return {
+    data: ProofData = {
         "lower_bound": _bounds(result.lower_bound, result.problem.objective),
         "bound_scope": result.bound_scope.value,
         "gap": result.gap,
@@ -175,6 +177,21 @@ def proof_dict(result: Result) -> ProofData:
         "termination": result.termination.value,
         "solution_status": result.solution_status.value,
         "seconds": round(result.seconds, 6),
+    }
+    if result.relaxed is not None:
+        data["relaxation"] = _relaxation(result.relaxed, result, result.problem.objective)
+    return data
+
+
+def _relaxation(relaxed: LowerBound, answer: Result | DeconvolutionResult, to: Objective) -> RelaxationData:
+    """What the relaxation proves by itself of what an answer reaches."""
+    latency = answer.cost.latency_cycles if isinstance(answer, Result) and answer.cost else None
+    if not isinstance(answer, Result):
+        latency = answer.latency_cycles
+    return {
+        "lower_bound": _bounds(relaxed, to),
+        "gap": relative_gap(answer.objective_value, relaxed.of(to.claim)),
+        "latency_gap": relative_gap(latency, relaxed.latency_cycles),
     }
 
 
@@ -216,7 +233,7 @@ def _shared_layer(
     assert shared.mapping is not None
     assert shared.cost is not None
     parts = best.partition or shared.cost.footprint
-    return {
+    data: SharedLayerData = {
         **solved,
         "parts": [_kernel(deconv, kernel, subs[kernel.name]) for kernel in best.kernels],
         "mapping": shared_mapping_dict(deconv, shared.mapping, parts),
@@ -234,6 +251,9 @@ def _shared_layer(
         "groups": deconv.groups,
         "count": deconv.count,
     }
+    if best.relaxed is not None:
+        data["relaxation"] = _relaxation(best.relaxed, best, best.objective)
+    return data
 
 
 def _kernel(deconv: Deconvolution, kernel: KernelRow, sub: SubConvolution) -> KernelData:

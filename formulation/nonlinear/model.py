@@ -1,0 +1,262 @@
+"""The integer nonlinear program: all mappings of one loop order, every cost exact, for any MINLP solver.
+
+The formulas are those of ``formulation.cost``, called with whole numbers of the model (``whole``) in place of
+integers. So nothing is relaxed, sieved or listed: what such a solver proves, it proves of the map space.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+from pyomo.core.base import ConcreteModel, Objective
+
+from dnns.axes import Axis
+from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import (
+    TensorBits,
+    Traffic,
+    Trips,
+    array_passes,
+    array_traffic,
+    batch_axis,
+    footprint,
+    group_cycles,
+    spatial_tiles,
+    tile_bits,
+    traffic,
+)
+from formulation.extents import AxisTable, full_axis_table
+from formulation.hardware import Halo
+from formulation.mapping import Group, Stationary
+from formulation.nonlinear.whole import Book, Whole
+from formulation.objective import ENERGY, LATENCY, QUANTITIES, Measure
+from formulation.problem import Problem
+
+Number = Whole | int
+
+
+class _Cut(NamedTuple):
+    """A dimension cut into tiles: trips, tile size, the last tile."""
+
+    trips: Number
+    tile: Number
+    edge: Number
+
+
+def build_nonlinear(
+    problem: Problem, stationary: Stationary, measure: Measure, cap: int | None = None
+) -> ConcreteModel:
+    """All mappings of one loop order, minimised in one measure.
+
+    ::
+
+        min   latency | traffic | energy | their weighted sum
+        s.t.  (n_d - 1) t_d + 1 <= E_d <= n_d t_d              tile and trips of each dimension d
+              last_d = E_d - (n_d - 1) t_d                      its last tile
+              words_a = span_a + (Ke - stride) n_a              of the intervals of axis a, summed over tiles
+              longest_a = stride t_a + Ke - stride              longest interval
+              several_g = 1  iff  n_g > 1                       groups of loops: co, ci, sp
+              moved_x = words_x * passes_x(n, several)          words of each tensor, by ``cost.passes``
+              traffic = moved words times their widths / 8
+              cycles_g = sum over tiles of ceil(extent / side)  of the group on a side of the array
+              copies * tile_x <= 8 part_x                       (tensors x; whole banks if there are banks)
+              part_I + part_O + part_W <= buffer
+              compute + edge <= latency, transfer <= latency    double-buffered; else their sum
+              e_mac MACs + e_sram (array + traffic) + e_dram traffic + p latency <= energy
+              latency <= cap                                    where the step before caps it
+
+    Where borders clip the intervals, ``words`` and ``longest`` are no such lines: a table by tile size takes
+    their place, or that of ``span``, as straight runs with a binary each (``Book.table``). With halo reuse
+    ``slide_a`` chooses the axis along which tiles slide.
+
+    Args:
+        problem: the layer, the machine and the partition, if it is given.
+        stationary: the loop order.
+        measure: what is minimised.
+        cap: the greatest latency [ticks]; None for none.
+
+    Returns:
+        The model; ``total[latency]`` is in cycles, ``total[traffic]`` in bytes, ``total[energy]`` in pJ,
+        ``part`` in bytes. Its attribute ``tables`` says which tables there are, with the number of runs.
+    """
+    model = ConcreteModel(f"nonlinear_{stationary.value}")
+    book = Book(model)
+    _Builder(problem, stationary, book).build(measure, cap)
+    model.tables = dict(book.tables)
+    return model
+
+
+class _Builder:
+    """One model on its way."""
+
+    def __init__(self, problem: Problem, stationary: Stationary, book: Book) -> None:
+        self.problem, self.stationary, self.book = problem, stationary, book
+        self.layer, self.hardware = problem.layer, problem.hardware
+
+    def build(self, measure: Measure, cap: int | None) -> None:
+        """Add everything to the model."""
+        layer, hardware, book = self.layer, self.hardware, self.book
+        co, ci = self._cut("co", layer.out_channels), self._cut("ci", layer.in_channels)
+        names = ("batch", *(f"axis{i}" for i in range(len(layer.axes))))
+        cuts = [self._cut(n, a.out) for n, a in zip(names, self._axes, strict=True)]
+        trips = Trips(co.trips, ci.trips, self._product("trips", "sp", [c.trips for c in cuts]))
+        fetched, slid, largest = self._words(names, cuts)
+        pixels = prod(c.tile for c in cuts)
+        held = tile_bits(layer, hardware, co.tile, ci.tile, largest, pixels, self._labelled("ci", trips.ci))
+        self._capacity(held)
+        for group in Group:
+            self._labelled(group.value, trips.of(group))
+        moved = self._moved(trips, fetched, slid)
+        bits = moved.bits(hardware)
+        weights = measure.weights
+        volume = book.variable("total", "traffic", compulsory_bits(layer, hardware) / 8, _high(bits) / 8)
+        book.row("moves", "traffic", 8 * volume == _value(bits))
+        terms = {"traffic": volume}
+        static = ENERGY in self._wanted(weights) and hardware.quantum.tick
+        if LATENCY in self._wanted(weights) or cap is not None or ENERGY in self._wanted(weights):
+            cycles = self._cycles(co, ci, cuts, trips)
+            if LATENCY in self._wanted(weights) or cap is not None or static:
+                terms["latency"] = self._latency(cycles, held, volume, cap)
+            if ENERGY in self._wanted(weights):
+                terms["energy"] = self._energy(trips, cycles, bits, terms.get("latency", 0))
+        book.model.objective = Objective(expr=self._aim(measure, terms))
+
+    def _wanted(self, weights: Any) -> list[Any]:
+        return [quantity for quantity, weight in zip(QUANTITIES, weights, strict=True) if weight]
+
+    def _aim(self, measure: Measure, terms: dict[str, Any]) -> Any:
+        """What is minimised, in the unit in which results are told."""
+        if measure.quantity is not None:
+            return terms[measure.quantity.name]
+        pairs = [(q, w) for q, w in zip(QUANTITIES, measure.weights, strict=True) if w]
+        return sum(float(w * q.per_unit(self.hardware)) * terms[q.name] for q, w in pairs)
+
+    @property
+    def _axes(self) -> tuple[Axis, ...]:
+        return (batch_axis(self.layer), *self.layer.axes)
+
+    def _labelled(self, name: str, value: Number) -> Number:
+        """A count whose binary, whether it is above one, has a name."""
+        self.book.label = name
+        _ = value > 1
+        return value
+
+    def _product(self, kind: str, index: str, values: list[Number]) -> Number:
+        chosen = [value for value in values if isinstance(value, Whole)]
+        whole = prod(values)
+        return whole if len(chosen) < 2 else self.book.named(kind, index, whole)
+
+    def _cut(self, name: str, extent: int) -> _Cut:
+        """``(n - 1) t + 1 <= E <= n t``."""
+        book = self.book
+        tile, trips = book.whole("tile", name, 1, extent), book.whole("trips", name, 1, extent)
+        if not isinstance(tile, Whole) or not isinstance(trips, Whole):
+            return _Cut(1, 1, 1)
+        before = (trips - 1) * tile
+        book.row("covers", name, trips.value * tile.value >= extent)
+        book.row("no_more", name, _value(before) + 1 <= extent)
+        last = book.whole("last", name, 1, extent)
+        book.row("last_is", name, _value(last) == extent - _value(before))
+        return _Cut(trips, tile, last)
+
+    def _words(self, names: tuple[str, ...], cuts: list[_Cut]) -> tuple[Number, Number, Number]:
+        """Ifmap words of one pass, fetched and slid, of all channels; the largest tile, of one."""
+        channels, book = self.layer.in_channels, self.book
+        tables = [full_axis_table(axis) for axis in self._axes]
+        fetched, longest = [], []
+        for name, axis, cut, table in zip(names, self._axes, cuts, tables, strict=True):
+            reach = axis.effective_kernel - axis.stride
+            rest = [int(v) for v in table.fetched - reach * table.trips]
+            words = cut.trips * reach + book.table("words", name, cut.tile, rest)
+            fetched.append(book.named("words", name, words))
+            reached = book.table("longest", name, cut.tile, [int(v) for v in table.largest])
+            longest.append(book.named("longest", name, reached))
+        whole = self._product("words", "fetched", [channels, *fetched])
+        slid = whole
+        if self.hardware.halo is Halo.REUSE:
+            slid = self._product("words", "slid", [channels, self._slid(fetched, cuts, tables)])
+        return whole, slid, prod(longest)
+
+    def _slid(self, fetched: list[Number], cuts: list[_Cut], tables: list[AxisTable]) -> Number:
+        """One axis slides: its tiles fetch only what the one before has not."""
+        ways: list[Number] = []
+        for i, (axis, table) in enumerate(zip(self._axes, tables, strict=True)):
+            if not i:
+                continue
+            alone = int(table.slid[0]) if axis.effective_kernel >= axis.stride else fetched[i]
+            ways.append(prod([alone, *(words for k, words in enumerate(fetched) if k != i)]))
+        if len(ways) == 1:
+            return ways[0]
+        slides = [self.book.binary("slide", f"axis{i}") for i in range(len(ways))]
+        self.book.row("one_slides", "axes", sum(s.core for s in slides) == 1)
+        named = [self.book.named("slid", f"axis{i}", words) for i, words in enumerate(ways)]
+        return sum(slide * words for slide, words in zip(slides, named, strict=True))
+
+    def _capacity(self, held: TensorBits) -> None:
+        """What a tensor needs is within its part; the parts share the buffer."""
+        book, given, buffer = self.book, self.problem.partition, self.hardware.buffer_bits
+        book.label = "bank"
+        need, parts = footprint(self.hardware, held), []
+        for name in ("ifmap", "ofmap", "weights"):
+            limit = getattr(given, name) if given is not None else buffer
+            part = book.variable("part", name, 0, limit / 8)
+            book.row("fits", name, _value(getattr(need, name)) <= 8 * part)
+            parts.append(part)
+        book.row("shares", "buffer", sum(parts) <= buffer / 8)
+
+    def _moved(self, trips: Trips, fetched: Number, slid: Number) -> Traffic:
+        """Words of each tensor."""
+        self.book.label = "order"
+        words = traffic(self.layer, self.stationary, trips, fetched, slid)
+        return Traffic(*(self.book.named("moved", n, getattr(words, n)) for n in Traffic.__slots__))
+
+    def _cycles(self, co: _Cut, ci: _Cut, cuts: list[_Cut], trips: Trips) -> Trips:
+        """The factor of each group of loops in the compute cycles."""
+        layer, hardware, found = self.layer, self.hardware, {}
+        whole = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
+        for group, pieces in {Group.CO: [co], Group.CI: [ci], Group.SP: cuts}.items():
+            self.book.label = group.value
+            together = [(1, whole[group])]
+            least = group_cycles(layer, hardware, group, 1, together)
+            streams = array_passes(hardware, group, 1, 0) == 1
+            tiles = together if streams else spatial_tiles(*map(list, zip(*pieces, strict=True)))
+            cycles = group_cycles(layer, hardware, group, trips.of(group), tiles)
+            found[group.value] = self.book.named("cycles", group.value, cycles, least)
+        return Trips(**found)
+
+    def _latency(self, cycles: Trips, held: TensorBits, volume: Any, cap: int | None) -> Any:
+        """The array with the edge, and the transfer, at the same time or one after the other."""
+        hardware, tick, book = self.hardware, self.hardware.tick, self.book
+        compute = self.layer.groups * cycles.product
+        per_byte = 8 * tick.per_bit / tick.per_cycle
+        most = None if cap is None else cap / tick.per_cycle
+        least = roofline_ticks(self.layer, hardware) / tick.per_cycle
+        latency = book.variable("total", "latency", float(least), most)
+        if hardware.double_buffered:
+            edge = _value(held.total) * (tick.per_bit / tick.per_cycle)
+            book.row("computes", "latency", _value(compute) + edge <= latency)
+            book.row("transfers", "latency", per_byte * volume <= latency)
+        else:
+            book.row("in_turn", "latency", _value(compute) + per_byte * volume <= latency)
+        return latency
+
+    def _energy(self, trips: Trips, cycles: Trips, bits: Number, latency: Any) -> Any:
+        """Of multiply-accumulates, words at the array and at the DRAM, and of time."""
+        hardware, layer, each = self.hardware, self.layer, self.hardware.quantum
+        passes = Trips(*(array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
+        array = _value(array_traffic(layer, layer.ifmap_reads, passes).bits(hardware))
+        sram, dram, mac = (n / each.per_pj for n in (each.sram_bit, each.dram_bit, each.mac))
+        time = each.tick * hardware.tick.per_cycle / each.per_pj
+        energy = self.book.variable("total", "energy", 0, None)
+        moved = sram * array + (sram + dram) * _value(bits)
+        self.book.row("spends", "energy", mac * layer.macs + moved + time * latency <= energy)
+        return energy
+
+
+def _value(number: Any) -> Any:
+    return number.value if isinstance(number, Whole) else number
+
+
+def _high(number: Any) -> int:
+    return number.high if isinstance(number, Whole) else int(number)
