@@ -67,8 +67,7 @@ def _draw_layers(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
     _latency(left, found, unit("cycles", (run.latency for run in found)))
     _traffic(right, found, unit("bytes", (run.traffic for run in found)))
     style.name_rows(left, [named(run.name) for run in found])
-    right.tick_params(axis="y", length=0)
-    right.grid(visible=False, axis="y")
+    style.unnamed_rows(right)
     _titled(figure, [left, right], data, "cycles and traffic of its layers")
     return (left, right)
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-_ROW, _HEAD = 0.24, 1.0  # of a problem; title, legend, axis [inches]
-_BAND = 0.6  # of a row, over which the methods are spread
+_ROW, _HEAD = 0.28, 1.1  # of a problem; title, legend, axis [inches]
+_BAND = 0.8  # of a row, over which the methods are spread
 _LEAST_GAP = 0.01  # percent, below which the axis is linear
 
 
@@ -66,14 +66,14 @@ def _draw_methods(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
             x = [scale.of(row[field]) for _, row in rows if row[field] is not None]
             y = [place + shift for place, row in rows if row[field] is not None]
             color, marker = style.METHODS[method]
-            ax.plot(x, y, marker, color=color, label=method, markersize=3.6)
+            ax.plot(x, y, marker, color=color, label=method, markersize=3)
         style.log_axis(ax, "x", [scale.of(value) for value in known])
         ax.set_xlabel(f"{text} of one occurrence [{scale.name}]")
         _stripes(ax, len(problems))
     style.name_rows(left, [times(row["part"] or row["layer"], row["count"]) for row in problems])
-    right.tick_params(axis="y", length=0)
+    style.unnamed_rows(right)
     style.title(figure, f"{named(data['network'])}: cycles and traffic by method")
-    style.legend_above(left, len(data["methods"]))
+    style.legend_above(left, 3)
     return (left, right)
 
 
@@ -108,7 +108,7 @@ def _draw_gaps(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
     for ax in (left, right):
         names = [f"{m}*" if m in within and ax is left else m for m in data["methods"]]
         ax.set_xticks(range(len(names)), names)
-        ax.set_xlim(-0.6, len(names) - 0.2)
+        ax.set_xlim(-0.5, len(names) - 0.5)
         ax.grid(visible=False, axis="x")
         ax.tick_params(axis="x", length=0)
     if within:
@@ -122,14 +122,15 @@ def _draw_gaps(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
 def _strip(ax: Axes, place: int, method: str, values: Sequence[float]) -> None:
     """Points of one method, side by side in their order."""
     count = max(len(values) - 1, 1)
-    x = [place - 0.3 + 0.44 * index / count for index in range(len(values))]
+    x = [place - 0.25 + 0.5 * index / count for index in range(len(values))]
     color, marker = style.METHODS[method]
     ax.plot(x, values, marker, color=color, markersize=3, alpha=0.8, markeredgewidth=0)
 
 
 def _total(ax: Axes, place: int, value: float, text: str) -> None:
-    ax.plot([place - 0.36, place + 0.22], [value, value], color=style.BLACK, linewidth=1.2)
-    ax.annotate(text, (place + 0.24, value), (1, 0), textcoords="offset points", va="center", fontsize=6.5)
+    """A line, with a text on it."""
+    ax.plot([place - 0.32, place + 0.32], [value, value], color=style.BLACK, linewidth=1.2)
+    ax.annotate(text, (place, value), (0, 3), textcoords="offset points", ha="center", fontsize=6.5)
 
 
 def _gap_axis(ax: Axes, values: Sequence[float]) -> None:

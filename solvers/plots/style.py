@@ -29,7 +29,8 @@ METHODS = {
 """Colour and marker of each method."""
 ROW = 0.165
 """Height of a row with a name [inches]."""
-_FEW_OCTAVES, _MOST_SIZES = 2, 9
+_FEW_OCTAVES = 2
+_FEW, _MOST = 3, 9  # sizes at an axis
 
 
 @contextmanager
@@ -63,21 +64,27 @@ def log_axis(ax: Axes, which: Literal["x", "y"], values: Sequence[float], margin
     axis.set_minor_formatter(NullFormatter())
 
 
-def size_axis(ax: Axes, sizes: Sequence[float]) -> None:
-    """Make the x axis one of buffer sizes [KiB]: powers of two, or plain numbers if there are few octaves."""
+def size_axis(ax: Axes, sizes: Sequence[float], *, few: bool = False) -> None:
+    """Make the x axis one of buffer sizes [KiB]: powers of two, or plain numbers if there are few octaves.
+
+    Args:
+        ax: the axes.
+        sizes: that must be seen [KiB].
+        few: whether there is room for a few numbers only.
+    """
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     low, high = min(sizes), max(sizes)
-    ax.set_xlabel("buffer [KiB]")
+    most = _FEW if few else _MOST
     if log2(high / low) < _FEW_OCTAVES:
         room = (high - low or high) * 0.03
         ax.set_xlim(low - room, high + room)
-        ax.xaxis.set_major_locator(MaxNLocator(6))
+        ax.xaxis.set_major_locator(MaxNLocator(most))
     else:
         ax.set_xscale("log", base=2)
         ax.set_xlim(low / 1.05, high * 1.05)
         first, last = floor(log2(low) + 0.999), floor(log2(high))
-        step = -(-(last - first + 1) // _MOST_SIZES)
+        step = -(-(last - first + 1) // most)
         ax.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(first, last + 1, step)]))
         ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(plain))
@@ -87,6 +94,11 @@ def name_rows(ax: Axes, names: Sequence[str]) -> None:
     """Make the y axis one of named rows, the first on top."""
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
+    unnamed_rows(ax)
+
+
+def unnamed_rows(ax: Axes) -> None:
+    """Leave the names of rows to the axes beside these."""
     ax.tick_params(axis="y", length=0)
     ax.grid(visible=False, axis="y")
 
