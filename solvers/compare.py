@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
@@ -16,7 +17,7 @@ from dnns.terminal.streams import guarded
 from solvers.backends import MILP, load
 from solvers.cli.echo import option_named
 from solvers.methods import METHODS
-from solvers.run import conclude, progress, started, unsolved
+from solvers.run import check_plots, conclude, progress, started, unsolved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--methods", nargs="+", default=list(METHODS), metavar="METHOD", help=text)
     p.add_argument("--csv", metavar="F", help="write one line per problem and method as CSV")
     p.add_argument("--json", metavar="F", help="write everything as JSON")
+    text = "folder for pictures, PNG and SVG: cycles and traffic, gap and time by method (needs matplotlib)"
+    p.add_argument("--plots", metavar="DIR", help=text)
     p.add_argument("--verbose", action="store_true", help="sizes of the mixed-integer programs as well")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
     text = f"Exact: solver of the mixed-integer programs ({' or '.join(MILP)})"
@@ -70,6 +73,8 @@ def _main(args: argparse.Namespace) -> int:
 
     outputs = [(args.json, partial(write_json, comparisons)), (args.csv, partial(write_csv, comparisons))]
     failed = deliver(outputs, None if args.quiet else lambda: _text(comparisons, args))
+    if args.plots is not None:
+        failed += _draw(comparisons, args.plots)
     lines = (
         (code, f"{comparison.network}, {method}: {line}")
         for comparison in comparisons
@@ -93,11 +98,22 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
         if args.backend is not None:
             load(MILP, args.backend.lower())
             scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
+        check_plots(args.plots)
         networks = (scenario.network_file for scenario in scenarios)
         check_outputs({"--json": args.json, "--csv": args.csv}, (*args.scenarios, *networks))
         for scenario in scenarios:
             with _watching(args.quiet) as watch:
                 yield compare(scenario, methods, workers=workers, watch=watch)
+
+
+def _draw(comparisons: Sequence[Comparison], folder: str) -> list[InputError]:
+    """Write pictures, of several scenarios each to a folder of its own; returns what could not be written."""
+    from solvers.plots.compared import comparison_pictures
+    from solvers.plots.picture import folders, write_pictures
+
+    homes = folders(folder, [Path(comparison.scenario.source).stem for comparison in comparisons])
+    pictures = [comparison_pictures(comparison.to_dict()) for comparison in comparisons]
+    return [error for some, home in zip(pictures, homes, strict=True) for error in write_pictures(some, home)]
 
 
 @contextmanager

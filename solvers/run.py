@@ -67,6 +67,14 @@ def check_used(args: argparse.Namespace, scenario: Scenario) -> None:
         raise InputError("--buffer_partition", "", problem)
 
 
+def check_plots(folder: str | None) -> None:
+    """Raise InputError if ``--plots`` asks for pictures that cannot be made, or not be written."""
+    if folder is not None:
+        from solvers.plots.picture import check_folder
+
+        check_folder(folder, "--plots")
+
+
 def check_model_type(network: Network, kind: str | None) -> None:
     """Raise InputError unless the network is what ``--model_type`` says."""
     axes = {len(layer.axes) for layer in network.layers}
@@ -182,6 +190,11 @@ def _main(args: argparse.Namespace) -> int:
     if args.certificate is not None:
         outputs.append((args.certificate, partial(_certify, report)))
     failed = deliver(outputs, None if args.quiet else lambda: _text(report, args))
+    if args.plots is not None:
+        from solvers.plots.picture import write_pictures
+        from solvers.plots.report import report_pictures
+
+        failed += write_pictures(report_pictures(report.to_dict()), args.plots)
     return conclude(failed, unsolved(report))
 
 
@@ -192,6 +205,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
             {"--outfile": args.outfile, "--csv": args.csv, "--certificate": args.certificate},
             (args.scenario, scenario.network_file),
         )
+        check_plots(args.plots)
         if args.verbose and scenario.network_level != "layers":
             problem = f"tells of layers one by one, network_level is {scenario.network_level}"
             raise InputError("--verbose", "", problem)

@@ -15,7 +15,7 @@ from dnns.errors import InputError
 from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
-from solvers.run import progress, started
+from solvers.run import check_plots, progress, started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
     p.add_argument("--outfile", metavar="F", help="write the results as JSON")
     p.add_argument("--csv", metavar="F", help="write one line per size as CSV")
+    text = "folder for a picture of the table, and of what a KiB is worth, PNG and SVG (needs matplotlib)"
+    p.add_argument("--plots", metavar="DIR", help=text)
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
     return p
 
@@ -93,6 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     wanted = sizes(args.sram, args.step)
     check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
+    check_plots(args.plots)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from formulation.problem import Kind
         from solvers.network.levels import check_network_level
@@ -109,6 +112,11 @@ def _main(args: argparse.Namespace) -> int:
     failed = deliver(
         outputs, None if args.quiet else lambda: _text(found, scenario.network_level, args.reach)
     )
+    if args.plots is not None:
+        from solvers.plots.picture import write_pictures
+        from solvers.plots.sizes import sizing_picture
+
+        failed += write_pictures([sizing_picture(_data(found))], args.plots)
     for error in failed:
         raise error
     return 0
@@ -128,9 +136,13 @@ def _rows(found: Sizing) -> list[dict[str, Any]]:
     ]
 
 
-def _json(found: Sizing, stream: IO[str]) -> None:
+def _data(found: Sizing) -> dict[str, Any]:
     data = {"network": found.network, "target": found.target.value, "least": float(found.least)}
-    json.dump(data | {"programs": found.programs, "sizes": _rows(found)}, stream, indent=1)
+    return data | {"programs": found.programs, "sizes": _rows(found)}
+
+
+def _json(found: Sizing, stream: IO[str]) -> None:
+    json.dump(_data(found), stream, indent=1)
     stream.write("\n")
 
 

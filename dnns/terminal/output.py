@@ -6,7 +6,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
@@ -139,11 +140,29 @@ def write_file(path: str | Path, write: Callable[[TextIO], None]) -> None:
         raise InputError(path, "", f"cannot be written: {error.strerror}") from None
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file whole, such as a picture; raises InputError if it cannot be written."""
+    try:
+        with _replacing(Path(os.path.realpath(path))) as beside:
+            beside.write_bytes(data)
+    except OSError as error:
+        raise InputError(path, "", f"cannot be written: {error.strerror}") from None
+
+
 def _replace(file: Path, write: Callable[[TextIO], None]) -> None:
+    with (
+        _replacing(file) as beside,
+        open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
+        write(stream)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[Path]:
+    """Another name for a file, which takes the file's place once it is written."""
     beside = file.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(beside, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            write(stream)
+        yield beside
         os.replace(beside, file)
     finally:
         beside.unlink(missing_ok=True)

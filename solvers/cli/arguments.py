@@ -170,6 +170,9 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     _option(group, "csv", metavar="F", help="write one line per part as CSV")
     text = "write a proof of every bound as JSON, for python -m solvers.check"
     _option(group, "certificate", metavar="F", help=text)
+    text = "folder for pictures, PNG and SVG: roofline, parts of the buffer, cycles and traffic by layer "
+    text += "(needs matplotlib)"
+    _option(group, "plots", metavar="DIR", help=text)
     _option(group, "jobs", type=_whole, metavar="N", help="processes (1)")
     text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
     group.add_argument("--sensitivity", action="store_true", help=text)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from formulation.shared.problem import SharedProblem
     from solvers.network.workers import Workers
+    from solvers.plots.report import ComparisonPlots
 
 Watch = Callable[[str], Notify | None]
 """From the name of a method to what is told about its progress."""
@@ -142,6 +143,13 @@ class Comparison:
     def to_frame(self) -> pd.DataFrame:
         """``to_rows`` as a pandas data frame; needs pandas."""
         return data_frame(self.to_rows())
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Its pictures, for notebooks: ``comparison.plot.methods()`` returns matplotlib's axes."""
+        from solvers.plots.report import ComparisonPlots
+
+        return ComparisonPlots(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -221,13 +221,18 @@ def test_a_report_shows_itself_in_a_line_and_as_a_table(tiny):
         assert repr(report).startswith(f"<{kind} {report.network}: exhaustive, balanced, ")
         assert f"{totals['traffic_bytes']:,} bytes>" in repr(report)
         table = report._repr_html_()
-        assert table.count("<tr>") == 1 + len(list(report.rows()))
+        layers = table.partition("</table>")[2]
+        assert layers.count("<tr>") == 1 + len(list(report.rows()))
+        for bound in ("roofline_cycles", "compulsory_bytes"):
+            assert f"<td>{totals[bound]:,.6g}</td>" in table or f"<td>{int(totals[bound]):,}</td>" in table
         assert f"<td>{report.to_dict()['layers'][0]['name']}</td>" in table
 
 
 def test_names_in_a_notebook_stay_text():
     name = "<script>alert(1)</script>"
-    table = html(name, [{"layer": name, "latency_cycles": 1234.0, "gap": None}])
+    totals = {"macs": 1, "seconds": 0.0, "latency_cycles": 12, "roofline_cycles": 8}
+    table = html(name, {"totals": totals}, [{"layer": name, "latency_cycles": 1234.0, "gap": None}])
+    assert "<td>1.500</td>" in table
     assert name not in table
     assert table.count("&lt;script&gt;") == 2
     assert "<td>1,234</td>" in table

@@ -13,6 +13,8 @@ from solvers.network.data.notebook import html, summary
 if TYPE_CHECKING:
     import pandas as pd
 
+    from solvers.plots.report import ReportPlots
+
 
 class Handout:
     """What can be said of a report that has plain data and rows."""
@@ -32,7 +34,14 @@ class Handout:
 
     def _repr_html_(self) -> str:
         """Totals and layers as a table, for notebooks."""
-        return html(repr(self), self.rows())
+        return html(repr(self), self.to_dict(), self.rows())
+
+    @property
+    def plot(self) -> ReportPlots:
+        """Its pictures, for notebooks: ``report.plot.roofline()`` returns matplotlib's axes."""
+        from solvers.plots.report import ReportPlots
+
+        return ReportPlots(self.to_dict())
 
     def write_json(self, stream: IO[str]) -> None:
         """Write the report as JSON, floats in their shortest exact form."""

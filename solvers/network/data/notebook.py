@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
@@ -15,6 +15,12 @@ _COLUMNS = {
     "traffic_bytes": "traffic [bytes]",
     "gap": "gap",
 }
+_TOTALS = (
+    ("latency [cycles], roofline", "latency_cycles", "roofline_cycles"),
+    ("traffic [bytes], compulsory", "traffic_bytes", "compulsory_bytes"),
+    ("traffic [bytes], any schedule of its layers", "traffic_bytes", "least_traffic_bytes"),
+    ("energy [pJ], least", "energy_pj", "least_energy_pj"),
+)
 
 
 def summary(kind: str, report: Mapping[str, Any]) -> str:
@@ -32,19 +38,36 @@ def summary(kind: str, report: Mapping[str, Any]) -> str:
     )
 
 
-def html(title: str, rows: Iterable[Mapping[str, Any]]) -> str:
-    """A table of layers, whose names stay text whatever is in them.
+def html(title: str, report: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Totals beside what no schedule can beat, and a table of layers, whose names stay text.
 
     Args:
         title: stands above it.
+        report: as JSON has it.
         rows: flat rows as in the CSV.
     """
-    heads = "".join(f"<th>{escape(name)}</th>" for name in (*_COLUMNS.values(), "tile"))
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (*_cells(row), _tile(row))) + "</tr>"
-        for row in rows
-    )
-    return f"<p>{escape(title)}</p><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    heads = (*_COLUMNS.values(), "tile")
+    layers = _table(heads, ((*_cells(row), _tile(row)) for row in rows))
+    totals = _table(("total", "", "bound", "ratio"), _totals(report["totals"]))
+    return f"<p>{escape(title)}</p>{totals}{layers}"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of texts, numbers to the right as notebooks have it."""
+    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _totals(totals: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Each total with its bound, and how many times that it is."""
+    yield "MACs", _shown(totals["macs"]), "", ""
+    for name, value, least in _TOTALS:
+        if value in totals and least in totals:
+            bound = totals[least]
+            ratio = f"{totals[value] / bound:.3f}" if bound else ""
+            yield name, _shown(totals[value]), _shown(bound), ratio
+    yield "solved in [s]", f"{totals['seconds']:.2f}", "", ""
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
