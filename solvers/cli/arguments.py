@@ -168,6 +168,7 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     _option(group, "csv", metavar="F", help="write one line per part as CSV")
     text = "write a proof of every bound as JSON, for python -m solvers.check"
     _option(group, "certificate", metavar="F", help=text)
+    _option(group, "report", metavar="F", help="write a page to look at, one HTML file that needs no network")
     _option(group, "jobs", type=_whole, metavar="N", help="processes (1)")
     text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
     group.add_argument("--sensitivity", action="store_true", help=text)

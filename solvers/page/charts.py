@@ -16,6 +16,7 @@ Column = tuple[str, str, str, str]
 TENSORS = ("ifmap", "ofmap", "weights", "stays")
 _COLOURS = [f"var(--{name})" for name in TENSORS]
 _STEP = 17
+"""Pixels of a layer on the axis of layers."""
 CHOSEN = {"name": "chosen", "value": ""}
 """The parameter that holds the name of the layer that is chosen."""
 
@@ -30,7 +31,12 @@ def chart(title: str, text: str, spec: Spec, values: Sequence[Data], columns: Se
         values: its rows.
         columns: of the table: key, heading, unit, how it is written.
     """
-    base = {"width": "container", "description": f"{title}. {text}", "data": {"name": "values"}}
+    base = {
+        "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "description": f"{title}. {text}",
+        "data": {"name": "values"},
+    }
     return {
         "title": title,
         "text": text,
@@ -102,7 +108,7 @@ def _words(layer: Data) -> Iterator[tuple[Data, int]]:
 
 def _compute(layer: Data) -> float:
     owners = [layer] if "mapping" in layer else layer["parts"]
-    return sum(owner["count"] * (owner.get("compute_cycles") or 0) for owner in owners)
+    return float(sum(owner["count"] * (owner.get("compute_cycles") or 0) for owner in owners))
 
 
 def _roofline(result: Data, blocks: Sequence[Data]) -> Spec:
@@ -132,7 +138,7 @@ def _roofline(result: Data, blocks: Sequence[Data]) -> Spec:
         "encoding": {"x": {**x, "title": "MACs per byte of DRAM traffic"}, "y": y},
         "layer": [line, marks],
     }
-    text = "Each layer below the roof that array and DRAM set. On the slope the DRAM is the limit, on the flat the array."
+    text = "Each layer below the roof: on its slope the DRAM is the limit, on its flat the array."
     return chart("Roofline", text, spec, points, (_LAYER, *_RATES))
 
 
@@ -151,13 +157,18 @@ def chosen_stroke() -> Spec:
     }
 
 
-def by_layer(title: str = "") -> Spec:
+def height(rows: Sequence[Data]) -> int:
+    """Pixels that a chart with a line for each layer takes."""
+    return _STEP * max(1, len({row["layer"] for row in rows}))
+
+
+def by_layer() -> Spec:
     """The axis of layers, in the network's order."""
     return {
         "field": "layer",
         "type": "nominal",
         "sort": None,
-        "title": title or None,
+        "title": None,
         "axis": {"labelLimit": 130},
     }
 
@@ -170,7 +181,7 @@ def _cycles(blocks: Sequence[Data]) -> Spec:
         "encoding": {"x": {"field": "compute", "type": "quantitative"}, "tooltip": tips},
     }
     spec = {
-        "height": {"step": _STEP},
+        "height": height(blocks),
         "params": [CHOSEN],
         "encoding": {
             "y": by_layer(),
@@ -179,7 +190,9 @@ def _cycles(blocks: Sequence[Data]) -> Spec:
         "layer": [bar, tick],
     }
     columns = (_LAYER, ("cycles", "cycles", "", "whole"), ("compute", "array busy", "cycles", "whole"))
-    text = "Bars: latency. Ticks: the cycles in which the array works; what is beyond them waits for the DRAM."
+    text = (
+        "Bars: latency. Ticks: the cycles in which the array works; what is beyond them waits for the DRAM."
+    )
     return chart("Cycles by layer", text, spec, blocks, columns)
 
 
@@ -216,10 +229,10 @@ def _long(rows: Sequence[Data], names: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _bars(names: Sequence[str], title: str) -> Spec:
+def _bars(rows: Sequence[Data], names: Sequence[str], title: str) -> Spec:
     tips = [tip("layer", "layer", ""), tip("tensor", "tensor", ""), tip("bytes", "bytes")]
     return {
-        "height": {"step": _STEP},
+        "height": height(rows),
         "params": [CHOSEN],
         "encoding": {"y": by_layer()},
         "layer": [stacked(names, title, tips)],
@@ -228,7 +241,7 @@ def _bars(names: Sequence[str], title: str) -> Spec:
 
 def _traffic(blocks: Sequence[Data]) -> Spec:
     names = TENSORS[:3]
-    spec = _bars(names, "bytes between DRAM and buffer")
+    spec = _bars(blocks, names, "bytes")
     least = [b for b in blocks if b["compulsory"] is not None]
     if least:
         tips = [tip("layer", "layer", ""), tip("compulsory", "compulsory bytes")]
@@ -261,9 +274,9 @@ def _parts(result: Data) -> Spec:
                 row[room["kind"]] = row.get(room["kind"], 0) + room["bytes"]
             rows.append(row)
     names = TENSORS if any(row.get("stays") for row in rows) else TENSORS[:3]
-    spec = _bars(names, "bytes of the buffer")
+    spec = _bars(rows, names, "bytes")
     rule = {"type": "rule", "color": "var(--bound)", "strokeWidth": 2}
     encoding = {"x": {"datum": size, "type": "quantitative"}, "y": None}
     spec["layer"].append({"data": {"values": [{}]}, "mark": rule, "encoding": encoding})
-    text = "What ifmap, ofmap and weights take while a layer runs; of several parts the fullest. The line: the buffer's size."
+    text = "What a layer takes of the buffer; of several parts the fullest. The line: the buffer's size."
     return chart("Parts of the buffer", text, spec, _long(rows, names), _BYTES)

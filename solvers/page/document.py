@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, resources
 from importlib.util import find_spec
 from typing import IO, Any
@@ -43,7 +43,9 @@ class Page:
         curve: see ``solvers.page.exploration.curve_chart``.
         pareto: see ``pareto_chart`` there.
         sweep: see ``sweep_data`` there.
-        scenario: with every field, to run the same again; that of the first result if it is not given.
+        scenarios: to run the same again, by the name of a file: with every field; of the first result if none
+            is given.
+        command: that runs them.
     """
 
     title: str
@@ -52,12 +54,13 @@ class Page:
     curve: Data | None = None
     pareto: Data | None = None
     sweep: Data | None = None
-    scenario: Data | None = None
+    scenarios: Mapping[str, Data] = field(default_factory=dict)
+    command: str = "python -m solvers.run scenario.yaml"
 
 
-def check_report(path: object) -> None:
-    """Raise InputError, which says what to install, if a page is asked for and a package is missing."""
-    missing = [] if path is None else [name for module, name in _NEEDS.items() if find_spec(module) is None]
+def check_report() -> None:
+    """Raise InputError, which says what to install, if a package that a page needs is missing."""
+    missing = [name for module, name in _NEEDS.items() if find_spec(module) is None]
     if missing:
         problem = f"needs {' and '.join(missing)}: pip install '{PROJECT}[report]'"
         raise InputError("--report", "", problem)
@@ -69,13 +72,13 @@ def write_page(page: Page, stream: IO[str]) -> None:
     Raises:
         InputError: if a package is missing.
     """
-    check_report("")
+    check_report()
     jinja = import_module("jinja2")
     environment = jinja.Environment(autoescape=True, undefined=jinja.StrictUndefined, trim_blocks=True)
     charting = import_module("vl_convert")
     library = _inline(charting.javascript_bundle())
     program = _inline("\n".join(_asset(name) for name in _PROGRAM))
-    scripts = [{"text": jinja_safe, "hash": _hash(jinja_safe)} for jinja_safe in (library, program)]
+    scripts = [{"text": script, "hash": _hash(script)} for script in (library, program)]
     html = environment.from_string(_asset("page.html")).render(
         title=page.title,
         style=_asset("page.css"),
@@ -95,22 +98,23 @@ def write_page(page: Page, stream: IO[str]) -> None:
 
 def page_data(page: Page) -> dict[str, Any]:
     """Everything that the page's program shows, as plain data."""
-    scenario = page.scenario
-    if scenario is None and page.results:
-        scenario = page.results[0][1]["scenario"]
+    scenarios = page.scenarios
+    if not scenarios and page.results:
+        scenarios = {"scenario.yaml": page.results[0][1]["scenario"]}
     charts = [make(data) for make, data in ((curve_chart, page.curve), (pareto_chart, page.pareto)) if data]
     return {
         "results": [_result(name, result, network) for name, result, network in page.results],
         "comparisons": [comparison_data(comparison) for comparison in page.comparisons],
         "charts": charts,
         "sweep": sweep_data(page.sweep) if page.sweep else None,
-        "scenario": yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True) if scenario else "",
+        "scenarios": [[name, _yaml(scenario)] for name, scenario in scenarios.items()],
+        "command": page.command,
     }
 
 
 def _result(name: str, result: Data, network: Network) -> dict[str, Any]:
     """One run: its head, totals, layers, graph and charts."""
-    one_problem = "stacks" in result
+    one_problem, nodes = "stacks" in result, picture_nodes(network, result["layers"])
     return {
         "name": name,
         "network": result["network"],
@@ -121,10 +125,13 @@ def _result(name: str, result: Data, network: Network) -> dict[str, Any]:
         "columns": [list(column) for column in (NETWORK_COLUMNS if one_problem else LAYER_COLUMNS)],
         "layers": layer_views(result),
         "buffer": result["hardware"]["bufsize"],
-        "graph": picture(picture_nodes(network, result["layers"]), result["inputs"]),
-        "tensors": [dict(tensor) for tensor in result.get("tensors", ())],
+        "graph": picture(nodes, result["inputs"], result["layers"], result.get("tensors", ())),
         "charts": result_charts(result),
     }
+
+
+def _yaml(scenario: Data) -> str:
+    return yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True)
 
 
 def _asset(name: str) -> str:

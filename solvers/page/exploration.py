@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from solvers.page.charts import CHOSEN, Column, Spec, by_layer, chart, tip
+from solvers.page.charts import CHOSEN, Column, Spec, by_layer, chart, height, tip
 
 Data = Mapping[str, Any]
 
 TOTAL = "the network"
+MOST_CHARACTERS = 3_000_000
+"""Of a sweep's points in a page, which is to stay below five megabytes."""
 _METHOD: Column = ("method", "method", "", "text")
 _SERIES = [f"var(--series{n})" for n in range(1, 7)]
 
@@ -31,45 +33,40 @@ def comparison_data(comparison: Data) -> dict[str, Any]:
         ("solution_status", "status", "", "text"),
     )
     methods, kind = comparison["methods"], comparison["objective"]["kind"]
+    layer: Column = ("layer", "layer", "", "text")
     return {
         "title": f"{comparison['network']}: {', '.join(methods)}",
         "totals": [{**row, "layer": TOTAL} for row in comparison["totals"]],
         "total_columns": [list(column) for column in (_METHOD, *numbers)],
         "rows": rows,
-        "columns": [list(column) for column in (("layer", "layer", "", "text"), _METHOD, *numbers)],
+        "columns": [list(column) for column in (layer, _METHOD, *numbers)],
         "charts": [
-            _dots("Objective by method", f"The objective ({kind}) over the best that any method found.", "ratio",
-                  "ratio to the best", rows, methods),
-            _dots("Gap by method", "What is left between the answer and its proven bound.", "gap", "gap", rows,
-                  methods, percent=True),
-            _dots("Time by method", "Seconds that the search took, on a logarithmic axis.", "seconds", "seconds",
-                  [row for row in rows if row["seconds"] > 0], methods, logarithmic=True),
+            _dots(
+                "ratio", "Objective by method", f"{kind}, over the best that a method found.", rows, methods
+            ),
+            _dots("gap", "Gap by method", "From the answer to its proven bound.", rows, methods),
+            _dots("seconds", "Time by method", "Of the search, on a logarithmic axis.", rows, methods),
         ],
-    }  # fmt: skip
+    }
 
 
-def _dots(
-    title: str,
-    text: str,
-    field: str,
-    label: str,
-    rows: Sequence[Data],
-    methods: Sequence[str],
-    *,
-    percent: bool = False,
-    logarithmic: bool = False,
-) -> Spec:
+def _dots(field: str, title: str, text: str, rows: Sequence[Data], methods: Sequence[str]) -> Spec:
     """A mark for each layer and method."""
-    kept = [{k: row[k] for k in ("layer", "method", field)} for row in rows if row[field] is not None]
-    form = ".2%" if percent else ",.4~r"
-    x: Spec = {"field": field, "type": "quantitative", "title": label, "scale": {"zero": False}}
-    if percent:
+    positive = field == "seconds"
+    kept = [
+        {key: row[key] for key in ("layer", "method", field)}
+        for row in rows
+        if row[field] is not None and (row[field] > 0 or not positive)
+    ]
+    x: Spec = {"field": field, "type": "quantitative", "title": field, "scale": {"zero": False}}
+    if field == "gap":
         x["axis"] = {"format": ".2~%"}
-    if logarithmic:
+    if positive:
         x["scale"] = {"type": "log"}
     by = {"field": "method", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    form = ".2%" if field == "gap" else ",.4~r"
     spec = {
-        "height": {"step": 17},
+        "height": height(kept),
         "params": [CHOSEN],
         "mark": {"type": "point", "size": 60, "strokeWidth": 2},
         "encoding": {
@@ -77,23 +74,29 @@ def _dots(
             "x": x,
             "color": {**by, "scale": {"domain": list(methods), "range": _SERIES}},
             "shape": {**by, "scale": {"domain": list(methods)}},
-            "tooltip": [tip("layer", "layer", ""), tip("method", "method", ""), tip(field, label, form)],
+            "tooltip": [tip("layer", "layer", ""), tip("method", "method", ""), tip(field, field, form)],
         },
     }
-    columns = (("layer", "layer", "", "text"), _METHOD, (field, label, "", "percent2" if percent else "number"))
-    return chart(title, text, spec, kept, columns)
+    last: Column = (field, field, "%" if field == "gap" else "", "percent2" if field == "gap" else "number")
+    return chart(title, text, spec, kept, (("layer", "layer", "", "text"), _METHOD, last))
 
 
 def _chooser(names: Sequence[str]) -> Spec:
     """The parameter that says of which layer a chart is, with a list to choose from."""
-    return {"name": "shown", "value": names[0], "bind": {"input": "select", "options": list(names), "name": "of "}}
+    return {
+        "name": "shown",
+        "value": names[0],
+        "bind": {"input": "select", "options": list(names), "name": "of "},
+    }
 
 
 def _named(data: Data) -> list[tuple[str, Data]]:
     """The network's and each layer's, by name; a layer that is called like the network gets a star."""
     found = [(TOTAL, data["total"])] if data.get("total") else []
     names = {name for name, _ in found}
-    return found + [(f"{e['name']} *" if e["name"] in names else e["name"], e) for e in data.get("layers", ())]
+    return found + [
+        (f"{e['name']} *" if e["name"] in names else e["name"], e) for e in data.get("layers", ())
+    ]
 
 
 _OF_SHOWN = {"filter": "datum.layer === shown"}
@@ -124,7 +127,11 @@ def pareto_chart(pareto: Data) -> Spec:
             "tooltip": [tip("layer", "of", ""), tip("cycles", "cycles"), tip("bytes", "bytes")],
         },
     }
-    columns = (("layer", "of", "", "text"), ("cycles", "cycles", "", "whole"), ("bytes", "bytes", "", "whole"))
+    columns = (
+        ("layer", "of", "", "text"),
+        ("cycles", "cycles", "", "whole"),
+        ("bytes", "bytes", "", "whole"),
+    )
     text = f"{pareto['network']}: each point is a schedule; none has less of both."
     return chart("Latency against traffic", text, spec, values, columns)
 
@@ -156,8 +163,13 @@ def curve_chart(curve: Data) -> Spec:
         for end in _ends(entry)
     ]
     names = [name for name in (*lines, "compulsory") if any(row["line"] == name for row in values)]
-    colours = {"proven optimum": "var(--ifmap)", "bound for any mapping": "var(--weights)", "compulsory": "var(--bound)"}
-    by = {"field": "line", "type": "nominal", "title": None, "legend": {"orient": "top"}}
+    colours = {
+        "proven optimum": "var(--ifmap)",
+        "bound for any mapping": "var(--weights)",
+        "compulsory": "var(--bound)",
+    }
+    legend = {"orient": "top", "symbolType": "stroke"}
+    by = {"field": "line", "type": "nominal", "title": None, "legend": legend}
     x = {
         "field": "buffer",
         "type": "quantitative",
@@ -194,13 +206,26 @@ def _ends(entry: Data) -> list[float]:
 def sweep_data(sweep: Data) -> dict[str, Any]:
     """A sweep's points in columns, its axes first; values that are no numbers or words become words.
 
+    Points beyond what a page holds are left out; ``of`` says how many there are.
+
     Args:
         sweep: ``axes`` (names), ``rows`` (a plain dictionary each).
     """
-    rows = sweep["rows"]
+    rows = _that_fit(sweep["rows"])
     keys = list(dict.fromkeys([*sweep["axes"], *(key for row in rows for key in row)]))
     table = {key: [_plain(row.get(key)) for row in rows] for key in keys}
-    return {"axes": list(sweep["axes"]), "columns": [_column(key, table[key]) for key in keys], "values": table}
+    columns = [_column(key, table[key]) for key in keys]
+    return {"axes": list(sweep["axes"]), "columns": columns, "values": table, "of": len(sweep["rows"])}
+
+
+def _that_fit(rows: Sequence[Data]) -> Sequence[Data]:
+    """The first rows, as many as have so many characters."""
+    room = MOST_CHARACTERS
+    for at, row in enumerate(rows):
+        room -= sum(len(str(value)) + 3 for value in row.values())
+        if room < 0:
+            return rows[:at]
+    return rows
 
 
 def _plain(value: Any) -> Any:
@@ -210,4 +235,4 @@ def _plain(value: Any) -> Any:
 def _column(key: str, values: Sequence[Any]) -> list[str]:
     given = [value for value in values if value is not None]
     numbers = given and all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
-    return [key, key.replace("_", " "), "", "number" if numbers else "text"]
+    return [key, key, "", "number" if numbers else "text"]

@@ -1,4 +1,4 @@
-"""The network as a graph in the order in which it runs: a line for each operator, arcs where one skips others."""
+"""The network as a graph in the order in which it runs: a line for each operator, arcs that skip others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def picture_nodes(network: Network, layers: Sequence[Data]) -> list[PictureNode]
 
 
 def _runs(node: Node, remaining: deque[tuple[int, Data]]) -> Iterator[int]:
-    """Positions of the layers that a node with MACs is; taken from those that remain, in the network's order."""
+    """Positions of the layers that a node is; taken from those that remain, in the network's order."""
     while node.layer is not None and remaining:
         position, layer = remaining[0]
         if layer["name"] != node.name and not layer["name"].startswith(f"{node.name}#"):
@@ -59,8 +59,22 @@ def _runs(node: Node, remaining: deque[tuple[int, Data]]) -> Iterator[int]:
         yield position
 
 
-def picture(nodes: Sequence[PictureNode], inputs: Iterable[str]) -> dict[str, Any]:
-    """Rows in order, and edges: from row, to row, lane (0: neighbours; arcs lie in lanes 1, 2, ... outwards)."""
+def picture(
+    nodes: Sequence[PictureNode],
+    inputs: Iterable[str],
+    layers: Sequence[Data] = (),
+    staying: Sequence[Data] = (),
+) -> dict[str, Any]:
+    """Rows in order, edges, and what stays: ``from`` and ``to`` row, and ``lane``, 1, 2, ... outwards.
+
+    An edge of neighbours has lane 0.
+
+    Args:
+        nodes: of the network.
+        inputs: names of its inputs.
+        layers: of the result.
+        staying: the tensors that stay, from a layer to a layer.
+    """
     names = [*inputs, *(node.name for node in nodes)]
     row = {name: i for i, name in enumerate(names)}
     spans = sorted(
@@ -72,7 +86,19 @@ def picture(nodes: Sequence[PictureNode], inputs: Iterable[str]) -> dict[str, An
     return {
         "rows": blank + [{"name": n.name, "op": n.op, "layers": list(n.layers)} for n in nodes],
         "edges": [{"from": a, "to": b, "lane": lanes.get((a, b), 0)} for a, b in sorted(spans)],
+        "held": list(_held(nodes, len(blank), layers, staying)),
     }
+
+
+def _held(
+    nodes: Sequence[PictureNode], first: int, layers: Sequence[Data], staying: Sequence[Data]
+) -> Iterator[dict[str, Any]]:
+    """The lives of the tensors that stay; two that are there at once lie apart."""
+    row = {layers[at]["name"]: first + i for i, node in enumerate(nodes) for at in node.layers}
+    lives = [(row[tensor["from"]], row[tensor["to"]] + 1) for tensor in staying]
+    lanes = lane_of(sorted(lives, key=lambda life: (life[1] - life[0], life)))
+    for tensor, life in zip(staying, lives, strict=True):
+        yield {**tensor, "from": life[0], "to": life[1] - 1, "lane": lanes[life]}
 
 
 def lane_of(arcs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:

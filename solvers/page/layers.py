@@ -17,7 +17,7 @@ LAYER_COLUMNS = (
     ("op", "operator", "", "text"),
     ("macs", "MACs", "M", "millions"),
     ("tile", "tile", "co x ci x sp", "text"),
-    ("stationary", "stays", "", "text"),
+    ("stationary", "stationary", "", "text"),
     ("latency", "latency", "kcycles", "thousands"),
     ("time_share", "of time", "%", "percent"),
     ("traffic", "traffic", "kB", "thousands"),
@@ -26,18 +26,16 @@ LAYER_COLUMNS = (
     ("buffer", "buffer used", "%", "percent"),
     ("gap", "gap", "%", "percent2"),
 )
-_WIDE = (*LAYER_COLUMNS[:5], ("stack", "stack", "", "text"), ("stays", "stays after", "", "text"))
+_WIDE = (*LAYER_COLUMNS[:5], ("stack", "stack", "", "text"), ("stays", "stays", "", "text"))
 NETWORK_COLUMNS = (*_WIDE, *(column for column in LAYER_COLUMNS[5:] if column[0] != "gap"))
 """The same of a network as one problem, whose gap is the network's."""
 
 
 def layer_views(result: Data) -> list[dict[str, Any]]:
-    """One for each layer, in order: ``row`` of the table, ``facts``, ``pieces`` with their nest and picture."""
+    """One for each layer, in order: ``row`` of the table, ``facts``, ``pieces`` with nest and picture."""
     totals, machine = result["totals"], result["hardware"]
     stacks = {stack["name"]: stack for stack in result.get("stacks", ())}
-    members = {
-        name: [layer for layer in result["layers"] if layer.get("stack") == name] for name in stacks
-    }
+    members = {name: [layer for layer in result["layers"] if layer.get("stack") == name] for name in stacks}
     found = []
     for layer in result["layers"]:
         stack = stacks.get(layer.get("stack") or "")
@@ -156,9 +154,7 @@ def shape_text(geometry: Data) -> str:
     return text if geometry["batch"] == 1 else f"{geometry['batch']} images, {text}"
 
 
-def _pieces(
-    layer: Data, machine: Data, stack: Data | None, band: Sequence[Data]
-) -> Iterator[dict[str, Any]]:
+def _pieces(layer: Data, machine: Data, stack: Data | None, band: Sequence[Data]) -> Iterator[dict[str, Any]]:
     """What is run by itself: its title, loop nest, what lies in the buffer, how the maps are cut."""
     if stack is not None:
         piece = {"mapping": None}
@@ -195,4 +191,5 @@ def _proof(owner: Data) -> str:
     gap = owner["gap"]
     scope = "the given partition" if owner["bound_scope"] == "partition" else "the map space"
     told = "no bound proven" if gap is None else f"gap {100 * gap:.2f} % to the bound proven for {scope}"
-    return f"{owner['solution_status']}: {told}; the search ended with {owner['termination'].replace('_', ' ')}"
+    ended = owner["termination"].replace("_", " ")
+    return f"{owner['solution_status']}, {told}" + (f"; {ended}" if ended != "optimal" else "")

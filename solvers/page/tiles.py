@@ -91,9 +91,9 @@ def window(axis: Data, size: int) -> int:
 
 
 def planes(piece: Data) -> list[dict[str, Any]]:
-    """The maps that are cut, on their last two axes: ``label``, ``size``, ``tile`` and ``trips``, each of two.
+    """The maps that are cut, on their last two axes: ``label``, and ``size``, ``tile``, ``trips`` of each.
 
-    The channels come first: how many of them a tile has. Nothing where sub-convolutions share tiles.
+    ``channels`` is how many a tile has, ``of`` so many. Nothing where sub-convolutions share tiles.
     """
     extents = tile_extents(piece) if piece["mapping"] else {}
     if not extents:

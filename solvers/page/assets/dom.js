@@ -22,7 +22,7 @@ const forms = {
   millions: (value) => none.format(value / 1e6),
   percent: (value) => one.format(100 * value),
   percent2: (value) => two.format(100 * value),
-  number: (value) => four.format(value),
+  number: (value) => (Number.isInteger(value) || Math.abs(value) >= 1e4 ? none : four).format(value),
 };
 const written = (value, form) => (value === null || value === undefined ? "" : forms[form](value));
 const say = (text) => { document.getElementById("said").textContent = text; };

@@ -4,18 +4,13 @@ const ROW = 26, LANE = 9;
 const shade = (share, most) => `color-mix(in oklab, var(--ifmap) ${Math.round(100 * Math.sqrt(share / most))}%, var(--paper))`;
 
 const makeGraph = (result, choose) => {
-  const { rows, edges } = result.graph;
+  const { rows, edges, held } = result.graph;
   const lanes = Math.max(0, ...edges.map((edge) => edge.lane));
   const left = 8 + LANE * (lanes + 1), width = 150, cells = left + width + 14;
-  const held = result.tensors.map((tensor) => ({ ...tensor, ends: [place(tensor.from), place(tensor.to)] }));
-  const right = cells + 116, total = right + 14 + 8 * held.length;
+  const right = cells + 116, total = right + 14 + 8 * Math.max(0, ...held.map((tensor) => tensor.lane));
   const most = (key) => Math.max(1e-9, ...result.layers.map((layer) => layer.row[key] ?? 0));
   const top = { time_share: most("time_share"), traffic_share: most("traffic_share") };
   const y = (row) => 34 + ROW * row;
-  function place(name) {
-    const at = result.layers.findIndex((layer) => layer.row.name === name);
-    return rows.findIndex((row) => row.layers.includes(at));
-  }
   const picture = svg("svg", { width: total, height: y(rows.length), viewBox: `0 0 ${total} ${y(rows.length)}`, role: "group", "aria-label": "The network as a graph" });
   picture.append(svg("text", { x: cells, y: 18, class: "soft" }, "time"), svg("text", { x: cells + 56, y: 18, class: "soft" }, "traffic"));
   for (const { from, to, lane } of edges) {
@@ -26,9 +21,8 @@ const makeGraph = (result, choose) => {
   }
   stackRuns(result, rows).forEach(([first, last, name]) => picture.append(
     svg("path", { class: "stack", d: `M${right - 4} ${y(first) + 2}h6V${y(last) + ROW - 8}h-6` }, svg("title", {}, `stack ${name}`))));
-  held.forEach(({ name, bytes, ends: [first, last] }, i) => {
-    if (first < 0 || last < 0) return;
-    const bar = { class: "held", x: right + 10 + 8 * i, width: 5, y: y(first), height: Math.max(8, y(last) - y(first) + ROW - 6), rx: 2 };
+  held.forEach(({ name, bytes, from, to, lane }) => {
+    const bar = { class: "held", x: right + 2 + 8 * lane, width: 5, y: y(from), height: y(to) - y(from) + ROW - 6, rx: 2 };
     picture.append(svg("rect", bar, svg("title", {}, `${name} stays: ${written(bytes, "whole")} bytes`)));
   });
   rows.forEach((row, i) => picture.append(drawn(row, i)));

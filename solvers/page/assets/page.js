@@ -59,9 +59,9 @@ const start = async () => {
     }
     section("totals", "Totals against bounds", places.totals);
     section("layers", "Layers", places.table);
-    const key = el("ul", { class: "key" }, el("li", {}, el("span", { class: "swatch free" }), "the darker, the larger the share"),
+    const key = el("ul", { class: "key" }, el("li", {}, el("span", { class: "swatch shades" }), "the darker, the larger the share"),
       el("li", {}, "operators with one input and no MACs are left out"),
-      data.results.some((r) => r.tensors.length) ? el("li", {}, el("span", { class: "swatch stays" }), "a feature map that stays on the chip") : null,
+      data.results.some((r) => r.graph.held.length) ? el("li", {}, el("span", { class: "swatch stays" }), "a feature map that stays on the chip") : null,
       data.results.some((r) => r.layers.some((layer) => layer.row.stack)) ? el("li", {}, el("span", { class: "swatch ofmap" }), "bracket: a stack of layers") : null);
     section("network", "Network and chosen layer", el("div", { class: "pair" }, el("div", {}, key, places.graph), places.chosen));
     section("charts", "Roofline, cycles, traffic, parts", places.charts);
@@ -80,24 +80,28 @@ const start = async () => {
     drawing.push(drawCharts(charts, data.charts, everywhere));
   }
   if (data.sweep) drawing.push(sweepSection(data.sweep, section("sweep", "Sweep")));
-  if (data.scenario) section("again", "Run it again", ...again(data.scenario));
+  if (data.scenarios.length) section("again", "Run it again", ...again(data.scenarios));
   await Promise.all(drawing);
   document.documentElement.dataset.ready = "";
 };
 
-function* again(text) {
-  const said = el("span", { role: "status" });
-  const copy = async () => { await navigator.clipboard.writeText(text); said.textContent = "Copied"; };
-  const save = () => {
-    const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/yaml" })), download: "scenario.yaml" });
-    link.click();
-    URL.revokeObjectURL(link.href);
-  };
-  yield el("p", {}, "This scenario says every field. Save it as scenario.yaml, then:");
-  yield el("pre", { tabindex: "0", "aria-label": "Command" }, "python -m solvers.run scenario.yaml");
-  yield el("div", { class: "bar" }, el("button", { type: "button", onclick: save }, "Save scenario.yaml"),
-    navigator.clipboard ? el("button", { type: "button", onclick: copy }, "Copy") : null, said);
-  yield el("pre", { id: "scenario", class: "tall", tabindex: "0", "aria-label": "Scenario" }, text);
+function* again(scenarios) {
+  const names = scenarios.map(([name]) => name);
+  yield el("p", {}, `Every field is said. Save it as ${names.join(", ")}, then:`);
+  yield el("pre", { tabindex: "0", "aria-label": "Command" }, data.command);
+  for (const [name, text] of scenarios) {
+    const said = el("span", { role: "status" });
+    const copy = async () => { await navigator.clipboard.writeText(text); said.textContent = "Copied"; };
+    yield el("div", { class: "bar" }, el("button", { type: "button", onclick: () => save(name, text) }, `Save ${name}`),
+      navigator.clipboard ? el("button", { type: "button", onclick: copy }, "Copy") : null, said);
+    yield el("pre", { class: "tall scenario", tabindex: "0", "aria-label": name }, text);
+  }
 }
+
+const save = (name, text) => {
+  const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/yaml" })), download: name });
+  link.click();
+  URL.revokeObjectURL(link.href);
+};
 
 start();

@@ -1,5 +1,5 @@
 // A sweep: its points as a table, and a chart of any column against any axis.
-const sweepSection = ({ axes, columns, values }, place) => {
+const sweepSection = ({ axes, columns, values, of }, place) => {
   const names = columns.map(([key]) => key);
   const length = values[names[0]]?.length ?? 0;
   const rows = Array.from({ length }, (_, i) => Object.fromEntries(names.map((name) => [name, values[name][i]])));
@@ -24,13 +24,14 @@ const sweepSection = ({ axes, columns, values }, place) => {
       tooltip: [{ field: "x", title: x.value }, { field: "y", title: y.value, type: "quantitative", format: ",.6~r" }, ...(by.value ? [{ field: "by", title: by.value }] : [])],
     };
     const series = [1, 2, 3, 4, 5, 6].map((n) => `var(--series${n})`);
-    const split = { field: "by", type: "nominal", title: by.value, sort: null };
+    const split = { field: "by", type: "nominal", title: by.value, sort: null, legend: { orient: "top" } };
     if (by.value) Object.assign(encoding, { color: { ...split, scale: { range: series } }, shape: split });
     else encoding.color = { value: "var(--ifmap)" };
-    const spec = { width: "container", height: 340, data: { name: "values" }, mark: { type: "point", filled: true, size: 50 }, encoding };
+    const spec = { width: "container", autosize: { type: "fit-x", contains: "padding" }, height: 340, data: { name: "values" }, mark: { type: "point", size: 60, strokeWidth: 2 }, encoding };
     const described = { title: `${y.value} against ${x.value}`, text: "Each mark is a point of the sweep.", spec, values: plain, columns: [["x", x.value, "", form[x.value]], ["y", y.value, "", "number"], ["by", by.value || "all", "", "text"]] };
     await drawCharts(chart, [described], () => {});
   };
+  if (of > length) place.append(el("p", { class: "warning" }, `The first ${length} of ${of} points; a page does not hold them all.`));
   place.append(makeTable({ caption: "Points of the sweep", columns, rows }).node);
   if (!axes.length || !quantities.length) return null;
   place.append(el("div", { class: "bar" }, xLabel, yLabel, byLabel), el("div", { class: "charts" }, chart));
