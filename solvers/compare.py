@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from dnns.terminal.options import LineParser
@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", metavar="F", help="write everything as JSON")
     text = "folder for pictures, PNG and SVG: cycles and traffic, gap and time by method (needs matplotlib)"
     p.add_argument("--plots", metavar="DIR", help=text)
+    p.add_argument(
+        "--report", metavar="F", help="write a page to look at, one HTML file that needs no network"
+    )
     p.add_argument("--verbose", action="store_true", help="sizes of the mixed-integer programs as well")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (1)")
     text = f"Exact: solver of the mixed-integer programs ({' or '.join(MILP)})"
@@ -72,6 +75,8 @@ def _main(args: argparse.Namespace) -> int:
     from solvers.cli.comparison import write_csv, write_json
 
     outputs = [(args.json, partial(write_json, comparisons)), (args.csv, partial(write_csv, comparisons))]
+    if args.report is not None:
+        outputs.append((args.report, partial(_page, comparisons)))
     failed = deliver(outputs, None if args.quiet else lambda: _text(comparisons, args))
     if args.plots is not None:
         failed += _draw(comparisons, args.plots)
@@ -100,7 +105,12 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
             scenarios = [s.model_copy(update={"backend": args.backend.lower()}) for s in scenarios]
         check_plots(args.plots)
         networks = (scenario.network_file for scenario in scenarios)
-        check_outputs({"--json": args.json, "--csv": args.csv}, (*args.scenarios, *networks))
+        files = {"--json": args.json, "--csv": args.csv, "--report": args.report}
+        check_outputs(files, (*args.scenarios, *networks))
+        if args.report is not None:
+            from solvers.page.document import check_report
+
+            check_report()
         for scenario in scenarios:
             with _watching(args.quiet) as watch:
                 yield compare(scenario, methods, workers=workers, watch=watch)
@@ -128,6 +138,32 @@ def _watching(quiet: bool) -> Iterator[Any]:
             return lambda done, total, name: notify(done, total, f"{method} {name}")
 
         yield watch
+
+
+def _page(comparisons: Sequence[Comparison], stream: IO[str]) -> None:
+    from solvers.page.document import Page, write_page
+
+    results = [
+        (f"{comparison.network}, {method}", report.to_dict(), report.graph)
+        for comparison in comparisons
+        for method, report in comparison.reports.items()
+    ]
+    files = _names([comparison.network for comparison in comparisons])
+    methods = ",".join(comparisons[0].reports)
+    page = Page(
+        title=f"{', '.join(dict.fromkeys(comparison.network for comparison in comparisons))}: methods",
+        results=results,
+        comparisons=[comparison.to_dict() for comparison in comparisons],
+        scenarios={name: c.scenario.to_dict() for name, c in zip(files, comparisons, strict=True)},
+        command=f"python -m solvers.compare {' '.join(files)} --methods {methods}",
+    )
+    write_page(page, stream)
+
+
+def _names(networks: Sequence[str]) -> list[str]:
+    """A file's name for the scenario of each: letters and digits only, numbered."""
+    plain = ["".join(c for c in name if c.isascii() and c.isalnum()) or "network" for name in networks]
+    return [f"{name}-{i}.yaml" if len(plain) > 1 else f"{name}.yaml" for i, name in enumerate(plain, start=1)]
 
 
 def _text(comparisons: Sequence[Comparison], args: argparse.Namespace) -> str:

@@ -189,6 +189,10 @@ def _main(args: argparse.Namespace) -> int:
     outputs = [(args.outfile, report.write_json), (args.csv, report.write_csv)]
     if args.certificate is not None:
         outputs.append((args.certificate, partial(_certify, report)))
+    if args.report is not None:
+        from solvers.page.reports import run_page
+
+        outputs.append((args.report, partial(run_page, report)))
     failed = deliver(outputs, None if args.quiet else lambda: _text(report, args))
     if args.plots is not None:
         from solvers.plots.picture import write_pictures
@@ -201,10 +205,13 @@ def _main(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> Report | NetworkReport:
     with started(args.jobs) as workers:
         scenario = read(args)
-        check_outputs(
-            {"--outfile": args.outfile, "--csv": args.csv, "--certificate": args.certificate},
-            (args.scenario, scenario.network_file),
-        )
+        names = ("outfile", "csv", "certificate", "report")
+        files = {f"--{name}": getattr(args, name) for name in names}
+        check_outputs(files, (args.scenario, scenario.network_file))
+        if args.report is not None:
+            from solvers.page.document import check_report
+
+            check_report()
         check_plots(args.plots)
         if args.verbose and scenario.network_level != "layers":
             problem = f"tells of layers one by one, network_level is {scenario.network_level}"

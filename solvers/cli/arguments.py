@@ -173,6 +173,7 @@ def _output_options(p: argparse.ArgumentParser) -> None:
     text = "folder for pictures, PNG and SVG: roofline, parts of the buffer, cycles and traffic by layer "
     text += "(needs matplotlib)"
     _option(group, "plots", metavar="DIR", help=text)
+    _option(group, "report", metavar="F", help="write a page to look at, one HTML file that needs no network")
     _option(group, "jobs", type=_whole, metavar="N", help="processes (1)")
     text = "also print what a KiB of buffer or a GB/s is worth, per layer and in all (Constrained, Combined)"
     group.add_argument("--sensitivity", action="store_true", help=text)

@@ -1,0 +1,1 @@
+"""A run as one HTML file to look at: no network, no server; ``document`` writes it."""
