@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "solvers.compare",
     "check": "solvers.check",
     "asv": "solvers.asv",
+    "export": "solvers.export",
     "show": "dnns.show",
 }
 """The module of each command."""
