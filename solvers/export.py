@@ -103,16 +103,15 @@ def _write(out: Path, files: Callable[[Nest], dict[str, str]], subjects: list[tu
 
 def _words(subjects: list[tuple[Subject, str]]) -> str:
     """What this project counts for one run of each part: DRAM words, and cycles of the array."""
-    from formulation.evaluation import evaluate
     from solvers.exports.texts import csv_text
 
     titles = ("layer", "folder", "runs", "weights", "ifmap", "ifmap_padded", "ofmap_write", "ofmap_read")
     rows = []
     for subject, folder in subjects:
         if (nest := subject.nest) is not None:
-            w, cycles = nest.words, evaluate(nest.layer, nest.hardware, nest.mapping).compute_cycles
-            words = (w.weights, w.ifmap, nest.padded_words.ifmap, w.ofmap_write, w.ofmap_read)
-            rows.append((subject.name, folder, subject.runs, *words, cycles))
+            w = nest.words
+            words = (w.weights, w.ifmap, nest.padded.words.ifmap, w.ofmap_write, w.ofmap_read)
+            rows.append((subject.name, folder, subject.runs, *words, nest.cost.compute_cycles))
     return csv_text((*titles, "compute_cycles"), rows)
 
 

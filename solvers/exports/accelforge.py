@@ -12,7 +12,7 @@ from typing import Any
 
 from formulation.cost import Traffic
 from formulation.hardware import Hardware
-from solvers.exports.nest import IN_CHANNELS, KERNELS, Dimension, Nest, tensors
+from solvers.exports.nest import IN_CHANNELS, KERNELS, LoopDimension, Nest, tensors
 from solvers.exports.texts import Inline, Tagged, yaml_text
 from solvers.exports.timeloop import inner_order
 
@@ -28,7 +28,7 @@ def obstacle(nest: Nest) -> str | None:
         return f"{where}: where a kernel or a stride acts, AccelForge takes tiles that divide"
     if nest.mapping.sliding_axis is not None and nest.words != _refetched(nest):
         return "the window slides (halo: reuse): AccelForge fetches each tile whole"
-    return None
+    return nest.overflow
 
 
 def files(nest: Nest) -> dict[str, str]:
@@ -61,11 +61,16 @@ def _workload(nest: Nest) -> dict[str, Any]:
         "tensor_accesses": accesses,
         "renames": {"input": "Inputs", "weight": "Weights", "output": "Outputs"},
     }
-    shape = {_rank(d): f"0 <= {_rank(d)} < {d.extent}" for d in nest.dimensions}
+    shape = {_rank(d): f"0 <= {_rank(d)} < {d.extent}" for d in _dimensions(nest)}
     return {"iteration_space_shape": shape, "einsums": [einsum]}
 
 
-def _rank(d: Dimension) -> str:
+def _dimensions(nest: Nest) -> list[LoopDimension]:
+    """Those that the files have: not the one tap of an axis where an ifmap position is an output position."""
+    return [d for d in nest.dimensions if d.name not in KERNELS.values() or d.windowed]
+
+
+def _rank(d: LoopDimension) -> str:
     return d.name.lower()
 
 
@@ -75,14 +80,14 @@ def _output(tensor: str) -> dict[str, bool]:
 
 def _projection(nest: Nest, tensor: str) -> dict[str, str]:
     """Coordinates by name: an ifmap's is output * stride + tap * dilation."""
-    of = [d for d in nest.dimensions if d.name in nest.of_tensor(tensor)]
+    of = [d for d in _dimensions(nest) if d.name in nest.of_tensor(tensor)]
     if tensor != "ifmap":
         return {d.name: _rank(d) for d in of}
     return {d.name: _position(d) for d in of if d.name not in KERNELS.values()}
 
 
-def _position(d: Dimension) -> str:
-    if d.axis is None:
+def _position(d: LoopDimension) -> str:
+    if d.axis is None or not d.windowed:
         return _rank(d)
     tap = KERNELS[d.name].lower()
     return f"{d.axis.stride} * {_rank(d)} + {d.axis.dilation} * {tap}"
@@ -125,11 +130,11 @@ def _mapping(nest: Nest) -> list[Tagged]:
         here = [tensor for tensor, _ in tensors() if nest.kept_at(tensor) == i]
         if here:
             nodes.append(_stored(here, "Buffer"))
-    nodes += [_loop(d, 1) for d in inner_order(nest)]
+    nodes += [_loop(d, 1) for d in inner_order(nest) if d in _dimensions(nest)]
     return [*nodes, Tagged("!Compute", {"einsum": EINSUM, "component": "MAC"})]
 
 
-def _loop(d: Dimension, tile: int) -> Tagged:
+def _loop(d: LoopDimension, tile: int) -> Tagged:
     return Tagged("!Temporal", {"rank_variable": _rank(d), "tile_shape": tile})
 
 

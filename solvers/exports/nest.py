@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import Traffic
-from formulation.evaluation import work_of
+from formulation.evaluation import evaluate
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Mapping
+from formulation.price import Cost
 
 AXES = {1: "Q", 2: "PQ", 3: "ZPQ"}
 """Names of the output axes by how many there are, outermost first."""
@@ -20,7 +21,7 @@ GROUPS, OUT_CHANNELS, IN_CHANNELS, BATCH = "G", "M", "C", "N"
 
 
 @dataclass(frozen=True, slots=True)
-class Dimension:
+class LoopDimension:
     """One dimension of the loop nest.
 
     Attributes:
@@ -71,35 +72,35 @@ class Nest:
     mapping: Mapping
 
     @property
-    def outer(self) -> tuple[Dimension, ...]:
+    def outer(self) -> tuple[LoopDimension, ...]:
         """The loops over tiles, outermost first, those of one trip included."""
         tile, layer = self.mapping.tile, self.layer
         names = AXES[len(layer.axes)]
         axes = [
-            Dimension(name, axis.out, size, axis)
+            LoopDimension(name, axis.out, size, axis)
             for name, axis, size in zip(names, layer.axes, tile.spatial, strict=True)
         ]
         if (sliding := self.mapping.sliding_axis) is not None:
             axes.append(axes.pop(sliding))
         of = {
-            Group.CO: [Dimension(OUT_CHANNELS, layer.out_channels, tile.out_channels)],
-            Group.CI: [Dimension(IN_CHANNELS, layer.in_channels, tile.in_channels)],
-            Group.SP: [Dimension(BATCH, layer.batch, tile.batch), *axes],
+            Group.CO: [LoopDimension(OUT_CHANNELS, layer.out_channels, tile.out_channels)],
+            Group.CI: [LoopDimension(IN_CHANNELS, layer.in_channels, tile.in_channels)],
+            Group.SP: [LoopDimension(BATCH, layer.batch, tile.batch), *axes],
         }
-        groups = [Dimension(GROUPS, layer.groups, 1)] if layer.groups > 1 else []
+        groups = [LoopDimension(GROUPS, layer.groups, 1)] if layer.groups > 1 else []
         return (*groups, *(d for group in self.mapping.stationary.loops for d in of[group]))
 
     @property
-    def taps(self) -> tuple[Dimension, ...]:
+    def taps(self) -> tuple[LoopDimension, ...]:
         """The kernel's dimensions, whole in every tile."""
         names = AXES[len(self.layer.axes)]
         return tuple(
-            Dimension(KERNELS[name], axis.kernel, axis.kernel, axis)
+            LoopDimension(KERNELS[name], axis.kernel, axis.kernel, axis)
             for name, axis in zip(names, self.layer.axes, strict=True)
         )
 
     @property
-    def dimensions(self) -> tuple[Dimension, ...]:
+    def dimensions(self) -> tuple[LoopDimension, ...]:
         """All, in a fixed order: groups, batch, output channels, input channels, axes, taps."""
         order = [GROUPS, BATCH, OUT_CHANNELS, IN_CHANNELS, *AXES[3], *KERNELS.values()]
         return tuple(sorted((*self.outer, *self.taps), key=lambda d: order.index(d.name)))
@@ -122,16 +123,29 @@ class Nest:
     @property
     def words(self) -> Traffic:
         """DRAM words, as this project counts them."""
-        return work_of(self.layer, self.hardware, self.mapping).traffic
+        return self.cost.traffic
 
     @property
-    def padded_words(self) -> Traffic:
-        """The same if the padding is stored and fetched like the ifmap, as most tools have it."""
+    def cost(self) -> Cost:
+        """All that the mapping costs; raises ValueError if it is none of this layer."""
+        return evaluate(self.layer, self.hardware, self.mapping)
+
+    @property
+    def padded(self) -> Nest:
+        """The same layer if its padding is stored and fetched like the ifmap, as other tools have it."""
         axes = tuple(
             replace(a, pad_lo=0, pad_hi=0, in_size=(a.out - 1) * a.stride + a.effective_kernel)
             for a in self.layer.axes
         )
-        return replace(self, layer=replace(self.layer, axes=axes)).words
+        return replace(self, layer=replace(self.layer, axes=axes))
+
+    @property
+    def overflow(self) -> str | None:
+        """Why the tiles are too large where padding is stored, None if they are not."""
+        needed, room = self.padded.cost.footprint.total, self.hardware.buffer_bits
+        if needed <= room:
+            return None
+        return f"with padding stored its tiles take {needed / 8:,.0f} bytes, the buffer has {room / 8:,.0f}"
 
 
 def tensors() -> Iterator[tuple[str, str]]:

@@ -14,9 +14,8 @@ from math import ceil, prod
 from typing import Any
 
 from dnns.axes import Axis
-from formulation.evaluation import evaluate
 from formulation.hardware import Dataflow
-from solvers.exports.nest import Dimension, Nest
+from solvers.exports.nest import LoopDimension, Nest
 from solvers.exports.texts import csv_text
 
 TOPOLOGY = (
@@ -70,7 +69,7 @@ def _kinds(nest: Nest) -> Counter[Kind]:
     return kinds
 
 
-def _sizes(d: Dimension) -> list[tuple[int, int]]:
+def _sizes(d: LoopDimension) -> list[tuple[int, int]]:
     """Sizes of a dimension's tiles and how many there are of each."""
     return [(size, n) for size, n in ((d.tile, d.trips - 1), (d.edge, 1)) if n]
 
@@ -87,7 +86,7 @@ def _row(nest: Nest, name: str, size: dict[str, int]) -> tuple[Any, ...]:
 
 def _configuration(nest: Nest) -> str:
     hardware = nest.hardware
-    bits, parts = hardware.bits, evaluate(nest.layer, hardware, nest.mapping).footprint
+    bits, parts = hardware.bits, nest.cost.footprint
     config = configparser.ConfigParser()
     config.optionxform = str  # type: ignore[method-assign, assignment]
     config["general"] = {"run_name": "run"}

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from formulation.hardware import Hardware
-from solvers.exports.nest import KERNELS, Dimension, Nest, tensors
+from solvers.exports.nest import KERNELS, LoopDimension, Nest, tensors
 from solvers.exports.texts import Inline, Tagged, yaml_text
 
 VERSION = 0.4
@@ -25,7 +25,7 @@ def obstacle(nest: Nest) -> str | None:
         widths.add(bits.partial_sums)
     if len(widths) > 1:
         return f"words of {', '.join(map(str, sorted(widths)))} bits: a memory of Timeloop's has one width"
-    return None
+    return nest.overflow
 
 
 def files(nest: Nest) -> dict[str, str]:
@@ -99,13 +99,13 @@ def _mapping(nest: Nest) -> list[dict[str, Any]]:
     ]
 
 
-def _loops(target: str, factors: list[str], order: Iterable[Dimension]) -> dict[str, Any]:
+def _loops(target: str, factors: list[str], order: Iterable[LoopDimension]) -> dict[str, Any]:
     names = [d.name for d in order]
     fields = {"factors": Inline(factors), "permutation": Inline(reversed(names))}
     return {"target": target, "type": "temporal", **fields}
 
 
-def inner_order(nest: Nest) -> tuple[Dimension, ...]:
+def inner_order(nest: Nest) -> tuple[LoopDimension, ...]:
     """The loops inside a tile, outermost first: outputs, then what is summed up; no DRAM word hangs on it."""
     summed = ("C", *KERNELS.values())
     return tuple(sorted(nest.dimensions, key=lambda d: d.name in summed))

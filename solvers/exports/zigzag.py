@@ -7,10 +7,10 @@ their factors multiply to the extents, so tiles must divide.
 
 from __future__ import annotations
 
-from math import floor, prod
+from math import floor, gcd, prod
 from typing import Any
 
-from solvers.exports.nest import KERNELS, Dimension, Nest
+from solvers.exports.nest import KERNELS, LoopDimension, Nest
 from solvers.exports.texts import Inline, yaml_text
 from solvers.exports.timeloop import inner_order
 
@@ -46,7 +46,7 @@ def obstacle(nest: Nest) -> str | None:
     return None
 
 
-def _what(d: Dimension) -> str:
+def _what(d: LoopDimension) -> str:
     names = {"M": "output channels", "C": "input channels", "N": "a batch of"}
     return names.get(d.name, "outputs")
 
@@ -91,7 +91,7 @@ def _name(name: str) -> str:
     return NAMES[name]
 
 
-def _input(d: Dimension) -> str:
+def _input(d: LoopDimension) -> str:
     return f"I{NAMES[d.name][1:]}"
 
 
@@ -109,7 +109,8 @@ def _accelerator(nest: Nest) -> dict[str, Any]:
     hardware = nest.hardware
     dram = floor(hardware.bytes_per_cycle * 8) or 1
     widths = {"weights": hardware.bits.weights, "ifmap": hardware.bits.ifmap}
-    widths["ofmap"] = hardware.bits.partial_sums
+    summed = nest.layer.in_channels * nest.layer.taps > 1
+    widths["ofmap"] = hardware.bits.partial_sums if summed else hardware.bits.ofmap
     memories = {
         f"buffer_{tensor}": _memory(words * widths[tensor], widths[tensor], [tensor], 0)
         for tensor, words in _tile_words(nest).items()
@@ -137,20 +138,20 @@ def _memory(size: int, width: int, tensors: list[str], cost: float) -> dict[str,
 
 
 def _tile_words(nest: Nest) -> dict[str, int]:
-    """Words of a tile of each tensor, padding included."""
-    of = {d.name: d for d in nest.dimensions}
-    words = {}
-    for tensor in OPERANDS:
-        names = nest.of_tensor(tensor)
-        if tensor == "ifmap":
-            names = tuple(name for name in names if name not in KERNELS.values())
-        words[tensor] = prod(_span(of[name]) if tensor == "ifmap" else of[name].tile for name in names)
-    return words
+    """Words of a tile of each tensor, as ZigZag counts them: padding included."""
+    of, taps = {d.name: d for d in nest.dimensions}, set(KERNELS.values())
+    channels = {tensor: [of[name] for name in nest.of_tensor(tensor)] for tensor in OPERANDS}
+    words = {tensor: prod(d.tile for d in channels[tensor]) for tensor in ("weights", "ofmap")}
+    return words | {"ifmap": prod(_positions(d) for d in channels["ifmap"] if d.name not in taps)}
 
 
-def _span(d: Dimension) -> int:
-    """Ifmap positions that a tile reads, or a tile's channels."""
-    return d.tile if d.axis is None else (d.tile - 1) * d.axis.stride + d.axis.effective_kernel
+def _positions(d: LoopDimension) -> int:
+    """Ifmap positions that a tile touches by ZigZag's formula, or a tile's channels or images."""
+    if d.axis is None:
+        return d.tile
+    common = gcd(d.axis.stride, d.axis.dilation)
+    stride, dilation = d.axis.stride // common, d.axis.dilation // common
+    return d.tile * d.axis.kernel - max(0, d.axis.kernel - stride) * (d.tile - dilation)
 
 
 def _mapping(nest: Nest) -> dict[str, Any]:
