@@ -6,15 +6,12 @@ takes a loop's trips as extent / tile, so tiles must divide; elsewhere it rounds
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from formulation.cost import Traffic
 from formulation.hardware import Hardware
-from solvers.exports.nest import IN_CHANNELS, KERNELS, LoopDimension, Nest, tensors
+from solvers.exports.nest import KERNELS, TENSORS, LoopDimension, Nest
 from solvers.exports.texts import Inline, Tagged, yaml_text
-from solvers.exports.timeloop import inner_order
 
 EINSUM = "convolution"
 
@@ -23,10 +20,8 @@ def obstacle(nest: Nest) -> str | None:
     """Why AccelForge has no such mapping, None if it has."""
     uneven = [d for d in nest.outer if d.windowed and not d.even]
     if uneven:
-        d = uneven[0]
-        where = f"{d.extent} outputs in tiles of {d.tile}"
-        return f"{where}: where a kernel or a stride acts, AccelForge takes tiles that divide"
-    if nest.mapping.sliding_axis is not None and nest.words != _refetched(nest):
+        return f"{uneven[0].told}: where a kernel or a stride acts, AccelForge takes tiles that divide"
+    if nest.slides:
         return "the window slides (halo: reuse): AccelForge fetches each tile whole"
     return nest.overflow
 
@@ -40,20 +35,15 @@ def files(nest: Nest) -> dict[str, str]:
     }
 
 
-def _refetched(nest: Nest) -> Traffic:
-    return replace(nest, mapping=replace(nest.mapping, sliding_axis=None)).words
-
-
 def _workload(nest: Nest) -> dict[str, Any]:
     bits = nest.hardware.bits
-    split = any(d.name == IN_CHANNELS and d.trips > 1 for d in nest.outer)
     width = {
         "weights": bits.weights,
         "ifmap": bits.ifmap,
-        "ofmap": bits.partial_sums if split else bits.ofmap,
+        "ofmap": bits.partial_sums if nest.partial else bits.ofmap,
     }
     accesses = []
-    for tensor, name in tensors():
+    for tensor, name in TENSORS.items():
         access: dict[str, Any] = {"name": name, "projection": _projection(nest, tensor)}
         accesses.append(access | {"bits_per_value": width[tensor]} | _output(tensor))
     einsum = {
@@ -123,14 +113,14 @@ def _action(name: str, pj: Fraction, throughput: float | str) -> dict[str, Any]:
 
 
 def _mapping(nest: Nest) -> list[Tagged]:
-    nodes = [_stored([tensor for tensor, _ in tensors()], "DRAM")]
+    nodes = [_stored(list(TENSORS), "DRAM")]
     for i, d in enumerate((None, *nest.outer)):
         if d is not None and d.trips > 1:
             nodes.append(_loop(d, d.tile))
-        here = [tensor for tensor, _ in tensors() if nest.kept_at(tensor) == i]
+        here = [tensor for tensor in TENSORS if nest.kept_at(tensor) == i]
         if here:
             nodes.append(_stored(here, "Buffer"))
-    nodes += [_loop(d, 1) for d in inner_order(nest) if d in _dimensions(nest)]
+    nodes += [_loop(d, 1) for d in nest.inner if d in _dimensions(nest)]
     return [*nodes, Tagged("!Compute", {"einsum": EINSUM, "component": "MAC"})]
 
 
@@ -139,5 +129,4 @@ def _loop(d: LoopDimension, tile: int) -> Tagged:
 
 
 def _stored(which: list[str], where: str) -> Tagged:
-    names = dict(tensors())
-    return Tagged("!Storage", {"tensors": Inline(names[tensor] for tensor in which), "component": where})
+    return Tagged("!Storage", {"tensors": Inline(TENSORS[tensor] for tensor in which), "component": where})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from dnns.axes import Axis
@@ -18,6 +17,8 @@ AXES = {1: "Q", 2: "PQ", 3: "ZPQ"}
 KERNELS = {"Z": "T", "P": "R", "Q": "S"}
 """Name of the kernel's dimension on an output axis."""
 GROUPS, OUT_CHANNELS, IN_CHANNELS, BATCH = "G", "M", "C", "N"
+TENSORS = {"weights": "Weights", "ifmap": "Inputs", "ofmap": "Outputs"}
+"""Names of the tensors in most files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,12 @@ class LoopDimension:
     def even(self) -> bool:
         """Whether all tiles are alike."""
         return self.extent % self.tile == 0
+
+    @property
+    def told(self) -> str:
+        """Its extent and tile in words."""
+        what = {OUT_CHANNELS: "output channels", IN_CHANNELS: "input channels", BATCH: "images"}
+        return f"{self.extent} {what.get(self.name, 'outputs')} in tiles of {self.tile}"
 
     @property
     def windowed(self) -> bool:
@@ -105,6 +112,23 @@ class Nest:
         order = [GROUPS, BATCH, OUT_CHANNELS, IN_CHANNELS, *AXES[3], *KERNELS.values()]
         return tuple(sorted((*self.outer, *self.taps), key=lambda d: order.index(d.name)))
 
+    @property
+    def inner(self) -> tuple[LoopDimension, ...]:
+        """The loops inside a tile, outermost first: outputs, then sums; no DRAM word hangs on it."""
+        summed = (IN_CHANNELS, *KERNELS.values())
+        return tuple(sorted(self.dimensions, key=lambda d: d.name in summed))
+
+    @property
+    def partial(self) -> bool:
+        """Whether sums over some input channels go to the DRAM and come back."""
+        return self.mapping.tile.in_channels < self.layer.in_channels
+
+    @property
+    def slides(self) -> bool:
+        """Whether some tile fetches only what the one before it has not."""
+        refetched = replace(self, mapping=replace(self.mapping, sliding_axis=None))
+        return self.words != refetched.words
+
     def of_tensor(self, tensor: str) -> tuple[str, ...]:
         """Names of the dimensions that a tensor has; of an ifmap its positions are taps and outputs."""
         apart = {
@@ -146,8 +170,3 @@ class Nest:
         if needed <= room:
             return None
         return f"with padding stored its tiles take {needed / 8:,.0f} bytes, the buffer has {room / 8:,.0f}"
-
-
-def tensors() -> Iterator[tuple[str, str]]:
-    """Our names of the tensors and those in the files."""
-    yield from (("weights", "Weights"), ("ifmap", "Inputs"), ("ofmap", "Outputs"))

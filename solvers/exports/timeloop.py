@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from formulation.hardware import Hardware
-from solvers.exports.nest import KERNELS, LoopDimension, Nest, tensors
+from solvers.exports.nest import KERNELS, TENSORS, LoopDimension, Nest
 from solvers.exports.texts import Inline, Tagged, yaml_text
 
 VERSION = 0.4
@@ -21,7 +21,7 @@ def obstacle(nest: Nest) -> str | None:
     """Why Timeloop has no such mapping, None if it has."""
     bits = nest.hardware.bits
     widths = {bits.ifmap, bits.weights, bits.ofmap}
-    if any(d.name == "C" and d.trips > 1 for d in nest.outer):
+    if nest.partial:
         widths.add(bits.partial_sums)
     if len(widths) > 1:
         return f"words of {', '.join(map(str, sorted(widths)))} bits: a memory of Timeloop's has one width"
@@ -48,7 +48,7 @@ def _problem(nest: Nest) -> dict[str, Any]:
         "data_spaces": [
             {"name": name, "projection": _projection(nest, tensor)}
             | ({"read_write": True} if tensor == "ofmap" else {})
-            for tensor, name in tensors()
+            for tensor, name in TENSORS.items()
         ],
     }
     instance = {d.name: d.extent for d in nest.dimensions} | coefficients
@@ -95,7 +95,7 @@ def _mapping(nest: Nest) -> list[dict[str, Any]]:
     inside = [f"{d.name}={d.tile}" + ("" if d.even else f",{d.edge}") for d in nest.dimensions]
     return [
         _loops("DRAM", outside, (*nest.outer, *nest.taps)),
-        _loops("buffer", inside, inner_order(nest)),
+        _loops("buffer", inside, nest.inner),
     ]
 
 
@@ -103,9 +103,3 @@ def _loops(target: str, factors: list[str], order: Iterable[LoopDimension]) -> d
     names = [d.name for d in order]
     fields = {"factors": Inline(factors), "permutation": Inline(reversed(names))}
     return {"target": target, "type": "temporal", **fields}
-
-
-def inner_order(nest: Nest) -> tuple[LoopDimension, ...]:
-    """The loops inside a tile, outermost first: outputs, then what is summed up; no DRAM word hangs on it."""
-    summed = ("C", *KERNELS.values())
-    return tuple(sorted(nest.dimensions, key=lambda d: d.name in summed))

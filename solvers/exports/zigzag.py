@@ -12,24 +12,12 @@ from typing import Any
 
 from solvers.exports.nest import KERNELS, LoopDimension, Nest
 from solvers.exports.texts import Inline, yaml_text
-from solvers.exports.timeloop import inner_order
 
-NAMES = {
-    "G": "G",
-    "N": "B",
-    "M": "K",
-    "C": "C",
-    "Z": "OZ",
-    "P": "OY",
-    "Q": "OX",
-    "T": "FZ",
-    "R": "FY",
-    "S": "FX",
-}
-"""ZigZag's names of the dimensions; on the third axis, of which its inputs have none, in their manner."""
+NAMES = dict(zip("GNMCZPQTRS", ("G", "B", "K", "C", "OZ", "OY", "OX", "FZ", "FY", "FX"), strict=True))
+"""ZigZag's names of the dimensions; its examples have no third axis, which is named in their manner."""
 OPERANDS = {"weights": "W", "ifmap": "I", "ofmap": "O"}
 MEMORY_OPERANDS = {"weights": "I2", "ifmap": "I1", "ofmap": "O"}
-LEVELS = {"weights": ("fh", "tl"), "ifmap": ("fh", "tl"), "ofmap": ("fh", "fl", "th", "tl")}
+WAYS = {"weights": ("fh", "tl"), "ifmap": ("fh", "tl"), "ofmap": ("fh", "fl", "th", "tl")}
 """Ways of a port: from and to the level above (high) and below (low)."""
 LARGEST = 10**15
 """Bits of the DRAM: more than any tensor takes."""
@@ -39,16 +27,10 @@ def obstacle(nest: Nest) -> str | None:
     """Why ZigZag has no such mapping, None if it has."""
     uneven = [d for d in nest.outer if not d.even]
     if uneven:
-        d = uneven[0]
-        return f"{_what(d)} {d.extent} in tiles of {d.tile}: ZigZag takes temporal tiles that divide"
-    if nest.mapping.sliding_axis is not None:
+        return f"{uneven[0].told}: ZigZag takes temporal tiles that divide"
+    if nest.slides:
         return "the window slides (halo: reuse): ZigZag fetches each tile whole"
     return None
-
-
-def _what(d: LoopDimension) -> str:
-    names = {"M": "output channels", "C": "input channels", "N": "a batch of"}
-    return names.get(d.name, "outputs")
 
 
 def files(nest: Nest) -> dict[str, str]:
@@ -64,7 +46,7 @@ def _workload(nest: Nest) -> dict[str, Any]:
     bits = nest.hardware.bits
     axes = [d for d in nest.dimensions if d.name in KERNELS]
     relations = [
-        f"{_input(d)}={d.axis.stride}*{_name(d.name)}+{d.axis.dilation}*{_name(KERNELS[d.name])}".lower()
+        f"{_input(d)}={d.axis.stride}*{NAMES[d.name]}+{d.axis.dilation}*{NAMES[KERNELS[d.name]]}".lower()
         for d in axes
         if d.axis is not None
     ]
@@ -75,7 +57,7 @@ def _workload(nest: Nest) -> dict[str, Any]:
         "operator_type": "Conv",
         "equation": f"O{indices['ofmap']}+=W{indices['weights']}*I{indices['ifmap']}",
         "dimension_relations": relations,
-        "loop_dims": Inline(_name(d.name) for d in nest.dimensions),
+        "loop_dims": Inline(NAMES[d.name] for d in nest.dimensions),
         "loop_sizes": Inline(d.extent for d in nest.dimensions),
         "operand_precision": {
             "W": bits.weights,
@@ -85,10 +67,6 @@ def _workload(nest: Nest) -> dict[str, Any]:
         },
         "operand_source": {"W": 0, "I": 0},
     }
-
-
-def _name(name: str) -> str:
-    return NAMES[name]
 
 
 def _input(d: LoopDimension) -> str:
@@ -107,28 +85,37 @@ def _indices(nest: Nest, tensor: str) -> list[str]:
 
 def _accelerator(nest: Nest) -> dict[str, Any]:
     hardware = nest.hardware
-    dram = floor(hardware.bytes_per_cycle * 8) or 1
-    widths = {"weights": hardware.bits.weights, "ifmap": hardware.bits.ifmap}
+    bits, dram = hardware.bits, floor(hardware.bytes_per_cycle * 8) or 1
     summed = nest.layer.in_channels * nest.layer.taps > 1
-    widths["ofmap"] = hardware.bits.partial_sums if summed else hardware.bits.ofmap
+    width = {"weights": bits.weights, "ifmap": bits.ifmap}
+    width["ofmap"] = bits.partial_sums if summed else bits.ofmap
     memories = {
-        f"buffer_{tensor}": _memory(words * widths[tensor], widths[tensor], [tensor], 0)
+        f"buffer_{tensor}": _memory(words * width[tensor], (width[tensor], width[tensor]), [tensor], 0.0)
         for tensor, words in _tile_words(nest).items()
     }
-    memories["dram"] = _memory(LARGEST, dram, list(OPERANDS), float(hardware.energy.dram * dram))
+    cost = float(hardware.energy.dram * dram)
+    memories["dram"] = _memory(LARGEST, (min(bits.grain, dram), dram), list(OPERANDS), cost)
     array = {"dimensions": Inline(("D1", "D2")), "sizes": Inline((hardware.cols, hardware.rows))}
     unit = {"unit_energy": float(hardware.energy.mac), "unit_area": 0.0}
     return {"name": "accelerator", "memories": memories, "operational_array": {**unit, **array}}
 
 
-def _memory(size: int, width: int, tensors: list[str], cost: float) -> dict[str, Any]:
-    """A memory of so many bits with one port, on which an access of the port's width takes a cost [pJ]."""
-    ways = [f"{MEMORY_OPERANDS[tensor]}, {way}" for tensor in tensors for way in LEVELS[tensor]]
-    port = {"name": "rw_port_1", "type": "read_write", "bandwidth_min": width, "bandwidth_max": width}
+def _memory(size: int, bandwidth: tuple[int, int], tensors: list[str], cost: float) -> dict[str, Any]:
+    """A memory with one port.
+
+    Args:
+        size: of the memory [bits].
+        bandwidth: least and most that an access moves [bits].
+        tensors: that it holds.
+        cost: of an access that moves the most [pJ].
+    """
+    ways = [f"{MEMORY_OPERANDS[tensor]}, {way}" for tensor in tensors for way in WAYS[tensor]]
+    least, most = bandwidth
+    port = {"name": "rw_port_1", "type": "read_write", "bandwidth_min": least, "bandwidth_max": most}
     return {
         "size": size,
-        "r_cost": float(cost),
-        "w_cost": float(cost),
+        "r_cost": cost,
+        "w_cost": cost,
         "area": 0.0,
         "latency": 1,
         "operands": Inline(MEMORY_OPERANDS[tensor] for tensor in tensors),
@@ -155,7 +142,7 @@ def _positions(d: LoopDimension) -> int:
 
 
 def _mapping(nest: Nest) -> dict[str, Any]:
-    inside = [(d.name, d.tile) for d in inner_order(nest)]
+    inside = [(d.name, d.tile) for d in nest.inner]
     outside = [(d.name, d.trips) for d in nest.outer]
     loops = [[NAMES[n], factor] for n, factor in reversed([*outside, *inside]) if factor > 1]
     return {
