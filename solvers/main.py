@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "solvers.check",
     "replay": "solvers.replay",
     "asv": "solvers.asv",
+    "export": "solvers.export",
     "show": "dnns.show",
     "schedule": "solvers.show",
 }
