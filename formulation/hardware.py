@@ -157,7 +157,8 @@ class Hardware:
         """Cycles to fill and drain the array once, 0 if they overlap.
 
         ``rows + cols - 2``, and ``rows`` more to load what stays in a weight- or input-stationary array, as
-        SCALE-Sim counts them (Samajdar et al., ISPASS 2020): ``2 rows + cols + T - 2`` for a fold with ``T`` to stream.
+        SCALE-Sim counts them (Samajdar et al., ISPASS 2020): a fold that streams ``T`` takes
+        ``2 rows + cols + T - 2``.
         """
         if self.fill is Fill.OVERLAPPED:
             return 0
