@@ -154,8 +154,16 @@ class Hardware:
 
     @property
     def fill_cycles(self) -> int:
-        """Cycles to fill and drain the array once: ``rows + cols - 2``, 0 if they overlap."""
-        return self.rows + self.cols - 2 if self.fill is Fill.EXPOSED else 0
+        """Cycles to fill and drain the array once, 0 if they overlap.
+
+        ``rows + cols - 2``, and ``rows`` more to load what stays in a weight- or input-stationary array, as
+        SCALE-Sim counts them (Samajdar et al., ISPASS 2020): a fold that streams ``T`` takes
+        ``2 rows + cols + T - 2``.
+        """
+        if self.fill is Fill.OVERLAPPED:
+            return 0
+        load = 0 if self.dataflow is Dataflow.OUTPUT else self.rows
+        return load + self.rows + self.cols - 2
 
     @property
     def copies(self) -> int:
