@@ -63,7 +63,7 @@ def of_networks() -> Problems:
 def of_scenarios() -> Problems:
     """The deconvolutions of all scenarios."""
     found: Problems = {}
-    for file in sorted((ROOT / "scenarios").rglob("*.yaml")):
+    for file in sorted(f for f in (ROOT / "scenarios").rglob("*.yaml") if f.parent.name != "sweeps"):
         scenario = read_scenario(file)
         machine, objective = scenario.hardware.build(), scenario.objective.build()
         for layer in deconvolutions(scenario.read_network()):

@@ -21,10 +21,15 @@ layers:
 """
 
 
+def small(scenario, text):
+    """The file of a sweep of a small network, beside a scenario's."""
+    scenario.with_name("tiny.yaml").write_text(SMALL)
+    file = scenario.with_name("sweep.yaml")
+    file.write_text(text)
+    return file
+
+
 @pytest.fixture
 def sweep(tiny):
     """The file of a sweep of a small network."""
-    tiny.with_name("tiny.yaml").write_text(SMALL)
-    file = tiny.with_name("sweep.yaml")
-    file.write_text(SWEEP)
-    return file
+    return small(tiny, SWEEP)

@@ -6,6 +6,7 @@ What was kept when a run was killed must not be solved again in any later one; t
 
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -64,26 +65,38 @@ def again(log):
 
 
 def kill_often(sweep, folder, kills):
-    """Kill runs until so many were killed, with more and more time; then let one end. Tells what happened."""
-    if main([sweep, "--out", f"{folder}-whole", "--quiet"]):  # imports what all runs need
+    """Kill runs until so many were killed, with more and more time; then let one end. Tells what happened.
+
+    When a run ends before it is killed, its files are what they should be; then all begins anew, or goes on.
+    """
+    whole = f"{folder}-whole"
+    if main([sweep, "--out", whole, "--quiet"]):  # imports what all runs need
         sys.exit("the run that is not killed failed")
     log = Path(f"{folder}.log")
     log.touch()
     watched(log)
-    chance, arguments, whole = random.Random(7), [sweep, "--out", folder, "--quiet"], 0.1
-    killed, ended, progress = 0, 0, set()
-    while killed < kills:
-        code = run(arguments, chance.uniform(0, whole))
-        killed += code == -signal.SIGKILL
-        ended += code == 0
-        whole = min(whole + 0.03, 1.0) if code < 0 else 0.1
+    chance, arguments, longest = random.Random(7), [sweep, "--out", folder, "--quiet"], 0.1
+    killed, ended, progress, code = 0, 0, set(), None
+    while code != 0 or killed < kills:
+        code = run(arguments, chance.uniform(0, longest) if killed < kills else None)
         progress.add(log.read_text().count("kept"))
-        if code not in (0, -signal.SIGKILL):
-            sys.exit(f"a run ended with {code}")
-    code = run(arguments, None)
-    print(f"{killed} killed, {ended} ended before, kept at the kills: {sorted(progress)}")
-    if code or again(log):
-        sys.exit(f"the last run ended with {code}, solved again: {again(log)}")
+        if again(log):
+            sys.exit(f"solved again: {again(log)}")
+        if code == -signal.SIGKILL:
+            killed, longest = killed + 1, min(longest + 0.03, 1.0)
+            continue
+        if code != 0 or files(folder) != files(whole):
+            sys.exit(f"a run ended with {code}, or other files than the one that is not killed")
+        ended, longest = ended + 1, 0.1
+        if killed < kills and chance.random() < 0.5:
+            shutil.rmtree(folder)
+            log.write_text("")
+    print(f"{killed} killed, {ended} ended, kept at the kills: {sorted(progress)}")
+
+
+def files(folder):
+    """What must be the same however often it was killed."""
+    return [(Path(folder) / name).read_bytes() for name in ("points.parquet", "layers.parquet")]
 
 
 if __name__ == "__main__":

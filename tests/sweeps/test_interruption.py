@@ -14,6 +14,7 @@ import pytest
 
 from solvers.sweep import main
 from tests.commands.test_processes import faulty, is_worker, session, wait_for  # noqa: F401
+from tests.sweeps.conftest import small
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
@@ -35,42 +36,45 @@ def files(folder):
     return [(folder / name).read_bytes() for name in FILES]
 
 
-@pytest.fixture
-def whole(sweep, tmp_path):
-    """The files of a run that is not interrupted."""
-    sweep.write_text(SEVERAL)
-    assert main([str(sweep), "--out", str(tmp_path / "whole"), "--quiet"]) == 0
-    return files(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The files of a run that is not interrupted; they do not depend on where its input is."""
+    folder = tmp_path_factory.mktemp("whole")
+    scenario = folder / "scenario.yaml"
+    scenario.write_text("network: tiny.yaml\nhardware: {bufsize: 4096}\n")
+    assert main([str(small(scenario, SEVERAL)), "--out", str(folder / "o"), "--quiet"]) == 0
+    return files(folder / "o")
 
 
-def test_killed_dozens_of_times(sweep, tmp_path):
+def test_killed_dozens_of_times(sweep, whole, tmp_path):
     sweep.write_text(SEVERAL)
     killer = [sys.executable, "-m", "tests.sweeps.killer", str(sweep), str(tmp_path / "o"), "36"]
     done = subprocess.run(killer, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     counts = re.search(r"36 killed, .*: \[(.*)\]", done.stdout)[1].split(", ")
-    assert len(counts) > 5, "killed in the middle, not only at the start"
-    assert files(tmp_path / "o") == files(tmp_path / "o-whole")
+    assert len(counts) > 3, "killed in the middle, not only at the start"
+    assert files(tmp_path / "o") == files(tmp_path / "o-whole") == whole
     assert not list((tmp_path / "o").glob(".*"))
 
 
 def test_the_whole_group_of_processes_is_killed(sweep, whole, tmp_path):
-    folder, chance = tmp_path / "o", random.Random(3)
-    for _ in range(2):
-        process = subprocess.Popen(command(sweep, folder, "--jobs", "2"), start_new_session=True)
-        wait_for((folder / "sweep.sqlite").exists)
-        time.sleep(chance.uniform(0.1, 0.6))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        wait_for(lambda number=process.pid: not session(number))
+    sweep.write_text(SEVERAL)
+    folder = tmp_path / "o"
+    process = subprocess.Popen(command(sweep, folder, "--jobs", "2"), start_new_session=True)
+    wait_for(lambda: [pid for pid in session(process.pid) if is_worker(pid, process.pid)], 60)
+    time.sleep(random.uniform(0.1, 0.6))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not session(process.pid), 60)
     assert main([str(sweep), "--out", str(folder), "--quiet"]) == 0
     assert files(folder) == whole
 
 
 def test_a_worker_is_killed(sweep, whole, tmp_path):
+    sweep.write_text(SEVERAL)
     folder = tmp_path / "o"
     process = subprocess.Popen(command(sweep, folder, "--jobs", "2"), start_new_session=True)
-    wait_for(lambda: [pid for pid in session(process.pid) if is_worker(pid, process.pid)])
+    wait_for(lambda: [pid for pid in session(process.pid) if is_worker(pid, process.pid)], 60)
     while process.poll() is None and len(list(folder.glob("*.parquet"))) < 3:
         workers = [pid for pid in session(process.pid) if is_worker(pid, process.pid)]
         if workers:
@@ -102,11 +106,12 @@ def test_a_problem_that_kills_its_process_is_a_row(faulty, tmp_path):  # noqa: F
 
 
 def test_ctrl_c_is_one_line_and_the_rest_is_kept(sweep, whole, tmp_path):
+    sweep.write_text(SEVERAL)
     folder = tmp_path / "o"
     process = subprocess.Popen(
         command(sweep, folder), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for((folder / "sweep.sqlite").exists)
+    wait_for((folder / "sweep.sqlite").exists, 60)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
     err = process.communicate(timeout=30)[1]
