@@ -77,6 +77,7 @@ def _answer(answer: Answer[Any, Any], mapping: Any) -> dict[str, Any]:
         "mapping": mapping,
         "bounds": _bounds(answer.lower_bound),
         "bound_from": {step: origin.value for step, origin in answer.bound_from.items()},
+        "relaxed": None if answer.relaxed is None else _bounds(answer.relaxed),
     }
 
 
@@ -86,6 +87,7 @@ def _proof_of(data: dict[str, Any]) -> dict[str, Any]:
         "solution_status": SolutionStatus(data["status"]),
         "lower_bound": _bounds_of(data["bounds"]),
         "bound_from": {step: BoundFrom(origin) for step, origin in data["bound_from"].items()},
+        "relaxed": None if data["relaxed"] is None else _bounds_of(data["relaxed"]),
     }
 
 
@@ -122,6 +124,7 @@ def _weighed(best: DeconvolutionResult) -> dict[str, Any]:
         "split_total": best.split_total,
         "shared_total": best.shared_total,
         "bounds": _bounds(best.lower_bound),
+        "relaxed": None if best.relaxed is None else _bounds(best.relaxed),
     }
 
 
@@ -147,10 +150,10 @@ def _weighed_of(
     from solvers.shared.deconvolution_result import DeconvolutionResult
 
     counts = (count for _, count in question.parts)
-    prices = {
-        name: None if data[name] is None else Price(*data[name])
+    total, apart, shared = (
+        None if data[name] is None else Price(*data[name])
         for name in ("total", "split_total", "shared_total")
-    }
+    )
     return DeconvolutionResult(
         question.deconv,
         question.hardware,
@@ -161,8 +164,11 @@ def _weighed_of(
         None if data["shared"] is None else _shared_of(data["shared"], method, question),
         tuple(zip(parts, counts, strict=True)),
         lower_bound=_bounds_of(data["bounds"]),
+        relaxed=None if data["relaxed"] is None else _bounds_of(data["relaxed"]),
         seconds=0.0,
-        **prices,
+        total=total,
+        split_total=apart,
+        shared_total=shared,
     )
 
 

@@ -41,7 +41,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class MadeFrontier:
     """A frontier.
 
     Attributes:
@@ -112,18 +112,18 @@ def _wanted(found: LayerStates, state: State) -> Wanted:
     return Wanted(replace(found.use.layer, name="", op="conv"), state.movement, state.rooms)
 
 
-def _block(found: LayerStates, made: dict[Wanted, Made], errors: dict[int, str]) -> Block:
+def _block(found: LayerStates, made: dict[Wanted, MadeFrontier], errors: dict[int, str]) -> Block:
     position = found.use.position
     states = []
     for state in found.states:
-        frontier = Made(()) if position in errors else made[_wanted(found, state)]
+        frontier = MadeFrontier(()) if position in errors else made[_wanted(found, state)]
         states.append(BlockState(state.stay, frontier.points, frontier.complete))
     return Block(position, position, found.kinds, tuple(states), found.use.name)
 
 
 def points(
     hardware: Hardware, treatment: Treatment, kind: Kind, wanted: Wanted, time_limit: float | None
-) -> Made:
+) -> MadeFrontier:
     """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
     layer, stop = wanted.layer, stop_after(time_limit)
     if not isinstance(layer, Layer) and treatment is not Treatment.NAIVE:
@@ -132,7 +132,7 @@ def points(
         plain = layer if isinstance(layer, Layer) else replace(naive(layer), name="")
         space = MovedSpace(Problem(plain, hardware), wanted.movement)
         found = frontier(space, wanted.rooms, kind, stop=stop)
-    return Made(tuple(found), not stop.stopped)
+    return MadeFrontier(tuple(found), not stop.stopped)
 
 
 def stop_after(time_limit: float | None) -> Stop:

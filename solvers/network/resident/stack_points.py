@@ -16,7 +16,7 @@ from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states
 from formulation.problem import Kind
-from solvers.network.resident.points import Failed, Made, stop_after
+from solvers.network.resident.points import Failed, MadeFrontier, stop_after
 from solvers.network.tasks import Notify, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -130,18 +130,20 @@ def _effort(wanted: WantedStack) -> float:
     return float(len(wanted.states) * len(wanted.stack.layers) * cuts**0.5)
 
 
-def stack_points(hardware: Hardware, kind: Kind, wanted: WantedStack, time_limit: float | None) -> list[Made]:
+def stack_points(
+    hardware: Hardware, kind: Kind, wanted: WantedStack, time_limit: float | None
+) -> list[MadeFrontier]:
     """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
     tables = stack_tables(wanted.stack, hardware) if wanted.states else ()
     found = []
     for stays, most, rooms in wanted.states:
         space, stop = StackSpace(wanted.stack, hardware, tables, stays), stop_after(time_limit)
         points = stack_frontier(space, rooms, most, kind, wanted.most_latency, stop)
-        found.append(Made(tuple(points), not stop.stopped))
+        found.append(MadeFrontier(tuple(points), not stop.stopped))
     return found
 
 
-def _block(graph: TensorGraph, found: StackStates, made: list[Made]) -> Block:
+def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> Block:
     states = tuple(
         BlockState(
             state.stay,
