@@ -99,9 +99,9 @@ def _placement_faults(field: str, placement: Any, whole: Data) -> Iterator[Fault
     if not placement or len(placement[0]["axes"]) != len(whole["axes"]):
         yield field, "missing, or of other axes than the layer's; it is required where there is no geometry"
         return
-    for i, axis in enumerate(placement[0]["axes"]):
-        if axis["first_output"] < 0 or axis["output_step"] < 1:
-            yield f"{field}[0].axes[{i}]", "got an output below 0, or a step below 1"
+    for i, (axis, of_layer) in enumerate(zip(placement[0]["axes"], whole["axes"], strict=True)):
+        if not 0 <= axis["first_output"] < of_layer["ofmap"] or axis["output_step"] < 1:
+            yield f"{field}[0].axes[{i}]", "got outputs outside the layer's, or a step below 1"
 
 
 def _shared_faults(layer: Data, slides: bool) -> Iterator[Fault]:
@@ -114,6 +114,7 @@ def _shared_faults(layer: Data, slides: bool) -> Iterator[Fault]:
     yield from _mapping_faults("mapping", layer["mapping"], _extents(whole), axes, slides)
     for i, part in enumerate(layer["parts"]):
         filters, shape = part["rounds"], part["geometry"]
+        yield from _sizes(*((f"parts[{i}].out[{k}]", size) for k, size in enumerate(part["out"])))
         if shape is None:
             continue
         if min(filters, default=-1) < 0 or sum(filters) != whole["out_channels"]:

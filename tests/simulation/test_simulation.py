@@ -84,7 +84,7 @@ def check_events(nest, mapping, kernels, machine, in_pieces):
     return run
 
 
-@examples(250)
+@examples(150)
 @given(st.data())
 def test_skipped_unskipped_and_event_by_event_are_the_same(data):
     layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
@@ -124,7 +124,7 @@ def shared_cases(draw):
     return problem, mapping
 
 
-@examples(150)
+@examples(90)
 @given(shared_cases(), st.booleans())
 def test_shared_ifmap_tiles_too(case, in_pieces):
     problem, mapping = case
@@ -147,7 +147,7 @@ def test_shared_ifmap_tiles_too(case, in_pieces):
 
 
 @pytest.mark.parametrize("method", ["exhaustive", "static"])
-@examples(40)
+@examples(25)
 @given(data=st.data())
 def test_what_is_found_is_what_runs(method, data):
     problem = data.draw(strategies.problems())
