@@ -37,6 +37,14 @@ def test_the_documentation_shows_what_is_printed(documented, capsys):
     assert capsys.readouterr().out == shown
 
 
+def test_the_python_example_runs(documented, capsys):
+    code = re.search(r"```python\n(.*?)```", DOC, re.DOTALL)[1].replace("RESULT.json", str(documented))
+    exec(compile(code, "schedules.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("DmaTransfer(number=1, tensor='weights', into_buffer=True")
+    assert sum(line.startswith("TileCompute(") for line in lines) == 2 * 3 * 8 * 30
+
+
 def test_the_dma_program_is_whole(documented, capsys):
     assert main([str(documented), "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
