@@ -198,6 +198,14 @@ def other(data):
     data["layers"][0]["geometry"]["axes"][0]["ofmap"] = 29
 
 
+def widthless(data):
+    del data["layers"][0]["bits"]["ofmap"]
+
+
+def wordless(data):
+    data["layers"][0]["parts"][0]["traffic"] = {}
+
+
 def empty(data):
     del data["layers"]
 
@@ -214,6 +222,8 @@ WRONG = [
     (astray, r"placement\.first_output: outputs 2 to 60 are not among 60"),
     (untapped, r"placement\.taps: must be as many as the kernel has, evenly"),
     (other, r"placement: the ofmap is not the layer's"),
+    (widthless, r"layers\[0\]\.bits\.ofmap: got None, must be a whole number, at least 1"),
+    (wordless, r"layers\[0\]\.parts\[0\]\.traffic\.ifmap: got None, must be a whole number, at least 0"),
     (empty, "layers: missing"),
 ]
 
