@@ -47,7 +47,7 @@ def layer_text(layer: ScheduledLayer) -> Iterator[str]:
         inserted = ", with zeros inserted" if tensor.name == "ifmap" and layer.treatment == "naive" else ""
         yield f"  DRAM    {tensor.name:<8} {dims}, {layer.bits[tensor.name]} bit{inserted}"
     if any(structure(nest).spills for run in layer.runs for nest in run.nests[:1]):
-        yield f"  DRAM    partial sums as the ofmap, {layer.bits['partial_sums']} bit"
+        yield f"  DRAM    partial sums in the ofmap's shape, {layer.bits['partial_sums']} bit"
     for run in layer.runs:
         yield from _run_text(layer, run)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from solvers.execution.events import ZeroOutputs
@@ -42,6 +42,14 @@ def check_shape(shape: GeometryData, where: str) -> None:
                 sizes[f"axes.{i}.{name}"] = size
     for name, size in sizes.items():
         require(1 <= size < _BOUND, f"{where}.{name}", f"got {size}, must be from 1 to {_BOUND - 1}")
+
+
+def check_numbers(numbers: Mapping[str, int] | None, names: Sequence[str], least: int, where: str) -> None:
+    """Raise ValueError unless there is a number for each name, and none is too small."""
+    for name in names:
+        got = (numbers or {}).get(name)
+        good = got is not None and got >= least
+        require(good, f"{where}.{name}", f"got {got}, must be a whole number, at least {least}")
 
 
 def tensors(

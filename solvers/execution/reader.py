@@ -15,6 +15,7 @@ from dnns.yaml_reader.validation import dotted, fault
 from solvers.execution.buffer import PARTS, BufferPart, NestBuffer
 from solvers.execution.events import ZeroOutputs
 from solvers.execution.geometry import (
+    check_numbers,
     check_shape,
     loops,
     mirrored_axis,
@@ -71,6 +72,7 @@ def read_layer(data: dict[str, Any], machine: HardwareModel, where: str) -> Sche
     return _Reader(data, machine, where).layer()
 
 
+_BITS = ("ifmap", "weights", "ofmap", "partial_sums")
 _WORDS = ("ifmap", "weights", "ofmap_write", "ofmap_read")
 
 
@@ -84,6 +86,7 @@ class _Reader:
         self.transposed, self.naive = data["op"] == "deconv", data["deconvolution"] == "naive"
         require(self.groups >= 1, f"{where}.parts[0].groups", f"got {self.groups}, must be at least 1")
         check_shape(self.shape, f"{where}.geometry")
+        check_numbers(data["bits"], _BITS, 1, f"{where}.bits")
         inserted = data["parts"][0]["geometry"] if self.naive and data["parts"] else None
         if inserted is not None:
             check_shape(inserted, f"{where}.parts[0].geometry")
@@ -133,6 +136,8 @@ class _Reader:
         if "stack" not in self.data:
             return ""
         words = [part["traffic"] for part in self.data["parts"] if "traffic" in part]
+        for word in words:
+            check_numbers(word, (*_WORDS, "drain_read"), 0, f"{self.where}.parts.traffic")
         last = sum(word["ofmap_write"] - word["ofmap_read"] for word in words)
         read = sum(word["drain_read"] for word in words)
         computed = prod(self.tensors[2].shape)
@@ -174,6 +179,7 @@ class _Reader:
             kernel = self._kernel(name, shape, place, filters, f"{where}.placement")
             nests.append(self._nest(name, (kernel,), order, sliding(mapping, order)))
         parts = self._parts(nests[0], mapping, f"{where}.mapping")
+        check_numbers(part["traffic"], _WORDS, 0, f"{where}.traffic")
         traffic = None if self.note else {name: part["traffic"][name] for name in _WORDS}
         return ScheduledRun(part["name"], tuple(nests), (), parts, mapping, traffic, repeats)
 
@@ -202,6 +208,7 @@ class _Reader:
             require(dealt, f"{path}.rounds", f"must be {count} numbers that add up to {channels}")
             kernels.append(self._kernel(part["name"], part["geometry"], place, filters, f"{path}.placement"))
         require(bool(kernels), f"{self.where}.parts", "no sub-convolution has taps")
+        check_numbers(data["traffic"], _WORDS, 0, f"{self.where}.traffic")
         nest = self._nest(data["name"], tuple(kernels), order, sliding(mapping, order))
         parts = self._parts(nest, mapping, where)
         return ScheduledRun(

@@ -37,6 +37,14 @@ def test_the_documentation_shows_what_is_printed(documented, capsys):
     assert capsys.readouterr().out == shown
 
 
+def test_the_python_example_runs(documented, capsys):
+    code = re.search(r"```python\n(.*?)```", DOC, re.DOTALL)[1].replace("RESULT.json", str(documented))
+    exec(compile(code, "schedules.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("DmaTransfer(number=1, tensor='weights', into_buffer=True")
+    assert sum(line.startswith("TileCompute(") for line in lines) == 2 * 3 * 8 * 30
+
+
 def test_the_dma_program_is_whole(documented, capsys):
     assert main([str(documented), "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -190,6 +198,14 @@ def other(data):
     data["layers"][0]["geometry"]["axes"][0]["ofmap"] = 29
 
 
+def widthless(data):
+    del data["layers"][0]["bits"]["ofmap"]
+
+
+def wordless(data):
+    data["layers"][0]["parts"][0]["traffic"] = {}
+
+
 def empty(data):
     del data["layers"]
 
@@ -206,6 +222,8 @@ WRONG = [
     (astray, r"placement\.first_output: outputs 2 to 60 are not among 60"),
     (untapped, r"placement\.taps: must be as many as the kernel has, evenly"),
     (other, r"placement: the ofmap is not the layer's"),
+    (widthless, r"layers\[0\]\.bits\.ofmap: got None, must be a whole number, at least 1"),
+    (wordless, r"layers\[0\]\.parts\[0\]\.traffic\.ifmap: got None, must be a whole number, at least 0"),
     (empty, "layers: missing"),
 ]
 
