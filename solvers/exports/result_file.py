@@ -46,7 +46,7 @@ class Subject:
 class _Fields(BaseModel):
     """Fields that matter here; a result has more."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class _Part(_Fields):
@@ -84,7 +84,7 @@ def read_subjects(path: str | Path) -> tuple[str, list[Subject]]:
     """
     data = _json(path)
     try:
-        result = _Result.model_validate(data)
+        result = _Result.model_validate(data, strict=True)
     except ValidationError as error:
         field, _, problem = fault(error, data)
         raise InputError(path, dotted(field), problem) from None
