@@ -13,7 +13,15 @@ import pytest
 from dnns import PROJECT, __version__
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.main")
+COMMANDS = (
+    "dnns.show",
+    "solvers.run",
+    "solvers.size",
+    "solvers.export",
+    "solvers.compare",
+    "solvers.asv",
+    "solvers.main",
+)
 LEFTOVERS = {
     *(
         ".pkl",

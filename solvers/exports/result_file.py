@@ -22,6 +22,9 @@ from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingD
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 
 MOST_BYTES = 512 << 20
+_SHARED = (
+    "sub-convolutions share each ifmap tile: no loop nest of one convolution; deconvolution: split has some"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,7 @@ def _json(path: str | Path) -> Any:
 def _subjects(result: _Result, path: str | Path) -> Iterator[Subject]:
     for i, layer in enumerate(result.layers):
         if any(part.rounds is not None for part in layer.parts):
-            why = (
-                "its sub-convolutions share the ifmap tile: no loop nest of one convolution (split has some)"
-            )
-            yield Subject(layer.name, layer.name, 1, None, why)
+            yield Subject(layer.name, layer.name, 1, None, _SHARED)
             continue
         for j, part in enumerate(layer.parts):
             obstacle = _obstacle(layer, part)

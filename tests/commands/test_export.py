@@ -75,7 +75,7 @@ def test_each_layer_has_a_folder_of_its_own_even_where_case_does_not_count(resul
 @pytest.mark.parametrize(
     ("tool", "layer", "why"),
     [
-        ("timeloop", "up", "its sub-convolutions share the ifmap tile: no loop nest of one convolution"),
+        ("timeloop", "up", "sub-convolutions share each ifmap tile: no loop nest of one convolution; deconv"),
         ("timeloop", "a/1", "with padding stored its tiles take 3,152 bytes, the buffer has 3,000"),
         ("accelforge", "a/1", "15 outputs in tiles of 8: where a kernel or a stride acts, AccelForge takes"),
         ("zigzag", "A_1", "15 outputs in tiles of 8: ZigZag takes temporal tiles that divide"),
