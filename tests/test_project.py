@@ -15,7 +15,7 @@ from dnns import PROJECT, __version__
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
     *("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.show"),
-    *("solvers.replay", "solvers.curve", "solvers.pareto", "solvers.sweep"),
+    *("solvers.replay", "solvers.curve", "solvers.pareto", "solvers.sweep", "solvers.export"),
     "solvers.main",
 )
 LEFTOVERS = {

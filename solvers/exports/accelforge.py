@@ -121,12 +121,13 @@ def _mapping(nest: Nest) -> list[Tagged]:
         if here:
             nodes.append(_stored(here, "Buffer"))
     nodes += [_loop(d, 1) for d in nest.inner if d in _dimensions(nest)]
-    return [*nodes, Tagged("!Compute", {"einsum": EINSUM, "component": "MAC"})]
+    return [*nodes, Tagged("!Compute", {"einsum": EINSUM, "component": "MAC"}, inline=True)]
 
 
 def _loop(d: LoopDimension, tile: int) -> Tagged:
-    return Tagged("!Temporal", {"rank_variable": _rank(d), "tile_shape": tile})
+    return Tagged("!Temporal", {"rank_variable": _rank(d), "tile_shape": tile}, inline=True)
 
 
 def _stored(which: list[str], where: str) -> Tagged:
-    return Tagged("!Storage", {"tensors": Inline(TENSORS[tensor] for tensor in which), "component": where})
+    fields = {"tensors": Inline(TENSORS[tensor] for tensor in which), "component": where}
+    return Tagged("!Storage", fields, inline=True)

@@ -22,6 +22,9 @@ from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingD
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 
 MOST_BYTES = 512 << 20
+_SHARED = (
+    "sub-convolutions share each ifmap tile: no loop nest of one convolution; deconvolution: split has some"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Subject:
 class _Fields(BaseModel):
     """Fields that matter here; a result has more."""
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class _Part(_Fields):
@@ -84,7 +87,7 @@ def read_subjects(path: str | Path) -> tuple[str, list[Subject]]:
     """
     data = _json(path)
     try:
-        result = _Result.model_validate(data)
+        result = _Result.model_validate(data, strict=True)
     except ValidationError as error:
         field, _, problem = fault(error, data)
         raise InputError(path, dotted(field), problem) from None
@@ -108,10 +111,7 @@ def _json(path: str | Path) -> Any:
 def _subjects(result: _Result, path: str | Path) -> Iterator[Subject]:
     for i, layer in enumerate(result.layers):
         if any(part.rounds is not None for part in layer.parts):
-            why = (
-                "its sub-convolutions share the ifmap tile: no loop nest of one convolution (split has some)"
-            )
-            yield Subject(layer.name, layer.name, 1, None, why)
+            yield Subject(layer.name, layer.name, 1, None, _SHARED)
             continue
         for j, part in enumerate(layer.parts):
             obstacle = _obstacle(layer, part)

@@ -41,7 +41,7 @@ def obstacle(nest: Nest) -> str | None:
     strides = {axis.stride for axis in layer.axes if axis.out > 1}
     if len(strides) > 1:
         return f"strides {' and '.join(map(str, sorted(strides)))}: SCALE-Sim has one for both axes"
-    if tile.batch > 1:
+    if tile.batch > 1 and any(d.windowed for d in nest.outer):
         return f"tiles of {tile.batch} images: SCALE-Sim's layers are of one"
     return None
 
@@ -75,9 +75,12 @@ def _sizes(d: LoopDimension) -> list[tuple[int, int]]:
 
 
 def _row(nest: Nest, name: str, size: dict[str, int]) -> tuple[Any, ...]:
-    """A tile as a layer: its ifmap is what its outputs read, padding included."""
+    """A tile as a layer: its ifmap is what its outputs read, padding included.
+
+    Several images stand below one another; they are no windows then (``obstacle``).
+    """
     axes = nest.layer.axes
-    down = (axes[0], size["P"]) if len(axes) == 2 else (_ONE, 1)
+    down = (axes[0] if len(axes) == 2 else _ONE, size.get("P", 1) * size["N"])
     across = (axes[-1], size["Q"])
     spans = [(n - 1) * axis.stride + axis.effective_kernel for axis, n in (down, across)]
     stride = max(axis.stride if axis.out > 1 else 1 for axis in axes)

@@ -11,11 +11,11 @@ import yaml
 
 
 class Tagged(dict[str, Any]):
-    """A mapping that stands behind a tag, such as ``!Component``."""
+    """A mapping that stands behind a tag, such as ``!Component``, on one line or not."""
 
-    def __init__(self, tag: str, fields: dict[str, Any]) -> None:
+    def __init__(self, tag: str, fields: dict[str, Any], *, inline: bool = False) -> None:
         super().__init__(fields)
-        self.tag = tag
+        self.tag, self.inline = tag, inline
 
 
 class Inline(list[Any]):
@@ -27,16 +27,18 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Dumper.add_representer(Tagged, lambda dumper, data: dumper.represent_mapping(data.tag, data))
+_Dumper.add_representer(
+    Tagged, lambda dumper, data: dumper.represent_mapping(data.tag, data, flow_style=data.inline)
+)
 _Dumper.add_representer(
     Inline, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
 )
 
 
-def yaml_text(data: object, comment: str = "") -> str:
-    """Data as YAML, keys in the order in which they are, below a comment."""
-    head = "".join(f"# {line}\n" for line in comment.splitlines())
-    return head + yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+def yaml_text(data: object) -> str:
+    """Data as YAML, keys in the order in which they are."""
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+    return text
 
 
 def csv_text(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -90,7 +90,7 @@ def _accelerator(nest: Nest) -> dict[str, Any]:
     width = {"weights": bits.weights, "ifmap": bits.ifmap}
     width["ofmap"] = bits.partial_sums if summed else bits.ofmap
     memories = {
-        f"buffer_{tensor}": _memory(words * width[tensor], (width[tensor], width[tensor]), [tensor], 0.0)
+        f"buffer_{tensor}": _memory(words * width[tensor], (bits.grain, width[tensor]), [tensor], 0.0)
         for tensor, words in _tile_words(nest).items()
     }
     cost = float(hardware.energy.dram * dram)
