@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solvers.plots import style
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data, Run, machine, runs, shares, unfit
-from solvers.plots.text import Unit, named, plain, times, unit
+from solvers.plots.text import Measure, named, plain, times, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PARTS = (
     ("ifmap", "I: ifmap", style.BLUE, ""),
     ("ofmap", "O: ofmap", style.ORANGE, style.STRIPES),
-    ("weights", "W: weights", style.SKY, style.DOTS),
+    ("weights", "W: weights", style.YELLOW, style.DOTS),
     ("held", "stays for later layers", style.PALE, ""),
 )
 _HEAD = 1.0  # title, legend, axis [inches]
@@ -72,7 +72,7 @@ def _draw_layers(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
     return (left, right)
 
 
-def _latency(ax: Axes, found: Sequence[Run], cycles: Unit) -> None:
+def _latency(ax: Axes, found: Sequence[Run], cycles: Measure) -> None:
     work = [cycles.of(min(run.compute, run.latency)) for run in found]
     wait = [cycles.of(run.latency) - done for run, done in zip(found, work, strict=True)]
     _bars(ax, work, [0.0] * len(found), "the array works", style.BLUE, "")
@@ -81,7 +81,7 @@ def _latency(ax: Axes, found: Sequence[Run], cycles: Unit) -> None:
     ax.set_xlabel(f"latency [{cycles.name}]")
 
 
-def _traffic(ax: Axes, found: Sequence[Run], size: Unit) -> None:
+def _traffic(ax: Axes, found: Sequence[Run], size: Measure) -> None:
     known = any(run.compulsory is not None for run in found)
     least = [size.of(min(run.compulsory or 0, run.traffic)) for run in found]
     more = [size.of(run.traffic) - moved for run, moved in zip(found, least, strict=True)]
@@ -95,7 +95,7 @@ def _traffic(ax: Axes, found: Sequence[Run], size: Unit) -> None:
 def _bars(
     ax: Axes, sizes: Sequence[float], starts: Sequence[float], text: str, color: str, hatch: str
 ) -> None:
-    edge = "white" if color != style.PALE else style.GREY
+    edge = style.GREY if color in (style.PALE, style.YELLOW) else "white"
     ax.barh(range(len(sizes)), sizes, 0.74, starts, label=text, color=color, hatch=hatch, edgecolor=edge)
 
 

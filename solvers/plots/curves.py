@@ -10,7 +10,7 @@ from solvers.plots import style
 from solvers.plots.panels import by_layer, whole
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data
-from solvers.plots.text import Unit, unit
+from solvers.plots.text import Measure, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def curve_pictures(curve: Data) -> tuple[Picture, Picture]:
     Args:
         curve: ``network``, ``target`` (``traffic`` or ``latency``), ``unit`` (``bytes`` or ``cycles``),
             ``layers`` and ``total``. Each layer has a ``name`` and, as the total, ``points`` (the least
-            ``value`` from a ``buffer_bytes`` up to the next), ``compulsory``, and ``bound`` (proven, at each).
+            ``value`` from a ``buffer_bytes`` up to the next), ``compulsory``, and a ``bound``.
     """
     text, least = TARGETS[curve["target"]]
     size = unit(curve["unit"], (point["value"] for point in curve["total"]["points"]))
@@ -35,13 +35,14 @@ def curve_pictures(curve: Data) -> tuple[Picture, Picture]:
     ratios = [value for layer in curve["layers"] for value in _ratios(layer)]
     layer = partial(_layer, sizes, ratios)
     buffer = "buffer [KiB]"
+    lines = f"{buffer}; line: least of any mapping, dashes: proven for any, dots: {least}"
     return (
         whole("curve", curve, f"{text} against buffer", total, (buffer, f"{text} [{size.name}]")),
-        by_layer("curve_layers", curve, f"{text} against buffer", layer, (buffer, f"{text} / {least}")),
+        by_layer("curve_layers", curve, f"{text} against buffer", layer, (lines, f"{text} / {least}")),
     )
 
 
-def _total(size: Unit, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
+def _total(size: Measure, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
     bound = "proven for any mapping"
     _staircase(ax, entry, size.size, max(sizes), ("least of any mapping", bound, least))
     values = [size.of(point["value"]) for point in (*entry["points"], *entry["bound"])]

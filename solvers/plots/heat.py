@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dnns.errors import InputError
 from solvers.plots import style
 from solvers.plots.picture import Picture
-from solvers.plots.text import Unit, named, plain, unit
+from solvers.plots.text import Measure, named, plain, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,18 +20,24 @@ if TYPE_CHECKING:
 _CELL, _SIDE = (0.62, 0.34), (2.2, 1.2)  # of a cell, and of what is around them all [inches]
 _WRITTEN = 400  # cells at most whose values are written
 _DECADES = 1.5  # beyond which colours are logarithmic
-_BASIC = {"bytes": "bytes", "bufsize": "bytes", "cycles": "cycles", "pj": "pJ"}
-_UNITS = {
-    "memory_bandwidth": "GB/s",
-    "frequency": "GHz",
-    "seconds": "s",
-    "sa_size": "processing elements a side",
-    "energy_delay_js": "J s",
+_BASIC = {"bytes": "bytes", "cycles": "cycles", "pj": "pJ"}
+"""Units by the last word of a column's name."""
+_KNOWN = {
+    "bufsize": ("buffer", "bytes"),
+    "memory_bandwidth": ("DRAM bandwidth", "GB/s"),
+    "frequency": ("clock", "GHz"),
+    "traffic_bytes": ("DRAM traffic", "bytes"),
+    "latency_cycles": ("latency", "cycles"),
+    "energy_pj": ("energy", "pJ"),
+    "energy_delay_js": ("energy times delay", "J s"),
+    "seconds": ("time", "s"),
+    "sa_size": ("side of the array", "elements"),
 }
+"""What columns are, and their units."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class Shown:
     """A column of a sweep as it is shown.
 
     Attributes:
@@ -45,24 +51,27 @@ class Quantity:
     unit: str | None = None
 
     @property
+    def known(self) -> tuple[str, str]:
+        """What the column is, and the unit of the values in the rows, as far as its name says."""
+        last = self.column.rpartition(".")[2]
+        return _KNOWN.get(last) or (last.replace("_", " "), _BASIC.get(last.rpartition("_")[2], ""))
+
+    @property
     def basic(self) -> str:
         """The unit of the values in the rows."""
-        last = self.column.rpartition(".")[2]
-        if self.unit is not None:
-            return self.unit
-        return _UNITS.get(last) or _BASIC.get(last.rpartition("_")[2], "")
+        return self.known[1] if self.unit is None else self.unit
 
     def label(self, shown: str) -> str:
         """The text of an axis with a unit."""
-        text = named(self.text or self.column.rpartition(".")[2].replace("_", " "))
+        text = named(self.text or self.known[0])
         return f"{text} [{named(shown)}]" if shown else text
 
 
 def heat_map(
     rows: Iterable[Mapping[str, Any]],
-    x: str | Quantity,
-    y: str | Quantity,
-    value: str | Quantity,
+    x: str | Shown,
+    y: str | Shown,
+    value: str | Shown,
     *,
     title: str = "",
     name: str = "heat",
@@ -80,7 +89,7 @@ def heat_map(
     Raises:
         InputError: for a column that there is not, no rows, or two values for one cell.
     """
-    across, down, told = (q if isinstance(q, Quantity) else Quantity(q) for q in (x, y, value))
+    across, down, told = (q if isinstance(q, Shown) else Shown(q) for q in (x, y, value))
     known = list(rows)
     for column in (across.column, down.column, told.column):
         if not known or not any(column in row for row in known):
@@ -115,7 +124,7 @@ def _draw(
     cells: Mapping[tuple[Any, Any], float | None],
     columns: Sequence[Any],
     lines: Sequence[Any],
-    quantities: tuple[Quantity, Quantity, Quantity],
+    quantities: tuple[Shown, Shown, Shown],
     title: str,
     figure: Figure | SubFigure,
 ) -> tuple[Axes, ...]:
@@ -162,12 +171,12 @@ def _write(ax: Axes, table: Sequence[Sequence[float]], shades: Any) -> None:
                 ax.text(column, line, f"{value:,.3g}", ha="center", va="center", fontsize=6.5, color=color)
 
 
-def _scale(ax: Axes, which: str, quantity: Quantity, values: Sequence[Any]) -> None:
+def _scale(ax: Axes, which: str, quantity: Shown, values: Sequence[Any]) -> None:
     """Name the columns or lines by their values; bytes as KiB where they are whole."""
-    shown = Unit(quantity.basic)
+    shown = Measure(quantity.basic)
     numbers = all(isinstance(value, int | float) for value in values)
     if numbers and shown.name == "bytes" and all(value % 1024 == 0 for value in values):
-        shown = Unit("KiB", 1024)
+        shown = Measure("KiB", 1024)
     names = [plain(shown.of(value)) if numbers else named(str(value)) for value in values]
     ax.set(**{f"{which}ticks": range(len(names)), f"{which}label": quantity.label(shown.name)})
     ax.set(**{f"{which}ticklabels": names})

@@ -88,10 +88,13 @@ def check_folder(folder: str, option: str) -> None:
         raise InputError(option, "", f"got {folder!r}, allowed: a folder")
     path = Path(os.path.abspath(folder))
     try:
-        there = next(above for above in (path, *path.parents) if above.exists())
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(folder, "", f"cannot be made: {reason}") from None
+    there = next(above for above in (path, *path.parents) if above.exists())
     if not there.is_dir():
         raise InputError(folder, "", f"cannot be written: {there.name} is no folder")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -81,7 +81,7 @@ def _roof(ax: Axes, about: Machine) -> None:
 
 def _points(ax: Axes, found: Iterable[Run]) -> list[Place]:
     """Where the runs lie; those without traffic at the right edge."""
-    right = ax.get_xlim()[1] / 1.1
+    right = float(ax.get_xlim()[1]) / 1.1
     return [(min(_intensity(run), right), run.macs / run.latency) for run in found]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 # Okabe and Ito's colours: apart for every kind of colour blindness, and of different lightness.
-BLUE, ORANGE, GREEN, RED, SKY, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+BLUE, ORANGE, GREEN, RED, SKY, YELLOW = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#F0E442"
 BLACK, GREY, PALE = "#000000", "#767676", "#D0D0D0"
 STRIPES, DOTS = "/////", "..."
 """Hatches, for print without colour."""
