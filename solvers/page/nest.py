@@ -31,22 +31,24 @@ def loop_nest(piece: Data, stack: Data | None = None, band: Sequence[Data] = ())
 
 def _lines(piece: Data) -> Iterator[str]:
     """The loops with more than one trip, each tensor moved in the innermost loop that it depends on."""
-    mapping = piece["mapping"]
+    mapping, moved = piece["mapping"], piece.get("traffic") or {}
     trips, shapes = mapping["trips"], _shapes(piece)
     loops = [name for name in mapping["loop_order"] if _of(trips, name) > 1]
     depth = {name: _depth(loops, name) for name in _DEPENDS}
-    returns = any(_group(name) == "ci" for name in loops[: depth["ofmap"]])
+    returns = moved.get("ofmap_read") != 0 and any(_group(n) == "ci" for n in loops[: depth["ofmap"]])
     for level in range(len(loops) + 1):
         if level:
             yield f"{'  ' * (level - 1)}for {_loop(loops[level - 1], piece)}:"
         for tensor in ("weights", "ifmap"):
             if depth[tensor] == level:
-                yield f"{'  ' * level}fetch {tensor} {shapes[tensor]}{_slides(tensor, mapping)}"
+                verb = "fetch" if moved.get(tensor) != 0 else "take from the chip"
+                yield f"{'  ' * level}{verb} {tensor} {shapes[tensor]}{_slides(tensor, mapping)}"
         if returns and depth["ofmap"] == level:
             yield f"{'  ' * level}fetch partial sums {shapes['ofmap']}, but the first time"
     sums = "add to" if _of(trips, "in_channels") > 1 else "make"
     yield f"{'  ' * len(loops)}array: {sums} ofmap {shapes['ofmap']}"
-    yield f"{'  ' * depth['ofmap']}write {'partial sums, at last the ofmap' if returns else 'ofmap'}"
+    verb = "write" if moved.get("ofmap_write") != 0 else "keep on the chip"
+    yield f"{'  ' * depth['ofmap']}{verb} {'partial sums, at last the ofmap' if returns else 'ofmap'}"
 
 
 def _slides(tensor: str, mapping: Data) -> str:

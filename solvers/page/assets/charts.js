@@ -3,7 +3,7 @@ const config = {
   background: null, font: "system-ui, sans-serif",
   view: { stroke: null },
   axis: { labelColor: "var(--ink)", titleColor: "var(--soft)", domainColor: "var(--soft)", tickColor: "var(--soft)", gridColor: "var(--line)", labelFontSize: 11, titleFontWeight: 400 },
-  legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", symbolStrokeWidth: 2 },
+  legend: { labelColor: "var(--ink)", titleColor: "var(--soft)", symbolStrokeWidth: 2, titleLimit: 0 },
   style: { "guide-label": { fill: "var(--ink)" }, "guide-title": { fill: "var(--soft)" } },
 };
 
