@@ -310,7 +310,10 @@ def test_what_bounds_rest_on_is_printed_if_wanted(tiny, capsys):
         o: origins.count(o) for o in set(origins)
     }
     assert "rests on" in text
-    assert re.search(r"a +latency +(sieve|program) +\d+ x \d+ ", text)
+    assert re.search(r"a +latency +(sieve|program) +\d+ x \d+ +\d+ x \d+ +\d+ +\d\.\d\d ", text)
+    assert "in solver s" in text
+    solve = data["layers"][0]["parts"][0]["extras"]["solves"][0]
+    assert {"size", "presolved", "nodes", "seconds"} <= set(solve)
 
 
 def test_verbose_is_of_layers_one_by_one(tiny, capsys):
