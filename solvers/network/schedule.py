@@ -97,6 +97,9 @@ def _run(
     machine, objective = scenario.hardware.build(), scenario.objective.build()
     plan, slack = plan_of(network, scenario), None
     _check_counts(scenario, plan)
+    if scenario.sieve != "prices" and _shareable(plan, scenario):
+        problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
+        raise InputError(scenario.source or "scenario", "sieve", problem)
     if scenario.objective.tolerance_over == "network":
         from solvers.network.slack import Programs, shared_out
 
@@ -261,9 +264,6 @@ def _method(scenario: Scenario) -> Method:
     if scenario.solves_programs:
         options["backend"] = scenario.backend
     if scenario.sieve != "prices":
-        if scenario.treatment is Treatment.COMBINE:
-            problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
-            raise InputError(scenario.source or "scenario", "sieve", problem)
         options["sieve"] = scenario.sieve
     if scenario.presolve != "full":
         options["presolve"] = scenario.presolve
