@@ -1,8 +1,8 @@
-"""The integer nonlinear programs of real layers, solved by SCIP: ``python -m benchmarks.nonlinear [FILE ...]``.
+"""The integer nonlinear programs of real layers, by SCIP: ``python -m benchmarks.nonlinear [FILE ...]``.
 
-Per layer and loop order: what SCIP proves of the traffic within a time limit, its gap, nodes and seconds; per
-layer, whether the least of the three is the optimum of the exhaustive search, and that no bound is above it.
-Needs the package pyscipopt. Without files, the layers of DCGAN, VGG-16 and U-Net (split).
+Per layer and loop order: what SCIP proves of the traffic, or the latency, within a time limit, its gap, nodes
+and seconds; per layer, whether the least of the three is the exhaustive search's optimum, and no
+bound above it. Needs the package pyscipopt. Without files, the layers of DCGAN, VGG-16 and U-Net (split).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pyscipopt import Model
 
 from benchmarks.constrained import problems
 from formulation.mapping import Stationary
-from formulation.objective import TRAFFIC, Measure
+from formulation.objective import LATENCY, TRAFFIC, Measure, Quantity
 from formulation.problem import Kind, Problem
 from solvers.layers import exhaustive
 from solvers.programs.nonlinear import dump_nonlinear
@@ -36,13 +36,13 @@ def solved(file: Path, limit: float) -> tuple[str, float, float, int, float]:
     return scip.getStatus(), scip.getDualbound(), value, scip.getNNodes(), perf_counter() - started
 
 
-def report(problem: Problem, name: str, limit: float) -> None:
+def report(problem: Problem, name: str, limit: float, quantity: Quantity) -> None:
     """A line for each loop order, and one for the layer."""
     best, least = exhaustive.solve(problem), []
     assert best.cost is not None
-    optimum = float(best.cost.traffic_bytes)
+    optimum = float(best.objective_value or 0)
     with TemporaryDirectory() as folder:
-        texts = dump_nonlinear(problem, [(Measure.only(TRAFFIC), None)], Path(folder), "layer")
+        texts = dump_nonlinear(problem, [(Measure.only(quantity), None)], Path(folder), "layer")
         for stationary, text in zip(Stationary, texts, strict=True):
             status, bound, value, nodes, seconds = solved(text.with_suffix(".nl"), limit)
             least.append((bound, value))
@@ -61,15 +61,19 @@ def main() -> None:
     options.add_argument("files", nargs="*", type=Path)
     options.add_argument("--limit", type=float, default=60.0, help="seconds for each program")
     options.add_argument("--layers", type=int, default=4, help="layers of each network, evenly chosen")
+    options.add_argument("--latency", action="store_true", help="the least latency instead of traffic")
     args = options.parse_args()
-    titles = ("layer", "order", "status", "traffic [B]", "gap %", "nodes", "s")
+    kind, quantity = (Kind.LATENCY, LATENCY) if args.latency else (Kind.TRAFFIC, TRAFFIC)
+    titles = ("layer", "order", "status", quantity.key, "gap %", "nodes", "s")
     print("{:24} {:7} {:10} {:>14} {:>8} {:>9} {:>7}".format(*titles))
     for path in args.files or [ROOT / "scenarios" / f"{name}.yaml" for name in NETWORKS]:
-        found = problems(path, Kind.TRAFFIC)
+        found = problems(path, kind)
         for problem in found[:: max(1, len(found) // args.layers)][: args.layers]:
             layer = problem.layer
             sizes = "x".join(str(axis.out) for axis in layer.axes)
-            report(problem, f"{path.stem} {layer.in_channels}>{layer.out_channels} {sizes}", args.limit)
+            report(
+                problem, f"{path.stem} {layer.in_channels}>{layer.out_channels} {sizes}", args.limit, quantity
+            )
 
 
 if __name__ == "__main__":

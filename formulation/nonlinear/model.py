@@ -172,26 +172,30 @@ class _Builder:
             fetched.append(book.named("words", name, words))
             reached = book.table("longest", name, cut.tile, [int(v) for v in table.largest])
             longest.append(book.named("longest", name, reached))
-        whole = self._product("words", "fetched", [channels, *fetched])
-        slid = whole
-        if self.hardware.halo is Halo.REUSE:
-            slid = self._product("words", "slid", [channels, self._slid(fetched, cuts, tables)])
+        whole = slid = self._product("words", "fetched", [channels, *fetched])
+        ways = self._ways(fetched, tables)
+        if ways:
+            slid = self._product("words", "slid", [channels, self._one_of(ways)])
         return whole, slid, prod(longest)
 
-    def _slid(self, fetched: list[Number], cuts: list[_Cut], tables: list[AxisTable]) -> Number:
-        """One axis slides: its tiles fetch only what the one before has not."""
-        ways: list[Number] = []
-        for i, (axis, table) in enumerate(zip(self._axes, tables, strict=True)):
-            if not i:
-                continue
-            alone = int(table.slid[0]) if axis.effective_kernel >= axis.stride else fetched[i]
-            ways.append(prod([alone, *(words for k, words in enumerate(fetched) if k != i)]))
+    def _ways(self, fetched: list[Number], tables: list[AxisTable]) -> dict[str, Number]:
+        """Words of one channel if tiles slide along an axis, for each on which neighbours share any.
+
+        They fetch there only what the one before has not, in all the span of the axis.
+        """
+        if self.hardware.halo is not Halo.REUSE:
+            return {}
+        sharing = [i for i, axis in enumerate(self._axes) if i and axis.effective_kernel >= axis.stride]
+        others = {i: [words for k, words in enumerate(fetched) if k != i] for i in sharing}
+        return {f"axis{i - 1}": prod([int(tables[i].slid[0]), *others[i]]) for i in sharing}
+
+    def _one_of(self, ways: dict[str, Number]) -> Number:
+        """The words of the axis along which tiles slide."""
         if len(ways) == 1:
-            return ways[0]
-        slides = [self.book.binary("slide", f"axis{i}") for i in range(len(ways))]
-        self.book.row("one_slides", "axes", sum(s.core for s in slides) == 1)
-        named = [self.book.named("slid", f"axis{i}", words) for i, words in enumerate(ways)]
-        return sum(slide * words for slide, words in zip(slides, named, strict=True))
+            return next(iter(ways.values()))
+        slides = {axis: self.book.binary("slide", axis) for axis in ways}
+        self.book.row("one_slides", "axes", sum(slide.core for slide in slides.values()) == 1)
+        return sum(slides[axis] * self.book.named("slid", axis, words) for axis, words in ways.items())
 
     def _capacity(self, held: TensorBits) -> None:
         """What a tensor needs is within its part; the parts share the buffer."""

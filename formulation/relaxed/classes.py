@@ -27,6 +27,7 @@ from formulation.relaxed.underestimates import (
     least_product,
     spatial_cycles_underestimate,
 )
+from formulation.words import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class Relaxation:
     @property
     def heading(self) -> tuple[str, ...]:
         """Lines that say what the models are of."""
-        return f"{self.problem.layer}", f"{self.problem.hardware}"
+        return tuple(in_words(self.problem))
 
     @cached_property
     def least(self) -> Price:

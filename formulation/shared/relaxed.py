@@ -34,6 +34,7 @@ from formulation.relaxed.underestimates import Underestimate, underestimate
 from formulation.shared.hull import grid_extent, hull_table
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
+from formulation.words import deconvolution_words, machine_words
 
 _GRID = 1 << 14  # most spatial tiles of which a table is made
 _ONE = Underestimate(1, ((1.0, 0.0),))
@@ -102,7 +103,8 @@ class SharedRelaxation(Relaxation):
         rounds = (
             f"ifmap tiles shared by {count} sub-kernels: co are their {self.filters} filters, cut into rounds"
         )
-        return f"{self.shared.deconv}", f"{self.space.hardware}", f"{rounds}; axes are of the common grid"
+        lines = deconvolution_words(self.shared.deconv), *machine_words(self.space.hardware)
+        return *lines, f"{rounds}; axes are of the common grid"
 
     @cached_property
     def least(self) -> Price:

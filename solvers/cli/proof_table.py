@@ -21,12 +21,13 @@ _TITLES: tuple[Title, ...] = (
     ("program", "right"),
     ("presolved", "right"),
     ("nodes", "right"),
+    ("in solver s", "right"),
     ("models", "right"),
     ("iterations", "right"),
     ("seconds", "right"),
 )
 #: Columns in the order in which a narrow console does without them.
-_DISPENSABLE = (10, 6, 9, 8, 5, 7, 3, 4)
+_DISPENSABLE = (11, 6, 10, 9, 8, 5, 7, 3, 4)
 
 
 def print_proofs(report: Report, console: Console) -> None:
@@ -50,12 +51,11 @@ def _answers(report: Report) -> Iterator[tuple[str, Answer[Any, Any]]]:
 
 
 def _rows(name: str, answer: Answer[Any, Any]) -> Iterator[tuple[str, ...]]:
-    """A row for each step: the programs of its first measure, the models of its relaxation."""
+    """A row for each step: its programs, and the models of its relaxation."""
     solves, models = answer.extras.get("solves"), answer.extras.get("models")
     told, relaxed = name, dict(_relaxed(answer))
     for step, origin in answer.bound_from.items():
-        mine = [s for s in solves if s["stage"].endswith(f"-{step}")][:1] if isinstance(solves, list) else []
-        size, less, nodes = _program(mine[0]) if mine else ("", "", "")
+        mine = [s for s in solves if s["stage"].endswith(f"-{step}")] if isinstance(solves, list) else []
         classes = models.get(step) if isinstance(models, dict) else None
         first = told == name
         yield (
@@ -63,9 +63,7 @@ def _rows(name: str, answer: Answer[Any, Any]) -> Iterator[tuple[str, ...]]:
             step,
             origin.value,
             *relaxed.get(step, ("", "")),
-            size,
-            less,
-            nodes,
+            *(_program(mine) if mine else ("", "", "", "")),
             "" if classes is None else str(len(classes)),
             "" if answer.iterations is None or not first else f"{answer.iterations:,}",
             f"{answer.seconds:.2f}" if first else "",
@@ -84,10 +82,12 @@ def _relaxed(answer: Answer[Any, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
             yield measure.name, (f"{float(bound):,.{digits}f}", f"{100 * gap:.2f}")
 
 
-def _program(solve: dict[str, Any]) -> tuple[str, str, str]:
-    """Rows x columns before and after presolve, and nodes."""
-    less = solve["presolved"]
-    return _size(solve["size"]), "" if less is None else _size(less), f"{solve['nodes']:,}"
+def _program(solves: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Rows x columns of the largest program before and after presolve; nodes and seconds of all."""
+    largest = max(solves, key=lambda solve: int(solve["size"]["cols"]))
+    less = largest["presolved"]
+    nodes, seconds = (sum(solve[what] for solve in solves) for what in ("nodes", "seconds"))
+    return _size(largest["size"]), "" if less is None else _size(less), f"{nodes:,}", f"{seconds:.2f}"
 
 
 def _size(size: dict[str, int]) -> str:

@@ -10,9 +10,10 @@ error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -29,36 +30,12 @@ from solvers.goals import Found, Goal, LayerFound, no_worse, ranked, safe
 from solvers.programs.backend import MilpAnswer
 from solvers.programs.files import dump
 from solvers.programs.linear import solve_milp
+from solvers.programs.log import Log
 from solvers.result import Termination
 
 
 class SolverDisagreement(RuntimeError):
     """What a solver says is not what the mappings cost."""
-
-
-@dataclass(slots=True)
-class Log:
-    """What was asked of the solver, for ``Result.extras``."""
-
-    solves: list[dict[str, Any]] = field(default_factory=list)
-    nodes: int = 0
-    iterations: int = 0
-
-    def add(self, stage: str, solved: MilpAnswer) -> None:
-        """One more solve."""
-        self.nodes += solved.nodes
-        self.iterations += solved.iterations
-        self.solves.append(
-            {
-                "stage": stage,
-                "size": asdict(solved.size),
-                "presolved": None if solved.presolved is None else asdict(solved.presolved),
-                "nodes": solved.nodes,
-                "iterations": solved.iterations,
-                "start_accepted": solved.start_accepted,
-                "objective": solved.objective,
-            }
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +58,11 @@ class Backend:
 
     def solve(self, milp: Milp, stage: str, start: list[tuple[Any, int]], presolve: bool) -> MilpAnswer:
         """Solve a program."""
+        started = monotonic()
         solved = solve_milp(
             milp.model, time_limit=self.deadline, start=start, presolve=presolve, **self.options
         )
-        self.log.add(stage, solved)
+        self.log.add(stage, solved, monotonic() - started)
         if solved.termination not in (Termination.OPTIMAL, Termination.TIME_LIMIT, Termination.INFEASIBLE):
             raise SolverDisagreement(
                 f"{solved.solver} stopped with {solved.termination} on a program with a solution"

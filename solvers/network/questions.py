@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
@@ -175,11 +174,7 @@ def task_for(method: Method, question: Question, name: str, places: Fields[Quest
 
 
 def method_of(scenario: Scenario) -> Method:
-    """A scenario's method and its options, as plain values.
-
-    Raises:
-        InputError: for an option that would be ignored.
-    """
+    """A scenario's method and its options, as plain values."""
     options: dict[str, object] = {"time_limit": scenario.time_limit}
     if scenario.dump_models is not None:
         options["dump_models"] = scenario.folder / scenario.dump_models
@@ -188,9 +183,6 @@ def method_of(scenario: Scenario) -> Method:
     if scenario.solves_programs:
         options["backend"] = scenario.backend
     if scenario.sieve != "prices":
-        if scenario.treatment is Treatment.COMBINE:
-            problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
-            raise InputError(scenario.source or "scenario", "sieve", problem)
         options["sieve"] = scenario.sieve
     if scenario.presolve != "full":
         options["presolve"] = scenario.presolve

@@ -10,6 +10,7 @@ from formulation.objective import QUANTITIES
 from formulation.problem import Problem
 from formulation.program.model import Milp
 from formulation.program.scaling import Scale
+from formulation.words import in_words
 
 _LEGEND = (
     "variant(v): the loop order, by the tensor that stays; _whole: with all input channels in one tile",
@@ -52,34 +53,6 @@ def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
             scale = _line(milp.axes[quantity.name], quantity.per_unit(problem.hardware))
             yield f"{quantity.name} [{quantity.unit}] = {scale} * {quantity.name}"
     yield from _LEGEND
-
-
-def in_words(problem: Problem) -> Iterator[str]:
-    """A problem as a person reads it."""
-    layer, machine, width = problem.layer, problem.hardware, problem.hardware.bits
-    by = "x".join
-    axes = layer.axes
-    yield (
-        f"{layer.in_channels} -> {layer.out_channels} channels, kernel {by(str(a.kernel) for a in axes)}, "
-        f"{by(str(a.in_size) for a in axes)} -> {by(str(a.out) for a in axes)}, "
-        f"stride {by(str(a.stride) for a in axes)}, dilation {by(str(a.dilation) for a in axes)}, "
-        f"padding {by(f'{a.pad_lo}+{a.pad_hi}' for a in axes)}, batch {layer.batch}, "
-        f"groups {layer.groups}"
-    )
-    buffered = "double" if machine.double_buffered else "single"
-    banks = f" in banks of {machine.bank_bytes:,}" if machine.bank_bytes else ""
-    yield (
-        f"{machine.rows} x {machine.cols} array ({machine.dataflow}-stationary, fill {machine.fill}), "
-        f"{machine.buffer_bytes:,} bytes of buffer{banks}, {buffered}-buffered, halo {machine.halo}"
-    )
-    yield (
-        f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz; bits of a word: ifmap "
-        f"{width.ifmap}, weights {width.weights}, ofmap {width.ofmap}, partial sums {width.partial_sums}"
-    )
-    if problem.partition is not None:
-        parts = " / ".join(f"{bits / 8:,g}" for bits in problem.partition.parts)
-        yield f"parts of the buffer for ifmap / ofmap / weights: {parts} bytes"
-    yield f"objective: {problem.objective.title}"
 
 
 def _line(scale: Scale, size: int) -> str:

@@ -12,7 +12,7 @@ from formulation.mapping import Stationary
 from formulation.nonlinear.model import build_nonlinear
 from formulation.objective import Measure
 from formulation.problem import Problem
-from solvers.programs.files import in_words
+from formulation.words import in_words
 
 _LEGEND = """\
 dimensions d: co, ci (output, input channels), batch, axis0, ...; groups g of loops: co, ci, sp (batch, axes)

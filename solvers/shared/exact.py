@@ -24,10 +24,12 @@ from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
+from formulation.words import deconvolution_words, machine_words
 from solvers.backends import DEFAULT_MILP
 from solvers.goals import Goal, Outcome
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
+from solvers.programs.log import Log
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import Candidate, SharedFound
 from solvers.shared.exhaustive import run
@@ -89,7 +91,7 @@ class ExactSearch(SharedSearch):
         super().__init__(space, deadline)
         self.files, self.options = files, options or {}
         self.sieving, self.sieved = False, list[Candidate]()
-        self.solves = self.nodes = 0
+        self.solves, self.log = 0, Log()
         self.limit: float | None = None
 
     def minimise(
@@ -113,8 +115,8 @@ class ExactSearch(SharedSearch):
         return Outcome(self.best, bound, bound == first, origin)
 
     def extras(self) -> dict[str, object]:
-        """Models solved, and nodes of their trees."""
-        return {"models": self.solves, "nodes": self.nodes}
+        """Models solved, nodes of their trees, and what each took."""
+        return {"models": self.solves, "nodes": self.log.nodes, "solves": self.log.solves}
 
     def _visit(self, goal: Goal, candidate: Candidate) -> None:
         if self.sieving:
@@ -169,8 +171,9 @@ class ExactSearch(SharedSearch):
         limits = (left, self.limit, _TIES if tied else None)
         limit = min((t for t in limits if t is not None), default=None)
         start = self._start(milp, members)
+        started = monotonic()
         solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
-        self.nodes += solved.nodes
+        self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None
         if solved.objective is not None:
@@ -185,12 +188,13 @@ class ExactSearch(SharedSearch):
         """What a program is of, and what its indices and numbers stand for."""
         problem, tick = self.space.problem, self.space.hardware.tick.per_cycle
         count, traffic = members[0].choice[1], members[0].traffic
-        yield f"{problem.deconv}"
-        yield f"{problem.hardware}"
-        yield f"{problem.objective}"
+        yield deconvolution_words(problem.deconv)
+        yield from machine_words(problem.hardware)
+        yield f"objective: {problem.objective.title}"
         yield f"least latency of {count} rounds that move {traffic / 8:.12g} bytes"
         yield f"latency [cycles] = {milp.floor / tick:.12g} + {milp.unit / tick:.12g} * latency"
         yield "x(j,r), y(j,r): filters, and passes, of sub-kernel j in round r; z(c): candidate c is chosen"
+        yield "an optimum read back: the candidate whose z is 1 has the tile, x has the filters of each round"
         for j, layer in enumerate(self.space.kernels.layers):
             yield f"sub-kernel {j}: {layer.name.rpartition('/')[2]}, {layer.taps} taps"
         for c, candidate in enumerate(members):

@@ -242,6 +242,18 @@ def test_a_sieve_that_would_do_nothing_is_refused(tiny, capsys):
     assert "shared ifmap tiles have no such sieve" in capsys.readouterr().err
 
 
+def test_a_sieve_is_of_no_harm_where_no_deconvolution_could_share_tiles(tmp_path):
+    (tmp_path / "net.yaml").write_text(
+        "name: n\ninput: [4, 6, 6]\nlayers:\n- {name: a, op: conv, out_channels: 6, kernel: 3}\n"
+    )
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("network: net.yaml\nhardware: {sa_size: 2, bufsize: 512}\nsearch_method: exact\n")
+    whole, sieved = (result(scenario, "--sieve", sieve) for sieve in ("none", "prices"))
+    assert whole["layers"][0]["traffic_bytes"] == sieved["layers"][0]["traffic_bytes"]
+    sizes = [data["layers"][0]["parts"][0]["extras"]["solves"][0]["size"]["cols"] for data in (whole, sieved)]
+    assert sizes[0] > 5 * sizes[1]
+
+
 def test_without_presolve_the_models_stand_alone(tiny):
     """The bounds rest on the models, and none is below what the relaxation says by itself."""
     for options in ((), ("--combine",)):
@@ -310,7 +322,10 @@ def test_what_bounds_rest_on_is_printed_if_wanted(tiny, capsys):
         o: origins.count(o) for o in set(origins)
     }
     assert "rests on" in text
-    assert re.search(r"a +latency +(sieve|program) +\d+ x \d+ ", text)
+    assert re.search(r"a +latency +(sieve|program) +\d+ x \d+ +\d+ x \d+ +\d+ +\d\.\d\d ", text)
+    assert "in solver s" in text
+    solve = data["layers"][0]["parts"][0]["extras"]["solves"][0]
+    assert {"size", "presolved", "nodes", "seconds"} <= set(solve)
 
 
 def test_verbose_is_of_layers_one_by_one(tiny, capsys):
