@@ -8,13 +8,14 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
-from solvers.run import progress, started
+from solvers.run import check_pictures, progress, started
 from solvers.size import ends
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def parser() -> argparse.ArgumentParser:
         "--outfile", metavar="F", help="write the curves as JSON, with every size at which they fall"
     )
     p.add_argument("--csv", metavar="F", help="write one line per layer and size as CSV")
+    text = "folder for pictures, PNG and SVG (needs matplotlib)"
+    p.add_argument("--plots", metavar="DIR", help=text)
+    text = "write a page to look at, one HTML file that needs no network"
+    p.add_argument("--report", metavar="F", help=text)
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
     return p
 
@@ -71,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     wanted = sizes(args.sram, args.sizes)
-    check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
+    files = {"--outfile": args.outfile, "--csv": args.csv, "--report": args.report}
+    check_outputs(files, (args.scenario,))
+    check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from formulation.problem import Kind
         from solvers.explore.curves import curves
@@ -81,7 +88,19 @@ def _main(args: argparse.Namespace) -> int:
         kind = Kind(args.target)
         found = curves(scenario, wanted, kind, layer=args.layer, workers=workers, notify=notify)
     outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    if args.report is not None:
+        from solvers.page.reports import exploration_page
+
+        title = f"{found.network}: {args.target} against the size of the buffer"
+        command = f"python -m solvers.curve scenario.yaml --target {args.target} --sram {args.sram}"
+        page = partial(exploration_page, title, scenario, command, curve=curves_dict(found))
+        outputs.append((args.report, page))
     failed = deliver(outputs, None if args.quiet else lambda: _text(found))
+    if args.plots is not None and found.total is not None:
+        from solvers.plots.curves import curve_pictures
+        from solvers.plots.picture import write_pictures
+
+        failed += write_pictures(curve_pictures(curves_dict(found)), args.plots)
     for name in found.unfit:
         print(f"{name}: does not fit {wanted[-1]:,} bytes", file=sys.stderr)
     for error in failed:

@@ -18,7 +18,7 @@ from dnns.terminal.streams import guarded, show
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from solvers.exports.nest import Nest
+    from solvers.exports.nest import ExportNest
     from solvers.exports.result_file import Subject
 
 TOOLS = {"timeloop": "Timeloop", "accelforge": "AccelForge", "zigzag": "ZigZag", "scalesim": "SCALE-Sim"}
@@ -87,7 +87,9 @@ def _folders(names: list[str]) -> list[str]:
     return folders
 
 
-def _write(out: Path, files: Callable[[Nest], dict[str, str]], subjects: list[tuple[Subject, str]]) -> None:
+def _write(
+    out: Path, files: Callable[[ExportNest], dict[str, str]], subjects: list[tuple[Subject, str]]
+) -> None:
     texts = {WORDS: _words(subjects)}
     for subject, folder in subjects:
         if subject.nest is not None:

@@ -9,12 +9,13 @@ import sys
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
-from solvers.run import progress, started
+from solvers.run import check_pictures, progress, started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +38,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
     p.add_argument("--outfile", metavar="F", help="write the fronts as JSON, with the mappings")
     p.add_argument("--csv", metavar="F", help="write one line per point as CSV")
+    text = "folder for pictures, PNG and SVG (needs matplotlib)"
+    p.add_argument("--plots", metavar="DIR", help=text)
+    text = "write a page to look at, one HTML file that needs no network"
+    p.add_argument("--report", metavar="F", help=text)
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
     return p
 
@@ -47,14 +52,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
+    files = {"--outfile": args.outfile, "--csv": args.csv, "--report": args.report}
+    check_outputs(files, (args.scenario,))
+    check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from solvers.explore.fronts import fronts
         from solvers.scenario import read_scenario
 
-        found = fronts(read_scenario(args.scenario), layer=args.layer, workers=workers, notify=notify)
+        scenario = read_scenario(args.scenario)
+        found = fronts(scenario, layer=args.layer, workers=workers, notify=notify)
     outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    if args.report is not None:
+        from solvers.page.reports import exploration_page
+
+        title, command = f"{found.network}: latency and traffic", "python -m solvers.pareto scenario.yaml"
+        page = partial(exploration_page, title, scenario, command, pareto=pairs_dict(found))
+        outputs.append((args.report, page))
     failed = deliver(outputs, None if args.quiet else lambda: _text(found))
+    if args.plots is not None and found.total is not None:
+        from solvers.plots.fronts import front_pictures
+        from solvers.plots.picture import write_pictures
+
+        failed += write_pictures(front_pictures(pairs_dict(found)), args.plots)
     for name in found.unfit:
         print(f"{name}: does not fit {found.hardware.buffer_bytes:,} bytes", file=sys.stderr)
     for error in failed:
@@ -75,6 +94,13 @@ def fronts_dict(found: Fronts) -> dict[str, Any]:
         "layers": [_layer_dict(found, layer) for layer in found.layers],
         "total": total,
     }
+
+
+def pairs_dict(found: Fronts) -> dict[str, Any]:
+    """The fronts without what is behind them, as pictures and pages take them."""
+    layers = [{"name": layer.name, "points": list(_points(found, layer.sums))} for layer in found.layers]
+    total = None if found.total is None else {"points": list(_points(found, found.total))}
+    return {"network": found.network, "layers": layers, "total": total}
 
 
 def _points(found: Fronts, sums: Sums) -> Iterator[dict[str, Any]]:

@@ -75,6 +75,15 @@ def check_plots(folder: str | None) -> None:
         check_folder(folder, "--plots")
 
 
+def check_pictures(plots: str | None, report: str | None) -> None:
+    """Raise InputError if ``--plots`` or ``--report`` ask for what cannot be made."""
+    check_plots(plots)
+    if report is not None:
+        from solvers.page.document import check_report
+
+        check_report()
+
+
 def check_model_type(network: Network, kind: str | None) -> None:
     """Raise InputError unless the network is what ``--model_type`` says."""
     axes = {len(layer.axes) for layer in network.layers}
@@ -208,11 +217,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
         names = ("outfile", "csv", "certificate", "report")
         files = {f"--{name}": getattr(args, name) for name in names}
         check_outputs(files, (args.scenario, scenario.network_file))
-        if args.report is not None:
-            from solvers.page.document import check_report
-
-            check_report()
-        check_plots(args.plots)
+        check_pictures(args.plots, args.report)
         if args.verbose and scenario.network_level != "layers":
             problem = f"tells of layers one by one, network_level is {scenario.network_level}"
             raise InputError("--verbose", "", problem)

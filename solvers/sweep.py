@@ -6,14 +6,16 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnns import __version__
 from dnns.errors import InputError
 from dnns.terminal.options import LineParser
+from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import INTERRUPTED, guarded, show, tell
-from solvers.run import DOES_NOT_FIT, INTERNAL_ERROR, started
+from solvers.run import DOES_NOT_FIT, INTERNAL_ERROR, check_pictures, started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +45,10 @@ def parser() -> argparse.ArgumentParser:
     text = "solve on the Dask cluster whose scheduler has this address, such as tcp://HOST:8786"
     p.add_argument("--cluster", metavar="ADDRESS", help=text)
     p.add_argument("--retry", action="store_true", help="try again what failed before")
+    text = "folder for heat maps, PNG and SVG: latency and traffic over two of the axes (needs matplotlib)"
+    p.add_argument("--plots", metavar="DIR", help=text)
+    text = "write a page to look at, one HTML file that needs no network"
+    p.add_argument("--report", metavar="F", help=text)
     p.add_argument("--quiet", action="store_true", help="no table, no progress")
     return p
 
@@ -55,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(args: argparse.Namespace) -> int:
     if args.cluster is not None and args.jobs is not None:
         raise InputError("--jobs", "", "is for processes here, leave it out with --cluster")
+    check_outputs({"--report": args.report}, (args.sweep,))
+    check_pictures(args.plots, args.report)
     with started(args.jobs) as workers:
         from solvers.sweeping.file import read_sweep
         from solvers.sweeping.problems import Problems
@@ -75,6 +83,8 @@ def _main(args: argparse.Namespace) -> int:
             summary = write(problems, ledger, store.folder, args.quiet)
     if not args.quiet:
         _show(problems, summary, args)
+    for error in _looked_at(problems, args):
+        raise error
     codes = {"failed": INTERNAL_ERROR, "does not fit": DOES_NOT_FIT}
     return max((code for status, code in codes.items() if summary.statuses[status]), default=0)
 
@@ -100,6 +110,32 @@ def _solve(
             tell(f"interrupted: {kept} in {args.out}, the same command goes on")
             return None
     return ledger
+
+
+def _looked_at(problems: Problems, args: argparse.Namespace) -> list[InputError]:
+    """Draw the heat maps and write the page; returns what could not be written."""
+    if args.plots is None and args.report is None:
+        return []
+    from solvers.sweeping.labels import axis_columns
+    from solvers.sweeping.pictures import points_of, sweep_pictures
+
+    rows, name = points_of(Path(args.out)), Path(args.sweep).stem
+    axes, failed = [column.name for column in axis_columns(problems.kinds)], []
+    if args.plots is not None:
+        from solvers.plots.picture import write_pictures
+
+        failed += write_pictures(sweep_pictures(name, axes, rows), args.plots)
+    if args.report is not None:
+        from solvers.page.reports import exploration_page
+
+        scenario, command = (
+            next(iter(problems.sweep.points())).scenario,
+            "python -m solvers.run scenario.yaml",
+        )
+        shown = {"axes": axes, "rows": rows}
+        page = partial(exploration_page, f"{name}: a sweep", scenario, command, sweep=shown)
+        failed += deliver([(args.report, page)], None)
+    return failed
 
 
 @contextmanager

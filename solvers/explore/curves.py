@@ -57,7 +57,8 @@ class Curve:
 
     Attributes:
         name: of the layer, or of the network.
-        steps: ascending sizes, descending values; nothing fits a smaller buffer than the first.
+        steps: ascending sizes, descending values; the first is the smallest size that was asked for, or that
+            everything fits.
         bounds: for any schedule.
     """
 
@@ -178,7 +179,7 @@ def _curve(planned: Planned, target: Kind, sizes: Sequence[int], made: dict[Prob
             written = PartReport(part.name, None, 1, part.ofmap_words, None, (), planned.machine)
             steps = [(1, value_of(written, planned.machine, target))]
         parts.append([(size, runs * part.count * value) for size, value in steps])
-    return Curve(planned.operator.name, summed(parts), _bounds(planned, target, sizes))
+    return Curve(planned.operator.name, _from(sizes[0], summed(parts)), _bounds(planned, target, sizes))
 
 
 def summed(parts: Iterable[Sequence[Step]]) -> tuple[Step, ...]:
@@ -199,6 +200,12 @@ def summed(parts: Iterable[Sequence[Step]]) -> tuple[Step, ...]:
         total -= falls[size]
         found.append((size, total))
     return tuple(found)
+
+
+def _from(size: int, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The steps from a size on."""
+    below = [value for at, value in steps if at <= size]
+    return (*((size, value) for value in below[-1:]), *(step for step in steps if step[0] > size))
 
 
 def _bounds(planned: Planned, target: Kind, sizes: Sequence[int]) -> Bounds:

@@ -10,13 +10,13 @@ from fractions import Fraction
 from typing import Any
 
 from formulation.hardware import Hardware
-from solvers.exports.nest import KERNELS, TENSORS, LoopDimension, Nest
+from solvers.exports.nest import KERNELS, TENSORS, ExportNest, LoopDimension
 from solvers.exports.texts import Inline, Tagged, yaml_text
 
 EINSUM = "convolution"
 
 
-def obstacle(nest: Nest) -> str | None:
+def obstacle(nest: ExportNest) -> str | None:
     """Why AccelForge has no such mapping, None if it has."""
     uneven = [d for d in nest.outer if d.windowed and not d.even]
     if uneven:
@@ -26,7 +26,7 @@ def obstacle(nest: Nest) -> str | None:
     return nest.overflow
 
 
-def files(nest: Nest) -> dict[str, str]:
+def files(nest: ExportNest) -> dict[str, str]:
     """The files' texts by name."""
     return {
         "workload.yaml": yaml_text({"workload": _workload(nest)}),
@@ -35,7 +35,7 @@ def files(nest: Nest) -> dict[str, str]:
     }
 
 
-def _workload(nest: Nest) -> dict[str, Any]:
+def _workload(nest: ExportNest) -> dict[str, Any]:
     bits = nest.hardware.bits
     width = {
         "weights": bits.weights,
@@ -55,7 +55,7 @@ def _workload(nest: Nest) -> dict[str, Any]:
     return {"iteration_space_shape": shape, "einsums": [einsum]}
 
 
-def _dimensions(nest: Nest) -> list[LoopDimension]:
+def _dimensions(nest: ExportNest) -> list[LoopDimension]:
     """Those that the files have: not the one tap of an axis where an ifmap position is an output position."""
     return [d for d in nest.dimensions if d.name not in KERNELS.values() or d.windowed]
 
@@ -68,7 +68,7 @@ def _output(tensor: str) -> dict[str, bool]:
     return {"output": True} if tensor == "ofmap" else {}
 
 
-def _projection(nest: Nest, tensor: str) -> dict[str, str]:
+def _projection(nest: ExportNest, tensor: str) -> dict[str, str]:
     """Coordinates by name: an ifmap's is output * stride + tap * dilation."""
     of = [d for d in _dimensions(nest) if d.name in nest.of_tensor(tensor)]
     if tensor != "ifmap":
@@ -112,7 +112,7 @@ def _action(name: str, pj: Fraction, throughput: float | str) -> dict[str, Any]:
     return {"name": name, "energy": float(pj / 10**12), "throughput": throughput}
 
 
-def _mapping(nest: Nest) -> list[Tagged]:
+def _mapping(nest: ExportNest) -> list[Tagged]:
     nodes = [_stored(list(TENSORS), "DRAM")]
     for i, d in enumerate((None, *nest.outer)):
         if d is not None and d.trips > 1:

@@ -65,7 +65,7 @@ class LoopDimension:
 
 
 @dataclass(frozen=True, slots=True)
-class Nest:
+class ExportNest:
     """One part of a layer with its mapping, on one machine.
 
     Attributes:
@@ -155,7 +155,7 @@ class Nest:
         return evaluate(self.layer, self.hardware, self.mapping)
 
     @property
-    def padded(self) -> Nest:
+    def padded(self) -> ExportNest:
         """The same layer if its padding is stored and fetched like the ifmap, as other tools have it."""
         axes = tuple(
             replace(a, pad_lo=0, pad_hi=0, in_size=(a.out - 1) * a.stride + a.effective_kernel)

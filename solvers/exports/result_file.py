@@ -17,7 +17,7 @@ from dnns.layer import Layer
 from dnns.yaml_reader.validation import dotted, fault
 from formulation.hardware import BitWidths
 from formulation.mapping import Mapping, Stationary, Tile
-from solvers.exports.nest import Nest
+from solvers.exports.nest import ExportNest
 from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingData
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 
@@ -42,7 +42,7 @@ class Subject:
     layer: str
     name: str
     runs: int
-    nest: Nest | None
+    nest: ExportNest | None
     obstacle: str | None
 
 
@@ -133,7 +133,7 @@ def _obstacle(layer: _Layer, part: _Part) -> str | None:
     return None
 
 
-def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: str) -> Nest:
+def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: str) -> ExportNest:
     geometry, mapping = part.geometry, part.mapping
     assert geometry is not None
     assert mapping is not None
@@ -141,7 +141,7 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
     widths = BitWidths(bits.ifmap, bits.weights, bits.ofmap, bits.partial_sums or bits.ofmap)
     tile = mapping["tile"]
     try:
-        nest = Nest(
+        nest = ExportNest(
             Layer(
                 part.name,
                 geometry["out_channels"],

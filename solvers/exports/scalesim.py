@@ -15,7 +15,7 @@ from typing import Any
 
 from dnns.axes import Axis
 from formulation.hardware import Dataflow
-from solvers.exports.nest import LoopDimension, Nest
+from solvers.exports.nest import ExportNest, LoopDimension
 from solvers.exports.texts import csv_text
 
 TOPOLOGY = (
@@ -31,7 +31,7 @@ Kind = tuple[int, ...]
 """Extents of a tile, in the order of the dimensions."""
 
 
-def obstacle(nest: Nest) -> str | None:
+def obstacle(nest: ExportNest) -> str | None:
     """Why SCALE-Sim has no such tiles, None if it has."""
     layer, tile = nest.layer, nest.mapping.tile
     if len(layer.axes) > 2:
@@ -46,7 +46,7 @@ def obstacle(nest: Nest) -> str | None:
     return None
 
 
-def files(nest: Nest) -> dict[str, str]:
+def files(nest: ExportNest) -> dict[str, str]:
     """The files' texts by name."""
     kinds = {f"tile{i}": kind for i, kind in enumerate(_kinds(nest).items())}
     names = [d.name for d in nest.outer]
@@ -61,7 +61,7 @@ def files(nest: Nest) -> dict[str, str]:
     }
 
 
-def _kinds(nest: Nest) -> Counter[Kind]:
+def _kinds(nest: ExportNest) -> Counter[Kind]:
     """How often each kind of tile runs: whole and last ones of each dimension, in every combination."""
     kinds: Counter[Kind] = Counter()
     for combination in product(*map(_sizes, nest.outer)):
@@ -74,7 +74,7 @@ def _sizes(d: LoopDimension) -> list[tuple[int, int]]:
     return [(size, n) for size, n in ((d.tile, d.trips - 1), (d.edge, 1)) if n]
 
 
-def _row(nest: Nest, name: str, size: dict[str, int]) -> tuple[Any, ...]:
+def _row(nest: ExportNest, name: str, size: dict[str, int]) -> tuple[Any, ...]:
     """A tile as a layer: its ifmap is what its outputs read, padding included.
 
     Several images stand below one another; they are no windows then (``obstacle``).
@@ -87,7 +87,7 @@ def _row(nest: Nest, name: str, size: dict[str, int]) -> tuple[Any, ...]:
     return (name, *spans, down[0].kernel, across[0].kernel, size["C"], size["M"], stride, "")
 
 
-def _configuration(nest: Nest) -> str:
+def _configuration(nest: ExportNest) -> str:
     hardware = nest.hardware
     bits, parts = hardware.bits, nest.cost.footprint
     config = configparser.ConfigParser()

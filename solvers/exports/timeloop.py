@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from formulation.hardware import Hardware
-from solvers.exports.nest import KERNELS, TENSORS, LoopDimension, Nest
+from solvers.exports.nest import KERNELS, TENSORS, ExportNest, LoopDimension
 from solvers.exports.texts import Inline, Tagged, yaml_text
 
 VERSION = 0.4
 
 
-def obstacle(nest: Nest) -> str | None:
+def obstacle(nest: ExportNest) -> str | None:
     """Why Timeloop has no such mapping, None if it has."""
     bits = nest.hardware.bits
     widths = {bits.ifmap, bits.weights, bits.ofmap}
@@ -28,7 +28,7 @@ def obstacle(nest: Nest) -> str | None:
     return nest.overflow
 
 
-def files(nest: Nest) -> dict[str, str]:
+def files(nest: ExportNest) -> dict[str, str]:
     """The files' texts by name."""
     return {
         "problem.yaml": yaml_text({"problem": _problem(nest)}),
@@ -37,7 +37,7 @@ def files(nest: Nest) -> dict[str, str]:
     }
 
 
-def _problem(nest: Nest) -> dict[str, Any]:
+def _problem(nest: ExportNest) -> dict[str, Any]:
     axes = {d.name: d.axis for d in nest.dimensions if d.axis is not None and d.name in KERNELS}
     coefficients = {f"{name}stride": axis.stride for name, axis in axes.items()}
     coefficients |= {f"{name}dilation": axis.dilation for name, axis in axes.items()}
@@ -55,7 +55,7 @@ def _problem(nest: Nest) -> dict[str, Any]:
     return {"version": VERSION, "shape": shape, "instance": instance}
 
 
-def _projection(nest: Nest, tensor: str) -> list[Any]:
+def _projection(nest: ExportNest, tensor: str) -> list[Any]:
     """Coordinates as sums of products: an ifmap's is output * stride + tap * dilation."""
     of = nest.of_tensor(tensor)
     if tensor != "ifmap":
@@ -89,7 +89,7 @@ def _node(tag: str, name: str, **fields: Any) -> Tagged:
     return Tagged(tag, {"name": name, **fields})
 
 
-def _mapping(nest: Nest) -> list[dict[str, Any]]:
+def _mapping(nest: ExportNest) -> list[dict[str, Any]]:
     outside = [f"{d.name}={d.trips}" for d in nest.dimensions if d.name not in KERNELS.values()]
     outside += [f"{d.name}=1" for d in nest.taps]
     inside = [f"{d.name}={d.tile}" + ("" if d.even else f",{d.edge}") for d in nest.dimensions]

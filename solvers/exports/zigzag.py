@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import floor, gcd, prod
 from typing import Any
 
-from solvers.exports.nest import KERNELS, LoopDimension, Nest
+from solvers.exports.nest import KERNELS, ExportNest, LoopDimension
 from solvers.exports.texts import Inline, yaml_text
 
 NAMES = dict(zip("GNMCZPQTRS", ("G", "B", "K", "C", "OZ", "OY", "OX", "FZ", "FY", "FX"), strict=True))
@@ -23,7 +23,7 @@ LARGEST = 10**15
 """Bits of the DRAM: more than any tensor takes."""
 
 
-def obstacle(nest: Nest) -> str | None:
+def obstacle(nest: ExportNest) -> str | None:
     """Why ZigZag has no such mapping, None if it has."""
     uneven = [d for d in nest.outer if not d.even]
     if uneven:
@@ -33,7 +33,7 @@ def obstacle(nest: Nest) -> str | None:
     return None
 
 
-def files(nest: Nest) -> dict[str, str]:
+def files(nest: ExportNest) -> dict[str, str]:
     """The files' texts by name."""
     return {
         "workload.yaml": yaml_text([_workload(nest)]),
@@ -42,7 +42,7 @@ def files(nest: Nest) -> dict[str, str]:
     }
 
 
-def _workload(nest: Nest) -> dict[str, Any]:
+def _workload(nest: ExportNest) -> dict[str, Any]:
     bits = nest.hardware.bits
     axes = [d for d in nest.dimensions if d.name in KERNELS]
     relations = [
@@ -73,7 +73,7 @@ def _input(d: LoopDimension) -> str:
     return f"I{NAMES[d.name][1:]}"
 
 
-def _indices(nest: Nest, tensor: str) -> list[str]:
+def _indices(nest: ExportNest, tensor: str) -> list[str]:
     """Names of a tensor's coordinates: an ifmap has positions in place of outputs and taps."""
     names = nest.of_tensor(tensor)
     if tensor == "ifmap":
@@ -83,7 +83,7 @@ def _indices(nest: Nest, tensor: str) -> list[str]:
     return [NAMES[name].lower() for name in names]
 
 
-def _accelerator(nest: Nest) -> dict[str, Any]:
+def _accelerator(nest: ExportNest) -> dict[str, Any]:
     hardware = nest.hardware
     bits, dram = hardware.bits, floor(hardware.bytes_per_cycle * 8) or 1
     summed = nest.layer.in_channels * nest.layer.taps > 1
@@ -124,7 +124,7 @@ def _memory(size: int, bandwidth: tuple[int, int], tensors: list[str], cost: flo
     }
 
 
-def _tile_words(nest: Nest) -> dict[str, int]:
+def _tile_words(nest: ExportNest) -> dict[str, int]:
     """Words of a tile of each tensor, as ZigZag counts them: padding included."""
     of, taps = {d.name: d for d in nest.dimensions}, set(KERNELS.values())
     channels = {tensor: [of[name] for name in nest.of_tensor(tensor)] for tensor in OPERANDS}
@@ -141,7 +141,7 @@ def _positions(d: LoopDimension) -> int:
     return d.tile * d.axis.kernel - max(0, d.axis.kernel - stride) * (d.tile - dilation)
 
 
-def _mapping(nest: Nest) -> dict[str, Any]:
+def _mapping(nest: ExportNest) -> dict[str, Any]:
     inside = [(d.name, d.tile) for d in nest.inner]
     outside = [(d.name, d.trips) for d in nest.outer]
     loops = [[NAMES[n], factor] for n, factor in reversed([*outside, *inside]) if factor > 1]

@@ -148,7 +148,7 @@ def curve_chart(curve: Data) -> Spec:
             ``buffer_bytes`` and ``value``, ``compulsory``), ``total`` (the same without name).
     """
     target, unit, named = curve["target"], curve["unit"], _named(curve)
-    lines = {"proven optimum": "points", "bound for any mapping": "bound"}
+    lines = {"proven optimum": "points", "bound for any schedule": "bound"}
     values = [
         {"layer": name, "line": line, "buffer": point["buffer_bytes"], "value": point["value"]}
         for name, entry in named
@@ -165,7 +165,7 @@ def curve_chart(curve: Data) -> Spec:
     names = [name for name in (*lines, "compulsory") if any(row["line"] == name for row in values)]
     colours = {
         "proven optimum": "var(--ifmap)",
-        "bound for any mapping": "var(--weights)",
+        "bound for any schedule": "var(--weights)",
         "compulsory": "var(--bound)",
     }
     legend = {"orient": "top", "symbolType": "stroke"}

@@ -10,12 +10,16 @@ from solvers.plots import style
 from solvers.plots.panels import by_layer, whole
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data
-from solvers.plots.text import Measure, unit
+from solvers.plots.text import Scaled, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TARGETS = {"traffic": ("DRAM traffic", "compulsory traffic"), "latency": ("latency", "roofline")}
+TARGETS = {
+    "traffic": ("DRAM traffic", "compulsory traffic"),
+    "latency": ("latency", "roofline"),
+    "energy": ("energy", "least energy"),
+}
 """What is drawn, and what it is never below, by target."""
 
 
@@ -30,20 +34,21 @@ def curve_pictures(curve: Data) -> tuple[Picture, Picture]:
     text, least = TARGETS[curve["target"]]
     size = unit(curve["unit"], (point["value"] for point in curve["total"]["points"]))
     entries = [*curve["layers"], curve["total"]]
-    sizes = [point["buffer_bytes"] / 1024 for entry in entries for point in entry["points"]] or [1.0]
+    both = (point for entry in entries for point in (*entry["points"], *entry["bound"]))
+    sizes = [point["buffer_bytes"] / 1024 for point in both] or [1.0]
     total = partial(_total, size, least, sizes)
     ratios = [value for layer in curve["layers"] for value in _ratios(layer)]
     layer = partial(_layer, sizes, ratios)
     buffer = "buffer [KiB]"
-    lines = f"{buffer}; line: least of any mapping, dashes: proven for any, dots: {least}"
+    lines = f"{buffer}; line: least of any mapping, dashes: proven for any schedule, dots: {least}"
     return (
         whole("curve", curve, f"{text} against buffer", total, (buffer, f"{text} [{size.name}]")),
         by_layer("curve_layers", curve, f"{text} against buffer", layer, (lines, f"{text} / {least}")),
     )
 
 
-def _total(size: Measure, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
-    bound = "proven for any mapping"
+def _total(size: Scaled, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
+    bound = "proven for any schedule"
     _staircase(ax, entry, size.size, max(sizes), ("least of any mapping", bound, least))
     values = [size.of(point["value"]) for point in (*entry["points"], *entry["bound"])]
     style.log_axis(ax, "y", [*values, size.of(entry["compulsory"])], 1.1)

@@ -47,7 +47,7 @@ def at(points, size):
 
 @pytest.mark.parametrize("target", NAMES)
 def test_every_size_is_what_a_run_finds(wide, target):
-    data = curve(wide, "--target", target, "--sram", "1K:8K", "--sizes", "4")
+    data = curve(wide, "--target", target, "--sram", "64:8K", "--sizes", "4")
     assert (data["target"], data["deconvolution"]) == (target, "split")
     steps = [point["buffer_bytes"] for point in data["total"]["points"]]
     assert steps == sorted(set(steps))
@@ -102,6 +102,17 @@ def test_what_does_not_fit_is_named(wide, capsys):
     printed = capsys.readouterr()
     assert "does not fit 128 bytes" in printed.err
     assert "No sum" in printed.out
+
+
+def test_pictures_and_a_page(wide):
+    pictures, page = wide.parent / "pictures", wide.parent / "curve.html"
+    options = ("--target", "energy", "--sram", "1K:8K", "--plots", str(pictures), "--report", str(page))
+    data = curve(wide, *options)
+    assert data["total"]["points"][0]["buffer_bytes"] == 1024
+    files = {file.name for file in pictures.iterdir()}
+    assert files == {f"curve{which}.{form}" for which in ("", "_layers") for form in ("png", "svg")}
+    assert "energy" in (pictures / "curve.svg").read_text()
+    assert "energy against the size of the buffer" in page.read_text()
 
 
 def test_sizes_are_in_a_ratio():

@@ -124,6 +124,14 @@ def test_csv_and_table(machine, capsys):
     assert f"{len(total):,} points in all" in text
 
 
+def test_pictures_and_a_page(machine):
+    pictures, page = machine.parent / "pictures", machine.parent / "front.html"
+    front(machine, "--plots", str(pictures), "--report", str(page))
+    files = {file.name for file in pictures.iterdir()}
+    assert files == {f"pareto{which}.{form}" for which in ("", "_layers") for form in ("png", "svg")}
+    assert "net: latency and traffic" in page.read_text()
+
+
 def test_what_does_not_fit_is_named(machine, capsys):
     machine.write_text(machine.read_text().replace("3000", "20"))
     assert main([str(machine)]) == 3

@@ -55,11 +55,11 @@ def test_a_curve_is_a_staircase_over_its_bounds():
     whole, layers = curve_pictures(curve())
     (ax,) = drawn(whole)
     assert line(ax, "least of any mapping") == [(32, 9), (64, 5), (128, 4), (128, 4)]
-    assert line(ax, "proven for any mapping") == [(32, 4), (64, 3), (128, 3)]
+    assert line(ax, "proven for any schedule") == [(32, 4), (64, 3), (128, 3)]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("buffer [KiB]", "DRAM traffic [MB]")
     styles = {one.get_label(): one.get_drawstyle() for one in ax.get_lines()}
     assert styles["least of any mapping"] == "steps-post"
-    assert styles["proven for any mapping"] == "steps-pre"  # never above what is proven
+    assert styles["proven for any schedule"] == "steps-pre"  # never above what is proven
     first, second = drawn(layers)
     assert list(first.get_lines()[0].get_ydata()) == [4, 2, 1, 1]
     assert first.get_ylim() == second.get_ylim()

@@ -268,3 +268,14 @@ def test_progress_is_a_line_now_and_then(capsys):
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 6
     assert told[0] == "300 of 20,000 problems, 10.0 a second, 32:50 left"
+
+
+def test_heat_maps_and_a_page(sweep):
+    pictures, page = sweep.with_name("pictures"), sweep.with_name("sweep.html")
+    options = ["--out", str(sweep.with_name("out")), "--quiet"]
+    assert main([str(sweep), *options, "--plots", str(pictures), "--report", str(page)]) == 3
+    names = {file.name for file in pictures.glob("*.svg")}
+    quantities, choices = ("latency_cycles", "traffic_bytes"), range(1, 5)  # deconvolution x array
+    assert names == {f"{quantity}-{n}.svg" for quantity in quantities for n in choices}
+    assert "sweep: split, 2x8" in (pictures / "traffic_bytes-2.svg").read_text()
+    assert "hardware.bufsize" in page.read_text()
