@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from solvers.plots import style
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data, Run, machine, runs, shares, unfit
-from solvers.plots.text import Scaled, named, plain, times, unit
+from solvers.plots.text import HandyUnit, named, plain, times, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def _draw_layers(data: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
     return (left, right)
 
 
-def _latency(ax: Axes, found: Sequence[Run], cycles: Scaled) -> None:
+def _latency(ax: Axes, found: Sequence[Run], cycles: HandyUnit) -> None:
     work = [cycles.of(min(run.compute, run.latency)) for run in found]
     wait = [cycles.of(run.latency) - done for run, done in zip(found, work, strict=True)]
     _bars(ax, work, [0.0] * len(found), "the array works", style.BLUE, "")
@@ -81,7 +81,7 @@ def _latency(ax: Axes, found: Sequence[Run], cycles: Scaled) -> None:
     ax.set_xlabel(f"latency [{cycles.name}]")
 
 
-def _traffic(ax: Axes, found: Sequence[Run], size: Scaled) -> None:
+def _traffic(ax: Axes, found: Sequence[Run], size: HandyUnit) -> None:
     known = any(run.compulsory is not None for run in found)
     least = [size.of(min(run.compulsory or 0, run.traffic)) for run in found]
     more = [size.of(run.traffic) - moved for run, moved in zip(found, least, strict=True)]

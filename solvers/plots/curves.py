@@ -10,7 +10,7 @@ from solvers.plots import style
 from solvers.plots.panels import by_layer, whole
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data
-from solvers.plots.text import Scaled, unit
+from solvers.plots.text import HandyUnit, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def curve_pictures(curve: Data) -> tuple[Picture, Picture]:
     )
 
 
-def _total(size: Scaled, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
+def _total(size: HandyUnit, least: str, sizes: Sequence[float], ax: Axes, entry: Data) -> None:
     bound = "proven for any schedule"
     _staircase(ax, entry, size.size, max(sizes), ("least of any mapping", bound, least))
     values = [size.of(point["value"]) for point in (*entry["points"], *entry["bound"])]

@@ -10,7 +10,7 @@ from solvers.plots import style
 from solvers.plots.panels import by_layer, whole
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data
-from solvers.plots.text import Scaled, plain, unit
+from solvers.plots.text import HandyUnit, plain, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def _relative(entry: Data) -> tuple[list[float], list[float]]:
     return [100 * (cycles / x[0] - 1) for cycles in x], [moved / (y[-1] or 1) for moved in y]
 
 
-def _total(cycles: Scaled, moved: Scaled, ax: Axes, entry: Data) -> None:
+def _total(cycles: HandyUnit, moved: HandyUnit, ax: Axes, entry: Data) -> None:
     latencies, traffics = _sorted(entry)
     x, y = [cycles.of(value) for value in latencies], [moved.of(value) for value in traffics]
     _front(ax, x, y)

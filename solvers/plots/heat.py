@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dnns.errors import InputError
 from solvers.plots import style
 from solvers.plots.picture import Picture
-from solvers.plots.text import Scaled, named, plain, unit
+from solvers.plots.text import HandyUnit, named, plain, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,10 +173,10 @@ def _write(ax: Axes, table: Sequence[Sequence[float]], shades: Any) -> None:
 
 def _scale(ax: Axes, which: str, quantity: Shown, values: Sequence[Any]) -> None:
     """Name the columns or lines by their values; bytes as KiB where they are whole."""
-    shown = Scaled(quantity.basic)
+    shown = HandyUnit(quantity.basic)
     numbers = all(isinstance(value, int | float) for value in values)
     if numbers and shown.name == "bytes" and all(value % 1024 == 0 for value in values):
-        shown = Scaled("KiB", 1024)
+        shown = HandyUnit("KiB", 1024)
     names = [plain(shown.of(value)) if numbers else named(str(value)) for value in values]
     ax.set(**{f"{which}ticks": range(len(names)), f"{which}label": quantity.label(shown.name)})
     ax.set(**{f"{which}ticklabels": names})

@@ -11,7 +11,7 @@ from solvers.plots import style
 from solvers.plots.curves import TARGETS
 from solvers.plots.picture import Picture
 from solvers.plots.runs import Data
-from solvers.plots.text import Scaled, named, unit
+from solvers.plots.text import HandyUnit, named, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def _draw(sizing: Data, figure: Figure | SubFigure) -> tuple[Axes, ...]:
     return (upper, lower)
 
 
-def _values(ax: Axes, sizing: Data, field: str, size: Scaled) -> None:
+def _values(ax: Axes, sizing: Data, field: str, size: HandyUnit) -> None:
     rows = sizing["sizes"]
     x, y = [row["buffer_bytes"] / 1024 for row in rows], [size.of(row[field]) for row in rows]
     ax.plot(x, y, drawstyle="steps-post", color=style.BLUE, zorder=2, label="least found")

@@ -38,7 +38,7 @@ def plain(value: float, _: object = None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class HandyUnit:
     """A unit in which numbers are of handy size.
 
     Attributes:
@@ -54,7 +54,7 @@ class Scaled:
         return float(value) / self.size
 
 
-def unit(basic: str, values: Iterable[Value | None]) -> Scaled:
+def unit(basic: str, values: Iterable[Value | None]) -> HandyUnit:
     """The largest unit in which the greatest value is at least 1.
 
     Args:
@@ -64,4 +64,4 @@ def unit(basic: str, values: Iterable[Value | None]) -> Scaled:
     most = max((abs(float(value)) for value in values if value is not None), default=0)
     names = _POWERS.get(basic, (basic,))
     power = max((p for p in range(len(names)) if most >= 1000**p), default=0)
-    return Scaled(names[power], 1000**power)
+    return HandyUnit(names[power], 1000**power)
