@@ -96,7 +96,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class StraightRun:
     """A straight run of a table: ``base + slope * tile`` for ``first <= tile <= last``."""
 
     first: int
@@ -105,7 +105,7 @@ class Run:
     base: int
 
 
-def runs(values: Sequence[int]) -> list[Run]:
+def runs(values: Sequence[int]) -> list[StraightRun]:
     """A table by tile size, from one on, as few straight runs, the first as long as it can be, and so on."""
     found, start = [], 0
     while start < len(values):
@@ -113,7 +113,7 @@ def runs(values: Sequence[int]) -> list[Run]:
         slope = values[stop] - values[start] if stop < len(values) else 0
         while stop < len(values) and values[stop] - values[stop - 1] == slope:
             stop += 1
-        found.append(Run(start + 1, stop, slope, values[start] - slope * (start + 1)))
+        found.append(StraightRun(start + 1, stop, slope, values[start] - slope * (start + 1)))
         start = stop
     return found
 
