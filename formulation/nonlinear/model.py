@@ -82,12 +82,12 @@ def build_nonlinear(
     """
     model = ConcreteModel(f"nonlinear_{stationary.value}")
     book = Book(model)
-    _ProgramBuilder(problem, stationary, book).build(measure, cap)
+    _WholeModel(problem, stationary, book).build(measure, cap)
     model.tables = dict(book.tables)
     return model
 
 
-class _ProgramBuilder:
+class _WholeModel:
     """One model on its way."""
 
     def __init__(self, problem: Problem, stationary: Stationary, book: Book) -> None:
