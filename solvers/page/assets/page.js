@@ -59,7 +59,7 @@ const start = async () => {
     }
     section("totals", "Totals against bounds", places.totals);
     section("layers", "Layers", places.table);
-    const key = el("ul", { class: "key" }, el("li", {}, el("span", { class: "swatch shades" }), "the darker, the larger the share"),
+    const key = el("ul", { class: "key" }, el("li", {}, el("span", { class: "swatch shades" }), "the stronger the colour, the larger the share"),
       el("li", {}, "operators with one input and no MACs are left out"),
       data.results.some((r) => r.graph.held.length) ? el("li", {}, el("span", { class: "swatch stays" }), "a feature map that stays on the chip") : null,
       data.results.some((r) => r.layers.some((layer) => layer.row.stack)) ? el("li", {}, el("span", { class: "swatch ofmap" }), "bracket: a stack of layers") : null);
