@@ -188,12 +188,11 @@ def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) 
     for key, variable in parts.items():
         members[of(key)].append(variable)
 
-    def row(_: Any, *key: Any) -> Any:
+    rows = pyo.Constraint(list(whole))
+    setattr(model, name, rows)
+    for at in whole:  # not by a rule: Pyomo tells as an error what a rule raises
         check()
-        at = key[0] if len(key) == 1 else key
-        return pyo.quicksum(members[at]) == whole[at]
-
-    setattr(model, name, pyo.Constraint(list(whole), rule=row))
+        rows[at] = pyo.quicksum(members[at]) == whole[at]
 
 
 def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:

@@ -26,6 +26,7 @@ from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
 from formulation.words import deconvolution_words, machine_words
 from solvers.backends import DEFAULT_MILP
+from solvers.deadline import TimeUp
 from solvers.goals import Goal, Outcome
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
@@ -172,7 +173,10 @@ class ExactSearch(SharedSearch):
         limit = min((t for t in limits if t is not None), default=None)
         start = self._start(milp, members)
         started = monotonic()
-        solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
+        try:
+            solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
+        except TimeUp:  # before the solver had begun
+            return self._open(goal, milp.floor, members[0].traffic, Termination.TIME_LIMIT)
         self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None

@@ -13,7 +13,9 @@ from formulation.hardware import Halo, Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
 from formulation.shared.problem import SharedProblem
+from solvers.deadline import TimeUp
 from solvers.result import SolutionStatus, Termination
+from solvers.shared import exact
 from solvers.shared.methods import solve
 from tests.shared.test_cost import small_problems
 
@@ -54,6 +56,20 @@ def test_methods_agree_on_small_problems(problem):
         if method == "exact":
             assert result.solution_status is SolutionStatus.OPTIMAL
             assert price(result) == price(best)
+
+
+def test_a_program_that_does_not_begin_in_time_leaves_what_was_found(monkeypatch):
+    def late(*_, **__):
+        raise TimeUp
+
+    problem = SharedProblem(LAYERS["2-D"], MACHINES["reference"], Objective(Kind.LATENCY))
+    best = solve(problem)
+    monkeypatch.setattr(exact, "solve_milp", late)
+    result = solve(problem, method="exact")
+    check(problem, best, result)
+    assert result.extras["models"] == 1
+    assert result.solution_status is SolutionStatus.FEASIBLE
+    assert result.termination is not Termination.OPTIMAL
 
 
 def axes(count, size):
