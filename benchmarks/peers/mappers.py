@@ -48,6 +48,12 @@ def accelforge(folder: Path, layer: Layer, kib: int, limit: float) -> tuple[str,
     return f"{answer['total']:,.0f}", f"{answer['seconds']:.0f}"
 
 
+def priced(folder: Path, layer: Layer, kib: int, mapping: Mapping) -> dict[str, Any]:
+    """AccelForge's words by tensor of a mapping, and the part of the buffer that it takes."""
+    task = {"layers": [plain(layer)], "sram_bits": 8192 * kib, "bits": BITS, "mapping": nodes(layer, mapping)}
+    return call(folder, "accelforge", "run_accelforge", task)
+
+
 def zigzag(folder: Path, layer: Layer, kib: int, limit: float) -> tuple[str, str]:
     """ZigZag's least words, without the first partial sums that it reads, and seconds."""
     task = {"layer": plain(layer), "sram_bits": 8192 * kib, "bits": BITS, "lpf_limit": LPF_LIMIT}
@@ -70,17 +76,21 @@ def table(folder: Path, limit: float) -> Iterator[str]:
     """The lines of the table of mappers, one after another."""
     peers = [peer for peer in (accelforge, zigzag) if has(folder, peer.__name__)]
     heads = "".join(f" {peer.__name__} | s |" for peer in peers)
+    heads += " ours in divisors |" * (accelforge in peers)
     yield f"| layer | SRAM KiB | compulsory | ours, clipped | ours | s |{heads}\n"
-    yield f"|---|{'---:|' * (5 + 2 * len(peers))}\n"
+    yield f"|---|{'---:|' * (heads.count('|') + 5)}\n"
     for kib in SIZES:
         for layer in LAYERS:
             stored = padded(layer)
-            words, _, seconds = best(stored, machine(kib))
+            words, mapping, seconds = best(stored, machine(kib))
             clipped, _, _ = best(layer, machine(kib))
             least = compulsory_bits(stored, machine(kib)) // BITS
             cells = [f"{n:,}" for n in (kib, least, clipped, words)] + [f"{seconds:.1f}"]
             for peer in peers:
                 cells += peer(folder, stored, kib, limit)
+            if accelforge in peers:
+                divided = divisor_tiles(stored, mapping, channels=True)
+                cells.append(f"{sum(priced(folder, stored, kib, divided)['words'].values()):,.0f}")
             yield f"| {layer.name} | {' | '.join(cells)} |\n"
 
 
@@ -94,9 +104,7 @@ def prices(folder: Path) -> Iterator[str]:
             for halo in Halo:
                 hardware = machine(kib, halo)
                 mapping = divisor_tiles(layer, best(layer, hardware)[1])
-                task = {"layers": [plain(layer)], "sram_bits": 8192 * kib, "bits": BITS}
-                task["mapping"] = nodes(layer, mapping)
-                answer = call(folder, "accelforge", "run_accelforge", task)
+                answer = priced(folder, layer, kib, mapping)
                 cost = evaluate(layer, hardware, mapping)
                 ours, theirs = cost.traffic_bits // BITS, sum(answer["words"].values())
                 equal, total = equal + (ours == theirs), total + 1
@@ -104,4 +112,3 @@ def prices(folder: Path) -> Iterator[str]:
                 cells += [f"{cost.footprint.total:,}", f"{answer['sram'] * 8192 * kib:,.0f}"]
                 yield f"| {' | '.join(cells)} |\n"
     yield f"\nThe words of {equal} of {total} are equal.\n"
-

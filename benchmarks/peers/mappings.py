@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dnns.layer import Layer
-from formulation.mapping import Group, Mapping, Stationary, Tile
+from formulation.mapping import Group, Mapping
 
 RANKS = {"ifmap": "cpq", "weights": "mc", "ofmap": "mpq"}
 """Loops that each tensor depends on: output channels m, input channels c, rows p, columns q."""
@@ -16,10 +16,16 @@ TENSORS = {"ifmap": "T0", "weights": "W0", "ofmap": "T1"}
 Nodes = list[tuple[str, str, Any]]
 
 
-def divisor_tiles(layer: Layer, mapping: Mapping) -> Mapping:
-    """The mapping with each spatial tile reduced to the largest divisor of its extent."""
-    spatial = tuple(largest_divisor(a.out, t) for a, t in zip(layer.axes, mapping.tile.spatial, strict=True))
-    return replace(mapping, tile=replace(mapping.tile, spatial=spatial))
+def divisor_tiles(layer: Layer, mapping: Mapping, channels: bool = False) -> Mapping:
+    """The mapping with each spatial tile, and those of channels if asked for, the next smaller divisor."""
+    tile = mapping.tile
+    spatial = tuple(largest_divisor(a.out, t) for a, t in zip(layer.axes, tile.spatial, strict=True))
+    smaller = replace(tile, spatial=spatial)
+    if channels:
+        co = largest_divisor(layer.out_channels, tile.out_channels)
+        ci = largest_divisor(layer.in_channels, tile.in_channels)
+        smaller = replace(smaller, out_channels=co, in_channels=ci)
+    return replace(mapping, tile=smaller)
 
 
 def largest_divisor(extent: int, most: int) -> int:
@@ -70,9 +76,3 @@ def slides(order: list[tuple[str, int]], rank: str) -> bool:
     """Whether the ifmap's innermost loop is the sliding one."""
     own = [r for r, _ in order if r in RANKS["ifmap"]]
     return bool(own) and own[-1] == rank
-
-
-def whole(layer: Layer) -> Mapping:
-    """The layer in one tile."""
-    spatial = tuple(axis.out for axis in layer.axes)
-    return Mapping(Tile(layer.out_channels, layer.in_channels, 1, spatial), Stationary.WEIGHT)

@@ -40,7 +40,11 @@ def architecture(bits):
     kept = "{keep: ~Intermediates, may_keep: All}"
     levels = (("DRAM", "inf", kept, 1), ("SRAM", bits, "{keep: All}", 0))
     names = ("name", "size", "tensors", "energy")
-    return "arch:\n  nodes:" + "".join(MEMORY.format(**dict(zip(names, v, strict=True))) for v in levels) + COMPUTE
+    return (
+        "arch:\n  nodes:"
+        + "".join(MEMORY.format(**dict(zip(names, v, strict=True))) for v in levels)
+        + COMPUTE
+    )
 
 
 def workload(layers, bits):
@@ -99,7 +103,9 @@ def words(found, bits):
 def read(task, *texts):
     """The specification, from files as AccelForge reads them."""
     names = []
-    for n, text in enumerate((architecture(task["sram_bits"]), workload(task["layers"], task["bits"]), *texts)):
+    for n, text in enumerate(
+        (architecture(task["sram_bits"]), workload(task["layers"], task["bits"]), *texts)
+    ):
         names.append(f"part{n}.yaml")
         Path(names[-1]).write_text(text)
     return Spec.from_yaml(*names)
