@@ -1,4 +1,4 @@
-"""AccelForge: its mapper's best, or its price of a mapping, for one layer or a chain. Runs in its environment.
+"""AccelForge: its mapper's best, or its price of a mapping. Runs in AccelForge's environment.
 
 Energy is one for a bit between DRAM and SRAM and nothing else costs any, so that the least energy is the
 least traffic. The ifmap has its padding in it.
@@ -32,7 +32,6 @@ COMPUTE = """
     actions:
     - {name: compute, energy: 0, throughput: 1, latency: 0}
 """
-RANKS = "mcpqrs"
 
 
 def architecture(bits):
@@ -47,6 +46,20 @@ def architecture(bits):
     )
 
 
+def size_of(layer, rank):
+    """Extent of a rank of a layer."""
+    sizes = {"m": layer["out_channels"], "c": layer["in_channels"]}
+    sizes |= dict(zip("pq", layer["out"], strict=True)) | dict(zip("rs", layer["kernel"], strict=True))
+    return sizes[rank]
+
+
+def position(layer, axis, n):
+    """Where an output reads its input along an axis; no sum where the kernel is 1."""
+    out, stride, kernel = "pq"[axis], layer["stride"][axis], layer["kernel"][axis]
+    place = f"{out}{n}" if stride == 1 else f"{stride} * {out}{n}"
+    return place if kernel == 1 else f"{place} + {'rs'[axis]}{n}"
+
+
 def workload(layers, bits):
     """Layers as Einsums, each reading what the one before makes: tensors T0, T1, ..., weights W0, W1, ...
 
@@ -54,29 +67,33 @@ def workload(layers, bits):
     """
     ranges, einsums = [], []
     for n, layer in enumerate(layers):
-        ranges += [f"m{n}: 0 <= m{n} < {layer['out_channels']}"]
-        ranges += [f"{r}{n}: 0 <= {r}{n} < {k}" for r, k in zip("pq", layer["out"], strict=True)]
-        ranges += [f"{r}{n}: 0 <= {r}{n} < {k}" for r, k in zip("rs", layer["kernel"], strict=True)]
-        if n == 0:
-            ranges.append(f"c0: 0 <= c0 < {layer['in_channels']}")
+        own = ranks(layer) if n == 0 else ranks(layer).replace("c", "")
+        ranges += [f"{rank}{n}: 0 <= {rank}{n} < {size_of(layer, rank)}" for rank in own]
         c = "c0" if n == 0 else f"m{n - 1}"
-        places = [f"{s} * {o}{n} + {k}{n}" for s, o, k in zip(layer["stride"], "pq", "rs", strict=True)]
+        taps = "".join(f", {rank}{n}" for rank in own if rank in "rs")
         rows, cols = ("H", "V") if n == 0 else (f"P{n - 1}", f"Q{n - 1}")
+        read = f"{{{c.upper()}: {c}, {rows}: {position(layer, 0, n)}, {cols}: {position(layer, 1, n)}}}"
         einsums += [
             f"  - name: Conv{n}",
             "    tensor_accesses:",
-            f"    - {{name: T{n}, projection: {{{c.upper()}: {c}, {rows}: {places[0]}, {cols}: {places[1]}}}}}",
-            f"    - {{name: W{n}, projection: [m{n}, {c}, r{n}, s{n}]}}",
+            f"    - {{name: T{n}, projection: {read}}}",
+            f"    - {{name: W{n}, projection: [m{n}, {c}{taps}]}}",
             f"    - {{name: T{n + 1}, projection: [m{n}, p{n}, q{n}], output: True}}",
         ]
     head = ["workload:", "  iteration_space_shape:", *(f"    {line}" for line in ranges)]
     return "\n".join([*head, f"  bits_per_value: {{All: {bits}}}", "  einsums:", *einsums, ""])
 
 
-def mapping(nodes):
+def ranks(layer):
+    """The ranks of a layer; a kernel of 1 has none."""
+    return "".join(rank for rank in "mcpqrs" if rank not in "rs" or size_of(layer, rank) > 1)
+
+
+def mapping(layer, nodes):
     """A mapping of one layer: what is stored where, and the loops, outermost first.
 
     Args:
+        layer: gives the ranks.
         nodes: ``["store", level, tensors]`` or ``["loop", rank, tile]``.
     """
     lines = ["mapping:", "  nodes:"]
@@ -85,7 +102,7 @@ def mapping(nodes):
             lines.append(f"  - !Storage {{component: {what}, tensors: [{', '.join(value)}]}}")
         else:
             lines.append(f"  - !Temporal {{rank_variable: {what}0, tile_shape: {value}}}")
-    lines += [f"  - !Temporal {{rank_variable: {rank}0, tile_shape: 1}}" for rank in RANKS]
+    lines += [f"  - !Temporal {{rank_variable: {rank}0, tile_shape: 1}}" for rank in ranks(layer)]
     return "\n".join([*lines, "  - !Compute {einsum: Conv0, component: MAC}", ""])
 
 
@@ -114,7 +131,7 @@ def read(task, *texts):
 def main(task):
     """The words of a mapping if the task has one, else of the mapper's best with its seconds."""
     if "mapping" in task:
-        found = evaluate_mapping(read(task, mapping(task["mapping"])))
+        found = evaluate_mapping(read(task, mapping(task["layers"][0], task["mapping"])))
         held = [v for k, v in found.data.iloc[0].items() if k.startswith("reservation<SEP>SRAM")]
         return {"words": words(found, task["bits"]), "sram": max(map(float, held), default=0.0)}
     spec = read(task)

@@ -5,7 +5,6 @@ least traffic. One unit computes, so that the array does not constrain the tiles
 """
 
 import json
-import math
 import sys
 from pathlib import Path
 from time import perf_counter
