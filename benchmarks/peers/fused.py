@@ -21,11 +21,11 @@ CHAIN = (
     bare("1x1, 64 to 256 at 56x56", 256, 64, (56, 56), 1),
 )
 """A bottleneck of ResNet-50, with the padding of the 3x3 layer computed by the layer before it."""
-SIZES = (128, 256, 512)
+SIZES = (128, 256, 512, 2048)
 """Buffers [KiB]."""
 BITS = 16
-FORCED = [{"dim": f"conv{n}.D1", "tile": 1} for n in range(len(CHAIN))]
-"""Stream's chain cut into single rows of every layer."""
+FORCED = [{"dim": "conv2.D1", "tile": 1}]
+"""Stream's chain cut into single rows of the last ofmap."""
 
 Cell = tuple[str, str]
 

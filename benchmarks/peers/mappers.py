@@ -74,8 +74,9 @@ def without_first(answer: dict[str, Any], layer: Layer) -> float:
 
 def table(folder: Path, limit: float) -> Iterator[str]:
     """The lines of the table of mappers, one after another."""
-    peers = [peer for peer in (accelforge, zigzag) if has(folder, peer.__name__)]
-    heads = "".join(f" {peer.__name__} | s |" for peer in peers)
+    named = {"AccelForge": accelforge, "ZigZag": zigzag}
+    named = {name: peer for name, peer in named.items() if has(folder, peer.__name__)}
+    heads, peers = "".join(f" {name} | s |" for name in named), named.values()
     heads += " ours in divisors |" * (accelforge in peers)
     yield f"| layer | SRAM KiB | compulsory | ours, clipped | ours | s |{heads}\n"
     yield f"|---|{'---:|' * (heads.count('|') + 5)}\n"
