@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+from hashlib import sha256
+from math import inf
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -24,10 +28,11 @@ INSIDE = Path(__file__).parent / "inside"
 PEERS = {
     "scalesim": ("scalesim==3.0.0", "numpy<2.3"),
     "accelforge": ("accelforge==1.0.467",),
-    "zigzag": ("zigzag-dse==3.9.1", "six"),  # it needs six and does not say so
-    "stream": ("stream-dse==2.1.1",),
+    "zigzag": ("zigzag-dse==3.9.1", "six"),  # which needs six and does not say so, as does stream
+    "stream": ("stream-dse==2.1.1", "six"),
 }
 """Requirements of each peer."""
+QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "start_new_session": True}
 
 
 def python_of(folder: Path, peer: str) -> Path:
@@ -60,7 +65,7 @@ def make(folder: Path, peer: str, interpreter: str) -> None:
 
 
 def call(folder: Path, peer: str, script: str, task: Any, limit: float | None = None) -> Any:
-    """Run a script of ``inside/`` in a peer's environment, in an empty working folder.
+    """What a script of ``inside/`` answers in a peer's environment; kept in ``FOLDER/answers``, asked once.
 
     Args:
         folder: of the environments.
@@ -75,19 +80,32 @@ def call(folder: Path, peer: str, script: str, task: Any, limit: float | None = 
     Raises:
         RuntimeError: if the script fails; with the last line of what it said.
     """
+    text = json.dumps({"peer": PEERS[peer], "script": script, "task": task}, sort_keys=True)
+    kept = folder / "answers" / f"{peer}-{sha256(text.encode()).hexdigest()[:16]}.json"
+    known = json.loads(kept.read_text()) if kept.is_file() else None
+    if known is not None and (known["answer"] is not None or (limit or inf) <= known["limit"]):
+        return known["answer"]
+    answer = asked(folder, peer, script, task, limit)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(json.dumps({"limit": limit, "asked": json.loads(text), "answer": answer}) + "\n")
+    return answer
+
+
+def asked(folder: Path, peer: str, script: str, task: Any, limit: float | None) -> Any:
+    """As ``call``, but asked anew, in an empty working folder."""
     with tempfile.TemporaryDirectory() as place:
-        asked, answer = Path(place, "task.json"), Path(place, "answer.json")
-        asked.write_text(json.dumps(task))
+        question, answer = Path(place, "task.json"), Path(place, "answer.json")
+        question.write_text(json.dumps(task))
         python = python_of(folder.resolve(), peer)
-        command = [str(python), str(INSIDE / f"{script}.py"), str(asked), str(answer)]
-        try:
-            done = subprocess.run(
-                command, cwd=place, capture_output=True, text=True, timeout=limit, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return None
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        command = [str(python), str(INSIDE / f"{script}.py"), str(question), str(answer)]
+        with subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True, **QUIET) as process:
+            try:
+                _, said = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes that it has started
+                return None
+        if process.returncode:
+            last = (said.strip().splitlines() or ["no message"])[-1]
             raise RuntimeError(f"{peer}, {script}: {last}")
         return json.loads(answer.read_text())
 

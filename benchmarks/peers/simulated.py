@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +67,11 @@ def theirs(report: dict[str, int], layer: Layer, hardware: Hardware) -> Counts:
     return Counts(cycles, report["ifmap"], report["weights"], report["ofmap"] - extra)
 
 
-def table(folder: Path) -> str:
+def table(folder: Path) -> Iterator[str]:
     """The table, a row for a layer and a dataflow on the square array, and a line for the others."""
-    lines = [
-        "| layer | array | dataflow | cycles | SCALE-Sim | ifmap words | SCALE-Sim | weights "
-        "| SCALE-Sim | ofmap out | SCALE-Sim | back |",
-        f"|---|---|---|{'---:|' * 9}",
-    ]
+    heads = ("cycles", "ifmap words", "weights", "ofmap out")
+    yield f"| layer | array | dataflow |{''.join(f' {head} | SCALE-Sim |' for head in heads)} back |\n"
+    yield f"|---|---|---|{'---:|' * 9}\n"
     equal = total = 0
     for rows, cols in ARRAYS:
         for dataflow in Dataflow:
@@ -84,8 +83,8 @@ def table(folder: Path) -> str:
                 same = vars(mine) | {"back": 0} == vars(other)
                 equal, total = equal + same, total + 1
                 if (rows, cols) == ARRAYS[0] or not same:
-                    lines.append(row(layer, hardware, mine, other))
-    return "\n".join(lines) + f"\n\n{equal} of {total} are equal, on arrays of {sizes()}.\n"
+                    yield row(layer, hardware, mine, other)
+    yield f"\n{equal} of {total} are equal, on arrays of {sizes()}.\n"
 
 
 def sizes() -> str:
@@ -98,4 +97,4 @@ def row(layer: Layer, hardware: Hardware, mine: Counts, other: Counts) -> str:
     pairs = ((vars(mine)[name], vars(other)[name]) for name in ("cycles", "ifmap", "weights", "ofmap"))
     cells = [f"{value:,}" for pair in pairs for value in pair] + [f"{mine.back:,}"]
     array = f"{hardware.rows} x {hardware.cols}"
-    return f"| {layer.name} | {array} | {hardware.dataflow} | {' | '.join(cells)} |"
+    return f"| {layer.name} | {array} | {hardware.dataflow} | {' | '.join(cells)} |\n"

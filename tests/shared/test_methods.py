@@ -67,7 +67,7 @@ def test_a_program_that_does_not_begin_in_time_leaves_what_was_found(monkeypatch
     monkeypatch.setattr(exact, "solve_milp", late)
     result = solve(problem, method="exact")
     check(problem, best, result)
-    assert result.extras["models"] == 1
+    assert result.extras["models"] >= 1
     assert result.solution_status is SolutionStatus.FEASIBLE
     assert result.termination is not Termination.OPTIMAL
 
