@@ -154,16 +154,12 @@ class Hardware:
 
     @property
     def fill_cycles(self) -> int:
-        """Cycles to fill and drain the array once, 0 if they overlap.
+        """Cycles to fill and drain the array once: ``rows + cols - 2``, 0 if they overlap.
 
-        ``rows + cols - 2``, and ``rows`` more to load what stays in a weight- or input-stationary array, as
-        SCALE-Sim counts them (Samajdar et al., ISPASS 2020): a fold that streams ``T`` takes
-        ``2 rows + cols + T - 2``.
+        As SCALE-Sim (Samajdar et al., ISPASS 2020) counts an output-stationary array; of the others it
+        charges ``rows`` more to load what stays, which here is hidden behind the pass before.
         """
-        if self.fill is Fill.OVERLAPPED:
-            return 0
-        load = 0 if self.dataflow is Dataflow.OUTPUT else self.rows
-        return load + self.rows + self.cols - 2
+        return self.rows + self.cols - 2 if self.fill is Fill.EXPOSED else 0
 
     @property
     def copies(self) -> int:

@@ -101,8 +101,9 @@ class Model:
         self.flow = read(machine, "dataflow", ("output", "weight", "input"))
         self.double = read(machine, "double_buffered", bool)
         self.reuse = read(machine, "halo", ("refetch", "reuse")) == "reuse"
-        fill = self.rows + self.cols - 2 + (0 if self.flow == "output" else self.rows)
-        self.fill = fill if read(machine, "fill", ("overlapped", "exposed")) == "exposed" else 0
+        self.fill = (
+            read(machine, "fill", ("overlapped", "exposed")) == "exposed" and self.rows + self.cols - 2
+        )
         self.bits = [read(read(machine, "bits", dict), k, SIZE) for k in BITS]
         self.bank = 8 * read(machine, "bank_bytes", SIZE) if machine.get("bank_bytes", 0) is not None else 1
         self.buffer = 8 * read(machine, "buffer_bytes", ANY) // self.bank * self.bank

@@ -199,8 +199,7 @@ class Machine:
     def tick(self, pixels, filters, channels, rs):
         hardware = self.hardware
         taps = prod(len(taps_of(a, r)) for a, r in zip(self.deconv.axes, rs, strict=True))
-        load = 0 if hardware.dataflow == "output" else hardware.rows
-        fill = load + hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
+        fill = hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
         on_rows, on_cols, stream = {
             "output": (pixels, filters, channels * taps),
             "weight": (channels * taps, filters, pixels),

@@ -69,8 +69,7 @@ class Walk:
         self.fetch_weights((co_i, ci_i), len(cos) * len(cis) * taps)
         self.fetch_ifmap(ci_i, sp_i, len(cis), dims)
         self.open_ofmap((co_i, sp_i), len(cos) * pixels)
-        load = 0 if hardware.dataflow == "output" else hardware.rows
-        fill = load + hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
+        fill = hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
         sides = {
             "output": (pixels, len(cos), len(cis) * taps),
             "weight": (len(cis) * taps, len(cos), pixels),

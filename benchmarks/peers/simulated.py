@@ -57,13 +57,17 @@ def theirs(report: dict[str, int], layer: Layer, hardware: Hardware) -> Counts:
     """SCALE-Sim's report in our terms; ``docs/peers.md`` has the reasons.
 
     Its cycles are the number of the last one, counted from 0. On the output-stationary array it adds rows and
-    columns to the ofmap words of every fold.
+    columns to the ofmap words of every fold; on the others it adds rows to the cycles of every fold.
     """
-    extra = 0
+    extra, load = 0, 0
+    across = layer.pixels if hardware.dataflow is Dataflow.INPUT else layer.out_channels
     if hardware.dataflow is Dataflow.OUTPUT:
-        folds = -(-layer.pixels // hardware.rows) * -(-layer.out_channels // hardware.cols)
+        folds = -(-layer.pixels // hardware.rows) * -(-across // hardware.cols)
         extra = folds * (hardware.rows + hardware.cols)
-    cycles = report["cycles"] + 1 - report["stalls"]
+    else:
+        folds = -(-layer.in_channels * layer.taps // hardware.rows) * -(-across // hardware.cols)
+        load = folds * hardware.rows
+    cycles = report["cycles"] + 1 - report["stalls"] - load
     return Counts(cycles, report["ifmap"], report["weights"], report["ofmap"] - extra)
 
 

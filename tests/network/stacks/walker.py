@@ -277,8 +277,7 @@ class Walk:
         co, ci = self.tiles[number] or (layer.out_channels, layer.in_channels)
         cuts = [min(co, layer.out_channels - s) for s in range(0, layer.out_channels, co)]
         reduced = [min(ci, layer.in_channels - s) for s in range(0, layer.in_channels, ci)]
-        load = 0 if hardware.dataflow == "output" else hardware.rows
-        fill = load + hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
+        fill = hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
         for pixels, taps in self.kernels(layer, new):
             for c in cuts:
                 for r in reduced:
