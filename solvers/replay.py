@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from dnns.errors import InputError, unknown
 from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
-from dnns.terminal.streams import guarded, tell
+from dnns.terminal.streams import guarded, show, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--writes", choices=("whole", "pieces"), default="whole", help=text)
     text = "visit each step by itself and skip nothing: the same numbers, slower"
     p.add_argument("--every-step", "--every_step", action="store_true", help=text)
+    text = "also run random integers through the tiles, and compare with a direct computation"
+    p.add_argument("--numbers", action="store_true", help=text)
+    p.add_argument("--seed", type=int, metavar="N", help="of the random integers (0)")
     p.add_argument("--csv", metavar="F", help="write one line per part as CSV")
     p.add_argument("--quiet", action="store_true", help="no table")
     return p
@@ -88,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     check_outputs({"--csv": args.csv}, (args.result,))
+    if args.seed is not None and (not args.numbers or args.seed < 0):
+        raise InputError("--seed", "", f"got {args.seed}, allowed: at least 0, with --numbers")
     found = replay_result(args.result, args.layer, writes=args.writes, every_step=args.every_step)
     failed = deliver([(args.csv, lambda f: _csv(found, f))], None if args.quiet else lambda: _text(found))
     unmapped = list(found.unmapped)
@@ -95,9 +100,24 @@ def _main(args: argparse.Namespace) -> int:
         tell(line)
     for error in failed:
         raise error
-    if found.differences:
+    if found.differences or (args.numbers and not _numbers(args)):
         return DIFFERENT
     return DOES_NOT_FIT if unmapped else 0
+
+
+def _numbers(args: argparse.Namespace) -> bool:
+    """Run the layers on random integers, a line for each; returns whether all equal a direct computation."""
+    from solvers.execution import LIMIT
+    from solvers.execution.numbers import tried
+    from solvers.execution.reader import read_plan
+
+    chosen = [y for y in read_plan(args.result).layers if args.layer is None or y.name in args.layer]
+    good = True
+    for text, equal in tried(chosen, args.seed or 0, LIMIT):
+        if not args.quiet or not equal:
+            show(text)
+        good = good and equal
+    return good
 
 
 def _rows(found: Replay) -> Iterator[dict[str, Any]]:

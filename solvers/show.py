@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from dnns.errors import InputError, one_line, unknown
+from dnns.errors import InputError, unknown
 from dnns.terminal.options import LineParser
 from dnns.terminal.streams import guarded, show, show_all
+from solvers.execution import LIMIT
 
 if TYPE_CHECKING:
     from solvers.execution.plan import NetworkPlan, ScheduledLayer
 
 DIFFERS = 1
 """Exit code if numbers or words are not what they must be."""
-_LIMIT = 200_000_000
 _TOGETHER = 500  # lines shown at once
 
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     text = "run on random integers, tile by tile, and compare with a direct computation"
     p.add_argument("--numbers", action="store_true", help=text)
     p.add_argument("--seed", type=int, metavar="N", help="of the random integers (0)")
-    text = f"leave out layers of more multiply-accumulates ({_LIMIT:,})"
+    text = f"leave out layers of more multiply-accumulates ({LIMIT:,})"
     p.add_argument("--limit", type=int, metavar="MACS", help=text)
     return p
 
@@ -53,7 +53,7 @@ def _main(args: argparse.Namespace) -> int:
     plan = read_plan(args.result)
     layers = _chosen(plan, args)
     if args.numbers:
-        return _run_numbers(layers, args.seed or 0, _LIMIT if args.limit is None else args.limit)
+        return _run_numbers(layers, args.seed or 0, LIMIT if args.limit is None else args.limit)
     show_all(_shown(plan, layers, args.format or "text"))
     return 0
 
@@ -105,19 +105,12 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
 
 def _run_numbers(layers: Sequence[ScheduledLayer], seed: int, limit: int) -> int:
     """Run layers on numbers, a line for each; returns the exit code."""
-    from solvers.execution.arithmetic import run_numbers
+    from solvers.execution.numbers import tried
 
     code = 0
-    for layer in layers:
-        name = one_line(layer.name)
-        if layer.unshown:
-            show(f"{name}: not run: {layer.unshown}\n")
-        elif layer.macs > limit:
-            show(f"{name}: not run: {layer.macs:,} MACs, more than {limit:,}\n")
-        else:
-            found = run_numbers(layer, seed)
-            show("".join(f"{name}: {line}\n" for line in found.told))
-            code = code if found.good else DIFFERS
+    for text, good in tried(layers, seed, limit):
+        show(text)
+        code = code if good else DIFFERS
     return code
 
 

@@ -315,3 +315,26 @@ def test_a_shipped_network_in_the_time_of_the_model(tmp_path):
     found = replay_result(out)
     assert not found.differences
     assert 1 <= found.simulated_cycles / found.model_cycles < 1.05
+
+
+def test_numbers_are_run_as_well(result, capsys):
+    file = result()
+    names = [layer["name"] for layer in json.loads(file.read_text())["layers"]]
+    assert main([str(file), "--numbers", "--seed", "2"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n{name}: " in out for name in names)
+    assert main([str(file), "--numbers", "--layer", names[0], "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([str(file), "--seed", "2"]) == 2
+    assert capsys.readouterr().err == "--seed: got 2, allowed: at least 0, with --numbers\n"
+
+
+def test_numbers_that_differ_are_a_failure(result, monkeypatch, capsys):
+    from solvers.execution import numbers
+
+    class Wrong:
+        good, told = False, ("differs",)
+
+    monkeypatch.setattr(numbers, "run_numbers", lambda layer, seed: Wrong)
+    assert main([str(result()), "--numbers", "--quiet"]) == 1
+    assert "differs" in capsys.readouterr().out
