@@ -21,7 +21,7 @@ from time import perf_counter
 
 from formulation.problem import Kind, Objective, Problem
 from solvers.layers import constrained, exhaustive
-from solvers.network.schedule import parts_of
+from solvers.network.plan import parts_of
 from solvers.scenario import read_scenario
 
 ROOT = Path(__file__).parent.parent

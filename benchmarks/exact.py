@@ -11,7 +11,7 @@ from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.problem import Problem
 from solvers.layers import exact, exhaustive
-from solvers.network.schedule import parts_of
+from solvers.network.plan import parts_of
 
 DNNS = Path(__file__).parent.parent / "dnns" / "networks"
 

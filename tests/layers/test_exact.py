@@ -67,7 +67,8 @@ def test_the_unpruned_program_equals_exhaustive(problem):
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize(("network", "shape"), [("flowNetC.txt", (6, 192, 320)), ("dcgan.yaml", None)])
 def test_equals_exhaustive_on_networks(network, shape, kind):
-    from solvers.network.schedule import Treatment, parts_of
+    from formulation.deconv import Treatment
+    from solvers.network.plan import parts_of
 
     for operator in read_network(ROOT / "dnns" / "networks" / network, input=shape).layers:
         for part in parts_of(operator, Treatment.SPLIT)[:2]:
