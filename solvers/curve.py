@@ -6,15 +6,15 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from dnns.terminal.options import LineParser
-from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
+from solvers.cli.explored import add_options, check_files, handed_out
 from solvers.run import check_pictures, progress, started
 from solvers.size import ends
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from solvers.explore.curves import Curve, Curves
+    from solvers.plots.picture import Picture
+    from solvers.scenario import Scenario
 
 _BAR = 30
 _MOST = 4096
@@ -41,23 +43,13 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit code: 0 done, 2 bad input, 3 a layer does not fit the largest size.",
     )
     p.add_argument("scenario", help="scenario file (.yaml); its bufsize, method and objective do not matter")
-    p.add_argument("--layer", metavar="NAME", help="this layer alone")
     text = "what is least: traffic, latency, or energy"
     p.add_argument("--target", default="traffic", choices=tuple(_UNITS), help=text)
     text = "smallest and largest SRAM [bytes], K and M for KiB and MiB (32K:4M)"
     p.add_argument("--sram", default="32K:4M", metavar="FROM:TO", help=text)
     text = "how many sizes the table, the CSV and the bounds have, as many from each to its double (15)"
     p.add_argument("--sizes", type=int, default=15, metavar="N", help=text)
-    p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
-    p.add_argument(
-        "--outfile", metavar="F", help="write the curves as JSON, with every size at which they fall"
-    )
-    p.add_argument("--csv", metavar="F", help="write one line per layer and size as CSV")
-    text = "folder for pictures, PNG and SVG (needs matplotlib)"
-    p.add_argument("--plots", metavar="DIR", help=text)
-    text = "write a page to look at, one HTML file that needs no network"
-    p.add_argument("--report", metavar="F", help=text)
-    p.add_argument("--quiet", action="store_true", help="no table, no progress")
+    add_options(p, "the curves, with every size at which they fall,", "layer and size")
     return p
 
 
@@ -76,8 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     wanted = sizes(args.sram, args.sizes)
-    files = {"--outfile": args.outfile, "--csv": args.csv, "--report": args.report}
-    check_outputs(files, (args.scenario,))
+    check_files(args)
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from formulation.problem import Kind
@@ -87,25 +78,27 @@ def _main(args: argparse.Namespace) -> int:
         scenario = read_scenario(args.scenario)
         kind = Kind(args.target)
         found = curves(scenario, wanted, kind, layer=args.layer, workers=workers, notify=notify)
-    outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    outputs = [(args.outfile, partial(_json, found)), (args.csv, partial(_csv, found))]
     if args.report is not None:
-        from solvers.page.reports import exploration_page
+        outputs.append((args.report, partial(_page, found, scenario, args.sram)))
+    pictures = None if found.total is None else partial(_pictures, found)
+    unfit = (f"{name}: does not fit {wanted[-1]:,} bytes" for name in found.unfit)
+    return handed_out(args, outputs, partial(_text, found), pictures, unfit)
 
-        title = f"{found.network}: {args.target} against the size of the buffer"
-        command = f"python -m solvers.curve scenario.yaml --target {args.target} --sram {args.sram}"
-        page = partial(exploration_page, title, scenario, command, curve=curves_dict(found))
-        outputs.append((args.report, page))
-    failed = deliver(outputs, None if args.quiet else lambda: _text(found))
-    if args.plots is not None and found.total is not None:
-        from solvers.plots.curves import curve_pictures
-        from solvers.plots.picture import write_pictures
 
-        failed += write_pictures(curve_pictures(curves_dict(found)), args.plots)
-    for name in found.unfit:
-        print(f"{name}: does not fit {wanted[-1]:,} bytes", file=sys.stderr)
-    for error in failed:
-        raise error
-    return 3 if found.unfit else 0
+def _page(found: Curves, scenario: Scenario, sram: str, stream: IO[str]) -> None:
+    from solvers.page.reports import exploration_page
+
+    target = found.target.value
+    title = f"{found.network}: {target} against the size of the buffer"
+    command = f"python -m solvers.curve scenario.yaml --target {target} --sram {sram}"
+    exploration_page(title, scenario, command, stream, curve=curves_dict(found))
+
+
+def _pictures(found: Curves) -> Iterable[Picture]:
+    from solvers.plots.curves import curve_pictures
+
+    return curve_pictures(curves_dict(found))
 
 
 def curves_dict(found: Curves) -> dict[str, Any]:

@@ -7,20 +7,22 @@ import csv
 import json
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.options import LineParser
-from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
+from solvers.cli.explored import add_options, check_files, handed_out
 from solvers.run import check_pictures, progress, started
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from solvers.explore.fronts import Fronts, LayerFront, Sums
+    from solvers.plots.picture import Picture
+    from solvers.scenario import Scenario
 
 _SHARES = ("0", "0.001", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10")
 
@@ -34,15 +36,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit code: 0 done, 2 bad input, 3 a layer does not fit.",
     )
     p.add_argument("scenario", help="scenario file (.yaml); its method and objective do not matter here")
-    p.add_argument("--layer", metavar="NAME", help="this layer alone")
-    p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
-    p.add_argument("--outfile", metavar="F", help="write the fronts as JSON, with the mappings")
-    p.add_argument("--csv", metavar="F", help="write one line per point as CSV")
-    text = "folder for pictures, PNG and SVG (needs matplotlib)"
-    p.add_argument("--plots", metavar="DIR", help=text)
-    text = "write a page to look at, one HTML file that needs no network"
-    p.add_argument("--report", metavar="F", help=text)
-    p.add_argument("--quiet", action="store_true", help="no table, no progress")
+    add_options(p, "the fronts, with the mappings,", "point")
     return p
 
 
@@ -52,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    files = {"--outfile": args.outfile, "--csv": args.csv, "--report": args.report}
-    check_outputs(files, (args.scenario,))
+    check_files(args)
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from solvers.explore.fronts import fronts
@@ -61,24 +54,26 @@ def _main(args: argparse.Namespace) -> int:
 
         scenario = read_scenario(args.scenario)
         found = fronts(scenario, layer=args.layer, workers=workers, notify=notify)
-    outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
+    outputs = [(args.outfile, partial(_json, found)), (args.csv, partial(_csv, found))]
     if args.report is not None:
-        from solvers.page.reports import exploration_page
+        outputs.append((args.report, partial(_page, found, scenario)))
+    pictures = None if found.total is None else partial(_pictures, found)
+    size = f"{found.hardware.buffer_bytes:,} bytes"
+    unfit = (f"{name}: does not fit {size}" for name in found.unfit)
+    return handed_out(args, outputs, partial(_text, found), pictures, unfit)
 
-        title, command = f"{found.network}: latency and traffic", "python -m solvers.pareto scenario.yaml"
-        page = partial(exploration_page, title, scenario, command, pareto=pairs_dict(found))
-        outputs.append((args.report, page))
-    failed = deliver(outputs, None if args.quiet else lambda: _text(found))
-    if args.plots is not None and found.total is not None:
-        from solvers.plots.fronts import front_pictures
-        from solvers.plots.picture import write_pictures
 
-        failed += write_pictures(front_pictures(pairs_dict(found)), args.plots)
-    for name in found.unfit:
-        print(f"{name}: does not fit {found.hardware.buffer_bytes:,} bytes", file=sys.stderr)
-    for error in failed:
-        raise error
-    return 3 if found.unfit else 0
+def _page(found: Fronts, scenario: Scenario, stream: IO[str]) -> None:
+    from solvers.page.reports import exploration_page
+
+    title, command = f"{found.network}: latency and traffic", "python -m solvers.pareto scenario.yaml"
+    exploration_page(title, scenario, command, stream, pareto=pairs_dict(found))
+
+
+def _pictures(found: Fronts) -> Iterable[Picture]:
+    from solvers.plots.fronts import front_pictures
+
+    return front_pictures(pairs_dict(found))
 
 
 def fronts_dict(found: Fronts) -> dict[str, Any]:
