@@ -15,6 +15,8 @@ from tests.sweeps.test_interruption import FILES, ROOT, SEVERAL, command, files
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends signals")
 
+ADDRESS = re.compile(r'"(tcp://[^"]+)"')
+
 
 def dask(folder, *options):
     """A process of Dask's command line, told to keep to the loopback."""
@@ -50,8 +52,8 @@ def cluster(tmp_path):
     )
     processes = [scheduler]
     try:
-        wait_for(found.exists, 60)
-        address = re.search(r'"(tcp://[^"]+)"', found.read_text())[1]
+        wait_for(lambda: found.exists() and ADDRESS.search(found.read_text()), 60)  # it may be half written
+        address = ADDRESS.search(found.read_text())[1]
         options = (
             "worker",
             address,
