@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
 
 from formulation.mapping import Mapping
@@ -41,8 +42,12 @@ def solve(
     search, local = Search(space, deadline), Rounder(space, deadline.later(GRACE))
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
-        """A local search comes first, the exact search goes on from what it finds."""
-        return search.minimise(goal, [*mappings, local.incumbent(goal, mappings)])
+        """The exact search; if its time is up, a local search goes on from the best that it knows."""
+        smallest = local.smallest(goal)
+        outcome = search.minimise(goal, [*mappings, *([] if smallest is None else [smallest])])
+        if outcome.proven or outcome.found is None:
+            return outcome
+        return replace(outcome, found=local.improve(goal, outcome.found))
 
     outcomes = staged(problem, minimise, known(problem, initial))
     found, proven = outcomes[-1].found, all(outcome.proven for outcome in outcomes)
