@@ -8,6 +8,7 @@ import json
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from solvers.plots.picture import Picture
     from solvers.scenario import Scenario
 
+_DRAWN = 2000  # points of a front
 _SHARES = ("0", "0.001", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10")
 
 
@@ -92,10 +94,18 @@ def fronts_dict(found: Fronts) -> dict[str, Any]:
 
 
 def pairs_dict(found: Fronts) -> dict[str, Any]:
-    """The fronts without what is behind them, as pictures and pages take them."""
-    layers = [{"name": layer.name, "points": list(_points(found, layer.sums))} for layer in found.layers]
-    total = None if found.total is None else {"points": list(_points(found, found.total))}
+    """The fronts without what is behind them, as pictures and pages take them: at most ``_DRAWN`` points."""
+    layers = [{"name": y.name, "points": list(_points(found, thinned(y.sums)))} for y in found.layers]
+    total = None if found.total is None else {"points": list(_points(found, thinned(found.total)))}
     return {"network": found.network, "layers": layers, "total": total}
+
+
+def thinned(sums: Sums) -> Sums:
+    """As many of the points as can be told apart in a picture, evenly, both ends included."""
+    if len(sums) <= _DRAWN:
+        return sums
+    at = [i * (len(sums) - 1) // (_DRAWN - 1) for i in range(_DRAWN)]
+    return replace(sums, latency=sums.latency[at], traffic=sums.traffic[at], terms=sums.terms[at])
 
 
 def _points(found: Fronts, sums: Sums) -> Iterator[dict[str, Any]]:
@@ -122,7 +132,7 @@ def _layer_dict(found: Fronts, layer: LayerFront) -> dict[str, Any]:
 
 
 def _json(found: Fronts, stream: IO[str]) -> None:
-    json.dump(fronts_dict(found), stream, indent=1)
+    json.dump(fronts_dict(found), stream, separators=(",", ":"))  # there may be very many points
     stream.write("\n")
 
 

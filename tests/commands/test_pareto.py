@@ -143,3 +143,17 @@ def test_what_does_not_fit_is_named(machine, capsys):
 def test_bad_input_in_one_line(machine, capsys):
     assert main([str(machine), "--layer", "q"]) == 2
     assert capsys.readouterr().err == "--layer: got q, allowed: a, up, b, c\n"
+
+
+def test_a_picture_has_so_many_points_at_most(monkeypatch, machine):
+    from solvers import pareto
+    from solvers.explore.fronts import fronts
+    from solvers.scenario import read_scenario
+
+    found = fronts(read_scenario(machine))
+    monkeypatch.setattr(pareto, "_DRAWN", 5)
+    drawn, every = pairs(pareto.pairs_dict(found)["total"]), pairs(pareto.fronts_dict(found)["total"])
+    assert len(every) > 10
+    assert len(drawn) == 5
+    assert set(drawn) <= set(every)
+    assert (drawn[0], drawn[-1]) == (every[0], every[-1])
