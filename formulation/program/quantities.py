@@ -6,11 +6,13 @@ The equations are those of ``formulation.program.model``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.program.coefficients import Terms, VariantTerms, merge
+from formulation.program.coefficients import Keys, Terms, VariantTerms, merge
+from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,
     ProgramAim,
@@ -24,43 +26,92 @@ from formulation.program.scaling import (
 )
 from formulation.space.space import Space
 
+_ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
+_ROWS |= {"spends": "energy"}
 
-def add_axes(model: Any, space: Space, variants: list[VariantTerms], aim: ProgramAim) -> dict[str, Scale]:
-    """Every quantity that is needed above its floor, in units; the axes by name."""
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """What is modelled of latency, traffic and energy.
+
+    Attributes:
+        rows: by name, what a quantity is at least: terms above a floor, and the floor.
+        axes: scale of each quantity's variable.
+        caps: its greatest value on that scale; None for none.
+        spent: energy per unit of latency, both on their scales; 0 if none.
+        beyond: array cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
+    """
+
+    rows: Mapping[str, tuple[Terms, int]]
+    axes: Mapping[str, Scale]
+    caps: Mapping[str, float | None]
+    spent: float
+    beyond: float
+
+    def most(self, row: str) -> float:
+        """What a row may be above its floor, in its own unit, before it is of no interest."""
+        axis, cap = self.axes[_ROWS[row]], self.caps[_ROWS[row]]
+        return (beyond(cap) - axis.scaled(self.rows[row][1])) * axis.unit
+
+    def unit(self, row: str) -> float:
+        """What a row is measured in."""
+        return self.axes[_ROWS[row]].unit
+
+    def limits(self, variants: list[VariantTerms]) -> list[tuple[Terms, float]]:
+        """Every row with what it may be at most, those of shared cycles included."""
+        shares = [
+            (v.compute.above, share_unit(v, self.beyond)) for v in variants if v.compute.above and self.beyond
+        ]
+        return [(terms, self.most(name)) for name, (terms, _) in self.rows.items()] + shares
+
+
+def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
+    """Every quantity that is needed above its floor, in units."""
     spent = space.problem.hardware.quantum.tick if aim.needs("energy") else 0
     timed = bool(aim.needs("latency") or spent)
-    sides = _sides(space, variants) if timed else {}
-    moved, low_traffic = shifted(variants, [v.traffic for v in variants])
-    floors: dict[str, list[int]] = {"latency": [low for _, low in sides.values()]} if timed else {}
-    floors |= {"traffic": [low_traffic]} if aim.needs("traffic") else {}
+    rows = _sides(space, variants) if timed else {}
+    floors: dict[str, list[int]] = {"latency": [low for _, low in rows.values()]} if timed else {}
+    if aim.needs("traffic"):
+        rows["moves"] = shifted(variants, [v.traffic for v in variants])
+        floors["traffic"] = [rows["moves"][1]]
     if aim.needs("energy"):
         energy, low = shifted(variants, [v.energy for v in variants])
         floors["energy"] = [low + spent * max(floors["latency"]) if spent else low]
+        rows["spends"] = energy, floors["energy"][0]
     axes = scales(aim, floors, spent)
     caps = {name: scaled_cap(axis, getattr(aim.caps, name)) for name, axis in axes.items()}
+    per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
+    cycles = 0.0
     if timed:
-        _latency(model, space, variants, sides, axes["latency"], caps["latency"])
-    if aim.needs("traffic"):
-        _linear(model, "traffic", moved, axes["traffic"], caps["traffic"])
-    if aim.needs("energy"):
-        per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
-        _linear(model, "energy", energy, axes["energy"], caps["energy"], per_time)
-    return axes
+        lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")
+        ticks = beyond(caps["latency"]) * axes["latency"].unit + axes["latency"].floor - lowest
+        cycles = ticks / space.problem.hardware.tick.per_cycle
+    return Quantities(rows, axes, caps, per_time, cycles)
 
 
-#: The row of each quantity that is a linear function of the choices.
-_ROWS = {"traffic": "moves", "energy": "spends"}
+def add_quantities(model: Any, variants: list[VariantTerms], asked: Quantities, spans: Spans) -> None:
+    """Variables, and rows that hold them at what they are at least."""
+    for name, cap in asked.caps.items():
+        setattr(model, name, pyo.Var(bounds=(0, cap)))
+    most = _shares(model, variants, asked.beyond, spans) if asked.beyond else {}
+    for name, (terms, low) in asked.rows.items():
+        quantity = _ROWS[name]
+        axis, variable = asked.axes[quantity], getattr(model, quantity)
+        whole = {key: n * most[key[1][0]] if key[0] == "share" else n for key, n in terms.items()}
+        start = axis.scaled(low)
+        cut = beyond(asked.caps[quantity]) - start
+        total = rounded_sum(model, in_full(whole, spans), axis.unit, cut) + start
+        if quantity == "latency":
+            expr = total <= variable
+        else:
+            time = asked.spent * model.latency if name == "spends" and asked.spent else 0
+            expr = total + time == variable
+        setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _linear(
-    model: Any, name: str, terms: Terms, axis: Scale, cap: float | None, per_time: float = 0.0
-) -> None:
-    """A quantity is the sum of its terms, and so much per unit of latency."""
-    variable = pyo.Var(bounds=(0, cap))
-    setattr(model, name, variable)
-    total = rounded_sum(model, terms, axis.unit, beyond(cap))
-    total = total + per_time * model.latency if per_time else total
-    setattr(model, _ROWS[name], pyo.Constraint(expr=total == variable))
+def in_full(terms: Mapping[tuple[str, Keys], float], spans: Spans) -> dict[tuple[str, Keys], float]:
+    """A function whose variables of products run from 0 to 1."""
+    return {key: n * spans[key] if key in spans else n for key, n in terms.items()}
 
 
 def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms, int]]:
@@ -69,7 +120,8 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     tick = hardware.tick
     work = []
     for variant in variants:
-        bits = variant.edge() if hardware.double_buffered else {}
+        edge = [variant.window.terms, variant.pixels.terms, variant.beside.terms]
+        bits = merge(edge) if hardware.double_buffered else {}
         ticks = {key: n * tick.per_bit for key, n in bits.items()}
         work.append(merge([{key: n * tick.per_cycle for key, n in variant.compute.terms.items()}, ticks]))
     moved = [{key: n * tick.per_bit for key, n in v.traffic.items()} for v in variants]
@@ -80,47 +132,29 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     return {name: shifted(variants, terms) for name, terms in sides.items()}
 
 
-def _latency(
-    model: Any,
-    space: Space,
-    variants: list[VariantTerms],
-    sides: dict[str, tuple[Terms, int]],
-    axis: Scale,
-    cap: float | None,
-) -> None:
-    """Latency is at least each of the sides."""
-    model.latency = pyo.Var(bounds=(0, cap))
-    lowest = min(low for _, low in sides.values())
-    ticks = beyond(cap) * axis.unit + axis.floor - lowest
-    most = _shares(model, variants, ticks / space.problem.hardware.tick.per_cycle)
-    for name, (terms, low) in sides.items():
-        whole = {key: n * (most[key[1][0]] if key[0] == "share" else 1) for key, n in terms.items()}
-        start = axis.scaled(low)
-        expr = rounded_sum(model, whole, axis.unit, beyond(cap) - start) + start <= model.latency
-        setattr(model, name, pyo.Constraint(expr=expr))
-
-
-def _shares(model: Any, variants: list[VariantTerms], beyond: float) -> dict[str, float]:
-    """Disaggregated pairs; what one unit of a variant's ``share`` stands for.
+def share_unit(variant: VariantTerms, beyond: float) -> float:
+    """Array cycles that one unit of a variant's ``share`` stands for.
 
     Args:
-        model: gets the variables.
-        variants: of the program.
+        variant: disaggregates its pairs.
         beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
             any input-channel tile, they reach it.
     """
+    least = min(n for (family, _), n in variant.compute.terms.items() if family == "share")
+    return min(variant.compute.most, beyond / least)
+
+
+def _shares(model: Any, variants: list[VariantTerms], beyond: float, spans: Spans) -> dict[str, float]:
+    """Disaggregated pairs; what one unit of a variant's ``share`` stands for."""
     parts = {v.name: v.compute for v in variants if v.compute.above}
+    most = {v.name: share_unit(v, beyond) for v in variants if v.compute.above}
     index = [key for part in parts.values() for family, key in part.terms if family == "share"]
     model.share = pyo.Var(index, bounds=(0, 1))
     model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
-    most: dict[str, float] = {}
-    for name, part in parts.items():
-        least = min(n for (family, _), n in part.terms.items() if family == "share")
-        most[name] = min(max(part.above.values()), beyond / least)
 
     def adds_up(m: Any, name: str) -> Any:
         mine = [m.share[key] for key in index if key[0] == name]
-        return pyo.quicksum(mine) == rounded_sum(m, parts[name].above, most[name], 1.0)
+        return pyo.quicksum(mine) == rounded_sum(m, in_full(parts[name].above, spans), most[name], 1.0)
 
     model.shares = pyo.Constraint(list(parts), rule=adds_up)
     return most
