@@ -6,12 +6,13 @@ factors, the right factor beside the left choice j is ``u_j``, 0 if j is not cho
     u_j = low_j * one_j + span_j * p_j,   0 <= p_j <= one_j,   sum_j u_j >= sum_i r_i * two_i
 
 ``low_j`` and ``low_j + span_j`` are the least and greatest ``r_i`` beside j. Where one j is chosen all others
-are 0, so ``u_j >= r_i``, and ``left * right`` is ``sum_j left_j * u_j``: what is paid or held never falls with
-``u_j``, so it is ``r_i`` where that matters. A greatest with which a row would be beyond any use is cut: what
-it leaves out is of no interest.
+are 0, so ``u_j >= r_i``, and ``left * right`` is ``sum_j left_j * u_j``: nothing that is paid or held falls
+with ``u_j``, so it is ``r_i`` where that matters. A greatest with which a row would be beyond any use is cut:
+what it leaves out is of no interest.
 
-Factors are measured in their greatest common divisor, so that the row has whole numbers; where these would
-span more than six orders of magnitude, in what makes them, the left side rounded up and the right side down.
+Factors are counted from the least of them, in their greatest common divisor: in whole numbers, or these by a
+power of ten. Where they would span more than six orders of magnitude they are counted in a millionth of the
+greatest, the left side rounded up and the right side down.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _link(model: Any, variant: str, product: Product, unit: Unit, spans: Mapping
     variables, within = getattr(model, name), getattr(model, f"{name}_if")
     top = max(low + spans.get((name, key), 0) for key, low in product.least.items()) + 2 * unit.size
     right = {key: (min(value, top) - unit.start) // unit.size for key, value in product.right.items()}
-    scale = SPAN / max(1, (top - unit.start) // unit.size)
+    scale = min(1.0, SPAN / 10 ** len(str((top - unit.start) // unit.size)))
     left = []
     for key, low in product.least.items():
         left.append(-((unit.start - low) // unit.size) * scale * owners[key])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, log2
 from typing import Any
 
 import pyomo.core as pyo
@@ -130,7 +130,10 @@ def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, in
 def rounded_sum(
     model: Any, terms: Mapping[tuple[str, Keys], float], unit: float, most: float = float("inf")
 ) -> Any:
-    """The function in units, its coefficients cut at ``most`` and rounded down to a millionth of the largest.
+    """The function in units, its coefficients cut at ``most`` and rounded down.
+
+    They are multiples of the power of two next below a millionth of the largest, so what is short in binary
+    stays.
 
     Args:
         model: has the variables.
@@ -140,7 +143,7 @@ def rounded_sum(
     """
     values = {key: value / unit for key, value in terms.items() if value}
     values = {key: min(value, most) if key[0] in CHOICES else value for key, value in values.items()}
-    grain = max(values.values(), default=1.0) * GRAIN
+    grain = 2.0 ** floor(log2(max(values.values(), default=1.0) * GRAIN))
     rounded = ((key, floor(value / grain) * grain) for key, value in values.items())
     return pyo.quicksum(getattr(model, family)[key] * value for (family, key), value in rounded if value)
 

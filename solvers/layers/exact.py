@@ -19,7 +19,8 @@ from formulation.mapping import Mapping
 from formulation.objective import Measure, least_price
 from formulation.price import Price
 from formulation.problem import Problem
-from formulation.program.candidates import Candidates, Sieve, candidates
+from formulation.program.candidates import Candidates, Check, Sieve, candidates
+from formulation.program.choices import VariantChoices, whole_choices
 from formulation.space.space import Space
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import GRACE, Deadline, TimeUp
@@ -58,7 +59,7 @@ def solve(
         seed: of the solver.
         sieve: what an incumbent takes from the program. By default whatever costs more than it does; with
             ``bounds`` the program holds everything that is not provably worse by its bound, and takes some
-            five times as long; with ``none`` every undominated mapping, which only small layers allow.
+            two times as long; with ``none`` every undominated mapping, which takes some seven times as long.
         dump_models: folder for programs as ``.lp`` and ``.mps``; None for none. ``<name>.<quantity>`` is a
             step's whole program, every undominated mapping; ``<name>.<number>-<quantity>.sieved`` is what was
             solved, where a sieve has left less.
@@ -108,9 +109,15 @@ class _Ladder:
     def __init__(self, problem: Problem, backend: Backend, sieve: Sieve) -> None:
         self.problem, self.backend, self.sieve = problem, backend, sieve
         self.steps: list[tuple[Goal, Measure, LayerFound]] = []
+        self.whole: list[VariantChoices] = []
         self.space = Space(problem)
         self.search = Search(self.space, backend.deadline)
         self.rounder = Rounder(self.space, backend.deadline.later(GRACE))
+
+    def _all(self, check: Check = bool) -> list[VariantChoices]:
+        """What the variants of the whole map space choose from."""
+        self.whole = self.whole or whole_choices(self.space, check)
+        return self.whole
 
     def minimise(self, goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
         """The optimum of a goal; of a step that only caps the next, in its first measure."""
@@ -119,11 +126,13 @@ class _Ladder:
         self.steps.append((goal, measures[0], best))
         try:
             found = None if self.sieve is Sieve.NONE else self._candidates(goal, measures[0], best)
+            whole = self._all(self.search.deadline.check) if found is None else ()
         except TimeUp:
             return Outcome(best, None, False)
         bound, origin = Fraction(0), BoundFrom.PROGRAM
         for i, measure in enumerate(measures):
-            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best, partial(self._near, goal))
+            near = partial(self._near, goal)
+            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best, whole, near)
             nothing_better = found is not None and not _below(measure, found.price, best).any()
             alike = found is not None and _all_alike(found.price)
             if self._is_free(stage) or (i and (nothing_better or alike)):
@@ -176,7 +185,7 @@ class _Ladder:
         if self.backend.files is None:
             return
         for goal, measure, best in self.steps:
-            stage = ProgramStage(self.space, goal, [measure], None, best)
+            stage = ProgramStage(self.space, goal, [measure], None, best, self._all())
             self.backend.dump(stage.program(), self.problem, measure.name)
         dump_nonlinear(self.problem, [(m, goal.cap) for goal, m, _ in self.steps], *self.backend.files)
 

@@ -22,7 +22,7 @@ from formulation.objective import LATENCY, QUANTITIES, Measure
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
-from formulation.program.choices import sieved_choices, whole_choices
+from formulation.program.choices import VariantChoices, sieved_choices
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Space
@@ -87,6 +87,7 @@ class ProgramStage:
         measures: to minimise, the most important first.
         found: candidates; None for a program over the whole map space.
         best: a known mapping.
+        whole: what the variants of the whole map space choose from; used where no candidates are given.
         near: finds the candidates that are at least as good as a mapping; asked where none are given.
     """
 
@@ -95,6 +96,7 @@ class ProgramStage:
     measures: Sequence[Measure]
     found: Candidates | None
     best: LayerFound
+    whole: Sequence[VariantChoices] = ()
     near: Callable[[LayerFound], Candidates] | None = None
 
     def solve(self, backend: Backend) -> tuple[LayerFound, Fraction, bool]:
@@ -137,9 +139,8 @@ class ProgramStage:
 
     def program(self, check: Check = bool) -> Milp:
         """Its program."""
-        if self.found is None:
-            return build_milp(self.space, whole_choices(self.space, check), self._aim(), check)
-        return build_milp(self.space, sieved_choices(self.space, self.found), self._aim(), check)
+        chosen = self.whole if self.found is None else sieved_choices(self.space, self.found)
+        return build_milp(self.space, chosen, self._aim(), check)
 
     def _closed(self, best: LayerFound) -> ProgramStage:
         """Itself with candidates: where it has none, those that are at least as good as a mapping."""

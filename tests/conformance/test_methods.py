@@ -47,6 +47,11 @@ METHODS = {
     **{f"combined, {b}": Method("combined", True, {"exact_after": True, "backend": b}) for b in MILP},
 }
 
+#: Those of layers: the programs of the whole map space as well.
+OF_LAYERS = METHODS | {
+    f"exact, {name}, whole": Method("exact", True, {"backend": name, "sieve": "none"}) for name in MILP
+}
+
 MACHINES = {
     "plain": Hardware(2, 3, 150, Fraction(3, 2)),
     "awkward": Hardware(
@@ -169,9 +174,9 @@ def conforms(problem, prices, result, method):
 @pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_LAYERS)
 def test_layers(method, machine, layer, objective):
-    how, hardware = METHODS[method], MACHINES[machine]
+    how, hardware = OF_LAYERS[method], MACHINES[machine]
     problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
