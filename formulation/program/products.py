@@ -32,7 +32,7 @@ Spans = dict[tuple[str, Keys], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class FactorUnit:
     """What the factors of a product are counted in.
 
     Attributes:
@@ -67,14 +67,14 @@ def spans_of(variants: Iterable[VariantTerms], limits: Iterable[tuple[Terms, flo
     return spans
 
 
-def unit_of(product: Product, spans: Spans) -> Unit:
+def unit_of(product: Product, spans: Spans) -> FactorUnit:
     """Whole multiples of the common divisor, or of a millionth of the range."""
     ends = [low + spans.get((product.name, key), 0) for key, low in product.least.items()]
     factors = [*product.least.values(), *product.right.values()]
     start, top = min(factors), max(ends)
     size = gcd(*(value - start for value in factors if value <= top)) or 1
     coarse = ceil((top - start) * GRAIN)
-    return Unit(start, max(size, coarse), size >= coarse)
+    return FactorUnit(start, max(size, coarse), size >= coarse)
 
 
 def add_products(model: Any, variants: Iterable[VariantTerms], spans: Spans) -> dict[tuple[str, Keys], int]:
@@ -106,7 +106,7 @@ def add_products(model: Any, variants: Iterable[VariantTerms], spans: Spans) -> 
     return slack
 
 
-def _link(model: Any, variant: str, product: Product, unit: Unit, spans: Mapping[Any, int]) -> None:
+def _link(model: Any, variant: str, product: Product, unit: FactorUnit, spans: Mapping[Any, int]) -> None:
     """A product's variables are at most their choices, and reach the right factor."""
     name, (one, two) = product.name, product.families
     owners, partners = getattr(model, one), getattr(model, two)
