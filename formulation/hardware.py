@@ -145,12 +145,18 @@ class Hardware:
     @property
     def tick(self) -> Tick:
         """The unit of time in which every latency is an integer."""
-        return _tick(self.bandwidth, self.frequency)
+        rates = self.bandwidth, self.frequency
+        return _tick(*(part for rate in rates for part in (rate.numerator, rate.denominator)))
 
     @property
     def quantum(self) -> Quantum:
         """The unit of energy in which that of every mapping is an integer."""
         return _quantum(self.energy, self.frequency, self.tick.per_cycle)
+
+    @property
+    def array_only(self) -> Hardware:
+        """The array and the halo, on the default machine: all that tables of tiles depend on."""
+        return Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
 
     @property
     def fill_cycles(self) -> int:
@@ -198,9 +204,9 @@ class Tick:
         return cycles * self.per_cycle + bits * self.per_bit
 
 
-@lru_cache(maxsize=256)
-def _tick(bandwidth: Fraction, frequency: Fraction) -> Tick:
-    rate = 8 * Fraction(bandwidth) / Fraction(frequency)  # bits per cycle
+@lru_cache(maxsize=256)  # by whole numbers, as a fraction takes long to hash
+def _tick(bandwidth: int, per_bandwidth: int, frequency: int, per_frequency: int) -> Tick:
+    rate = 8 * Fraction(bandwidth * per_frequency, per_bandwidth * frequency)  # bits per cycle
     return Tick(rate.numerator, rate.denominator)
 
 
