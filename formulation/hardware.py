@@ -145,8 +145,8 @@ class Hardware:
     @property
     def tick(self) -> Tick:
         """The unit of time in which every latency is an integer."""
-        rates = self.bandwidth, self.frequency
-        return _tick(*(part for rate in rates for part in (rate.numerator, rate.denominator)))
+        width, rate = self.bandwidth, self.frequency
+        return _tick(width.numerator, width.denominator, rate.numerator, rate.denominator)
 
     @property
     def quantum(self) -> Quantum:

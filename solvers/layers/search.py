@@ -29,7 +29,7 @@ from solvers.layers.interest import Bounded, Interest, Mask
 _Left = tuple[SpatialTable, Ints, tuple[Num, ...]]
 """Spatial tiles, their cycle factors, and bounds on the measures of their mappings."""
 
-_SHORT = 1 << 14  # tiles of a layer up to which its short list is made
+_SHORT = 1 << 15  # tiles of a layer up to which its short list is made
 _FIRST = 16  # spatial tiles of the first chunk; the next are larger
 _FEW = 1 << 11  # mappings priced before the bounds are looked at again
 

@@ -173,7 +173,7 @@ def priced(problem):
     with_many_ties() | strategies.problems(most=9, channels=5),
     st.floats(0, 0.999),
     st.integers(1, 3),
-    st.sampled_from((0, 1 << 14)),
+    st.sampled_from((0, 1 << 15)),
 )
 def test_the_first_of_all_that_tie_is_found(problem, start, chunk, short):
     """From the short list, or from any first tile and in small chunks: the coarse grid would be all of it."""
