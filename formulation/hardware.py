@@ -145,13 +145,14 @@ class Hardware:
     @property
     def tick(self) -> Tick:
         """The unit of time in which every latency is an integer."""
-        width, rate = self.bandwidth, self.frequency
-        return _tick(width.numerator, width.denominator, rate.numerator, rate.denominator)
+        return _tick(self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio())
 
     @property
     def quantum(self) -> Quantum:
         """The unit of energy in which that of every mapping is an integer."""
-        return _quantum(self.energy, self.frequency, self.tick.per_cycle)
+        each = self.energy
+        rates = (each.mac, each.sram, each.dram, each.static, self.frequency)
+        return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
 
     @property
     def array_only(self) -> Hardware:
@@ -204,9 +205,12 @@ class Tick:
         return cycles * self.per_cycle + bits * self.per_bit
 
 
-@lru_cache(maxsize=256)  # by whole numbers, as a fraction takes long to hash
-def _tick(bandwidth: int, per_bandwidth: int, frequency: int, per_frequency: int) -> Tick:
-    rate = 8 * Fraction(bandwidth * per_frequency, per_bandwidth * frequency)  # bits per cycle
+_Ratio = tuple[int, int]  # by which answers are kept, as a fraction takes long to hash
+
+
+@lru_cache(maxsize=256)
+def _tick(bandwidth: _Ratio, frequency: _Ratio) -> Tick:
+    rate = 8 * Fraction(*bandwidth) / Fraction(*frequency)  # bits per cycle
     return Tick(rate.numerator, rate.denominator)
 
 
@@ -234,8 +238,10 @@ class Quantum:
 
 
 @lru_cache(maxsize=256)
-def _quantum(energy: Energy, frequency: Fraction, ticks_per_cycle: int) -> Quantum:
-    per_tick = Fraction(energy.static) / Fraction(frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
-    each = [Fraction(value) for value in (energy.mac, energy.sram, energy.dram, per_tick)]
+def _quantum(
+    mac: _Ratio, sram: _Ratio, dram: _Ratio, static: _Ratio, frequency: _Ratio, ticks_per_cycle: int
+) -> Quantum:
+    per_tick = Fraction(*static) / Fraction(*frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
+    each = [*(Fraction(*ratio) for ratio in (mac, sram, dram)), per_tick]
     per_pj = lcm(*(value.denominator for value in each))
     return Quantum(per_pj, *(int(value * per_pj) for value in each))

@@ -1,11 +1,11 @@
 """The tiles over the batch and the spatial axes that are worth looking at, made once per layer and array.
 
 A tile enters every cost and footprint through its columns in ``SpatialTable`` and its cycle factor, and none
-of these falls where one of those rises. The columns are products over the dimensions. So among tiles that
-differ in one dimension only, from one size on as long as none of its columns falls (its trips fall, and so end
-the run, wherever there is one tile less), a tile is never the answer if an earlier one of the run has as few
-cycles: it is as good in all else, and comes first in the order that breaks ties. Buffer, bandwidth, widths and
-objective do not matter, so a sweep over them makes the list once.
+of these falls where one of those rises. The columns are products over the dimensions. Take tiles that differ
+in one dimension only, a run of sizes along which none of its columns falls (so its trips stay). One of them
+is never the answer if an earlier one of the run has as few cycles: that is as good in all else, and comes
+first in the order that breaks ties. Buffer, bandwidth, widths and objective do not matter, so a sweep over
+them makes the list once.
 """
 
 from __future__ import annotations
