@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -96,8 +97,8 @@ class SpatialTable:
     def __len__(self) -> int:
         return len(self.rank)
 
-    def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]] | slice) -> SpatialTable:
-        """The tiles at the given positions, of a slice, or where a mask is true."""
+    def take(self, index: Any) -> SpatialTable:
+        """The tiles at the given positions, of a slice, or where a mask is true; whatever arrays take."""
         return SpatialTable(*(getattr(self, name)[index] for name in self.__slots__))
 
     @staticmethod
