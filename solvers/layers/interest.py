@@ -28,7 +28,7 @@ Seen = tuple[Mask, tuple[Num, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bounded:
+class TileBounds:
     """Spatial tiles, perhaps beside an output-channel tile each, with bounds on all their mappings.
 
     Attributes:
@@ -46,7 +46,7 @@ class Bounded:
     prices: list[Price]
 
     @classmethod
-    def of(cls, space: Space, sp: SpatialTable, cycles: Ints, co: Ints | None = None) -> Bounded:
+    def of(cls, space: Space, sp: SpatialTable, cycles: Ints, co: Ints | None = None) -> TileBounds:
         """The bounds that the space has for tiles of these cycle factors."""
         return cls(sp, cycles, co, *space.bounds(sp, cycles, co))
 
@@ -72,9 +72,9 @@ class Interest:
     def tiles(self, sp: SpatialTable, cycles: Ints) -> Seen:
         """Which tiles, or blocks, of these cycle factors are of interest, and their bounds."""
         self.deadline.check()
-        return self.among(Bounded.of(self.space, sp, cycles))
+        return self.among(TileBounds.of(self.space, sp, cycles))
 
-    def among(self, tiles: Bounded) -> Seen:
+    def among(self, tiles: TileBounds) -> Seen:
         """The same where the bounds are known."""
         alive = reduce(or_, (self.mappings(which, tiles) for which in range(len(CLASSES))))
         keys = (self.goal.keys(price) for price in tiles.prices)
@@ -93,7 +93,7 @@ class Interest:
         kept = np.zeros(len(blocks), dtype=np.bool_)
         for row, co in pairs(len(blocks), len(space.co.tile)):
             self.deadline.check()
-            bounded = Bounded.of(space, blocks.take(row), cycles[row], co)
+            bounded = TileBounds.of(space, blocks.take(row), cycles[row], co)
             for which in range(len(CLASSES)):
                 good = bounded.fits & ~kept[row] & self.mappings(which, bounded)
                 self._mark(which, blocks, cycles, row[good], co[good], kept)
@@ -132,7 +132,7 @@ class Interest:
         ask = self.goal.promising if self.alike else self.goal.wanted
         return np.asarray(ask(price, self.best))
 
-    def mappings(self, which: int, bounded: Bounded) -> Mask:
+    def mappings(self, which: int, bounded: TileBounds) -> Mask:
         """Where mappings of one loop order may come before the best, which ties included.
 
         Where a bound is just the best's price, only its equals can come before it, if they do by what

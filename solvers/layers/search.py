@@ -24,7 +24,7 @@ from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
-from solvers.layers.interest import Bounded, Interest, Mask
+from solvers.layers.interest import TileBounds, Interest, Mask
 
 _Left = tuple[SpatialTable, Ints, tuple[Num, ...]]
 """Spatial tiles, their cycle factors, and bounds on the measures of their mappings."""
@@ -51,10 +51,10 @@ class Search:
         return self.space.grid.coarse()
 
     @cached_property
-    def _short(self) -> Bounded:
+    def _short(self) -> TileBounds:
         """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
         problem = self.space.problem
-        return Bounded.of(self.space, *short_list(problem.layer, problem.hardware.array_only))
+        return TileBounds.of(self.space, *short_list(problem.layer, problem.hardware.array_only))
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -120,7 +120,7 @@ class Search:
         left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
-            bounded = Bounded.of(self.space, tiles, grid.cycles(tiles))
+            bounded = TileBounds.of(self.space, tiles, grid.cycles(tiles))
             left.append(_taken(bounded, *interest.among(bounded)))
         tables, factors, bounds = zip(*left, strict=True)
         keys = tuple(np.concatenate(each) for each in zip(*bounds, strict=True))
@@ -144,7 +144,7 @@ class Search:
         space = self.space
         for row, co in pairs(len(sp), len(space.co.tile)):
             self.deadline.check()
-            bounded = Bounded.of(space, sp.take(row), cycles[row], co)
+            bounded = TileBounds.of(space, sp.take(row), cycles[row], co)
             keys = [goal.keys(price) for price in bounded.prices]
             for which in _promising(bounded.fits, [each[0] for each in keys]):
                 may = bounded.fits & Interest(space, goal, best).mappings(which, bounded)
@@ -155,7 +155,7 @@ class Search:
                     yield best
 
     def _price(
-        self, goal: Goal, which: int, bounded: Bounded, at: Ints, best: LayerFound | None
+        self, goal: Goal, which: int, bounded: TileBounds, at: Ints, best: LayerFound | None
     ) -> Iterator[LayerFound | None]:
         """Price all input-channel tiles beside some pairs, the best first; yields the best mapping so far.
 
@@ -176,7 +176,7 @@ class Search:
                 at = at[goal.wanted(price.take(at), best)]
 
     def _priced(
-        self, goal: Goal, which: int, bounded: Bounded, pair: Ints, best: LayerFound | None
+        self, goal: Goal, which: int, bounded: TileBounds, pair: Ints, best: LayerFound | None
     ) -> LayerFound | None:
         """The best of the mappings with all input-channel tiles beside these pairs, and the incumbent."""
         space, out_channels = self.space, bounded.co
@@ -195,7 +195,7 @@ class Search:
         return better(space, goal, choice, price.one(i), int(sp.slide[i]), best)
 
 
-def _taken(tiles: Bounded, alive: Mask, keys: tuple[Num, ...]) -> _Left:
+def _taken(tiles: TileBounds, alive: Mask, keys: tuple[Num, ...]) -> _Left:
     """The tiles that are alive."""
     return tiles.sp.take(alive), tiles.cycles[alive], tuple(key[alive] for key in keys)
 
