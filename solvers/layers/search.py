@@ -24,7 +24,7 @@ from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
-from solvers.layers.interest import TileBounds, Interest, Mask
+from solvers.layers.interest import Interest, Mask, TileBounds
 
 _Left = tuple[SpatialTable, Ints, tuple[Num, ...]]
 """Spatial tiles, their cycle factors, and bounds on the measures of their mappings."""
