@@ -137,6 +137,11 @@ class Hardware:
         if self.bank_bytes is not None and not 1 <= self.bank_bytes <= self.buffer_bytes:
             raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
 
+    def __hash__(self) -> int:
+        """Of what most machines differ in; a fraction takes long to hash."""
+        rates = self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio()
+        return hash((self.rows, self.cols, self.buffer_bytes, self.bank_bytes, rates, self.bits))
+
     @property
     def bytes_per_cycle(self) -> Fraction:
         """DRAM bytes per array cycle: bandwidth / frequency."""

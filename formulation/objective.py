@@ -170,6 +170,10 @@ class Objective:
         if min(weights) < 0 or max(weights) == 0:
             raise ValueError("the weights must be at least 0, and one of them above 0")
 
+    def __hash__(self) -> int:
+        """Of what most objectives differ in; a fraction takes long to hash."""
+        return hash((self.kind, self.tolerance.as_integer_ratio()))
+
     @property
     def weights(self) -> Price:
         """Of the weighted sum, each of a quantity over the least of it that any mapping takes."""
