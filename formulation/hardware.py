@@ -239,7 +239,7 @@ class Quantum:
 
     def pj(self, quanta: int | Fraction) -> Fraction:
         """Quanta as picojoules."""
-        return Fraction(quanta) / self.per_pj
+        return Fraction(quanta, self.per_pj)
 
 
 @lru_cache(maxsize=256)

@@ -104,7 +104,7 @@ class Measure:
 
     def told(self, hardware: Hardware, value: Fraction | int) -> Fraction:
         """A value in the unit that results are told in: cycles, bytes; a score as it is."""
-        return Fraction(value) / (1 if self.quantity is None else self.quantity.per_unit(hardware))
+        return Fraction(value, 1 if self.quantity is None else self.quantity.per_unit(hardware))
 
 
 @dataclass(frozen=True, slots=True)
