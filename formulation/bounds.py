@@ -7,6 +7,7 @@ compulsory traffic and the least communication, and takes at least the roofline.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import isqrt, prod
 
 from dnns.layer import Layer, Operator
@@ -15,7 +16,10 @@ from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.price import energy_quanta
 
+_KEPT = 1024  # answers, which are asked for again by every total
 
+
+@lru_cache(maxsize=_KEPT)
 def compulsory_bits(layer: Operator, hardware: Hardware) -> int:
     """Each ifmap word that some tap touches, each weight that is used and each ofmap word, once [bits]."""
     touched = layer.groups * layer.in_channels * layer.batch * prod(axis.touched for axis in layer.axes)
@@ -31,6 +35,7 @@ def used_weights(layer: Operator) -> int:
     return layer.groups * layer.out_channels * layer.in_channels * taps
 
 
+@lru_cache(maxsize=_KEPT)
 def roofline_ticks(layer: Operator, hardware: Hardware) -> Fraction:
     """``max(MACs / (rows*cols), compulsory / bandwidth)`` in ticks of ``hardware.tick``.
 
@@ -64,6 +69,7 @@ def _least_array_bits(layer: Layer, hardware: Hardware) -> int:
     return bits
 
 
+@lru_cache(maxsize=_KEPT)
 def least_communication_bits(layer: Operator, hardware: Hardware) -> int:
     """Bits that a machine with so small a memory moves at least, in whatever order it computes [bits].
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any, Protocol
 
 from dnns.axes import Axis
@@ -35,7 +37,7 @@ class Trips:
 
     def of(self, group: Group) -> Num:
         """That of one group."""
-        return getattr(self, group.value)
+        return getattr(self, group)
 
     @property
     def product(self) -> Num:
@@ -64,9 +66,9 @@ def passes(stationary: Stationary, group: Group, trips: Trips) -> Num:
     are over groups that the tensor depends on, so its tile has been replaced when the group advances.
     """
     inside = stationary.loops[stationary.loops.index(group) + 1 :]
-    replaced: Num = False
-    for inner in inside:
-        replaced = replaced | (trips.of(inner) > 1)
+    if not inside:
+        return 1
+    replaced = reduce(or_, (trips.of(inner) > 1 for inner in inside))
     return 1 + (trips.of(group) - 1) * replaced
 
 

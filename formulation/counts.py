@@ -22,6 +22,7 @@ the sum, none of them negative; so it is not above the whole either. Hence nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from dnns.axes import Axis
@@ -94,6 +95,7 @@ def most_fetched(axis: Axis) -> int:
     return axis.out * min(axis.in_size, max(axis.effective_kernel, axis.stride))
 
 
+@lru_cache(maxsize=1024)
 def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -> Counts:
     """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
     width = hardware.bits

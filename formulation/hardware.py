@@ -137,6 +137,11 @@ class Hardware:
         if self.bank_bytes is not None and not 1 <= self.bank_bytes <= self.buffer_bytes:
             raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
 
+    def __hash__(self) -> int:
+        """Of what most machines differ in; a fraction takes long to hash."""
+        rates = self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio()
+        return hash((self.rows, self.cols, self.buffer_bytes, self.bank_bytes, rates, self.bits))
+
     @property
     def bytes_per_cycle(self) -> Fraction:
         """DRAM bytes per array cycle: bandwidth / frequency."""
@@ -145,12 +150,19 @@ class Hardware:
     @property
     def tick(self) -> Tick:
         """The unit of time in which every latency is an integer."""
-        return _tick(self.bandwidth, self.frequency)
+        return _tick(self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio())
 
     @property
     def quantum(self) -> Quantum:
         """The unit of energy in which that of every mapping is an integer."""
-        return _quantum(self.energy, self.frequency, self.tick.per_cycle)
+        each = self.energy
+        rates = (each.mac, each.sram, each.dram, each.static, self.frequency)
+        return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
+
+    @property
+    def array_only(self) -> Hardware:
+        """The array and the halo, on the default machine: all that tables of tiles depend on."""
+        return Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
 
     @property
     def fill_cycles(self) -> int:
@@ -198,9 +210,12 @@ class Tick:
         return cycles * self.per_cycle + bits * self.per_bit
 
 
+_Ratio = tuple[int, int]  # by which answers are kept, as a fraction takes long to hash
+
+
 @lru_cache(maxsize=256)
-def _tick(bandwidth: Fraction, frequency: Fraction) -> Tick:
-    rate = 8 * Fraction(bandwidth) / Fraction(frequency)  # bits per cycle
+def _tick(bandwidth: _Ratio, frequency: _Ratio) -> Tick:
+    rate = 8 * Fraction(*bandwidth) / Fraction(*frequency)  # bits per cycle
     return Tick(rate.numerator, rate.denominator)
 
 
@@ -224,12 +239,14 @@ class Quantum:
 
     def pj(self, quanta: int | Fraction) -> Fraction:
         """Quanta as picojoules."""
-        return Fraction(quanta) / self.per_pj
+        return Fraction(quanta, self.per_pj)
 
 
 @lru_cache(maxsize=256)
-def _quantum(energy: Energy, frequency: Fraction, ticks_per_cycle: int) -> Quantum:
-    per_tick = Fraction(energy.static) / Fraction(frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
-    each = [Fraction(value) for value in (energy.mac, energy.sram, energy.dram, per_tick)]
+def _quantum(
+    mac: _Ratio, sram: _Ratio, dram: _Ratio, static: _Ratio, frequency: _Ratio, ticks_per_cycle: int
+) -> Quantum:
+    per_tick = Fraction(*static) / Fraction(*frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
+    each = [*(Fraction(*ratio) for ratio in (mac, sram, dram)), per_tick]
     per_pj = lcm(*(value.denominator for value in each))
     return Quantum(per_pj, *(int(value * per_pj) for value in each))

@@ -104,7 +104,7 @@ class Measure:
 
     def told(self, hardware: Hardware, value: Fraction | int) -> Fraction:
         """A value in the unit that results are told in: cycles, bytes; a score as it is."""
-        return Fraction(value) / (1 if self.quantity is None else self.quantity.per_unit(hardware))
+        return Fraction(value, 1 if self.quantity is None else self.quantity.per_unit(hardware))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,10 @@ class Objective:
         weights = self.weights
         if min(weights) < 0 or max(weights) == 0:
             raise ValueError("the weights must be at least 0, and one of them above 0")
+
+    def __hash__(self) -> int:
+        """Of what most objectives differ in; a fraction takes long to hash."""
+        return hash((self.kind, self.tolerance.as_integer_ratio()))
 
     @property
     def weights(self) -> Price:

@@ -91,7 +91,7 @@ class Price(NamedTuple):
     def of(cls, latency: Num, traffic: Num, energy: Num = None) -> Price:
         """Of the same shape each; the energy is left out if it is not given."""
         if energy is None:
-            energy = np.broadcast_to(_NOTHING, traffic.shape) if isinstance(traffic, np.ndarray) else 0
+            energy = np.zeros(traffic.shape, np.int64) if isinstance(traffic, np.ndarray) else 0
         return cls(latency, traffic, energy)
 
     def take(self, index: Num) -> Price:
@@ -101,9 +101,6 @@ class Price(NamedTuple):
     def one(self, place: int) -> Price:
         """The price at one position, as integers."""
         return Price(*(int(values[place]) for values in self))
-
-
-_NOTHING = np.int64(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
+from operator import and_, or_
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -70,23 +72,26 @@ class Goal:
         if best is None:
             return good
         pairs = list(zip(price, best.price, strict=True))
-        worse = np.logical_or.reduce([values > known for values, known in pairs])
-        return good & ~(worse & np.logical_and.reduce([values >= known for values, known in pairs]))
+        worse = reduce(or_, (values > known for values, known in pairs))
+        return good & ~(worse & reduce(and_, (values >= known for values, known in pairs)))
 
     def promising(self, price: Price, best: Found[Any] | None) -> Num:
         """Where they are within the cap and the first measure is no worse than the best so far."""
         good = self.within(price)
         return good if best is None else good & (self.first(price) <= limit(best))
 
-    def least(self, price: Price, ties: Iterable[Ints], best: Found[Any] | None = None) -> int | None:
+    def least(
+        self, price: Price, ties: Iterable[Ints], best: Found[Any] | None = None, fits: Num = True
+    ) -> int | None:
         """The position of the best price; None if none is within the cap and as good as the best so far.
 
         Args:
             price: of many mappings.
             ties: what breaks ties beyond the measures, the most important first.
             best: so far.
+            fits: where they are looked at.
         """
-        keys, at = self.keys(price), np.flatnonzero(self.within(price))
+        keys, at = self.keys(price), np.flatnonzero(self.within(price) & fits)
         if best is not None:
             at = at[keys[0][at] <= limit(best)]
         if not len(at):
@@ -229,10 +234,11 @@ def claimed(problem: Posed[M], outcomes: Sequence[Outcome[M]]) -> LowerBound:
 
 def sources(problem: Posed[M], outcomes: Sequence[Outcome[M]]) -> dict[str, BoundFrom]:
     """What the bound of each step rests on; what a search that was stopped has not proven, is free."""
-    free, found = free_bound(problem), {}
+    found = {}
     for step, outcome in zip(problem.steps, outcomes, strict=True):
-        measure, least = step.measures[0], free.of(step.measures[0].claim)
-        known = None if outcome.bound is None else measure.told(problem.hardware, outcome.bound)
-        beaten = known is None or (not outcome.proven and least is not None and least > known)
+        measure, beaten = step.measures[0], outcome.bound is None
+        if outcome.bound is not None and not outcome.proven:
+            least = free_bound(problem).of(measure.claim)
+            beaten = least is not None and least > measure.told(problem.hardware, outcome.bound)
         found[measure.name] = BoundFrom.FREE if beaten else outcome.bound_from
     return found

@@ -275,7 +275,9 @@ def number(value: Fraction | float | None) -> int | float | None:
     """A quantity as JSON has it: whole numbers as integers."""
     if value is None or isinstance(value, int):
         return value
-    return int(value) if value == int(value) else float(value)
+    if isinstance(value, Fraction):
+        return value.numerator if value.denominator == 1 else float(value)
+    return int(value) if value.is_integer() else value
 
 
 class PartitionData(TypedDict):

@@ -157,16 +157,23 @@ def conclude(failed: Iterable[InputError], unsolved: Iterable[tuple[int, str]]) 
 
 
 @contextmanager
-def started(jobs: int | None) -> Iterator[Workers | None]:
-    """The processes of ``--jobs``, which import while the input is read; None if it is one."""
+def started(jobs: int | None, method: str | None = None, *files: str | None) -> Iterator[Workers | None]:
+    """The processes of ``--jobs``, which import while the input is read; None if it is one.
+
+    Args:
+        jobs: as it was given.
+        method: likewise.
+        files: that may name it if it is not; with neither, all methods are likely.
+    """
     if jobs is not None and jobs < 1:
         raise InputError("--jobs", "", f"got {jobs}, must be at least 1")
     if jobs in (None, 1):
         yield None
         return
-    from solvers.network.workers import Workers
+    from solvers.network.workers import Workers, likely_methods
 
-    with Workers(jobs) as workers:
+    likely = (likely_methods(method, *filter(None, files)),) if method or files else ()
+    with Workers(jobs, *likely) as workers:
         yield workers
 
 
@@ -212,7 +219,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> Report | NetworkReport:
-    with started(args.jobs) as workers:
+    with started(args.jobs, args.search_method, args.scenario) as workers:
         scenario = read(args)
         names = ("outfile", "csv", "certificate", "report")
         files = {f"--{name}": getattr(args, name) for name in names}
@@ -231,7 +238,8 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
             from solvers.certificate import check_provable
 
             check_provable(scenario)
-        prepare(workers, scenario)
+        if workers is None:
+            prepare(workers, scenario)
         with shape_echoed(args):
             network = scenario.read_network()
         for note in network.notes:

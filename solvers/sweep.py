@@ -63,7 +63,7 @@ def _main(args: argparse.Namespace) -> int:
         raise InputError("--jobs", "", "is for processes here, leave it out with --cluster")
     check_outputs({"--report": args.report}, (args.sweep,))
     check_pictures(args.plots, args.report)
-    with started(args.jobs) as workers:
+    with started(args.jobs, None, args.sweep) as workers:
         from solvers.sweeping.file import read_sweep
         from solvers.sweeping.problems import Problems
         from solvers.sweeping.progress import told_progress

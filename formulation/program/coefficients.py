@@ -234,7 +234,7 @@ class VariantTerms:
     def _passes(self, group: Group, trips: Any) -> Any:
         """Passes of a tensor when all other groups have several trips: never below the true ones."""
         several = {other.value: 2 for other in Group} | {group.value: trips}
-        return passes(self.stationary, group, Trips(**several))
+        return passes(self.stationary, group, Trips(**several)) * np.ones_like(trips)
 
     @property
     def _one_factor(self) -> int | None:

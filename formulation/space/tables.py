@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,14 @@ class ChannelTable:
 def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTable:
     """All undominated tiles of the output or the input channels.
 
-    A tile is dominated if another is at most as large and has at most as many trips and cycles.
+    A tile is dominated if another is at most as large and has at most as many trips and cycles. The table is
+    kept for the machines to come that have the same array.
     """
+    return _channel_table(layer, hardware.array_only, group)
+
+
+@lru_cache(maxsize=512)
+def _channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTable:
     extent = layer.out_channels if group is Group.CO else layer.in_channels
     tile = np.arange(1, extent + 1)
     trips = trip_count(extent, tile)
@@ -90,8 +97,8 @@ class SpatialTable:
     def __len__(self) -> int:
         return len(self.rank)
 
-    def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SpatialTable:
-        """The tiles at the given positions, or where a mask is true."""
+    def take(self, index: Any) -> SpatialTable:
+        """The tiles at the given positions, of a slice, or where a mask is true; whatever arrays take."""
         return SpatialTable(*(getattr(self, name)[index] for name in self.__slots__))
 
     @staticmethod

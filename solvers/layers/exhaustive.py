@@ -39,15 +39,18 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline, space = Deadline.of(time_limit), Space(problem)
-    search, local = Search(space, deadline), Rounder(space, deadline.later(GRACE))
+    search = Search(space, deadline)
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
-        """The exact search; if its time is up, a local search goes on from the best that it knows."""
-        smallest = local.smallest(goal)
-        outcome = search.minimise(goal, [*mappings, *([] if smallest is None else [smallest])])
-        if outcome.proven or outcome.found is None:
+        """The exact search; if its time is up, a local search goes on from the best that is known."""
+        outcome = search.minimise(goal, mappings)
+        if outcome.proven:
             return outcome
-        return replace(outcome, found=local.improve(goal, outcome.found))
+        local = Rounder(space, deadline.later(GRACE))
+        begun = [found for found in (outcome.found, local.smallest(goal)) if found is not None]
+        if not begun:
+            return outcome
+        return replace(outcome, found=local.improve(goal, min(begun, key=lambda found: found.order)))
 
     outcomes = staged(problem, minimise, known(problem, initial))
     found, proven = outcomes[-1].found, all(outcome.proven for outcome in outcomes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from operator import and_, or_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,32 @@ from solvers.goals import Goal, LayerFound
 
 Mask = NDArray[np.bool_]
 
-Seen = tuple[Mask, Num]
-"""Which of some tiles are of interest, and bounds on the first quantity of their mappings."""
+Seen = tuple[Mask, tuple[Num, ...]]
+"""Which of some tiles are of interest, and bounds on the measures of their mappings."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileBounds:
+    """Spatial tiles, perhaps beside an output-channel tile each, with bounds on all their mappings.
+
+    Attributes:
+        sp: tiles.
+        cycles: their cycle factors.
+        co: positions of the output-channel tiles; None if the bounds are on all.
+        fits: where any mapping fits.
+        prices: the bounds by loop order; meaningless where nothing fits.
+    """
+
+    sp: SpatialTable
+    cycles: Ints
+    co: Ints | None
+    fits: Mask
+    prices: list[Price]
+
+    @classmethod
+    def of(cls, space: Space, sp: SpatialTable, cycles: Ints, co: Ints | None = None) -> TileBounds:
+        """The bounds that the space has for tiles of these cycle factors."""
+        return cls(sp, cycles, co, *space.bounds(sp, cycles, co))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,10 +72,13 @@ class Interest:
     def tiles(self, sp: SpatialTable, cycles: Ints) -> Seen:
         """Which tiles, or blocks, of these cycle factors are of interest, and their bounds."""
         self.deadline.check()
-        fits, prices = self.space.bounds(sp, cycles)
-        alive = [self.mappings(which, price, sp, cycles) for which, price in enumerate(prices)]
-        bound = reduce(np.minimum, (self.goal.first(price) for price in prices))
-        return fits & np.logical_or.reduce(alive), bound
+        return self.among(TileBounds.of(self.space, sp, cycles))
+
+    def among(self, tiles: TileBounds) -> Seen:
+        """The same where the bounds are known."""
+        alive = reduce(or_, (self.mappings(which, tiles) for which in range(len(CLASSES))))
+        keys = (self.goal.keys(price) for price in tiles.prices)
+        return tiles.fits & alive, tuple(reduce(np.minimum, each) for each in zip(*keys, strict=True))
 
     def blocks(self, blocks: SpatialTable) -> Mask:
         """Which blocks are of interest by the bounds on all their mappings."""
@@ -65,10 +93,9 @@ class Interest:
         kept = np.zeros(len(blocks), dtype=np.bool_)
         for row, co in pairs(len(blocks), len(space.co.tile)):
             self.deadline.check()
-            part = blocks.take(row)
-            fits, prices = space.bounds(part, cycles[row], co)
-            for which, price in enumerate(prices):
-                good = fits & ~kept[row] & self.mappings(which, price, part, cycles[row], co)
+            bounded = TileBounds.of(space, blocks.take(row), cycles[row], co)
+            for which in range(len(CLASSES)):
+                good = bounded.fits & ~kept[row] & self.mappings(which, bounded)
                 self._mark(which, blocks, cycles, row[good], co[good], kept)
         return kept
 
@@ -99,15 +126,13 @@ class Interest:
     @staticmethod
     def _equal(price: Price, best: LayerFound) -> Mask:
         pairs = zip(price, best.price, strict=True)
-        return np.asarray(np.logical_and.reduce([values == known for values, known in pairs]))
+        return np.asarray(reduce(and_, (values == known for values, known in pairs)))
 
     def _wanted(self, price: Price) -> Mask:
         ask = self.goal.promising if self.alike else self.goal.wanted
         return np.asarray(ask(price, self.best))
 
-    def mappings(
-        self, which: int, bound: Price, sp: SpatialTable, cycles: Ints, co: Ints | None = None
-    ) -> Mask:
+    def mappings(self, which: int, bounded: TileBounds) -> Mask:
         """Where mappings of one loop order may come before the best, which ties included.
 
         Where a bound is just the best's price, only its equals can come before it, if they do by what
@@ -116,11 +141,9 @@ class Interest:
 
         Args:
             which: position of the loop order.
-            bound: on their prices.
-            sp: their tiles.
-            cycles: cycle factors of these.
-            co: positions of their output-channel tiles; None if the bound is on all.
+            bounded: tiles with bounds on their mappings; where nothing fits, the answer means nothing.
         """
+        bound = bounded.prices[which]
         may, best = self._wanted(bound), self.best
         if best is None or self.alike or which < best.choice[0]:
             return may
@@ -128,8 +151,8 @@ class Interest:
         if which > best.choice[0]:
             may[tied] = False
         elif len(tied):
-            given_co = None if co is None else co[tied]
-            may[tied] = self._sooner(best, sp.take(tied), cycles[tied], given_co)
+            co = None if bounded.co is None else bounded.co[tied]
+            may[tied] = self._sooner(best, bounded.sp.take(tied), bounded.cycles[tied], co)
         return may
 
     def _sooner(self, best: LayerFound, sp: SpatialTable, cycles: Ints, co: Ints | None) -> Mask:

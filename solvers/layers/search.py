@@ -11,36 +11,27 @@ that breaks ties.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
-from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs, sift
+from formulation.space.shortlist import short_list
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
-from solvers.layers.interest import Interest
+from solvers.layers.interest import Interest, Mask, TileBounds
 
-_Left = tuple[SpatialTable, Ints, Num]
-"""Spatial tiles, their cycle factors, and bounds on the first quantity of their mappings."""
+_Left = tuple[SpatialTable, Ints, tuple[Num, ...]]
+"""Spatial tiles, their cycle factors, and bounds on the measures of their mappings."""
 
+_SHORT = 1 << 15  # tiles of a layer up to which its short list is made
 _FIRST = 16  # spatial tiles of the first chunk; the next are larger
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Priced:
-    """Mappings of one loop order, with their prices."""
-
-    which: int
-    price: Price
-    co: Ints
-    ci: Ints
-    sp: SpatialTable
+_FEW = 1 << 11  # mappings priced before the bounds are looked at again
 
 
 class Search:
@@ -53,7 +44,17 @@ class Search:
 
     def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
         self.space, self.deadline = space, deadline
-        self.coarse = space.grid.coarse()
+
+    @cached_property
+    def coarse(self) -> SpatialTable:
+        """A few hundred tiles spread over the whole grid."""
+        return self.space.grid.coarse()
+
+    @cached_property
+    def _short(self) -> TileBounds:
+        """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
+        problem = self.space.problem
+        return TileBounds.of(self.space, *short_list(problem.layer, problem.hardware.array_only))
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -65,9 +66,14 @@ class Search:
         within = [ranked(goal, k) for k in known if goal.allows(k.price)]
         best = min(within, key=lambda k: k.order, default=None)
         try:
-            best = self._best_first(goal, self._left([self.coarse], self._interest(goal, best)), best).found
-            interest = self._interest(goal, best)
-            left = self._left(self._sifted(interest), interest)
+            if len(self.space.grid) <= _SHORT:
+                left = _taken(self._short, *self._interest(goal, best).among(self._short))
+            else:
+                best = self._best_first(
+                    goal, self._left([self.coarse], self._interest(goal, best)), best
+                ).found
+                interest = self._interest(goal, best)
+                left = self._left(self._sifted(interest), interest)
         except TimeUp:
             return Outcome(best, None, False)
         return self._best_first(goal, left, best)
@@ -90,16 +96,16 @@ class Search:
 
     def _best_first(self, goal: Goal, left: _Left, seed: LayerFound | None) -> Outcome[Mapping]:
         """The best mapping of some tiles, which are taken in ascending order of their bounds."""
-        table, cycles, bound = left
-        best, order = seed, np.lexsort((table.rank, bound))
-        table, cycles, bound = table.take(order), cycles[order], bound[order]
+        table, cycles, keys = left
+        best, order = seed, np.lexsort((table.rank, *keys[::-1]))
+        table, cycles, bound = table.take(order), cycles[order], keys[0][order]
         start, size = 0, _FIRST
         while start < len(bound) and not _beaten(bound[start], best):
             stop = min(len(bound), start + size)
             if best is not None:
                 stop = start + int(np.count_nonzero(bound[start:stop] <= limit(best)))
             try:
-                for found in self._extend(goal, table.take(np.arange(start, stop)), cycles[start:stop], best):
+                for found in self._extend(goal, table.take(slice(start, stop)), cycles[start:stop], best):
                     best = found
             except TimeUp:
                 low = safe(bound[start])
@@ -108,17 +114,17 @@ class Search:
         return Outcome(best, best.keys[0] if best else None, True)
 
     def _left(self, slabs: Iterable[SpatialTable], interest: Interest) -> _Left:
-        """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bound."""
+        """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bounds."""
         grid = self.space.grid
-        none = self.coarse.take(np.arange(0))
+        none = self.coarse.take(slice(0))
         left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
-            cycles = grid.cycles(tiles)
-            alive, bound = interest.tiles(tiles, cycles)
-            left.append((tiles.take(alive), cycles[alive], bound[alive]))
+            bounded = TileBounds.of(self.space, tiles, grid.cycles(tiles))
+            left.append(_taken(bounded, *interest.among(bounded)))
         tables, factors, bounds = zip(*left, strict=True)
-        return SpatialTable.join(tables), np.concatenate(factors), np.concatenate(bounds)
+        keys = tuple(np.concatenate(each) for each in zip(*bounds, strict=True))
+        return SpatialTable.join(tables), np.concatenate(factors), keys
 
     def _sifted(self, interest: Interest) -> Iterable[SpatialTable]:
         """The tiles of all blocks that are of interest."""
@@ -138,48 +144,67 @@ class Search:
         space = self.space
         for row, co in pairs(len(sp), len(space.co.tile)):
             self.deadline.check()
-            part = sp.take(row)
-            fits, prices = space.bounds(part, cycles[row], co)
-            for which, price in enumerate(prices):
-                key, interest = goal.first(price), Interest(space, goal, best)
-                at = np.flatnonzero(fits & interest.mappings(which, price, part, cycles[row], co))
-                at = at[np.argsort(key[at], kind="stable")]
-                for found in self._price(goal, which, sp, cycles, row[at], co[at], best):
+            bounded = TileBounds.of(space, sp.take(row), cycles[row], co)
+            keys = [goal.keys(price) for price in bounded.prices]
+            for which in _promising(bounded.fits, [each[0] for each in keys]):
+                may = bounded.fits & Interest(space, goal, best).mappings(which, bounded)
+                at = np.flatnonzero(may)
+                at = at[np.lexsort(tuple(key[at] for key in keys[which][::-1]))]
+                for found in self._price(goal, which, bounded, at, best):
                     best = found
                     yield best
 
     def _price(
-        self,
-        goal: Goal,
-        which: int,
-        sp: SpatialTable,
-        cycles: Ints,
-        row: Ints,
-        co: Ints,
-        best: LayerFound | None,
+        self, goal: Goal, which: int, bounded: TileBounds, at: Ints, best: LayerFound | None
     ) -> Iterator[LayerFound | None]:
-        """Price all input-channel tiles beside the given pairs of one class; yields the best so far."""
-        space = self.space
-        most = space.most_in_channels(space.co.tile[co], sp.take(row))
-        for pair, ci in pairs(len(row), len(space.ci.tile)):
-            self.deadline.check()
-            inside = space.ci.tile[ci] <= most[pair]
-            ci, rows, cos = ci[inside], row[pair[inside]], co[pair[inside]]
-            part = sp.take(rows)
-            good = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
-            ci, rows, cos, part = ci[good], rows[good], cos[good], part.take(good)
-            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
-            best = self._better(goal, _Priced(which, price, cos, ci, part), best)
-            yield best
+        """Price all input-channel tiles beside some pairs, the best first; yields the best mapping so far.
 
-    def _better(self, goal: Goal, priced: _Priced, best: LayerFound | None) -> LayerFound | None:
-        """The best of these mappings and the incumbent."""
-        co, ci, sp = priced.co, priced.ci, priced.sp
-        i = goal.least(priced.price, (co, ci, sp.rank), best)
+        Args:
+            goal: the order of mappings.
+            which: position of the loop order.
+            bounded: pairs of a spatial and an output-channel tile.
+            at: positions of those to be looked at.
+            best: so far.
+        """
+        price, most = bounded.prices[which], _FEW
+        while len(at):
+            self.deadline.check()
+            some, at = np.split(at, [max(1, most // len(self.space.ci.tile))])
+            best, most = self._priced(goal, which, bounded, some, best), CELLS
+            yield best
+            if len(at):
+                at = at[goal.wanted(price.take(at), best)]
+
+    def _priced(
+        self, goal: Goal, which: int, bounded: TileBounds, pair: Ints, best: LayerFound | None
+    ) -> LayerFound | None:
+        """The best of the mappings with all input-channel tiles beside these pairs, and the incumbent."""
+        space, out_channels = self.space, bounded.co
+        assert out_channels is not None
+        most = space.most_in_channels(space.co.tile[out_channels[pair]], bounded.sp.take(pair))
+        each = np.searchsorted(space.ci.tile, most, side="right")
+        ends = np.cumsum(each)
+        ci, pair = np.arange(ends[-1]) - np.repeat(ends - each, each), np.repeat(pair, each)
+        co, sp = out_channels[pair], bounded.sp.take(pair)
+        fits = space.feasible(space.tile(co, ci, sp))
+        price = space.price(CLASSES[which], co, ci, sp, bounded.cycles[pair])
+        i = goal.least(price, (co, ci, sp.rank), best, fits)
         if i is None:
             return best
-        choice = priced.which, int(co[i]), int(ci[i]), int(sp.rank[i])
-        return better(self.space, goal, choice, priced.price.one(i), int(sp.slide[i]), best)
+        choice = which, int(co[i]), int(ci[i]), int(sp.rank[i])
+        return better(space, goal, choice, price.one(i), int(sp.slide[i]), best)
+
+
+def _taken(tiles: TileBounds, alive: Mask, keys: tuple[Num, ...]) -> _Left:
+    """The tiles that are alive."""
+    return tiles.sp.take(alive), tiles.cycles[alive], tuple(key[alive] for key in keys)
+
+
+def _promising(fits: Mask, bounds: Sequence[Num]) -> list[int]:
+    """The loop orders in which anything fits, that with the least bound first."""
+    if not fits.any():
+        return []
+    return sorted(range(len(bounds)), key=lambda which: bounds[which][fits].min())
 
 
 def _beaten(bound: Num, best: LayerFound | None) -> bool:

@@ -165,7 +165,7 @@ class LayerReport:
             return None
         if self.shared is not None:
             return self.operator.count * Fraction(getattr(self.shared, quantity))
-        return sum((p.count * Fraction(getattr(p, quantity)) for p in self.parts), Fraction(0))
+        return sum((p.count * getattr(p, quantity) for p in self.parts), Fraction(0))
 
     @property
     def compulsory_bytes(self) -> Fraction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Fields
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dnns.layer import Deconvolution, Layer, Network
@@ -189,5 +189,6 @@ def method_of(scenario: Scenario) -> Method:
     return Method(scenario.search_method, options)
 
 
+@lru_cache(maxsize=1024)
 def _bare(operator: _O) -> _O:
     return replace(operator, name="", op="conv", count=1)

@@ -8,8 +8,9 @@ which task was lost, and a thread in the process ends it as soon as this one is 
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,7 @@ from importlib import import_module
 from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -27,18 +29,18 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
 _IMPORTED = ("numpy", "solvers.network.work")
-#: What some method needs, in the order of the time that it takes: imported once, for all processes.
-_PRELOADED = (
-    *_IMPORTED,
-    "pyomo.core",
-    "solvers.layers.exact",
-    "solvers.layers.combined",
-    "solvers.shared.deconvolution",
-    "solvers.shared.exact",
-    "solvers.shared.combined",
-    "solvers.programs.highs",
-    "solvers.bounds.ipopt",
-)
+_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.shared.exact", "solvers.programs.highs")
+_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.shared.combined", "solvers.bounds.ipopt")
+#: What each method needs, imported once for all processes.
+_PRELOADED = {
+    "static": ("solvers.layers.static", "solvers.shared.exhaustive"),
+    "exhaustive": ("solvers.layers.exhaustive", "solvers.shared.exhaustive"),
+    "exact": _PROGRAMS,
+    "constrained": _RELAXED,
+    "combined": (*_RELAXED, *_PROGRAMS),
+}
+_SOLVING = re.compile("|".join(_PRELOADED), re.IGNORECASE)
+_READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
 
 
@@ -98,9 +100,14 @@ class Workers:
     To be used in a ``with`` statement, which ends them.
     """
 
-    def __init__(self, most: int) -> None:
-        """At most as many processes as given; as many as there are processor cores start at once."""
-        self._most = most
+    def __init__(self, most: int, likely: Iterable[str] = tuple(_PRELOADED)) -> None:
+        """At most as many processes as given.
+
+        Args:
+            most: of them at a time.
+            likely: methods that are imported ahead; another one is imported by each process for itself.
+        """
+        self._most, self._likely = most, tuple(likely)
         self._prepared: list[Call] = [(_import, _IMPORTED)]
         self._workers: list[_Worker] = []
         self._start_failures = 0
@@ -109,6 +116,8 @@ class Workers:
         if _context().get_start_method() == "forkserver":
             from multiprocessing import forkserver
 
+            modules = (module for method in self._likely for module in _PRELOADED[method])
+            _context().set_forkserver_preload([*_IMPORTED, "solvers.shared.deconvolution", *modules])
             with _interrupts_held():
                 forkserver.ensure_running()  # it imports on; a process that is begun waits for it
         else:
@@ -124,7 +133,6 @@ class Workers:
 
     def prepare(self, call: Call) -> None:
         """Have a call made, for what it imports, in the processes that there are and in those to come."""
-        self.start(os.cpu_count() or 1)
         self._prepared.append(call)
         for worker in self._workers:
             worker.call(None, call)
@@ -190,9 +198,23 @@ def _context() -> Any:
     """If there is one, a server that imports once and is copied for each process; it ends with this one."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
-    return context
+    return get_context("forkserver")
+
+
+def likely_methods(text: str | None, *files: str | Path) -> tuple[str, ...]:
+    """The methods that a text names, else those that files do, else the default one: a guess."""
+    texts = [text] if text is not None else map(_beginning, files)
+    found = dict.fromkeys(name.lower() for each in texts for name in _SOLVING.findall(each))
+    return tuple(found) or ("exhaustive",)
+
+
+def _beginning(file: str | Path) -> str:
+    """Of a file that can be read, again and again; not of a pipe, which would be empty then."""
+    with suppress(OSError, ValueError):
+        if Path(file).is_file():
+            with Path(file).open(encoding="utf-8") as stream:
+                return stream.read(_READ)
+    return ""
 
 
 @contextmanager

@@ -168,11 +168,9 @@ class SharedSearch:
         start = 0
         while len(ci):
             rounds = np.add.outer(fewest + start, np.arange(_BLOCK))
-            row = np.repeat(np.arange(len(ci)), _BLOCK)
-            rounds = rounds.reshape(-1)
-            inside = rounds <= top
-            rounds, row = rounds[inside], row[inside]
-            part, cis = tiles.take(row), ci[row]
+            may = self._wanted(goal, rounds <= top, self._floor(which, tiles, ci, rounds))
+            row, column = np.nonzero(may)
+            rounds, part, cis = rounds[row, column], tiles.take(row), ci[row]
             bounds = packed_bounds(self.space, part, cis, rounds)
             price = self._prices(which, part, cis, rounds, bounds)
             good = np.flatnonzero(self._wanted(goal, bounds.fits, price))
@@ -184,9 +182,9 @@ class SharedSearch:
             on = fewest + start <= top
             tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
             if len(ci):
-                more = self._wanted(
-                    goal, np.ones(len(ci), dtype=bool), self._floor(which, tiles, ci, fewest + start)
-                )
+                more = self._wanted(goal, True, self._floor(which, tiles, ci, (fewest + start)[:, None]))[
+                    :, 0
+                ]
                 tiles, ci, fewest = tiles.take(more), ci[more], fewest[more]
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
@@ -198,12 +196,15 @@ class SharedSearch:
         return self.space.latency(array, bits)
 
     def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Price:
-        """What mappings of at least so many rounds cost at least."""
-        space = self.space
+        """What mappings of at least so many rounds cost at least; ``rounds`` has a row for each tile.
+
+        It is not above ``_prices``: the packing's bounds have the edge on top, and no fewer passes.
+        """
+        space, rows = self.space, np.s_[:, None]
         more = np.maximum(rounds - space.passes, 0)
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
-        array = space.array(space.least_cycles(tiles, ci) + more * each, TensorBits(0, 0, 0))
-        bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
+        array = space.array(space.least_cycles(tiles, ci)[rows] + more * each[rows], TensorBits(0, 0, 0))
+        bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci][rows], tiles.table.take(rows))
         return Price.of(self._latency(array, bits), bits)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from solvers.network.tasks import Failure, Task, run_tasks
-from solvers.network.workers import Workers
+from solvers.network.workers import Workers, likely_methods
 from solvers.run import main
 
 ROOT = Path(__file__).parents[2]
@@ -289,3 +289,19 @@ def test_what_most_work_waits_for_is_begun_first(tmp_path):
 def _note(path, name, *_):
     with open(path, "a") as stream:
         stream.write(f"{name} ")
+
+
+def test_likely_methods_are_those_that_are_named(tmp_path):
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("scenario: resnet50\naxes: {search_method: [Exact, Constrained, exact]}\n")
+    assert likely_methods(None, sweep) == ("exact", "constrained")
+    assert likely_methods("Static", sweep) == ("static",)
+    assert likely_methods(None, tmp_path / "none.yaml") == likely_methods(None) == ("exhaustive",)
+    sweep.write_bytes(b"\xff\xfe")
+    assert likely_methods(None, sweep, tmp_path) == ("exhaustive",)
+
+
+def test_a_pipe_is_not_emptied_to_guess_a_method(tmp_path):
+    pipe = tmp_path / "scenario"
+    os.mkfifo(pipe)
+    assert likely_methods(None, pipe) == ("exhaustive",)  # opening it would block

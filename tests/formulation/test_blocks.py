@@ -17,6 +17,7 @@ from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from formulation.space import blocks
 from formulation.space.blocks import sift
+from formulation.space.shortlist import short_list
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialGrid, SpatialTable, TileGrid
 from solvers.goals import limit, ranked
@@ -56,6 +57,33 @@ def test_every_wanted_tile_is_kept_and_whole(layer, machine, size, data):
     assert set(every.rank[wanted(every)].tolist()) <= set(kept.rank.tolist())
     for name in SpatialTable.__slots__:
         assert np.array_equal(getattr(kept, name), getattr(every, name)[kept.rank])
+
+
+@examples(100)
+@given(strategies.layers(most=14, channels=3), strategies.hardware())
+def test_what_a_short_list_leaves_out_has_an_earlier_tile_that_is_as_small(layer, machine):
+    grid = SpatialGrid(layer, machine)
+    every = whole(grid)
+    kept, cycles = short_list(layer, machine.array_only)
+    assert np.array_equal(cycles, grid.cycles(kept))
+    columns = {name: getattr(every, name) for name in COLUMNS} | {"cycles": grid.cycles(every)}
+    for name in SpatialTable.__slots__:
+        assert np.array_equal(getattr(kept, name), getattr(every, name)[kept.rank])
+    for left_out in set(every.rank.tolist()) - set(kept.rank.tolist()):
+        earlier = kept.rank[kept.rank < left_out]
+        assert np.logical_and.reduce([c[earlier] <= c[left_out] for c in columns.values()]).any()
+
+
+def test_short_lists_serve_all_machines_with_the_same_array():
+    layer = Layer("l", 4, 4, (Axis(20, in_size=20), Axis(20, in_size=20)))
+    machine = Hardware(rows=3, cols=5)
+    larger = replace(
+        machine, buffer_bytes=1 << 22, bandwidth=Fraction(7), bank_bytes=64, double_buffered=False
+    )
+    assert short_list(layer, larger.array_only) is short_list(layer, machine.array_only)
+    for field in ({"rows": 4}, {"cols": 4}, {"dataflow": Dataflow.INPUT}, {"halo": Halo.REUSE}):
+        other = replace(machine, **field)
+        assert short_list(layer, other.array_only) is not short_list(layer, machine.array_only)
 
 
 def test_blocks_that_are_not_wanted_are_not_looked_at():
@@ -141,16 +169,23 @@ def priced(problem):
 
 
 @examples(60)
-@given(with_many_ties() | strategies.problems(most=9, channels=5), st.floats(0, 0.999), st.integers(1, 3))
-def test_the_first_of_all_that_tie_is_found(problem, start, chunk):
-    """From any first tile and in small chunks: on small layers the coarse grid would be all of it."""
+@given(
+    with_many_ties() | strategies.problems(most=9, channels=5),
+    st.floats(0, 0.999),
+    st.integers(1, 3),
+    st.sampled_from((0, 1 << 15)),
+)
+def test_the_first_of_all_that_tie_is_found(problem, start, chunk, short):
+    """From the short list, or from any first tile and in small chunks: the coarse grid would be all of it."""
     found = list(priced(problem))
     with (
         patch.object(Rounder, "improve", lambda rounder, goal, best: best),
         patch.object(
             SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([int(start * len(grid))]))
         ),
+        patch.object(search, "_SHORT", short),
         patch.object(search, "_FIRST", chunk),
+        patch.object(search, "_FEW", chunk),
         patch.object(blocks, "CELLS", chunk),
         patch.object(search, "CELLS", chunk),
         patch.object(blocks, "_MANY", 1 + chunk // 2),
@@ -176,7 +211,10 @@ def test_a_tie_in_an_earlier_loop_order_comes_first():
     machine = Hardware(1, 1, buffer_bytes=22, double_buffered=False)
     problem = Problem(Layer("l", 6, 1, (Axis(6, in_size=6),)), machine, Objective(Kind.TRAFFIC))
     tied = Mapping(Tile(1, 1, 1, (3,)), Stationary.INPUT)
-    with patch.object(SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([2]))):
+    with (
+        patch.object(search, "_SHORT", 0),
+        patch.object(SpatialGrid, "coarse", lambda grid: whole(grid).take(np.array([2]))),
+    ):
         found = Search(Space(problem)).minimise(least_traffic()).found
         assert found.mapping == Mapping(Tile(3, 1, 1, (1,)), Stationary.WEIGHT)
     assert found.price.traffic == problem.evaluate(tied).traffic_bits

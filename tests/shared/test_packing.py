@@ -14,6 +14,8 @@ from formulation.shared.packing_bounds import packed_bounds
 from formulation.shared.packing_search import best_packing
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
+from formulation.space.space import CLASSES
+from solvers.shared.search import SharedSearch
 
 
 @cache
@@ -129,3 +131,18 @@ def test_most_bounds_are_met():
             if fitting:
                 met.append(bounds.least[0] == min(price for price, _ in fitting))
     assert np.mean(met) >= 0.75
+
+
+@pytest.mark.parametrize("case", CASES[::3], ids=str)
+def test_what_many_rounds_cost_at_least_is_below_the_bounds_on_their_packings(case):
+    space, (largest, _) = choice(case)
+    search, cis = SharedSearch(space), np.arange(len(space.ci))
+    tiles, rounds = largest.take(np.zeros(len(cis), dtype=int)), np.array([*rounds_of(space)])
+    for which in range(len(CLASSES)):
+        floor = search._floor(which, tiles, cis, np.add.outer(np.zeros_like(cis), rounds))
+        for ci in cis:
+            each = np.full(len(rounds), ci)
+            part = largest.take(np.zeros_like(each))
+            prices = search._prices(which, part, each, rounds, packed_bounds(space, part, each, rounds))
+            assert (floor.latency[ci] <= prices.latency).all()
+            assert (floor.traffic[ci] == prices.traffic).all()
