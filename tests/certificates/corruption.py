@@ -1,5 +1,6 @@
 """Certificates with one field changed, and whether what they then claim is true."""
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from json import dumps, loads
@@ -13,7 +14,7 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.objective import CAP_TOLERANCE
 from formulation.problem import Problem
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
-from tests.conformance.reference import layer_prices
+from tests.conformance.reference import layer_runs, price
 from tests.shared.test_cost import every_mapping
 
 WORDS = ("weight", "input", "output", "latency", "traffic", "balanced", "reuse", "refetch", "exposed", "7/5")
@@ -117,12 +118,44 @@ def _posed(text):
 
 @cache
 def _prices(operator, machine, partition, energetic):
-    """Latency [cycles], traffic [bytes] and energy [pJ] of every mapping that fits."""
-    if isinstance(operator, Layer):
-        found = layer_prices(operator, machine, partition, energetic=energetic)
-        return {(latency, Fraction(bits, 8), energy or 0) for latency, bits, energy in found}
-    problem = SharedProblem(operator, machine, partition=partition)
-    return {_told(machine, cost) for _, cost in every_mapping(problem)}
+    """Latency [cycles], traffic [bytes] and energy [pJ] of every mapping that fits.
+
+    What mappings move and compute is counted once for machines that differ in nothing that it depends on.
+    """
+    kept = ("rows", "cols", "dataflow", "halo", "fill", *(("bits", "energy") if energetic else ()))
+    plain = Hardware(**{name: getattr(machine, name) for name in kept})
+    runs = (
+        layer_runs(operator, plain, energetic)
+        if isinstance(operator, Layer)
+        else _shared_runs(operator, plain)
+    )
+    if energetic and not isinstance(operator, Layer):
+        runs = {(*run[:5], _apart(operator, machine, run[5])) for run in runs}
+    elif not energetic:
+        runs = {(*run[:5], None) for run in runs}
+    found = {price(machine, partition, *run) for run in runs} - {None}
+    return {(latency, Fraction(bits, 8), energy or 0) for latency, bits, energy in found}
+
+
+@cache
+def _shared_runs(deconv, machine):
+    """Words, largest tiles, cycles, ofmap words, whether there are partial sums, words at the array."""
+    machine = replace(machine, bits=BitWidths.uniform(1), double_buffered=False, buffer_bytes=10**9)
+    problem, found = SharedProblem(deconv, machine), set()
+    for mapping, cost in every_mapping(problem):
+        words = tuple(
+            getattr(cost.traffic, name) for name in ("ifmap", "weights", "ofmap_write", "ofmap_read")
+        )
+        partial = mapping.in_channels < deconv.in_channels
+        ofmap = problem.kernels.ofmap_words
+        found.add((words, cost.footprint.parts, cost.compute_cycles, ofmap, partial, cost.array))
+    return frozenset(found)
+
+
+def _apart(deconv, machine, array):
+    """Energy of the multiply-accumulates and of the array's ports."""
+    macs = sum(layer.macs for layer in SubKernels(deconv).layers)
+    return machine.energy.mac * macs + machine.energy.sram * array.bits(machine)
 
 
 def _told(machine, cost):
@@ -153,7 +186,7 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
         operator, machine, partition=partition
     )
 
-    def price(mapping):
+    def priced(mapping):
         if mapping is None:
             return None
         cost = posed.evaluate(_mapping(operator, mapping))
@@ -166,14 +199,14 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
     bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
     least, cap = None, None
     if kind == "balanced":
-        fastest = price(entry["fastest"])
+        fastest = priced(entry["fastest"])
         known = [latency for latency in (fastest and fastest[0], rival) if latency is not None]
         least = min(known)
         cap = (least + aside[0]) * (1 + Fraction(objective["tolerance"])) * (1 + CAP_TOLERANCE) - aside[0]
         _require(all(p[0] >= bounds[0] for p in prices))
         prices = [p for p in prices if p[0] <= cap]
     _require(all(_score(weights, p) >= bounds[-1] for p in prices))
-    return price(entry["mapping"]), bounds[-1], least, cap
+    return priced(entry["mapping"]), bounds[-1], least, cap
 
 
 def _weights(objective):
@@ -217,8 +250,8 @@ def _holds(entry, operator, machine, partition):
         apart, total = [0, 0, 0], 0
         rival = 0
         for part, (layer, count) in zip(entry["parts"], kernels, strict=True):
-            price, bound, least, _ = _claims(part, objective, layer, machine, partition)
-            apart = [a + count * p for a, p in zip(apart, price, strict=True)]
+            costs, bound, least, _ = _claims(part, objective, layer, machine, partition)
+            apart = [a + count * p for a, p in zip(apart, costs, strict=True)]
             total, rival = total + count * bound, rival + count * (least or 0)
         way, bound, _, cap = _claims(entry["shared"], objective, operator, machine, partition, rival, aside)
         found = apart if entry["choice"] == "split" else way
