@@ -233,7 +233,7 @@ class Claim:
 
 def proven(model: Model, entry: Any, rival: Sequence[int] = (), aside: int = 0) -> tuple[Any, ...]:
     """Costs of a mapping, bound, least latency known, cap over it and rivals' with ``aside``, leaves."""
-    proofs, leaves, cap, known = entry["claims"], 0, None, [*rival]
+    proofs, costs, leaves, cap, known = entry["claims"], model.price(entry["mapping"]), 0, None, [*rival]
     if len(proofs) != 1 + (model.kind == "balanced"):
         raise Unproven("its claims are not those of its objective")
     if model.tolerance is not None:
@@ -243,7 +243,7 @@ def proven(model: Model, entry: Any, rival: Sequence[int] = (), aside: int = 0) 
         [bound], last = numbers(proof, "bound", True), i == len(proofs)
         claim = Claim(model, bound, cap if last else None, not last)
         leaves += sum(claim.verify(order, proof["trees"][order], f"claim {i}, {order}") for order in ORDERS)
-    return model.price(entry["mapping"]), bound, min(known, default=0), cap, leaves
+    return costs, bound, min(known, default=0), cap, leaves
 
 
 def verified(entry: Any) -> str:

@@ -225,6 +225,18 @@ def is_true(entry):
 
     What is no layer or machine counts as true: nothing is claimed of one.
     """
+    return _is_true(dumps(_without_trees(entry)))
+
+
+def _without_trees(value):
+    if isinstance(value, dict):
+        return {k: _without_trees(v) for k, v in value.items() if k != "trees"}
+    return [_without_trees(v) for v in value] if isinstance(value, list) else value
+
+
+@cache
+def _is_true(text):
+    entry = loads(text)
     try:
         posed = dumps({k: entry[k] for k in ("layer", "machine", "partition")})
         operator, machine, partition = _posed(posed)
