@@ -10,19 +10,24 @@ import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, replace
 from fractions import Fraction
+from heapq import heappop, heappush
 from math import isqrt
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dnns.errors import InputError
-from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, TRAFFIC
-from formulation.problem import Kind, Objective, Problem
-from solvers.check import CLASSES, FORMAT, Claim, Model
+from formulation.mapping import Mapping
+from formulation.objective import LATENCY, least_price
+from formulation.price import Price
+from formulation.problem import Kind, Objective
+from formulation.shared.problem import SharedProblem
+from solvers.check import FORMAT, ORDERS, Claim, Model
 from solvers.methods import solve
-from solvers.network.data.mappings import mapping_choices
+from solvers.network.data.posed import PLAIN, WORDS, chosen, posed
+from solvers.result import Bound
+from solvers.shared.deconvolution_result import DeconvolutionResult
+from solvers.shared.methods import solve as solve_shared
 
 if TYPE_CHECKING:
-    from solvers.network.data.mapping_fields import ChoicesData
     from solvers.network.report import Report
     from solvers.result import Result
     from solvers.scenario import Scenario
@@ -30,8 +35,8 @@ if TYPE_CHECKING:
 MOST_LEAVES = 300_000
 """Of one tree; a bound that needs more is left out."""
 
-_PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")
-_WORDS = ("dataflow", "halo", "fill", "bandwidth", "frequency")
+Box = list[tuple[int, int]]
+"""Ranges of tile sizes, dimension by dimension."""
 
 
 class NoProof(Exception):
@@ -39,7 +44,7 @@ class NoProof(Exception):
 
 
 class _Below(Exception):
-    """A mapping is not excluded, with its value in ticks or bits."""
+    """A mapping, or the bound on one, is below the bound that is to be proven."""
 
 
 def check_provable(scenario: Scenario) -> None:
@@ -50,7 +55,7 @@ def check_provable(scenario: Scenario) -> None:
     hardware = scenario.hardware.build()
     for f in fields(hardware):
         default = f.default if f.default_factory is MISSING else f.default_factory()
-        if f.name not in (*_PLAIN, *_WORDS, "bits") and getattr(hardware, f.name) != default:
+        if f.name not in (*PLAIN, *WORDS, "bits", "energy") and getattr(hardware, f.name) != default:
             raise InputError(
                 "--certificate", "", f"a machine with {f.name} has no certificates, leave it out"
             )
@@ -59,9 +64,11 @@ def check_provable(scenario: Scenario) -> None:
 def write_certificate(report: Report, stream: TextIO) -> None:
     """The certificate of a run as JSON."""
     layers, left_out = [], []
-    for names, result, why in _sub_problems(report):
+    for names, answer, why in _sub_problems(report):
         try:
-            layers.append({"name": ", ".join(names), **certified(result)} if result else _refuse(why))
+            layers.append(
+                {"name": ", ".join(names), **(_refuse(why) if answer is None else certified(answer))}
+            )
         except NoProof as error:
             left_out.append({"name": ", ".join(names), "reason": str(error)})
     data = {"format": FORMAT, "network": report.network, "layers": layers, "left_out": left_out}
@@ -73,13 +80,17 @@ def _refuse(why: str) -> Any:
     raise NoProof(why)
 
 
-def _sub_problems(report: Report) -> Iterator[tuple[list[str], Result | None, str]]:
-    """Names and result of each distinct sub-problem; None, and why, for what has no certificate."""
-    found: dict[str, tuple[list[str], Result]] = {}
+def _sub_problems(report: Report) -> Iterator[tuple[list[str], Result | DeconvolutionResult | None, str]]:
+    """Names and answer of each distinct sub-problem; None, and why, for what has no certificate."""
+    found: dict[str, tuple[list[str], Result | DeconvolutionResult]] = {}
     rest: list[tuple[list[str], None, str]] = []
     for layer in report.layers:
-        if layer.shared is not None or layer.weighed is not None or layer.error is not None:
-            rest.append(([layer.operator.name], None, "a deconvolution that may share its ifmap tiles"))
+        if layer.weighed is not None and layer.weighed.shared is not None:
+            key = json.dumps(posed(layer.weighed.shared.problem), sort_keys=True)
+            found.setdefault(key, ([], layer.weighed))[0].append(layer.operator.name)
+            continue
+        if layer.error is not None:
+            rest.append(([layer.operator.name], None, "an internal error in place of its answer"))
             continue
         for part in layer.parts:
             if part.result is None:
@@ -87,32 +98,91 @@ def _sub_problems(report: Report) -> Iterator[tuple[list[str], Result | None, st
             elif part.result.mapping is None:
                 rest.append(([part.name], None, "it has no mapping"))
             else:
-                key = json.dumps(_problem(part.result.problem), sort_keys=True)
+                key = json.dumps(posed(part.result.problem), sort_keys=True)
                 found.setdefault(key, ([], part.result))[0].append(part.name)
     yield from ((names, result, "") for names, result in found.values())
     yield from rest
 
 
-def certified(result: Result) -> dict[str, Any]:
-    """A result's problem, mapping, value and claims with their trees.
+def certified(answer: Result | DeconvolutionResult) -> dict[str, Any]:
+    """An answer's problem, mapping, value and claims with their trees.
 
     Raises:
-        NoProof: if there is none of a size to be handed out, or the objective is energy or a weighted sum.
+        NoProof: if there is none of a size to be handed out.
     """
+    if isinstance(answer, DeconvolutionResult):
+        return _deconvolution(answer)
+    entry = posed(answer.problem)
+    model = Model(entry)
+    shown, _ = _shown(model, answer)
+    return {**entry, "value": str(answer.objective_value), **shown}
+
+
+def _shown(model: Model, result: Result) -> tuple[dict[str, Any], int]:
+    """Mappings and claims of a layer, or of a kernel of a deconvolution; the latency of the fastest."""
     problem = result.problem
     assert result.mapping is not None
-    if problem.objective.quantity not in (LATENCY, TRAFFIC):
-        raise NoProof("a weighted sum" if problem.objective.kind is Kind.WEIGHTED else "energy")
-    entry = _problem(problem)
-    model, cap, claims = Model(entry), None, []
-    entry |= {"mapping": _mapping(problem, result.mapping), "value": str(result.objective_value)}
+    told = result.lower_bound.of(problem.objective.claim)
+    if told is None:
+        raise NoProof("it has no bound")
+    entry: dict[str, Any] = {"mapping": chosen(result.mapping)}
+    if not problem.objective.capped:
+        return {**entry, "claims": [_proven(model, told)]}, 0
+    fastest = _fastest(result)
+    least = problem.evaluate(fastest).latency_ticks
+    claims = [_proven(model, result.lower_bound.of(LATENCY.key), latency=True)]
+    claims.append(_proven(model, told, problem.cap(least)))
+    return {**entry, "fastest": chosen(fastest), "claims": claims}, least
+
+
+def _deconvolution(answer: DeconvolutionResult) -> dict[str, Any]:
+    """Sharing, and each kernel by itself: claims of both, in one objective's unit."""
+    shared = answer.shared
+    assert shared is not None
+    if answer.total is None or answer.split_total is None:
+        raise NoProof("the sub-convolutions of a deconvolution do not all fit")
+    problem = shared.problem
+    entry = posed(problem)
+    model = Model(entry)
+    parts, rival = [], 0
+    for (result, count), kernel in zip(answer.parts, dict.fromkeys(model.kernels), strict=True):
+        shown, least = _shown(Model(entry, kernel), _reweighed(problem, result))
+        parts.append(shown)
+        rival += count * least
+    value = Fraction(problem.objective_value(answer.total))
+    way: dict[str, Any] = {"mapping": None if shared.mapping is None else chosen(shared.mapping)}
+    cap, claims = None, []
     if problem.objective.capped:
-        fastest = _fastest(result)
-        entry["fastest"] = _mapping(problem, fastest)
-        cap = problem.cap(problem.evaluate(fastest).latency_ticks)
-        claims.append(_proven(model, result, True, None))
-    claims.append(_proven(model, result, problem.objective.quantity is LATENCY, cap))
-    return {**entry, "claims": claims}
+        quickest = solve_shared(replace(problem, objective=Objective(Kind.LATENCY), rival=None))
+        way["fastest"] = None
+        if quickest.mapping is not None:
+            way["fastest"] = chosen(quickest.mapping)
+            rival = min(rival, problem.evaluate(quickest.mapping).latency_ticks)
+        cap = problem.objective.cap(rival + problem.aside) - problem.aside
+        if answer.total.latency > cap + problem.aside:
+            raise NoProof("its mapping is slower than the tolerance over the fastest there is")
+        claims.append(_proven(model, shared.lower_bound.of(LATENCY.key), latency=True))
+    told = shared.lower_bound.of(problem.objective.claim)
+    claims.append(_proven(model, value if told is None else told, cap))
+    return {
+        **entry,
+        "choice": answer.choice.value,
+        "value": str(value),
+        "shared": {**way, "claims": claims},
+        "parts": parts,
+    }
+
+
+def _reweighed(problem: SharedProblem, result: Result) -> Result:
+    """A kernel's mapping with what is proven of it under the whole deconvolution's weights."""
+    if problem.objective.kind is not Kind.WEIGHTED:
+        return result
+    weights = problem.steps[-1].measures[0].weights
+    least = least_price(result.problem.layer, result.problem.hardware)
+    own = Price(*(w * low for w, low in zip(weights, least, strict=True)))
+    objective = Objective(Kind.WEIGHTED, Fraction(0), own.latency, own.traffic, own.energy)
+    best = solve(replace(result.problem, objective=objective), "exhaustive")
+    return replace(best, mapping=result.mapping, cost=result.cost, solution_status=result.solution_status)
 
 
 def _fastest(result: Result) -> Mapping:
@@ -127,66 +197,65 @@ def _fastest(result: Result) -> Mapping:
     return result.mapping if slow else best.mapping
 
 
-def _proven(model: Model, result: Result, latency: bool, cap: int | None) -> dict[str, Any]:
-    """A claim with its trees; its bound is the result's, or what can be proven here where that is less."""
-    told = result.lower_bound.of((LATENCY if latency else TRAFFIC).key)
-    if told is None:
-        raise NoProof("it has no bound")
-    bound, per_unit = Fraction(told), model.per_cycle if latency else 8
+def _proven(
+    model: Model, told: Bound | None, cap: int | None = None, *, latency: bool = False
+) -> dict[str, Any]:
+    """A claim with its trees; its bound is the one told, or what can be proven here where that is less."""
+    bound = Fraction(told or 0)
     while True:
-        claim = Claim(model, latency, bound, cap)
+        claim = Claim(model, bound, cap, latency)
         try:
-            return {"bound": str(bound), "trees": {order: _tree(claim, order) for order in CLASSES}}
-        except _Below as better:
-            bound = Fraction(better.args[0], per_unit)
+            return {"bound": str(bound), "trees": {order: _tree(claim, order) for order in ORDERS}}
+        except _Below:
+            bound = _provable(claim)
+
+
+def _provable(claim: Claim) -> Fraction:
+    """The least value that the checker's bounds leave to a mapping: best first, over all orders of loops."""
+    whole = claim.model.whole
+    heap: list[tuple[int, int, str, Box]] = [(-1, i, order, whole) for i, order in enumerate(ORDERS)]
+    number = len(heap)
+    while heap:
+        value, _, order, box = heappop(heap)
+        halves = _halves(box)
+        if value >= 0 and halves is None:
+            return Fraction(value, claim.scale) + claim.fixed
+        for half in [box] if value < 0 or halves is None else halves[:2]:
+            excluded, value = claim.look(order, half)
+            if not excluded:
+                heappush(heap, (value, number, order, half))
+                number += 1
+    raise NoProof("no mapping is within the cap")
+
+
+def _halves(box: Box) -> tuple[Box, Box, int, int] | None:
+    """A box cut at the geometric mean of its longest dimension, which, and where; None if it is one tile."""
+    d = max(range(len(box)), key=lambda i: (box[i][1] / box[i][0], i))
+    lo, hi = box[d]
+    if lo == hi:
+        return None
+    at = isqrt(lo * hi)  # below hi
+    left, right = list(box), list(box)
+    left[d], right[d] = (lo, at), (at + 1, hi)
+    return left, right, d, at
 
 
 def _tree(claim: Claim, order: str) -> str:
     """The tree of a claim, as the checker reads it."""
-    tokens, boxes, leaves = [], [[(1, d.extent) for d in claim.model.dims]], 0
+    tokens, boxes, leaves = [], [claim.model.whole], 0
     while boxes:
         box = boxes.pop()
-        reasons = claim.excludes(order, box)
+        reasons, _ = claim.look(order, box)
         if reasons:
             tokens.append(reasons[0])
             leaves += 1
             if leaves > MOST_LEAVES:
                 raise NoProof(f"a proof would take more than {MOST_LEAVES:,} leaves")
             continue
-        d = max(range(len(box)), key=lambda i: (box[i][1] / box[i][0], i))
-        lo, hi = box[d]
-        if lo == hi:
-            _, latency, traffic = claim.model.least(order, box)
-            raise _Below(latency if claim.latency else traffic)
-        at = isqrt(lo * hi)  # below hi
+        halves = _halves(box)
+        if halves is None:
+            raise _Below
+        left, right, d, at = halves
         tokens.append(f"{d}:{at}")
-        right = list(box)
-        box[d], right[d] = (lo, at), (at + 1, hi)
-        boxes += [right, box]
+        boxes += [right, left]
     return " ".join(tokens)
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    layer, machine, objective = problem.layer, problem.hardware, problem.objective
-    names = ("out", "kernel", "stride", "dilation", "pad_lo", "pad_hi")
-    axes = [{**{name: getattr(a, name) for name in names}, "in": a.in_size} for a in layer.axes]
-    sizes = ("out_channels", "in_channels", "batch", "groups")
-    return {
-        "layer": {**{name: getattr(layer, name) for name in sizes}, "axes": axes},
-        "machine": {
-            **{name: getattr(machine, name) for name in _PLAIN},
-            **{name: str(getattr(machine, name)) for name in _WORDS},
-            "bits": machine.bits.to_dict(),
-        },
-        "partition": _bits(problem.partition),
-        "objective": {"kind": objective.kind.value, "tolerance": str(objective.tolerance)},
-    }
-
-
-def _bits(parts: Partition | None) -> dict[str, int] | None:
-    return None if parts is None else {name: getattr(parts, name) for name in parts.__slots__}
-
-
-def _mapping(problem: Problem, mapping: Mapping) -> ChoicesData:
-    parts = problem.partition or problem.evaluate(mapping).footprint
-    return mapping_choices(mapping, parts)

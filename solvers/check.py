@@ -1,17 +1,12 @@
 """``python -m solvers.check FILE``: verify a certificate with the standard library and this file alone.
 
-A certificate has, for every layer, its sizes, a mapping, and for each claim (no mapping that fits, with a
-latency within the cap, is below the bound) a tree for each order of loops. A tree cuts the box of all tile
-sizes, in preorder: ``d:t`` cuts along dimension d (0 output channels, 1 input channels, 2 batch, 3.. spatial
-axes) into tiles of at most t, and of more; a letter is a leaf. Boxes are made here, by cutting, so leaves
-cover the map space whatever a file says. All mappings of a leaf take more than the buffer or its given parts
-(``c``), have a latency above the cap (``l``), or have at least the bound (``m``).
-
-A box is bounded by quantities each at its own minimum over the box: trips, words of intervals, largest
-intervals, cycles of a group of loops, from exact tables with one entry a tile size. The rest grows with each:
-passes are ``1 + (n - 1) [m > 1]``, words and cycles sums of products, a latency a maximum or a sum, a
-footprint a rounded sum. So the formulas at the minima are at most those at any mapping of the box, and exact
-for a single tile. All sliding axes are tried. Costs are stated here once more, in integers.
+A claim (no mapping that fits, within the cap on latency, is below the bound) has a tree for each order of
+loops, in preorder: ``d:t`` cuts a box of tile sizes along dimension d (output, input channels, batch, axes)
+into tiles of at most t, and of more; a letter is a leaf. Boxes are made here: leaves cover the map space.
+All mappings of a leaf do not fit (``c``), exceed the cap (``l``), or have at least the bound (``m``): costs
+at the minima of trips, words, intervals and cycles over a box are below its mappings'. Where kernels of a
+deconvolution share ifmap tiles, dimension 0 is the number of rounds that hold their filters: R rounds take R
+passes, ``ceil(co / side)`` of each kernel, and the fullest holds the mean and one filter, at least.
 """
 
 import json
@@ -19,281 +14,286 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import lru_cache
-from itertools import product
-from math import floor, prod
+from functools import cache
+from itertools import pairwise, product
+from math import ceil, floor, gcd, lcm, prod
+from pathlib import Path
 from typing import Any
 
-FORMAT = "dnn-dataflow-certificate 1, tiles held whole"
-CLASSES = ("weight", "input", "output")
-CHANNELS, BITS = ("out_channels", "in_channels", "batch"), ("ifmap", "weights", "ofmap", "partial_sums")
-AXIS = ("out", "kernel", "stride", "dilation", "pad_lo", "pad_hi", "in")
-SIZE, ANY = range(1, 10**7), range(-(10**15), 10**15)
-RATIO = re.compile("[0-9]{1,400}(/0*[1-9][0-9]{0,400})?")
-CUT = re.compile("([0-9]):([0-9]{1,8})")
-FEW = 16  # tiles of a box whose array passes are counted one by one
-Box = Sequence[tuple[int, int]]
+FORMAT = "dnn-dataflow-certificate 2, tiles held whole"
+ORDERS, OPS, WAYS = ("weight", "input", "output"), ("conv", "deconv"), ("split", "combine")
+UNITS = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
+RATIO, CUT = re.compile("[0-9]{1,400}(/0*[1-9][0-9]{0,400})?"), re.compile("([0-9]):([0-9]{1,8})")
+FOREIGN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 class Unproven(Exception):
-    """A claim is not proven, and why."""
+    """A claim is not proven, and why. What is no certificate raises one of ``FOREIGN``."""
 
 
-class Malformed(Exception):
-    """It is no certificate, and why."""
+def numbers(data: Any, names: str, ratio: bool = False) -> list[Any]:
+    """Fields that are integers from 1, or fractions p/q."""
+    found = list(map(data.__getitem__, names.split()))
+    if not all(RATIO.fullmatch(x) if ratio else type(x) is int and 0 < x < 10**7 for x in found):
+        raise ValueError(f"{names}: got {found}, allowed: {'fractions p/q' if ratio else 'integers from 1'}")
+    return [Fraction(x) if ratio else x for x in found]
 
 
-def read(data: Any, key: str, kind: Any) -> Any:
-    """A field of a type, of a range of integers, out of some words, or a ``RATIO``; raises Malformed."""
-    value = data.get(key, read) if type(data) is dict else read
-    if isinstance(kind, re.Pattern):
-        good = type(value) is str and kind.fullmatch(value) is not None
-    elif isinstance(kind, range):
-        good = type(value) is int and value in kind
-    else:
-        good = value in kind if isinstance(kind, tuple) and type(value) is str else type(value) is kind
-    if not good:
-        raise Malformed(f"{key} is {'missing' if value is read else repr(value)[:40] + ', not allowed'}")
-    return value
+def dot(these: Any, those: Any) -> Any:
+    """Sum of products."""
+    return sum(a * b for a, b in zip(these, those, strict=True))
 
 
-@lru_cache(maxsize=4096)
-def axis_columns(axis: tuple[int, ...]) -> tuple[list[int], ...]:
-    """Per tile size 1..out: trips, words fetched, words slid, longest interval, size."""
-    out, kernel, stride, dilation, pad, _, top = axis
-    reach = dilation * (kernel - 1) + 1
+def phases(size: int, kernel: int, stride: int, dilation: int, lo: int, hi: int, more: int) -> list[Any]:
+    """The outputs of a transposed axis by residue, each a convolution; of no taps where none reaches them."""
+    out, found = (size - 1) * stride - lo - hi + dilation * (kernel - 1) + more + 1, []
+    for r in range(min(stride, *numbers({"outputs": out}, "outputs"))):
+        shifts = range(r + lo, r + lo - dilation * kernel, -dilation)
+        at = sorted(shift // stride for shift in shifts if shift % stride == 0)
+        found += [(-((r - out) // stride), len(at), 1, dilation // gcd(dilation, stride), size, -[*at, 0][0])]
+    return found
+
+
+@cache
+def axis_rows(parts: Any) -> list[Any]:
+    """Per tile size: trips, words fetched, slid, longest interval (the hull of what the parts need), size."""
     rows = []
-    for t in range(1, out + 1):
-        fetched = slid = longest = seen = 0
-        for first in range(0, out, t):
-            lo = max(0, first * stride - pad)
-            hi = min(top, (min(first + t, out) - 1) * stride - pad + reach)
-            fetched += max(0, hi - lo)
-            slid += max(0, hi - max(lo, seen))
-            longest, seen = max(longest, hi - lo), max(seen, hi)
-        rows.append((-(-out // t), fetched, slid, longest, t))
-    return tuple(map(list, zip(*rows, strict=True)))
+    for t in range(1, parts[0][0] + 1):
+        hulls = [(0, 0)]
+        for at in range(0, parts[0][0], t):
+            needs = [(p, at * p[2] - p[5], (min(at + t, p[0]) - 1) * p[2] - p[5]) for p in parts if at < p[0]]
+            spans = [(max(0, lo), min(p[4], hi + p[3] * (p[1] - 1) + 1)) for p, lo, hi in needs if p[1]]
+            spans = [(lo, hi) for lo, hi in spans if lo < hi] or [(0, 0)]
+            hulls.append((min(lo for lo, _ in spans), max(hi for _, hi in spans)))
+        words = [hi - lo for lo, hi in hulls]
+        twice = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairwise(hulls))
+        rows.append((len(hulls) - 1, sum(words), sum(words) - twice, max(words), t))
+    return rows
 
 
-class Dimension:
-    """The minima of a dimension's columns over intervals of tile sizes."""
-
-    def __init__(self, columns: Sequence[list[int]]) -> None:
-        self.columns, self.extent = columns, len(columns[0])
-        self.known: dict[tuple[int, int], tuple[int, ...]] = {}
-
-    def least(self, lo: int, hi: int) -> tuple[int, ...]:
-        """The minimum of each column over tiles lo..hi."""
-        if (lo, hi) not in self.known:
-            self.known[lo, hi] = tuple(min(column[lo - 1 : hi]) for column in self.columns)
-        return self.known[lo, hi]
+@cache
+def array_passes(side: int, outs: Any, tile: Any) -> int:
+    """Sum over all tiles of one size of ceil(pixels / side)."""
+    kinds = product(*(((out // t, t), (1, out % t)) for out, t in zip(outs, tile, strict=True)))
+    return sum(prod(n for n, _ in kind) * -(-prod(x for _, x in kind) // side) for kind in kinds)
 
 
 class Model:
-    """One layer on one machine: what mappings, and boxes of them, cost at least."""
+    """A layer, a kernel of a deconvolution, or all of them, on one machine: what mappings and boxes cost."""
 
-    def __init__(self, entry: dict[str, Any]) -> None:
-        layer, machine = read(entry, "layer", dict), read(entry, "machine", dict)
-        self.co, self.ci, self.batch, self.groups = (read(layer, k, SIZE) for k in (*CHANNELS, "groups"))
-        axes = read(layer, "axes", list)
-        self.axes = [tuple(read(a, k, ANY if "pad" in k else SIZE) for k in AXIS) for a in axes]
-        self.rows, self.cols = (read(machine, k, SIZE) for k in ("rows", "cols"))
-        self.flow = read(machine, "dataflow", ("output", "weight", "input"))
-        self.double = read(machine, "double_buffered", bool)
-        self.reuse = read(machine, "halo", ("refetch", "reuse")) == "reuse"
-        self.fill = (
-            read(machine, "fill", ("overlapped", "exposed")) == "exposed" and self.rows + self.cols - 2
-        )
-        self.bits = [read(read(machine, "bits", dict), k, SIZE) for k in BITS]
-        self.bank = 8 * read(machine, "bank_bytes", SIZE) if machine.get("bank_bytes", 0) is not None else 1
-        self.buffer = 8 * read(machine, "buffer_bytes", ANY) // self.bank * self.bank
-        free, parts = entry.get("partition", 0) is None, ("ifmap", "ofmap", "weights")
-        self.partition = None if free else [read(read(entry, "partition", dict), k, ANY) for k in parts]
-        rate, clock = (Fraction(read(machine, k, RATIO)) for k in ("bandwidth", "frequency"))
-        if not rate or not clock or not 1 <= len(axes) <= 3 or self.bits[3] < self.bits[2]:
-            raise Malformed("bandwidth or frequency is 0, partial_sums narrow, or axes are not one to three")
-        rate *= 8 / clock
-        self.per_cycle, self.per_bit = rate.numerator, rate.denominator  # ticks
-        self.taps, self.pixels = prod(a[1] for a in self.axes), self.batch * prod(a[0] for a in self.axes)
-        axes = [(self.batch, 1, 1, 1, 0, 0, self.batch), *self.axes]
-        columns = [self.channels(self.co, "co"), self.channels(self.ci, "ci"), *map(axis_columns, axes)]
-        self.dims = [Dimension(c) for c in columns]
-        self.side = {"output": self.rows, "input": self.cols, "weight": 0}[self.flow]
-        self.passes: dict[tuple[int, ...], int] = {}
+    def __init__(self, entry: Any, part: Sequence[Any] = ()) -> None:
+        layer, machine, goal, parts = (entry[k] for k in ("layer", "machine", "objective", "partition"))
+        self.co, self.ci, batch, self.groups = numbers(layer, "out_channels in_channels batch groups")
+        rows, cols = numbers(machine, "rows cols")
+        self.bits = numbers(machine["bits"], "ifmap weights ofmap partial_sums")
+        deconv, axes, names = OPS.index(layer["op"]), layer["axes"], ("pad_lo", "pad_hi", "output_padding")
+        if deconv:
+            axes = [phases(*numbers(a, "in kernel stride dilation"), *map(a.get, names)) for a in axes]
+        else:
+            axes = [[(*numbers(a, "out kernel stride dilation in"), a["pad_lo"])] for a in axes]
+        self.shared, axes = deconv > len(part), [[p] for p in part] or [[(batch, 1, 1, 1, batch, 0)], *axes]
+        kernels = self.kernels = [k for k in product(*axes) if all(a[1] for a in k)]
+        sides = {"output": (cols, 0, rows), "weight": (cols, rows, 0), "input": (0, rows, cols)}
+        self.sides = sides[machine["dataflow"]]  # of output channels, input channels, pixels; 0 streams
+        self.double = (False, True).index(machine["double_buffered"])
+        self.sliding = range(1, ("refetch", "reuse").index(machine["halo"]) * len(axes))
+        self.fill = (rows + cols - 2) * ("overlapped", "exposed").index(machine["fill"])
+        self.bank = 1 if machine["bank_bytes"] is None else 8 * numbers(machine, "bank_bytes")[0]
+        whole = 8 * machine["buffer_bytes"] // self.bank * self.bank
+        self.room = [whole] if parts is None else [parts[k] for k in ("ifmap", "ofmap", "weights")]
+        if not 2 <= len(axes) <= 4 or not kernels or self.bits[3] < self.bits[2]:
+            raise ValueError("not one to three axes, no tap that reaches an output, or narrow partial sums")
+        self.outs = [tuple(a[0] for a in k) for k in kernels]
+        self.taps, self.pixels = [prod(a[1] for a in k) for k in kernels], list(map(prod, self.outs))
+        self.zeros = self.groups * self.co * (prod(sum(p[0] for p in a) for a in axes) - sum(self.pixels))
+        by_ci = zip(*(self.channels(self.ci, taps, self.sides[1]) for taps in self.taps), strict=True)
+        ci_rows = [(*each[0][:2], *(x for row in each for x in row[2:])) for each in by_ci]
+        dims = [list(self.co_rows()), ci_rows, *(axis_rows(tuple(a)) for a in axes)]
+        self.minima = cache(lambda d, lo, hi: list(map(min, zip(*dims[d][lo - 1 : hi], strict=True))))
+        self.whole, self.kind = [(1, len(rows)) for rows in dims], goal["kind"]
+        self.tolerance = numbers(goal, "tolerance", True)[0] if self.kind == "balanced" else None
+        own = UNITS[self.kind] if self.kind != "weighted" else numbers(goal["weights"], "cycle byte pj", True)
+        (cycle, byte, pj), (rate, clock) = map(Fraction, own), numbers(machine, "bandwidth frequency", True)
+        mac, sram, dram, static = (pj * x for x in numbers(machine["energy"], "mac sram dram static", True))
+        self.per_cycle, self.per_bit = (8 * rate / clock).as_integer_ratio()  # ticks
+        macs = self.groups * self.co * self.ci * dot(self.taps, self.pixels)
+        grid = {a: product(range(a[0]), range(a[1])) for parts in axes for a in parts}
+        pairs = {a: sum(0 <= y * a[2] + t * a[3] - a[5] < a[4] for y, t in at) for a, at in grid.items()}
+        self.reads = [self.ci * prod(pairs[a] for a in k) for k in kernels]
+        self.worth = [(cycle + static / clock) / self.per_cycle, byte / 8 + sram + dram, sram, mac * macs]
 
-    def channels(self, extent: int, group: str) -> tuple[list[int], ...]:
-        """Per tile size: trips, the group's factor of the cycles, size."""
-        words, width = (self.taps, self.rows) if group == "ci" else (1, self.cols)
-        if (self.flow, group) in (("output", "ci"), ("input", "co")):
-            width = 0  # it streams
-        trips = [-(-extent // t) for t in range(1, extent + 1)]
-        cycles = [extent * words + n * self.fill for n in trips]
-        if width:
-            full = [(n - 1) * -(-t * words // width) for t, n in enumerate(trips, 1)]
-            rest = ((extent - (n - 1) * t) * words for t, n in enumerate(trips, 1))
-            cycles = [f - (-r // width) for f, r in zip(full, rest, strict=True)]
-        return trips, cycles, list(range(1, extent + 1))
+    def factor(self, side: int, n: int, tiles: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """A group's factor of the cycles, and how often the tensor without it enters the array."""
+        cycles = sum(count * (-(-size // side) if side else size) for count, size in tiles)
+        return (cycles, cycles) if side else (cycles + n * self.fill, n)
 
-    def spatial_cycles(self, box: Box, trips: int) -> int:
-        """Its group's factor of the cycles: ``sum ceil(p/side) >= max(ceil(sum p / side), trips)``."""
-        if not self.side:
-            return int(self.pixels + trips * self.fill)
-        if prod(hi - lo + 1 for lo, hi in box) > FEW:
-            return max(int(-(-self.pixels // self.side)), trips)
-        return min(map(self.array_passes, product(*(range(lo, hi + 1) for lo, hi in box))))
+    def channels(self, extent: int, words: int, side: int) -> Iterator[tuple[int, ...]]:
+        """Per tile size: trips, size, ``factor``."""
+        for t in range(1, extent + 1):
+            n = -(-extent // t)
+            yield n, t, *self.factor(side, n, [(n - 1, t * words), (1, (extent - (n - 1) * t) * words)])
 
-    def array_passes(self, tile: tuple[int, ...]) -> int:
-        """Sum over the tiles of one size of ceil(pixels / side)."""
-        if tile not in self.passes:
-            kinds = [(1, 1)]
-            for t, dim in zip(tile, self.dims[2:], strict=True):
-                full, rest = divmod(dim.extent, t)
-                kinds = [(c * n, p * x) for c, p in kinds for n, x in ((full, t), (1, rest)) if n * x]
-            self.passes[tile] = sum(c * -(-p // self.side) for c, p in kinds)
-        return self.passes[tile]
+    def co_rows(self) -> Iterator[tuple[int, ...]]:
+        """Per tile of output channels, or number of rounds: ``channels``, weights, passes added."""
+        rows, taps = list(self.channels(self.co, 1, self.sides[0])), self.taps
+        if not self.shared:
+            yield from ((*row, row[1] * taps[0], 0) for row in rows)
+        for r in range(1, self.shared * self.co * len(taps) + 1):
+            words = max(*taps, -(-self.co * sum(taps) // r))
+            yield r, 0, *rows[-1][2:], words, max(0, r - len(taps) * rows[-1][3])
 
-    def least(self, order: str, box: Box, slides: Sequence[int] | None = None) -> tuple[list[int], int, int]:
-        """Lower bounds of a box: parts of the buffer (I, O, W) [bits], latency [ticks], traffic [bits]."""
-        n_co, cycles_co, co = self.dims[0].least(*box[0])
-        n_ci, cycles_ci, ci = self.dims[1].least(*box[1])
-        rows = [d.least(*b) for d, b in zip(self.dims[2:], box[2:], strict=True)]
-        n_sp, fetched, _, largest, pixels = map(prod, zip(*rows, strict=True))
-        slides = (range(len(self.axes)) if self.reuse else ()) if slides is None else slides
-        slid = min([fetched, *(prod(r[1 + (i == a + 1)] for i, r in enumerate(rows)) for a in slides)])
-        stays, inner = CLASSES.index(order), (n_co > 1, n_ci > 1, n_sp > 1)
-        passes_ci = n_ci if stays < 2 and (inner[0] or inner[2]) else 1  # ci, co | sp and ci, sp | co
-        passes_co = n_co if stays != 1 and (inner[2] or (stays == 2 and inner[1])) else 1
-        passes_sp = n_sp if stays != 0 and inner[stays - 1] else 1
-        slid = fetched if stays == 2 and inner[1] else slid
-        wide_i, wide_w, wide_o, wide_p = self.bits
-        traffic = self.ci * slid * passes_co * wide_i + self.co * self.ci * self.taps * passes_sp * wide_w
-        traffic += self.co * self.pixels * (wide_o + 2 * (passes_ci - 1) * wide_p)
-        traffic *= self.groups
-        ofmap_tile = co * pixels * (wide_p if n_ci > 1 else wide_o)
-        tiles = ci * largest * wide_i, ofmap_tile, co * ci * self.taps * wide_w
+    def spatial(self, outs: Any, box: Any) -> tuple[int, int]:
+        """``factor`` of a kernel's outputs: ``sum ceil(p / side) >= ceil(sum p / side)``, and trips."""
+        side, tiles = self.sides[2], product(*(range(lo, hi + 1) for lo, hi in box))
+        if side and prod(hi - lo + 1 for lo, hi in box) <= 16:  # few: one by one
+            return (min(array_passes(side, outs, tile) for tile in tiles),) * 2
+        trips = prod(-(-out // min(out, hi)) for out, (_, hi) in zip(outs, box, strict=True))
+        cycles, entries = self.factor(side, trips, [(1, prod(outs))])
+        return max(cycles, trips), max(entries, trips)
+
+    def least(self, order: str, box: Any, slides: Any = None, rounds: Any = ()) -> tuple[Any, ...]:
+        """Whether it may fit; at least: latency [ticks], traffic, bits at the array."""
+        co_row, ci_row, *axes = (self.minima(d, *bounds) for d, bounds in enumerate(box))
+        (n_co, co, *by_co, words, more), (n_ci, ci, *by_ci), stays = co_row, ci_row, ORDERS.index(order)
+        n_sp, fetched, _, largest, _ = map(prod, zip(*axes, strict=True))
+        many = n_co > 1, n_ci > 1, n_sp > 1
+        slides = () if stays == 2 and many[1] else self.sliding if slides is None else slides
+        slid = min([fetched, *(prod(a[1 + (i == s)] for i, a in enumerate(axes)) for s in slides)])
+        slid *= n_co if stays != 1 and (many[2] or (stays == 2 and many[1])) else 1
+        spilt = n_ci - 1 if stays < 2 and (many[0] or many[2]) else 0  # ci, co | sp and ci, sp | co
+        (wide_i, wide_w, wide_o, wide_p), weights = self.bits, self.ci * self.co * sum(self.taps)
+        traffic = self.ci * slid * wide_i + self.co * sum(self.pixels) * (wide_o + 2 * spilt * wide_p)
+        traffic += weights * (n_sp if stays != 0 and many[stays - 1] else 1) * wide_w
+        held = [prod(map(min, outs, (lo for lo, _ in box[2:]))) for outs in self.outs]
+        most = max(*held, -(-self.co * sum(held) // box[0][1])) if self.shared else co * held[0]
+        by_co = by_co * len(held)
+        if rounds:
+            filled = [[(1, x) for x in row if x] for row in rounds]
+            by_co, more = [x for row in filled for x in self.factor(self.sides[0], len(row), row)], 0
+            words, most = (max(dot(r, w) for r in zip(*rounds, strict=True)) for w in (self.taps, held))
+        tiles = ci * largest * wide_i, most * (wide_p if many[1] else wide_o), ci * words * wide_w
+        by_sp = [x for outs in self.outs for x in self.spatial(outs, box[2:])]
+        each = [c * s for c, s in zip(by_ci[::2], by_sp[::2], strict=True)]
+        compute = dot(by_co[::2], each) + more * (1 if self.sides[0] else self.fill) * min(each)
+        ports = self.co * dot(self.pixels, [wide_o + 2 * (n - 1) * wide_p for n in by_ci[1::2]])
+        ports += weights // sum(self.taps) * dot(self.taps, by_sp[1::2]) * wide_w
+        ports += dot(self.reads, by_co[1::2]) * wide_i
         need = [-(-(1 + self.double) * t // self.bank) * self.bank for t in tiles]
-        compute = self.groups * cycles_co * cycles_ci * self.spatial_cycles(box[2:], n_sp)
-        transfer = traffic * self.per_bit
-        array = compute * self.per_cycle + self.double * sum(tiles) * self.per_bit
-        return need, max(array, transfer) if self.double else array + transfer, traffic
+        fits = all(n <= r for n, r in zip(need if self.room[1:] else [sum(need)], self.room, strict=True))
+        array, bus = compute * self.groups * self.per_cycle, traffic * self.groups * self.per_bit
+        latency = max(array + sum(tiles) * self.per_bit, bus) if self.double else array + bus
+        return fits, latency, traffic * self.groups, ports * self.groups
 
-    def fits(self, need: list[int]) -> bool:
-        """Whether parts fit the buffer, or those of the given partition."""
-        if self.partition is None:
-            return sum(need) <= int(self.buffer)
-        return all(n <= p for n, p in zip(need, self.partition, strict=True))
-
-    def price(self, mapping: dict[str, Any]) -> tuple[int, int]:
-        """Latency [ticks] and traffic [bits] of a mapping, exactly; raises Unproven if it does not fit."""
-        tile, order = read(mapping, "tile", dict), read(mapping, "stationary", CLASSES)
-        sizes = [*(read(tile, k, SIZE) for k in CHANNELS), *read(tile, "spatial", list)]
-        inside = [type(t) is int and 1 <= t <= d.extent for t, d in zip(sizes, self.dims, strict=False)]
-        axis, axes = mapping.get("sliding_axis"), range(len(self.axes) if self.reuse else 0)
-        slides = axis is None or (type(axis) is int and axis in axes)
-        if len(sizes) != len(self.dims) or not all(inside) or not slides:
-            raise Unproven("its mapping is none of this layer and machine")
-        need, latency, traffic = self.least(order, [(t, t) for t in sizes], () if axis is None else (axis,))
-        if not self.fits(need):
-            raise Unproven("its mapping does not fit the buffer")
-        return latency, traffic
+    def price(self, mapping: Any) -> Any:
+        """Latency [ticks], traffic and bits at the array of a mapping, exactly; None if sharing has none."""
+        if self.shared and mapping is None:
+            return None
+        tile, rounds = mapping["tile"], mapping["rounds"] if self.shared else []
+        if self.shared:
+            dealt = [sum(row) for row in rounds] == [self.co] * len(self.taps) and min(map(min, rounds)) >= 0
+            tile = [len(rounds[0]) * (dealt and all(map(any, zip(*rounds, strict=True)))), *tile]
+        slides = () if mapping["slide"] is None else (mapping["slide"] + 1,)
+        good = all(type(t) is int and 1 <= t <= d for t, (_, d) in zip(tile, self.whole, strict=True))
+        if good and {*slides} <= {*self.sliding}:
+            fits, *costs = self.least(mapping["stationary"], [(t, t) for t in tile], slides, rounds)
+            if fits:
+                return costs
+        raise Unproven("its mapping is none of this layer and machine, or does not fit the buffer")
 
 
 class Claim:
-    """No mapping that fits, within the cap, has less than the bound."""
+    """No mapping that fits, within the cap, has less than the bound: of the latency, or of the objective."""
 
-    def __init__(self, model: Model, latency: bool, bound: Fraction, cap: int | None) -> None:
-        self.model, self.latency, self.cap = model, latency, cap
-        self.bound = -floor(-bound * (model.per_cycle if latency else 8))  # in whole ticks or bits
+    def __init__(self, model: Model, bound: Fraction, cap: int | None = None, latency: bool = False) -> None:
+        *worth, fixed = [Fraction(1, model.per_cycle), *[Fraction(0)] * 3] if latency else model.worth
+        self.model, self.cap, self.fixed, self.scale = model, cap, fixed, lcm(*(w.denominator for w in worth))
+        self.worth, self.bound = [int(w * self.scale) for w in worth], ceil((bound - fixed) * self.scale)
 
-    def excludes(self, order: str, box: Box) -> str:
-        """The reasons for which a box has no better mapping."""
-        need, latency, traffic = self.model.least(order, box)
-        reasons = "" if self.model.fits(need) else "c"
-        if self.cap is not None and latency > self.cap:
-            reasons += "l"
-        return reasons + ("m" if (latency if self.latency else traffic) >= self.bound else "")
+    def look(self, order: str, box: Any) -> tuple[str, int]:
+        """The reasons for which a box has no better mapping, and the least value of its mappings."""
+        fits, *costs = self.model.least(order, box)
+        late, value = self.cap is not None and costs[0] > self.cap, dot(self.worth, costs)
+        return "c" * (not fits) + "l" * late + "m" * (value >= self.bound), value
 
-    def verify(self, order: str, tree: str) -> int:
+    def verify(self, order: str, tree: str, what: str) -> int:
         """How many leaves a tree has; raises Unproven unless each is excluded."""
-        boxes, leaves = [[(1, d.extent) for d in self.model.dims]], 0
-        for token in tree.split():
-            if not boxes:
-                raise Unproven("the tree goes on after its last leaf")
-            box, cut = boxes.pop(), CUT.fullmatch(token)
-            if cut is None:
+        boxes, leaves = [self.model.whole], 0
+        for token in [*tree.split(), "the end"]:
+            box, cut = boxes.pop() if boxes else [], CUT.fullmatch(token)
+            d, at = map(int, cut.groups()) if cut else (0, 0)
+            if cut and d < len(box) and box[d][0] <= at < box[d][1]:
+                boxes += [[*box[:d], half, *box[d + 1 :]] for half in ((at + 1, box[d][1]), (box[d][0], at))]
+            elif box and token in ("c", "l", "m") and token in self.look(order, box)[0]:
                 leaves += 1
-                if token not in ("c", "l", "m") or token not in self.excludes(order, box):
-                    sizes = " x ".join(f"{lo}..{hi}" for lo, hi in box)
-                    raise Unproven(f"leaf {leaves} ({token:.9}, tiles {sizes}) is not excluded")
-                continue
-            d, at = map(int, cut.groups())
-            if d >= len(box) or not box[d][0] <= at < box[d][1]:
-                raise Unproven(f"cut {token} after leaf {leaves} is outside the box")
-            right = list(box)
-            box[d], right[d] = (box[d][0], at), (at + 1, box[d][1])
-            boxes += [right, box]
-        if boxes:
-            raise Unproven(f"the tree ends after leaf {leaves}, {len(boxes)} boxes are not covered")
+            elif box or token != "the end":
+                tiles = " x ".join(f"{lo}..{hi}" for lo, hi in box) or "none left"
+                raise Unproven(f"{what}: leaf {leaves + 1} ({token:.9}, tiles {tiles}) is not excluded")
         return leaves
 
 
-def verified(entry: dict[str, Any]) -> str:
-    """What is proven of a layer; raises Unproven."""
-    model, objective, proofs = Model(entry), read(entry, "objective", dict), read(entry, "claims", list)
-    latency, traffic = model.price(read(entry, "mapping", dict))
-    kind = read(objective, "kind", ("latency", "traffic", "balanced"))
-    bounds, cap, leaves = [Fraction(read(proof, "bound", RATIO)) for proof in proofs], None, 0
-    if len(proofs) != 1 + (kind == "balanced"):
+def proven(model: Model, entry: Any, rival: Sequence[int] = (), aside: int = 0) -> tuple[Any, ...]:
+    """Costs of a mapping, bound, least latency known, cap over it and rivals' with ``aside``, leaves."""
+    proofs, costs, leaves, cap, known = entry["claims"], model.price(entry["mapping"]), 0, None, [*rival]
+    if len(proofs) != 1 + (model.kind == "balanced"):
         raise Unproven("its claims are not those of its objective")
-    if kind == "balanced":
-        best = model.price(read(entry, "fastest", dict))[0]
-        cap = floor(best * (1 + Fraction(read(objective, "tolerance", RATIO))) * (1 + Fraction(1, 10**12)))
-        if latency > cap or bounds[0] > Fraction(best, model.per_cycle):
-            raise Unproven("its mapping is slower than the cap, or the fastest is faster than its bound")
-    value = Fraction(latency, model.per_cycle) if kind == "latency" else Fraction(traffic, 8)
-    if value != Fraction(read(entry, "value", RATIO)) or bounds[-1] > value:
-        raise Unproven(f"its mapping has {value}, not {entry['value']}, or less than the bound {bounds[-1]}")
-    claims = [Claim(model, kind != "traffic", bounds[0], None), Claim(model, False, bounds[-1], cap)]
-    for i, (claim, proof) in enumerate(zip(claims, proofs, strict=False), 1):
-        for order in CLASSES:
-            try:
-                leaves += claim.verify(order, read(read(proof, "trees", dict), order, str))
-            except Unproven as error:
-                raise Unproven(f"claim {i}, {order}: {error}") from None
-    gap = float(1 - bounds[-1] / value)
-    return f"{kind} {float(value):,.9g}, bound {float(bounds[-1]):,.9g}, gap {gap:.2%}, {leaves:,} leaves"
+    if model.tolerance is not None:
+        known += (model.price(entry["fastest"]) or [])[:1]
+        cap = floor((min(known) + aside) * (1 + model.tolerance) * (1 + Fraction(1, 10**12))) - aside
+    for i, proof in enumerate(proofs, 1):
+        [bound], last = numbers(proof, "bound", True), i == len(proofs)
+        claim = Claim(model, bound, cap if last else None, not last)
+        leaves += sum(claim.verify(order, proof["trees"][order], f"claim {i}, {order}") for order in ORDERS)
+    return costs, bound, min(known, default=0), cap, leaves
+
+
+def verified(entry: Any) -> str:
+    """What is proven of a layer; raises Unproven."""
+    model = Model(entry)
+    if not model.shared:
+        costs, bound, _, cap, leaves = proven(model, entry)
+    else:
+        kernels = {kernel: model.kernels.count(kernel) for kernel in model.kernels}
+        zeros, late = model.zeros * model.bits[2], model.zeros * model.bits[2] * model.per_bit
+        apart = [proven(Model(entry, k), part) for k, part in zip(kernels, entry["parts"], strict=True)]
+        (prices, bounds, least, _, more), n = zip(*apart, strict=True), list(kernels.values())
+        costs, bound, _, cap, leaves = proven(model, entry["shared"], [dot(n, least)], late)
+        if WAYS.index(entry["choice"]) == 0:
+            costs = [dot(n, each) for each in zip(*prices, strict=True)]
+        costs, cap = [costs[0] + late, costs[1] + zeros, costs[2]], None if cap is None else cap + late
+        bound, leaves = min(bound, dot(n, bounds)) + dot(model.worth[:2], (late, zeros)), leaves + sum(more)
+    value = dot(model.worth, (*costs, 1))
+    if cap is not None and costs[0] > cap:
+        raise Unproven("its mapping is slower than the cap")
+    if [value] != numbers(entry, "value", True):
+        raise Unproven(f"its mapping has {value}, not {entry['value']}")
+    gap = float(1 - bound / value)
+    return f"{model.kind} {float(value):,.9g}, bound {float(bound):,.9g}, gap {gap:.2%}, {leaves:,} leaves"
 
 
 def check(text: str) -> Iterator[tuple[str, str, bool]]:
-    """Each layer's name, what is proven or why it is not, and whether it is; raises Malformed."""
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"no JSON: {error}") from None
-    read(data, "format", (FORMAT,))
-    for entry in read(data, "layers", list):
-        name = read(entry, "name", str)
+    """Each layer's name, what is proven or why it is not, and whether it is; raises ``FOREIGN``."""
+    data = json.loads(text, parse_float=str)
+    if type(data) is not dict or data.get("format") != FORMAT:
+        raise ValueError(f"no certificate of the format {FORMAT!r}")
+    for entry in data["layers"]:
         try:
-            yield name, verified(entry), True
+            yield entry["name"], verified(entry), True
         except Unproven as error:
-            yield name, str(error), False
-    for left in read(data, "left_out", list):
-        yield read(left, "name", str), f"nothing is claimed: {read(left, 'reason', str)}", True
+            yield entry["name"], f"NOT PROVEN: {error}", False
+        except FOREIGN as error:
+            raise ValueError(f"{entry['name']}: a field is missing or not allowed: {error!r}") from error
+    yield from ((left["name"], f"nothing is claimed: {left['reason']}", True) for left in data["left_out"])
 
 
 def main(files: Sequence[str]) -> int:
     """Check a file; returns the exit code: 0 all is proven, 1 some claim is not, 2 it is no certificate."""
     try:
-        if len(files) != 1:
-            raise Malformed("give one file: python -m solvers.check FILE")
-        with open(files[0], encoding="utf-8") as stream:
-            found = list(check(stream.read()))
-    except (OSError, UnicodeDecodeError, Malformed) as error:
-        print(f"{' '.join(files)}: {error}", file=sys.stderr)
+        found = list(check(Path(*files).read_text("utf-8")))
+    except (OSError, *FOREIGN) as error:
+        print(f"{' '.join(files) or 'give one file'}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    for name, text, proven in found:
-        print(f"{name}: {'' if proven else 'NOT PROVEN: '}{text}")
-    return int(not all(proven for _, _, proven in found))
+    print("".join(f"{name}: {text}\n" for name, text, _ in found), end="")
+    return int(not all(good for *_, good in found))
 
 
 if __name__ == "__main__":

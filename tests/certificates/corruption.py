@@ -1,19 +1,24 @@
 """Certificates with one field changed, and whether what they then claim is true."""
 
-from copy import deepcopy
+from dataclasses import replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from json import dumps, loads
+from random import Random
 
-from dnns.axes import Axis
-from dnns.layer import Layer
-from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
+from dnns.axes import Axis, TransposedAxis
+from dnns.layer import Deconvolution, Layer
+from formulation.deconv import split, unique_layers
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.objective import CAP_TOLERANCE
 from formulation.problem import Problem
-from tests.conformance.reference import layer_prices
+from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
+from tests.conformance.reference import layer_runs, price
+from tests.shared.test_cost import every_mapping
 
 WORDS = ("weight", "input", "output", "latency", "traffic", "balanced", "reuse", "refetch", "exposed", "7/5")
+WORDS += ("energy", "weighted", "conv", "deconv", "split", "combine")
 
 
 def places(value, path=()):
@@ -25,26 +30,26 @@ def places(value, path=()):
         yield path
 
 
-def corrupted(entry, random):
-    """A copy of an entry with one field changed."""
-    changed = deepcopy(entry)
-    path = random.choice(list(places(changed)))
-    holder = changed
-    for key in path[:-1]:
-        holder = holder[key]
-    old = holder[path[-1]]
-    if len(path) > 2 and path[-2] == "trees":
-        new = _tree(old, random)
-    elif isinstance(old, bool):
-        new = not old
-    elif isinstance(old, int):
-        new = random.choice((old + 1, old - 1, 2 * old, old // 2, random.randint(-2, 9), str(old), None, 1.5))
-    elif isinstance(old, str) and random.random() < 0.7:
-        new = _number(old, random)
-    else:
-        new = random.choice((*WORDS, None, 0, 1, {}, []))
-    holder[path[-1]] = new
-    return changed
+def corrupted(entry, random: Random, paths=None):
+    """A copy of an entry with one field changed; what is not on the way to it is the same object."""
+    return _changed(entry, random.choice(paths or list(places(entry))), random, in_tree=False)
+
+
+def _changed(value, path, random, in_tree):
+    if path:
+        holder = dict(value) if isinstance(value, dict) else list(value)
+        holder[path[0]] = _changed(value[path[0]], path[1:], random, path[0] == "trees" or in_tree)
+        return holder
+    if in_tree:
+        return _tree(value, random)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        wrong = (value + 1, value - 1, 2 * value, value // 2, random.randint(-2, 9), str(value), None, "1.5")
+        return random.choice(wrong)
+    if isinstance(value, str) and random.random() < 0.7:
+        return _number(value, random)
+    return random.choice((*WORDS, None, 0, 1, {}, []))
 
 
 def _number(old, random):
@@ -73,73 +78,196 @@ def _tree(old, random):
     return " ".join(tokens)
 
 
-@lru_cache(maxsize=4096)
-def _prices(text):
-    problem = problem_of(loads(text))
-    return tuple(layer_prices(problem.layer, problem.hardware, problem.partition))
-
-
-def problem_of(entry):
-    """The layer, machine and partition of an entry."""
-    layer, machine, parts = entry["layer"], entry["machine"], entry["partition"]
-    axes = tuple(Axis(**{("in_size" if k == "in" else k): v for k, v in a.items()}) for a in layer["axes"])
+def operator_of(entry):
+    """The layer or deconvolution of an entry; raises ValueError if it is none."""
+    layer, kind = entry["layer"], Axis if entry["layer"]["op"] == "conv" else TransposedAxis
+    axes = []
+    for a in layer["axes"]:
+        sizes = {("in_size" if k == "in" else k): v for k, v in a.items()}
+        if kind is Axis:  # what no output needs may be padded
+            span = (a["out"] - 1) * a["stride"] + a["dilation"] * (a["kernel"] - 1) + 1
+            sizes["pad_hi"] = span - a["in"] - a["pad_lo"]
+        axes.append(kind(**sizes))
     sizes = [layer[k] for k in ("out_channels", "in_channels")]
-    return Problem(
-        Layer("x", *sizes, axes, batch=layer["batch"], groups=layer["groups"]),
-        Hardware(
-            rows=machine["rows"],
-            cols=machine["cols"],
-            buffer_bytes=machine["buffer_bytes"],
-            bandwidth=Fraction(machine["bandwidth"]),
-            frequency=Fraction(machine["frequency"]),
-            bits=BitWidths(**machine["bits"]),
-            dataflow=Dataflow(machine["dataflow"]),
-            bank_bytes=machine["bank_bytes"],
-            double_buffered=machine["double_buffered"],
-            halo=Halo(machine["halo"]),
-            fill=Fill(machine["fill"]),
-        ),
-        partition=None if parts is None else Partition(**parts),
+    made = Layer if kind is Axis else Deconvolution
+    return made("x", *sizes, tuple(axes), batch=layer["batch"], groups=layer["groups"])
+
+
+def machine_of(entry):
+    """The machine of an entry."""
+    machine = entry["machine"]
+    return Hardware(
+        **{k: machine[k] for k in ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")},
+        bandwidth=Fraction(machine["bandwidth"]),
+        frequency=Fraction(machine["frequency"]),
+        bits=BitWidths(**machine["bits"]),
+        dataflow=Dataflow(machine["dataflow"]),
+        halo=Halo(machine["halo"]),
+        fill=Fill(machine["fill"]),
+        energy=Energy(**{k: Fraction(v) for k, v in machine["energy"].items()}),
     )
 
 
-def mapping_of(mapping):
+@cache
+def _posed(text):
+    entry = loads(text)
+    parts = entry["partition"]
+    operator, machine = operator_of(entry), machine_of(entry)
+    return operator, machine, None if parts is None else Partition(**parts)
+
+
+@cache
+def _prices(operator, machine, partition, energetic):
+    """Latency [cycles], traffic [bytes] and energy [pJ] of every mapping that fits.
+
+    What mappings move and compute is counted once for machines that differ in nothing that it depends on.
+    """
+    kept = ("rows", "cols", "dataflow", "halo", "fill", *(("bits", "energy") if energetic else ()))
+    plain = Hardware(**{name: getattr(machine, name) for name in kept})
+    runs = (
+        layer_runs(operator, plain, energetic)
+        if isinstance(operator, Layer)
+        else _shared_runs(operator, plain)
+    )
+    if energetic and not isinstance(operator, Layer):
+        runs = {(*run[:5], _apart(operator, machine, run[5])) for run in runs}
+    elif not energetic:
+        runs = {(*run[:5], None) for run in runs}
+    found = {price(machine, partition, *run) for run in runs} - {None}
+    return {(latency, Fraction(bits, 8), energy or 0) for latency, bits, energy in found}
+
+
+@cache
+def _shared_runs(deconv, machine):
+    """Words, largest tiles, cycles, ofmap words, whether there are partial sums, words at the array."""
+    machine = replace(machine, bits=BitWidths.uniform(1), double_buffered=False, buffer_bytes=10**9)
+    problem, found = SharedProblem(deconv, machine), set()
+    for mapping, cost in every_mapping(problem):
+        words = tuple(
+            getattr(cost.traffic, name) for name in ("ifmap", "weights", "ofmap_write", "ofmap_read")
+        )
+        partial = mapping.in_channels < deconv.in_channels
+        ofmap = problem.kernels.ofmap_words
+        found.add((words, cost.footprint.parts, cost.compute_cycles, ofmap, partial, cost.array))
+    return frozenset(found)
+
+
+def _apart(deconv, machine, array):
+    """Energy of the multiply-accumulates and of the array's ports."""
+    macs = sum(layer.macs for layer in SubKernels(deconv).layers)
+    return machine.energy.mac * macs + machine.energy.sram * array.bits(machine)
+
+
+def _told(machine, cost):
+    return cost.latency_cycles, cost.traffic_bytes, machine.quantum.pj(cost.energy)
+
+
+def _mapping(operator, mapping):
     """A mapping of an entry."""
-    tile = mapping["tile"]
-    sizes = [tile[k] for k in ("out_channels", "in_channels", "batch")]
-    return Mapping(
-        Tile(*sizes, tuple(tile["spatial"])), Stationary(mapping["stationary"]), mapping["sliding_axis"]
+    order, slide, tile = Stationary(mapping["stationary"]), mapping["slide"], mapping["tile"]
+    if isinstance(operator, Layer):
+        return Mapping(Tile(*tile[:3], tuple(tile[3:])), order, slide)
+    rounds = tuple(tuple(row) for row in mapping["rounds"])
+    return SharedMapping(tile[0], tile[1], tuple(tile[2:]), rounds, order, slide)
+
+
+class _False(Exception):
+    pass
+
+
+def _require(holds):
+    if not holds:
+        raise _False
+
+
+def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0, 0, 0)):
+    """Price of a mapping, last bound, least latency, cap; raises _False if a claim is not true."""
+    posed = (Problem if isinstance(operator, Layer) else SharedProblem)(
+        operator, machine, partition=partition
     )
+
+    def priced(mapping):
+        if mapping is None:
+            return None
+        cost = posed.evaluate(_mapping(operator, mapping))
+        _require(posed.is_feasible(cost))
+        return _told(machine, cost)
+
+    kind = objective["kind"]
+    weights = _weights(objective)
+    prices = _prices(operator, machine, partition, bool(weights[2]))
+    bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
+    least, cap = None, None
+    if kind == "balanced":
+        fastest = priced(entry["fastest"])
+        known = [latency for latency in (fastest and fastest[0], rival) if latency is not None]
+        least = min(known)
+        cap = (least + aside[0]) * (1 + Fraction(objective["tolerance"])) * (1 + CAP_TOLERANCE) - aside[0]
+        _require(all(p[0] >= bounds[0] for p in prices))
+        prices = [p for p in prices if p[0] <= cap]
+    _require(all(_score(weights, p) >= bounds[-1] for p in prices))
+    return priced(entry["mapping"]), bounds[-1], least, cap
+
+
+def _weights(objective):
+    kinds = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
+    if objective["kind"] == "weighted":
+        return tuple(Fraction(objective["weights"][k]) for k in ("cycle", "byte", "pj"))
+    return kinds[objective["kind"]]
+
+
+def _score(weights, price):
+    return sum(w * p for w, p in zip(weights, price, strict=True))
 
 
 def is_true(entry):
     """Whether what an entry claims holds: its mappings fit, and no mapping contradicts a bound.
 
-    Axes that no layer can have (their outputs need more than the padded input) count as true: they are no
-    layer's, so nothing is claimed of one.
+    What is no layer or machine counts as true: nothing is claimed of one.
     """
+    return _is_true(dumps(_without_trees(entry)))
+
+
+def _without_trees(value):
+    if isinstance(value, dict):
+        return {k: _without_trees(v) for k, v in value.items() if k != "trees"}
+    return [_without_trees(v) for v in value] if isinstance(value, list) else value
+
+
+@cache
+def _is_true(text):
+    entry = loads(text)
     try:
-        problem = problem_of(entry)
+        posed = dumps({k: entry[k] for k in ("layer", "machine", "partition")})
+        operator, machine, partition = _posed(posed)
     except ValueError:
         return True
-    prices = _prices(dumps({k: entry[k] for k in ("layer", "machine", "partition")}))
-    tick, kind = problem.hardware.tick, entry["objective"]["kind"]
-
-    def price(mapping):
-        cost = problem.evaluate(mapping_of(mapping))
-        return problem.is_feasible(cost), cost.latency_ticks, cost.traffic_bits
-
-    fits, latency, traffic = price(entry["mapping"])
-    value = Fraction(latency, tick.per_cycle) if kind == "latency" else Fraction(traffic, 8)
-    bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
-    if not fits or value != Fraction(entry["value"]):
+    try:
+        return _holds(entry, operator, machine, partition)
+    except _False:
         return False
-    if kind == "balanced":
-        fastest_fits, fastest, _ = price(entry["fastest"])
-        cap = fastest * (1 + Fraction(entry["objective"]["tolerance"])) * (1 + CAP_TOLERANCE)
-        if not fastest_fits or latency > cap or any(p[0] < bounds[0] for p in prices):
-            return False
-        prices = [p for p in prices if p[0] * tick.per_cycle <= cap]
-    if kind == "latency":
-        return all(p[0] >= bounds[-1] for p in prices)
-    return all(Fraction(p[1], 8) >= bounds[-1] for p in prices)
+
+
+def _holds(entry, operator, machine, partition):
+    objective = entry["objective"]
+    weights, value = _weights(objective), Fraction(entry["value"])
+    if isinstance(operator, Layer):
+        found, bound, _, cap = _claims(entry, objective, operator, machine, partition)
+    else:
+        bits = SubKernels(operator).zero_words * machine.bits.ofmap
+        aside = Fraction(bits, 8) / machine.bytes_per_cycle, Fraction(bits, 8), 0
+        written = machine.energy.sram + machine.energy.dram
+        aside = (*aside[:2], written * bits + machine.energy.static / machine.frequency * aside[0])
+        kernels = [(layer, len(same)) for layer, same in unique_layers(split(operator))]
+        apart, total = [0, 0, 0], 0
+        rival = 0
+        for part, (layer, count) in zip(entry["parts"], kernels, strict=True):
+            costs, bound, least, _ = _claims(part, objective, layer, machine, partition)
+            apart = [a + count * p for a, p in zip(apart, costs, strict=True)]
+            total, rival = total + count * bound, rival + count * (least or 0)
+        way, bound, _, cap = _claims(entry["shared"], objective, operator, machine, partition, rival, aside)
+        found = apart if entry["choice"] == "split" else way
+        found = [f + a for f, a in zip(found, aside, strict=True)]
+        bound, cap = min(bound, total) + _score(weights, aside), None if cap is None else cap + aside[0]
+    late = cap is not None and found[0] > cap
+    return not late and value == _score(weights, found) and bound <= value

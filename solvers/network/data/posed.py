@@ -1,0 +1,69 @@
+"""Problems and mappings as plain data that stands alone, for certificates: exact."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from dnns.layer import Deconvolution, Operator
+from formulation.mapping import Mapping, Partition
+from formulation.objective import QUANTITIES
+from formulation.problem import Kind, Posed
+from formulation.shared.problem import SharedMapping
+
+PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")
+WORDS = ("dataflow", "halo", "fill", "bandwidth", "frequency")
+_ENERGY = ("mac", "sram", "dram", "static")
+
+
+def posed(problem: Posed[Any]) -> dict[str, Any]:
+    """Layer, machine, partition, objective; fractions as p/q."""
+    machine, energy = problem.hardware, problem.hardware.energy
+    return {
+        "layer": _layer(problem.operator),
+        "machine": {
+            **{name: getattr(machine, name) for name in PLAIN},
+            **{name: str(getattr(machine, name)) for name in WORDS},
+            "bits": machine.bits.to_dict(),
+            "energy": {name: str(getattr(energy, name)) for name in _ENERGY},
+        },
+        "partition": _bits(problem.partition),
+        "objective": _objective(problem),
+    }
+
+
+def _layer(layer: Operator) -> dict[str, Any]:
+    op, names = "conv", ["out", "kernel", "stride", "dilation", "pad_lo"]
+    if isinstance(layer, Deconvolution):
+        op, names = "deconv", [*names[1:], "pad_hi", "output_padding"]
+    axes = [{"in": a.in_size, **{name: getattr(a, name) for name in names}} for a in layer.axes]
+    sizes = {name: getattr(layer, name) for name in ("out_channels", "in_channels", "batch", "groups")}
+    return {"op": op, **sizes, "axes": axes}
+
+
+def _objective(problem: Posed[Any]) -> dict[str, Any]:
+    """Its kind with the tolerance, or with the weights of a cycle, a byte and a picojoule."""
+    objective, hardware = problem.objective, problem.hardware
+    found: dict[str, Any] = {"kind": objective.kind.value}
+    if objective.capped:
+        found["tolerance"] = str(objective.tolerance)
+    if objective.kind is Kind.WEIGHTED:
+        units = (quantity.per_unit(hardware) for quantity in QUANTITIES)
+        weights = problem.steps[-1].measures[0].weights
+        pairs = zip(("cycle", "byte", "pj"), weights, units, strict=True)
+        found["weights"] = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}
+    return found
+
+
+def _bits(parts: Partition | None) -> dict[str, int] | None:
+    return None if parts is None else {name: getattr(parts, name) for name in parts.__slots__}
+
+
+def chosen(mapping: Mapping | SharedMapping) -> dict[str, Any]:
+    """What a mapping chooses: tile sizes in the order of the dimensions, order of loops, axis, rounds."""
+    found: dict[str, Any] = {"stationary": mapping.stationary.value, "slide": mapping.sliding_axis}
+    if isinstance(mapping, SharedMapping):
+        rounds = [list(row) for row in mapping.rounds]
+        return {"tile": [mapping.in_channels, mapping.batch, *mapping.spatial], "rounds": rounds, **found}
+    tile = mapping.tile
+    return {"tile": [tile.out_channels, tile.in_channels, tile.batch, *tile.spatial], **found}
