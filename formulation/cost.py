@@ -197,6 +197,12 @@ def fits(hardware: Hardware, partition: Partition | None, need: TensorBits) -> N
     return within & (need.weights <= partition.weights)
 
 
+def array_side(hardware: Hardware, group: Group) -> int | None:
+    """The side of the array that a group lies on [processing elements]; None for the one that streams."""
+    side = _ARRAY_SIDES[hardware.dataflow].get(group)
+    return None if side is None else int(getattr(hardware, side))
+
+
 def group_cycles(
     layer: Layer, hardware: Hardware, group: Group, trips: Num, tiles: Iterable[tuple[Num, Num]]
 ) -> Num:
@@ -214,10 +220,9 @@ def group_cycles(
         tiles: pairs ``(how many tiles, extent)``, whose sum over tiles is the group's.
     """
     words = layer.taps if group is Group.CI else 1
-    side = _ARRAY_SIDES[hardware.dataflow].get(group)
-    if side is None:
+    size = array_side(hardware, group)
+    if size is None:
         return sum(count * extent * words for count, extent in tiles) + trips * hardware.fill_cycles
-    size = getattr(hardware, side)
     return sum(count * -(-extent * words // size) for count, extent in tiles)
 
 

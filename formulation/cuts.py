@@ -60,17 +60,30 @@ def cut_table(axis: Axis, tile: Ints, sub: Ints) -> CutTable:
     first = np.r_[0, np.cumsum(inside.astype(np.int64))[:-1]]
     place = (np.arange(len(pair)) - first[pair]) * sub[pair]
     at = _Places(axis, tile[pair], sub[pair], place, whole.trips[pair], whole.edge[pair])
-    fetched = whole.slid * 0 + _span(axis) + np.add.reduceat(at.overlap(), first)
+    fetched = whole.slid * 0 + span_words(axis) + np.add.reduceat(at.overlap(), first)
     overlapping = axis.effective_kernel >= axis.stride
     within = whole.fetched if overlapping else fetched
     largest = np.maximum.reduceat(at.longest(), first)
     return CutTable(whole, sub, cut_tiles(axis.out, tile, sub), fetched, within, largest)
 
 
-def _span(axis: Axis) -> int:
+def span_words(axis: Axis) -> int:
     """From the start of the first interval to the end of the last one."""
     end = (axis.out - 1) * axis.stride - axis.pad_lo + axis.effective_kernel
     return int(_clamp(axis, end) - _clamp(axis, -axis.pad_lo))
+
+
+def overlaps(axis: Axis) -> Ints:
+    """What a boundary at each output but the first adds to the words of a pass: negative for a gap."""
+    start = np.arange(1, axis.out) * axis.stride - axis.pad_lo
+    reach = axis.effective_kernel - axis.stride
+    return np.asarray(_clamp(axis, start + reach) - _clamp(axis, start))
+
+
+def first_interval(axis: Axis, outputs: Ints) -> Ints:
+    """Words of the interval of the first so many outputs."""
+    end = (outputs - 1) * axis.stride - axis.pad_lo + axis.effective_kernel
+    return np.asarray(_clamp(axis, end) - _clamp(axis, -axis.pad_lo))
 
 
 def _clamp(axis: Axis, place: Num) -> Num:

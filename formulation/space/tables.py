@@ -56,10 +56,11 @@ def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTabl
     value = cycles - run * (cycles.max() + 1)
     keep = np.r_[True, value[1:] < np.minimum.accumulate(value)[:-1]]
     tile, trips, cycles = tile[keep], trips[keep], cycles[keep]
-    return ChannelTable(tile, trips, cycles, _least_from(trips, cycles, extent))
+    return ChannelTable(tile, trips, cycles, least_from(trips, cycles, extent))
 
 
-def _least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
+def least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
+    """Entry ``n`` is the least of the cycles of all candidates with at least ``n`` trips."""
     least = np.full(extent + 2, np.iinfo(np.int64).max)
     np.minimum.at(least, trips, cycles)
     return np.asarray(np.minimum.accumulate(least[::-1])[::-1])
@@ -92,13 +93,13 @@ class SpatialTable:
 
     def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> SpatialTable:
         """The tiles at the given positions, or where a mask is true."""
-        return SpatialTable(*(getattr(self, name)[index] for name in self.__slots__))
+        return type(self)(*(getattr(self, name)[index] for name in self.__match_args__))
 
     @staticmethod
     def join(tables: Sequence[SpatialTable]) -> SpatialTable:
         """Several tables as one."""
-        names = SpatialTable.__slots__
-        return SpatialTable(*(np.concatenate([getattr(t, n) for t in tables]) for n in names))
+        kind = type(tables[0])
+        return kind(*(np.concatenate([getattr(t, n) for t in tables]) for n in kind.__match_args__))
 
 
 class TileGrid:

@@ -8,7 +8,8 @@ from time import monotonic
 
 from formulation.mapping import Mapping
 from formulation.problem import Problem
-from formulation.space.space import Space
+from formulation.space.space import CUTS, Space
+from formulation.space.streamed import StreamedSpace
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, sources, staged
 from solvers.layers.rounding import Rounder
@@ -39,12 +40,14 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline, space = Deadline.of(time_limit), Space(problem)
+    searches = _searches(space, deadline)
     search, local = Search(space, deadline), Rounder(space, deadline.later(GRACE))
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
         """The exact search; if its time is up, a local search goes on from the best that it knows."""
         smallest = local.smallest(goal)
         outcome = search.minimise(goal, [*mappings, *([] if smallest is None else [smallest])])
+        outcome = _streamed(goal, searches, outcome)
         if outcome.proven or outcome.found is None:
             return outcome
         return replace(outcome, found=local.improve(goal, outcome.found))
@@ -65,3 +68,22 @@ def solve(
         monotonic() - started,
         bound_from=sources(problem, outcomes),
     )
+
+
+def _searches(space: Space, deadline: Deadline) -> list[Search]:
+    """Searches of the mappings whose tiles are cut, if the machine streams: one for each cut."""
+    if not space.problem.hardware.streaming:
+        return []
+    spaces = (StreamedSpace(space, which) for which in range(len(CUTS)))
+    return [Search(each, deadline) for each in spaces if not each.is_empty]
+
+
+def _streamed(goal: Goal, searches: Sequence[Search], outcome: Outcome[Mapping]) -> Outcome[Mapping]:
+    """What is found if tiles may be cut as well: better than all that are not, or the same."""
+    for search in searches:
+        found = [] if outcome.found is None else [outcome.found]
+        more = search.minimise(goal, found)
+        bounds = [b for b in (outcome.bound, more.bound) if b is not None]
+        bound = min(bounds) if len(bounds) == 2 else None
+        outcome = Outcome(more.found or outcome.found, bound, outcome.proven and more.proven)
+    return outcome

@@ -15,7 +15,7 @@ from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.price import Price
 from formulation.space.blocks import pairs
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound
@@ -48,26 +48,27 @@ class Interest:
         """Which tiles, or blocks, of these cycle factors are of interest, and their bounds."""
         self.deadline.check()
         fits, prices = self.space.bounds(sp, cycles)
-        alive = [self.mappings(which, price, sp, cycles) for which, price in enumerate(prices)]
+        pairs = zip(self.space.orders, prices, strict=True)
+        alive = [self.mappings(which, price, sp, cycles) for which, price in pairs]
         bound = reduce(np.minimum, (self.goal.first(price) for price in prices))
         return fits & np.logical_or.reduce(alive), bound
 
     def blocks(self, blocks: SpatialTable) -> Mask:
         """Which blocks are of interest by the bounds on all their mappings."""
-        return self.tiles(blocks, self.space.grid.least_cycles(blocks))[0]
+        return self.tiles(blocks, self.space.least_cycles(blocks))[0]
 
     def closely(self, blocks: SpatialTable) -> Mask:
         """Which blocks are of interest beside some pair of channel tiles: by what each pair costs at least.
 
         First beside each output-channel tile, then, where that leaves it, beside each input-channel tile.
         """
-        space, cycles = self.space, self.space.grid.least_cycles(blocks)
+        space, cycles = self.space, self.space.least_cycles(blocks)
         kept = np.zeros(len(blocks), dtype=np.bool_)
         for row, co in pairs(len(blocks), len(space.co.tile)):
             self.deadline.check()
             part = blocks.take(row)
             fits, prices = space.bounds(part, cycles[row], co)
-            for which, price in enumerate(prices):
+            for which, price in zip(space.orders, prices, strict=True):
                 good = fits & ~kept[row] & self.mappings(which, price, part, cycles[row], co)
                 self._mark(which, blocks, cycles, row[good], co[good], kept)
         return kept
@@ -81,7 +82,7 @@ class Interest:
             part = blocks.take(rows)
             fits = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
             rows, cos, ci, part = rows[fits], cos[fits], ci[fits], part.take(fits)
-            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
+            price = space.price(space.orders[which], cos, ci, part, cycles[rows])
             kept[rows[self._before(which, price, cos, ci, part)]] = True
 
     def _before(self, which: int, price: Price, co: Ints, ci: Ints, sp: SpatialTable) -> Mask:
@@ -139,10 +140,10 @@ class Interest:
 
         def as_good(most_co: int, most_ci: int) -> Num:
             fits, prices = space.bounds(sp, cycles, co, (most_co, most_ci))
-            return fits & goal.wanted(prices[which], best)
+            return fits & goal.wanted(prices[list(space.orders).index(which)], best)
 
         same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
-        same &= goal.wanted(space.price(CLASSES[which], best_co, best_ci, sp, cycles), best)
+        same &= goal.wanted(space.price(space.orders[which], best_co, best_ci, sp, cycles), best)
         co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
         sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
         if co is None:

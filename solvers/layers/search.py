@@ -19,8 +19,8 @@ from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
 from formulation.price import Price
-from formulation.space.blocks import CELLS, pairs, sift
-from formulation.space.space import CLASSES, Space
+from formulation.space.blocks import CELLS, pairs
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
@@ -53,7 +53,7 @@ class Search:
 
     def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
         self.space, self.deadline = space, deadline
-        self.coarse = space.grid.coarse()
+        self.coarse = space.coarse()
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -109,12 +109,11 @@ class Search:
 
     def _left(self, slabs: Iterable[SpatialTable], interest: Interest) -> _Left:
         """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bound."""
-        grid = self.space.grid
         none = self.coarse.take(np.arange(0))
         left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
-            cycles = grid.cycles(tiles)
+            cycles = self.space.cycles(tiles)
             alive, bound = interest.tiles(tiles, cycles)
             left.append((tiles.take(alive), cycles[alive], bound[alive]))
         tables, factors, bounds = zip(*left, strict=True)
@@ -122,7 +121,7 @@ class Search:
 
     def _sifted(self, interest: Interest) -> Iterable[SpatialTable]:
         """The tiles of all blocks that are of interest."""
-        return sift(self.space.grid, interest.blocks, closer=interest.closely)
+        return self.space.sift(interest.blocks, interest.closely)
 
     def _extend(
         self, goal: Goal, sp: SpatialTable, cycles: Ints, best: LayerFound | None
@@ -140,7 +139,7 @@ class Search:
             self.deadline.check()
             part = sp.take(row)
             fits, prices = space.bounds(part, cycles[row], co)
-            for which, price in enumerate(prices):
+            for which, price in zip(space.orders, prices, strict=True):
                 key, interest = goal.first(price), Interest(space, goal, best)
                 at = np.flatnonzero(fits & interest.mappings(which, price, part, cycles[row], co))
                 at = at[np.argsort(key[at], kind="stable")]
@@ -160,7 +159,7 @@ class Search:
     ) -> Iterator[LayerFound | None]:
         """Price all input-channel tiles beside the given pairs of one class; yields the best so far."""
         space = self.space
-        most = space.most_in_channels(space.co.tile[co], sp.take(row))
+        most = space.most_beside(co, sp.take(row))
         for pair, ci in pairs(len(row), len(space.ci.tile)):
             self.deadline.check()
             inside = space.ci.tile[ci] <= most[pair]
@@ -168,7 +167,7 @@ class Search:
             part = sp.take(rows)
             good = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
             ci, rows, cos, part = ci[good], rows[good], cos[good], part.take(good)
-            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
+            price = space.price(space.orders[which], cos, ci, part, cycles[rows])
             best = self._better(goal, _Priced(which, price, cos, ci, part), best)
             yield best
 

@@ -1,0 +1,262 @@
+"""Tiles over the batch and the spatial axes, each with a sub-tile, looked at in blocks and families first.
+
+There are as many pairs as tiles squared. So blocks of tiles (of equal trip counts) are asked of by the least
+columns of their families, then each product of families (``cut_axis``), then the pairs themselves. Every
+column of a block or a family is at most that of each of its pairs, and costs and footprints are
+non-decreasing in all of them, so nothing is left out but what is of no interest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from math import isqrt, prod
+
+import numpy as np
+
+from dnns.layer import Layer
+from formulation.cost import Num, batch_axis, group_cycles, product_tiles
+from formulation.counts import SAFE, TooLargeError
+from formulation.cuts import CutTable
+from formulation.extents import Ints
+from formulation.hardware import Halo, Hardware
+from formulation.mapping import Group
+from formulation.space.blocks import Wanted, spread_out
+from formulation.space.cut_axis import CutAxis, Families
+from formulation.space.tables import SLAB, SpatialGrid, SpatialTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CutSpatialTable(SpatialTable):
+    """Tiles with their sub-tiles, or bounds on many of them.
+
+    ``largest`` and the words are of what is held and fetched of the ifmap, ``pixels`` of what is held of the
+    ofmap. Where sub-tiles slide, ``fetched`` has them slid within each tile.
+
+    Attributes:
+        pieces: sub-tiles, over all tiles.
+        cycles: the spatial group's factor of the compute cycles.
+    """
+
+    pieces: Ints
+    cycles: Ints
+
+
+class CutGrid:
+    """All pairs of a tile and a sub-tile over the batch and the spatial axes of a layer.
+
+    Args:
+        layer: whose tiles.
+        hardware: says whether the halo is reused, and gives the array.
+        grid: of the tiles.
+        streamed: the tensor that holds the sub-tile: ifmap or ofmap.
+
+    Raises:
+        TooLargeError: if 64 bits do not count the pairs.
+    """
+
+    def __init__(self, layer: Layer, hardware: Hardware, grid: SpatialGrid, streamed: str) -> None:
+        self.layer, self.hardware, self.streams_ifmap = layer, hardware, streamed == "ifmap"
+        axes = (batch_axis(layer), *layer.axes)
+        self.axes = [CutAxis(axis, whole) for axis, whole in zip(axes, grid.dims, strict=True)]
+        self.sizes_of = [axis.out * (axis.out + 1) // 2 for axis in axes]
+        if prod(self.sizes_of) >= SAFE:
+            raise TooLargeError(f"{layer.name} is too large: {prod(self.sizes_of):.3g} tiles with sub-tiles")
+
+    def sizes(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Sizes of tile and sub-tile, batch first, of a rank."""
+        tiles, subs = [], []
+        for size in reversed(self.sizes_of):
+            rank, place = divmod(rank, size)
+            tile = (isqrt(8 * place + 1) + 1) // 2
+            tiles.append(tile)
+            subs.append(place - tile * (tile - 1) // 2 + 1)
+        return tuple(reversed(tiles)), tuple(reversed(subs))
+
+    def coarse(self) -> CutSpatialTable:
+        """None: a search begins with a mapping that it knows."""
+        return CutSpatialTable(*(np.zeros(0, dtype=np.int64) for _ in CutSpatialTable.__match_args__))
+
+    @staticmethod
+    def cycles(table: SpatialTable) -> Ints:
+        """The spatial group's factor of the compute cycles, or the bound on it."""
+        assert isinstance(table, CutSpatialTable)
+        return table.cycles
+
+    @staticmethod
+    def pieces(table: SpatialTable) -> Ints:
+        """Sub-tiles, over all tiles, or the bound on them."""
+        assert isinstance(table, CutSpatialTable)
+        return table.pieces
+
+    def sift(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+        """The pairs in all families that are wanted by their least columns, in pieces.
+
+        Args:
+            wanted: is asked of blocks and families.
+            closer: a sharper look that takes longer, at those that are left.
+        """
+        for blocks in self._blocks(wanted, closer):
+            starts = [axis.offset[block] for axis, block in zip(self.axes, blocks, strict=True)]
+            counts = [np.diff(axis.offset)[block] for axis, block in zip(self.axes, blocks, strict=True)]
+            for picks in spread_out(starts, counts, SLAB):
+                families = [axis.families for axis in self.axes]
+                cut = np.logical_or.reduce(
+                    [f.parts[pick] != 1 for f, pick in zip(families, picks, strict=True)]
+                )
+                some = [pick[cut] for pick in picks]
+                keep = _looked(self._bounds(families, some), wanted, closer)
+                if len(keep):
+                    yield from self._members([pick[keep] for pick in some])
+
+    def _blocks(self, wanted: Wanted, closer: Wanted) -> Iterator[list[Ints]]:
+        """The blocks of tiles that are wanted: their places along each axis."""
+        least = [_least(axis) for axis in self.axes]
+        shape = tuple(len(axis.starts) for axis in self.axes)
+        for start in range(0, prod(shape), SLAB):
+            index = np.unravel_index(np.arange(start, min(prod(shape), start + SLAB)), shape)
+            keep = _looked(self._bounds(least, index), wanted, closer)
+            yield [at[keep] for at in index]
+
+    def _bounds(self, columns: Sequence[Families], picks: Sequence[Ints]) -> CutSpatialTable:
+        """The least columns of products of families, one of each axis."""
+
+        def of(name: str) -> list[Ints]:
+            return [getattr(f, name)[pick] for f, pick in zip(columns, picks, strict=True)]
+
+        trips, pieces = _product(of("trips")), _product(of("pieces"))
+        if self.streams_ifmap:
+            held, pixels, uncut = of("held"), of("first"), [parts == 1 for parts in of("parts")]
+            fetched, slid, slide = self._streamed(of("fetched"), of("within"), of("slid"), uncut)
+        else:
+            held, pixels = of("whole_held"), of("smallest")
+            fetched, slid, slide = self._whole(of("whole_fetched"), of("whole_slid"))
+        one = group_cycles(self.layer, self.hardware, Group.SP, pieces, [(1, self.layer.pixels)])
+        each = group_cycles(self.layer, self.hardware, Group.SP, pieces, [(pieces, 1)])
+        return self._table(
+            0 * trips,
+            trips,
+            (fetched, slid, slide),
+            _product(held),
+            _product(pixels),
+            pieces,
+            np.maximum(one, each),
+        )
+
+    def _members(self, picks: Sequence[Ints]) -> Iterator[CutSpatialTable]:
+        """All pairs in some products of families."""
+        tables, starts, counts = [], [], []
+        for axis, pick in zip(self.axes, picks, strict=True):
+            families, place = np.unique(pick, return_inverse=True)
+            table, count = axis.table(families)
+            tables.append(table)
+            counts.append(count[place])
+            starts.append((np.cumsum(count) - count)[place])
+        for at in spread_out(starts, counts, SLAB):
+            yield self._exact(tables, at)
+
+    def _exact(self, tables: Sequence[CutTable], picks: Sequence[Ints]) -> CutSpatialTable:
+        """The columns of pairs, one place in the table of each axis."""
+
+        def of(column: Callable[[CutTable], Ints]) -> list[Ints]:
+            return [column(table)[pick] for table, pick in zip(tables, picks, strict=True)]
+
+        tile, sub, trips = of(lambda t: t.whole.tile), of(lambda t: t.sub), of(lambda t: t.whole.trips)
+        if self.streams_ifmap:
+            held, pixels, uncut = (
+                of(lambda t: t.largest),
+                tile,
+                [t == s for t, s in zip(tile, sub, strict=True)],
+            )
+            words = of(lambda t: t.fetched), of(lambda t: t.within), of(lambda t: t.slid), uncut
+            fetched = self._streamed(*words)
+        else:
+            held, pixels = of(lambda t: t.whole.largest), sub
+            fetched = self._whole(of(lambda t: t.whole.fetched), of(lambda t: t.whole.slid))
+        rank: Num = 0
+        for size, t, s in zip(self.sizes_of, tile, sub, strict=True):
+            rank = rank * size + t * (t - 1) // 2 + s - 1
+        kinds = [
+            [(_at(count, pick), _at(size, pick)) for count, size in table.kinds]
+            for table, pick in zip(tables, picks, strict=True)
+        ]
+        pieces = _product([sum(count for count, _ in dim) for dim in kinds])
+        used = [dim for dim, axis in zip(kinds, self.axes, strict=True) if axis.axis.out > 1]
+        cycles = group_cycles(self.layer, self.hardware, Group.SP, pieces, product_tiles(used))
+        return self._table(rank, _product(trips), fetched, _product(held), _product(pixels), pieces, cycles)
+
+    def _table(
+        self,
+        rank: Ints,
+        trips: Ints,
+        words: tuple[Ints, Ints, Ints],
+        largest: Ints,
+        pixels: Ints,
+        pieces: Ints,
+        cycles: Ints,
+    ) -> CutSpatialTable:
+        channels, (fetched, slid, slide) = self.layer.in_channels, words
+        return CutSpatialTable(
+            rank,
+            trips,
+            channels * fetched,
+            channels * slid,
+            slide,
+            largest,
+            pixels,
+            pieces,
+            np.asarray(cycles),
+        )
+
+    def _whole(self, fetched: Sequence[Ints], slid: Sequence[Ints]) -> tuple[Ints, Ints, Ints]:
+        """Words of one pass of whole tiles, fetched and slid, and the sliding axis."""
+        refetched = _product(fetched)
+        least, slide = refetched, np.full(len(refetched), -1)
+        if self.hardware.halo is Halo.REUSE:
+            for axis in range(1, len(fetched)):
+                other = _product([*fetched[:axis], slid[axis], *fetched[axis + 1 :]])
+                slide = np.where(other < least, axis - 1, slide)
+                least = np.minimum(least, other)
+        return refetched, least, slide
+
+    def _streamed(
+        self, fetched: Sequence[Ints], within: Sequence[Ints], slid: Sequence[Ints], uncut: Sequence[Ints]
+    ) -> tuple[Ints, Ints, Ints]:
+        """Words of one pass of sub-tiles, slid within tiles and throughout, and the sliding axis.
+
+        They slide along an axis where no other dimension is cut, which saves words both ways or neither.
+        """
+        refetched = _product(fetched)
+        each, all_slid, slide = refetched, refetched, np.full(len(refetched), -1)
+        if self.hardware.halo is Halo.REUSE:
+            for axis in range(1, len(fetched)):
+                others = np.logical_and.reduce([*uncut[:axis], *uncut[axis + 1 :]])
+                rest = _product([*fetched[:axis], *fetched[axis + 1 :]])
+                better = others & (rest * slid[axis] < all_slid)
+                slide = np.where(better, axis - 1, slide)
+                each = np.where(others, np.minimum(each, rest * within[axis]), each)
+                all_slid = np.where(others, np.minimum(all_slid, rest * slid[axis]), all_slid)
+        return each, all_slid, slide
+
+
+def _looked(table: CutSpatialTable, wanted: Wanted, closer: Wanted) -> Ints:
+    """Positions that are wanted, after both looks."""
+    keep = np.flatnonzero(wanted(table))
+    return keep[closer(table.take(keep))] if len(keep) else keep
+
+
+def _least(axis: CutAxis) -> Families:
+    """The least of every column over the families of each block; tiles that are not cut stand for all."""
+    columns = (np.minimum.reduceat(getattr(axis.families, n), axis.offset[:-1]) for n in Families.__slots__)
+    least = Families(*columns)
+    least.parts[:] = 1
+    return least
+
+
+def _product(columns: Sequence[Num]) -> Ints:
+    return np.asarray(reduce(np.multiply, columns))
+
+
+def _at(values: Num, pick: Ints) -> Num:
+    return values if isinstance(values, int) else values[pick]
