@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import prod
+from typing import Literal
+
+Tensor = Literal["ifmap", "weights", "ofmap"]
 
 
 class Group(StrEnum):
@@ -45,7 +48,7 @@ class Stationary(StrEnum):
 
 
 #: The tensor that is independent of a group.
-INDEPENDENT = {Group.CO: "ifmap", Group.CI: "ofmap", Group.SP: "weights"}
+INDEPENDENT: dict[Group, Tensor] = {Group.CO: "ifmap", Group.CI: "ofmap", Group.SP: "weights"}
 
 
 _LOOPS = {
@@ -149,7 +152,7 @@ class Mapping:
         return differ[0]
 
     @property
-    def streamed(self) -> str | None:
+    def streamed(self) -> Tensor | None:
         """The tensor that is held as sub-tiles; None where all are held whole."""
         return None if self.cut is None else INDEPENDENT[self.stationary.streamed_across(self.cut)]
 
@@ -167,8 +170,13 @@ class Mapping:
         batch = f" n{tile.batch}" if tile.batch > 1 else ""
         slide = "" if self.sliding_axis is None else f" slide {self.sliding_axis}"
         spatial = "x".join(map(str, tile.spatial))
-        cut = "" if self.inner is None else f" {self.streamed} by {_told(self.inner, self.tile)}"
+        cut = f", {self.streaming}" if self.inner else ""
         return f"{self.stationary} co{tile.out_channels} ci{tile.in_channels}{batch} {spatial}{slide}{cut}"
+
+    @property
+    def streaming(self) -> str:
+        """What is streamed, by how much at once; "" where all is held whole."""
+        return "" if self.inner is None else f"{self.streamed} by {_told(self.inner, self.tile)}"
 
 
 def _sizes(tile: Tile, group: Group) -> tuple[int, ...]:

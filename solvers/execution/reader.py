@@ -124,6 +124,8 @@ class _Reader:
         if data.get("on_chip") or data.get("stays"):
             tensors = ", ".join(dict.fromkeys([*data["on_chip"], *data["stays"]]))
             return f"works on what stays on the chip: {tensors}"
+        if any("streamed" in (part.get("mapping") or {}) for part in data["parts"]):
+            return "its tiles run in inner steps of sub-tiles, which are not shown"
         if data.get("mapping") is None:
             for part in data["parts"]:
                 if part.get("mapping") is None and (part["geometry"] is not None or "placement" not in part):

@@ -3,16 +3,12 @@
 from dataclasses import replace
 from itertools import product
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnns.axes import Axis
-from dnns.layer import Layer
-from formulation.hardware import Halo, Hardware
 from formulation.mapping import Mapping, Stationary, Tile
-from formulation.problem import Kind, Objective, Problem
-from solvers.layers import exhaustive, static
+from formulation.problem import Kind
+from solvers.layers import exhaustive
 from solvers.result import Termination
 from tests import strategies
 from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
