@@ -24,6 +24,8 @@ _MANY = 4  # tiles of a block from which a closer look at it is worth its time
 Wanted = Callable[[SpatialTable], NDArray[np.bool_]]
 """Where tiles are of interest; true for a tile if it is for one that is at least as large in every column."""
 
+Stage = Callable[[Wanted, Wanted], Iterator[SpatialTable]]
+"""From what is wanted, and a sharper look that takes longer, to such tiles, and perhaps others, in pieces."""
 
 CELLS = 1 << 16
 """Mappings priced at once: few enough that the arrays stay in the processor's cache."""

@@ -16,6 +16,7 @@ What a family has at least, with its smallest tile, smallest sub-tile, and fewes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -69,22 +70,25 @@ class CutAxis:
     Args:
         axis: the axis.
         whole: the table of all its tiles.
+        menu: sub-tiles that are looked at, beside tiles that are not cut; None for all.
 
     Attributes:
         starts: of each block, its first tile less one.
         families: of all blocks.
+        inside: of each block, how many pairs it has.
         offset: of each block, the place of its first family; and the number of all.
     """
 
-    def __init__(self, axis: Axis, whole: AxisTable) -> None:
+    def __init__(self, axis: Axis, whole: AxisTable, menu: Sequence[int] | None = None) -> None:
         self.axis, self.whole = axis, whole
         self.starts = np.flatnonzero(np.diff(whole.trips, prepend=0))
         ends = np.r_[self.starts[1:], axis.out]
         rows, counts = [], []
         for first, last in zip((self.starts + 1).tolist(), ends.tolist(), strict=True):
-            found = _family_rows(first, last)
+            found = _family_rows(first, last) if menu is None else _menu_rows(first, last, menu)
             rows.append(found)
             counts.append(len(found))
+        self.inside = np.add.reduceat(np.arange(1, axis.out + 1), self.starts)
         self.offset = np.r_[0, np.cumsum(counts)]
         self.families = self._families(np.concatenate(rows), np.repeat(np.arange(len(counts)), counts))
 
@@ -138,6 +142,12 @@ class CutAxis:
         count = np.array([len(tile) for tile, _ in pairs], dtype=np.int64)
         tile, sub = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
         return cut_table(self.axis, tile, sub), count
+
+
+def _menu_rows(first: int, last: int, menu: Sequence[int]) -> Ints:
+    """The same of tiles that are not cut, and of a few sub-tiles."""
+    rows = [(sub, 1, 0, max(first, sub + 1), last) for sub in menu if sub < last]
+    return np.array([(first, 0, 1, first, last), *rows], dtype=np.int64)
 
 
 def _family_rows(first: int, last: int) -> Ints:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, partial, reduce
 from math import isqrt, prod
 
 import numpy as np
@@ -18,13 +18,15 @@ import numpy as np
 from dnns.layer import Layer
 from formulation.cost import Num, batch_axis, group_cycles, product_tiles
 from formulation.counts import SAFE, TooLargeError
-from formulation.cuts import CutTable
+from formulation.cuts import CutTable, cut_table
 from formulation.extents import Ints
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
-from formulation.space.blocks import Wanted, spread_out
+from formulation.space.blocks import Stage, Wanted, spread_out
 from formulation.space.cut_axis import CutAxis, Families
-from formulation.space.tables import SLAB, SpatialGrid, SpatialTable
+from formulation.space.tables import SLAB, SpatialGrid, SpatialTable, spread
+
+_MANY = 1 << 16  # pairs from which a better mapping is looked for before they are gone through
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +76,9 @@ class CutGrid:
             subs.append(place - tile * (tile - 1) // 2 + 1)
         return tuple(reversed(tiles)), tuple(reversed(subs))
 
-    def coarse(self) -> CutSpatialTable:
-        """None: a search begins with a mapping that it knows."""
+    @staticmethod
+    def no_tiles() -> CutSpatialTable:
+        """A table of no pairs."""
         return CutSpatialTable(*(np.zeros(0, dtype=np.int64) for _ in CutSpatialTable.__match_args__))
 
     @staticmethod
@@ -90,30 +93,78 @@ class CutGrid:
         assert isinstance(table, CutSpatialTable)
         return table.pieces
 
-    def sift(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
-        """The pairs in all families that are wanted by their least columns, in pieces.
+    def stages(self) -> list[Stage]:
+        """A few pairs, all tiles with a few sub-tiles, and all pairs; the first two only where it pays."""
+        return [self._coarse, partial(self._rough, self.menus), partial(self._sift, self.axes)]
+
+    @cached_property
+    def menus(self) -> list[CutAxis]:
+        """The axes with a few sub-tiles: one, those that fill the array, and some between."""
+        sides = (self.hardware.rows, self.hardware.cols)
+        menu = sorted({max(1, side >> by) for side in sides for by in range(4)} | {1})
+        return [CutAxis(axis.axis, axis.whole, menu) for axis in self.axes]
+
+    def _many(self, wanted: Wanted, closer: Wanted) -> bool:
+        """Whether the blocks that are wanted hold many pairs."""
+        size = 0
+        for blocks in self._blocks(self.axes, wanted, closer):
+            size += int(
+                np.prod([axis.inside[at] for axis, at in zip(self.axes, blocks, strict=True)], axis=0).sum()
+            )
+        return size > _MANY
+
+    def _rough(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+        """The pairs of some axes that are wanted, if all pairs are many."""
+        if self._many(wanted, closer):
+            yield from self._sift(axes, wanted, closer)
+
+    def _coarse(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+        """Some thousand pairs spread over all, if all pairs are many."""
+        if not self._many(wanted, closer):
+            return
+        budget = max(3, int(1024 ** (1 / max(1, sum(axis.axis.out > 1 for axis in self.axes)))) // 3)
+        tables = []
+        for axis, menu in zip(self.axes, self.menus, strict=True):
+            tiles = spread(axis.axis.out, self.hardware, budget) + 1
+            subs = np.unique(menu.families.smallest[menu.families.single.astype(bool)])
+            pairs = {(int(t), int(s)) for t in tiles for s in (*subs, t) if s <= t}
+            tables.append(cut_table(axis.axis, *np.array(sorted(pairs)).T))
+        shape = tuple(len(table.sub) for table in tables)
+        whole = [table.sub == table.whole.tile for table in tables]
+        for start in range(0, prod(shape), SLAB):
+            at = np.unravel_index(np.arange(start, min(prod(shape), start + SLAB)), shape)
+            cut = ~np.logical_and.reduce([w[i] for w, i in zip(whole, at, strict=True)])
+            yield self._exact(tables, [i[cut] for i in at])
+
+    @staticmethod
+    def _boxes(axes: Sequence[CutAxis], blocks: Sequence[Ints]) -> tuple[list[Ints], list[Ints]]:
+        """The first family of each block along each axis, and how many it has."""
+        starts = [axis.offset[block] for axis, block in zip(axes, blocks, strict=True)]
+        return starts, [np.diff(axis.offset)[block] for axis, block in zip(axes, blocks, strict=True)]
+
+    def _sift(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+        """The pairs in all families of some axes that are wanted by their least columns, in pieces.
 
         Args:
+            axes: with their families.
             wanted: is asked of blocks and families.
             closer: a sharper look that takes longer, at those that are left.
         """
-        for blocks in self._blocks(wanted, closer):
-            starts = [axis.offset[block] for axis, block in zip(self.axes, blocks, strict=True)]
-            counts = [np.diff(axis.offset)[block] for axis, block in zip(self.axes, blocks, strict=True)]
-            for picks in spread_out(starts, counts, SLAB):
-                families = [axis.families for axis in self.axes]
+        families = [axis.families for axis in axes]
+        for blocks in self._blocks(axes, wanted, closer):
+            for picks in spread_out(*self._boxes(axes, blocks), SLAB):
                 cut = np.logical_or.reduce(
                     [f.parts[pick] != 1 for f, pick in zip(families, picks, strict=True)]
                 )
                 some = [pick[cut] for pick in picks]
                 keep = _looked(self._bounds(families, some), wanted, closer)
                 if len(keep):
-                    yield from self._members([pick[keep] for pick in some])
+                    yield from self._members(axes, [pick[keep] for pick in some])
 
-    def _blocks(self, wanted: Wanted, closer: Wanted) -> Iterator[list[Ints]]:
+    def _blocks(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[list[Ints]]:
         """The blocks of tiles that are wanted: their places along each axis."""
-        least = [_least(axis) for axis in self.axes]
-        shape = tuple(len(axis.starts) for axis in self.axes)
+        least = [_least(axis) for axis in axes]
+        shape = tuple(len(axis.starts) for axis in axes)
         for start in range(0, prod(shape), SLAB):
             index = np.unravel_index(np.arange(start, min(prod(shape), start + SLAB)), shape)
             keep = _looked(self._bounds(least, index), wanted, closer)
@@ -144,10 +195,10 @@ class CutGrid:
             np.maximum(one, each),
         )
 
-    def _members(self, picks: Sequence[Ints]) -> Iterator[CutSpatialTable]:
+    def _members(self, axes: Sequence[CutAxis], picks: Sequence[Ints]) -> Iterator[CutSpatialTable]:
         """All pairs in some products of families."""
         tables, starts, counts = [], [], []
-        for axis, pick in zip(self.axes, picks, strict=True):
+        for axis, pick in zip(axes, picks, strict=True):
             families, place = np.unique(pick, return_inverse=True)
             table, count = axis.table(families)
             tables.append(table)

@@ -8,7 +8,7 @@ non-decreasing in every trip count.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.objective import ENERGY
 from formulation.price import Price, energy_quanta, latency_ticks
 from formulation.problem import Problem
-from formulation.space.blocks import Wanted, sift
+from formulation.space.blocks import Stage, sift
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)
@@ -70,13 +70,25 @@ class Space:
         self.grid = SpatialGrid(layer, hardware)
         self.orders = dict(enumerate(CLASSES))
 
+    def no_tiles(self) -> SpatialTable:
+        """A table of no spatial tiles."""
+        return self.coarse.take(np.arange(0))
+
+    @cached_property
     def coarse(self) -> SpatialTable:
         """A few hundred spatial tiles to begin with."""
         return self.grid.coarse()
 
-    def sift(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
-        """The spatial tiles that are wanted, and perhaps others, in pieces; see ``blocks.sift``."""
-        return sift(self.grid, wanted, closer=closer)
+    def stages(self) -> list[Stage]:
+        """Ways to list spatial tiles, the last of which leaves out none that is wanted.
+
+        Those before it are for a good mapping to begin with. Each is given what is wanted, and a sharper look
+        that takes longer; it returns such tiles, and perhaps others, in pieces. See ``blocks.sift``.
+        """
+        return [
+            lambda wanted, closer: iter([self.coarse]),
+            lambda wanted, closer: sift(self.grid, wanted, closer=closer),
+        ]
 
     def cycles(self, sp: SpatialTable) -> Ints:
         """The spatial group's factor of the compute cycles, for each of some tiles."""

@@ -6,7 +6,6 @@ the other one the tile. All costs and footprints are non-decreasing in both, in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import copy
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from formulation.cost import Num, TensorBits, Trips, held_bits
 from formulation.extents import Ints
 from formulation.mapping import INDEPENDENT, Group, Mapping, Stationary, Tile
-from formulation.space.blocks import Wanted
+from formulation.space.blocks import Stage
 from formulation.space.cut_channels import CutChannelTable, cut_channel_table
 from formulation.space.cut_grid import CutGrid
 from formulation.space.space import CLASSES, CUTS, Space
@@ -54,13 +53,13 @@ class StreamedSpace(Space):
         size = {Group.CO: len(self.co.tile), Group.CI: len(self.ci.tile), Group.SP: len(self.grid) - 1}
         return self.cut is None or size[self.cut] == 0
 
-    def coarse(self) -> SpatialTable:
-        """A few hundred spatial tiles to begin with."""
-        return self.grid.coarse() if self.cuts is None else self.cuts.coarse()
+    def no_tiles(self) -> SpatialTable:
+        """A table of no spatial tiles."""
+        return super().no_tiles() if self.cuts is None else self.cuts.no_tiles()
 
-    def sift(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
-        """The spatial tiles that are wanted, and perhaps others, in pieces."""
-        return super().sift(wanted, closer) if self.cuts is None else self.cuts.sift(wanted, closer)
+    def stages(self) -> list[Stage]:
+        """Ways to list spatial tiles, the last of which leaves out none that is wanted."""
+        return super().stages() if self.cuts is None else self.cuts.stages()
 
     def cycles(self, sp: SpatialTable) -> Ints:
         """The spatial group's factor of the compute cycles, for each of some tiles."""

@@ -125,7 +125,7 @@ class TileGrid:
     def coarse(self) -> SpatialTable:
         """A few hundred tiles spread over the whole grid: few trips, powers of two, and array sizes."""
         budget = max(6, int(4096 ** (1 / max(1, sum(n > 1 for n in self.shape)))))
-        picks = [_spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
+        picks = [spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
         return self.table(picks)
 
     def slabs(self) -> Iterator[SpatialTable]:
@@ -203,7 +203,7 @@ class SpatialGrid(TileGrid):
 _CUT = ("trips", "tile", "edge")
 
 
-def _spread(extent: int, hardware: Hardware, budget: int) -> Ints:
+def spread(extent: int, hardware: Hardware, budget: int) -> Ints:
     """Positions (tile - 1) of at most about ``budget`` tiles of one dimension."""
     trips = np.unique(np.geomspace(1, extent, 2 * budget).astype(np.int64))
     tiles = -(-extent // trips)

@@ -49,6 +49,9 @@ def read_plan(path: str | Path) -> NetworkPlan:
     except ValidationError as error:
         where, _, problem = fault(error, data["hardware"])
         raise InputError(path, dotted(("hardware", *where)), problem) from None
+    if machine.padding != "clipped":
+        problem = f"got {machine.padding}, schedules are shown with padding that is not stored: clipped"
+        raise InputError(path, "hardware.padding", problem)
     layers = []
     for number, layer in enumerate(data["layers"]):
         try:

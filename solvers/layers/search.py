@@ -53,7 +53,6 @@ class Search:
 
     def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
         self.space, self.deadline = space, deadline
-        self.coarse = space.coarse()
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -64,10 +63,14 @@ class Search:
         """
         within = [ranked(goal, k) for k in known if goal.allows(k.price)]
         best = min(within, key=lambda k: k.order, default=None)
+        *rough, whole = self.space.stages()
         try:
-            best = self._best_first(goal, self._left([self.coarse], self._interest(goal, best)), best).found
+            for stage in rough:
+                interest = self._interest(goal, best)
+                left = self._left(stage(interest.blocks, interest.closely), interest)
+                best = self._best_first(goal, left, best).found
             interest = self._interest(goal, best)
-            left = self._left(self._sifted(interest), interest)
+            left = self._left(whole(interest.blocks, interest.closely), interest)
         except TimeUp:
             return Outcome(best, None, False)
         return self._best_first(goal, left, best)
@@ -81,7 +84,8 @@ class Search:
             TimeUp: at the deadline.
         """
         interest = Interest(self.space, goal, best, True, self.deadline)
-        tiles, cycles, _ = self._left(self._sifted(interest), interest)
+        *_, whole = self.space.stages()
+        tiles, cycles, _ = self._left(whole(interest.blocks, interest.closely), interest)
         order = np.argsort(tiles.rank)
         return tiles.take(order), cycles[order]
 
@@ -109,7 +113,7 @@ class Search:
 
     def _left(self, slabs: Iterable[SpatialTable], interest: Interest) -> _Left:
         """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bound."""
-        none = self.coarse.take(np.arange(0))
+        none = self.space.no_tiles()
         left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
@@ -118,10 +122,6 @@ class Search:
             left.append((tiles.take(alive), cycles[alive], bound[alive]))
         tables, factors, bounds = zip(*left, strict=True)
         return SpatialTable.join(tables), np.concatenate(factors), np.concatenate(bounds)
-
-    def _sifted(self, interest: Interest) -> Iterable[SpatialTable]:
-        """The tiles of all blocks that are of interest."""
-        return self.space.sift(interest.blocks, interest.closely)
 
     def _extend(
         self, goal: Goal, sp: SpatialTable, cycles: Ints, best: LayerFound | None
