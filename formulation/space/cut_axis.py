@@ -17,14 +17,15 @@ What a family has at least, with its smallest tile, smallest sub-tile, and fewes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from math import isqrt
 
 import numpy as np
 
 from dnns.axes import Axis
 from formulation.cuts import CutTable, cut_table, first_interval, overlaps, span_words
-from formulation.extents import AxisTable, Ints
+from formulation.extents import AxisTable, Ints, full_axis_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +120,14 @@ class CutAxis:
             smallest, single, parts, first, last, trips, pieces, fetched, within, slid, held, *least
         )
 
+    @cached_property
+    def least(self) -> Families:
+        """The least of every column over the families of each block; tiles not cut stand for all."""
+        columns = (
+            np.minimum.reduceat(getattr(self.families, n), self.offset[:-1]) for n in Families.__slots__
+        )
+        return replace(Families(*columns), parts=np.ones(len(self.starts), dtype=np.int64))
+
     def members(self, family: int) -> tuple[Ints, Ints]:
         """All pairs of a family: tiles, and their sub-tiles."""
         f = self.families
@@ -142,6 +151,12 @@ class CutAxis:
         count = np.array([len(tile) for tile, _ in pairs], dtype=np.int64)
         tile, sub = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
         return cut_table(self.axis, tile, sub), count
+
+
+@lru_cache(maxsize=1024)
+def cut_axis(axis: Axis, menu: tuple[int, ...] | None = None) -> CutAxis:
+    """The pairs of an axis, all or those of a few sub-tiles."""
+    return CutAxis(axis, full_axis_table(axis), menu)
 
 
 def _menu_rows(first: int, last: int, menu: Sequence[int]) -> Ints:

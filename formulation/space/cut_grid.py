@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from math import isqrt, prod
 
 import numpy as np
@@ -23,8 +23,8 @@ from formulation.extents import Ints
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
 from formulation.space.blocks import Stage, Wanted, spread_out
-from formulation.space.cut_axis import CutAxis, Families
-from formulation.space.tables import SLAB, SpatialGrid, SpatialTable, spread
+from formulation.space.cut_axis import CutAxis, Families, cut_axis
+from formulation.space.tables import SLAB, SpatialTable, spread
 
 _MANY = 1 << 16  # pairs from which a better mapping is looked for before they are gone through
 
@@ -51,17 +51,16 @@ class CutGrid:
     Args:
         layer: whose tiles.
         hardware: says whether the halo is reused, and gives the array.
-        grid: of the tiles.
         streamed: the tensor that holds the sub-tile: ifmap or ofmap.
 
     Raises:
         TooLargeError: if 64 bits do not count the pairs.
     """
 
-    def __init__(self, layer: Layer, hardware: Hardware, grid: SpatialGrid, streamed: str) -> None:
+    def __init__(self, layer: Layer, hardware: Hardware, streamed: str) -> None:
         self.layer, self.hardware, self.streams_ifmap = layer, hardware, streamed == "ifmap"
         axes = (batch_axis(layer), *layer.axes)
-        self.axes = [CutAxis(axis, whole) for axis, whole in zip(axes, grid.dims, strict=True)]
+        self.axes = [cut_axis(axis) for axis in axes]
         self.sizes_of = [axis.out * (axis.out + 1) // 2 for axis in axes]
         if prod(self.sizes_of) >= SAFE:
             raise TooLargeError(f"{layer.name} is too large: {prod(self.sizes_of):.3g} tiles with sub-tiles")
@@ -94,34 +93,47 @@ class CutGrid:
         return table.pieces
 
     def stages(self) -> list[Stage]:
-        """A few pairs, all tiles with a few sub-tiles, and all pairs; the first two only where it pays."""
-        return [self._coarse, partial(self._rough, self.menus), partial(self._sift, self.axes)]
+        """A few pairs, all tiles with a few sub-tiles, and all pairs; the first two only where it pays.
+
+        What blocks are left is looked at again only where there were many pairs in them: a block that was not
+        wanted stays so, for what is known can only become better.
+        """
+        left: list[list[Ints]] = []
+
+        def many(wanted: Wanted, closer: Wanted) -> bool:
+            pairs = sum(self._pairs(blocks) for blocks in left)
+            if not left or pairs > _MANY:
+                left[:] = self._blocks(wanted, closer)
+                pairs = sum(self._pairs(blocks) for blocks in left)
+            return pairs > _MANY
+
+        def coarse(wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+            return self._coarse() if many(wanted, closer) else iter(())
+
+        def rough(wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+            few = not many(wanted, closer)
+            return iter(()) if few else self._sift(self.menus, left, wanted, closer)
+
+        def whole(wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+            many(wanted, closer)
+            return self._sift(self.axes, left, wanted, closer)
+
+        return [coarse, rough, whole]
 
     @cached_property
     def menus(self) -> list[CutAxis]:
         """The axes with a few sub-tiles: one, those that fill the array, and some between."""
         sides = (self.hardware.rows, self.hardware.cols)
-        menu = sorted({max(1, side >> by) for side in sides for by in range(4)} | {1})
-        return [CutAxis(axis.axis, axis.whole, menu) for axis in self.axes]
+        menu = tuple(sorted({max(1, side >> by) for side in sides for by in range(4)} | {1}))
+        return [cut_axis(axis.axis, menu) for axis in self.axes]
 
-    def _many(self, wanted: Wanted, closer: Wanted) -> bool:
-        """Whether the blocks that are wanted hold many pairs."""
-        size = 0
-        for blocks in self._blocks(self.axes, wanted, closer):
-            size += int(
-                np.prod([axis.inside[at] for axis, at in zip(self.axes, blocks, strict=True)], axis=0).sum()
-            )
-        return size > _MANY
+    def _pairs(self, blocks: Sequence[Ints]) -> int:
+        """How many pairs some blocks hold."""
+        inside = [axis.inside[at] for axis, at in zip(self.axes, blocks, strict=True)]
+        return int(np.prod(inside, axis=0).sum())
 
-    def _rough(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
-        """The pairs of some axes that are wanted, if all pairs are many."""
-        if self._many(wanted, closer):
-            yield from self._sift(axes, wanted, closer)
-
-    def _coarse(self, wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
-        """Some thousand pairs spread over all, if all pairs are many."""
-        if not self._many(wanted, closer):
-            return
+    def _coarse(self) -> Iterator[SpatialTable]:
+        """Some thousand pairs spread over all."""
         budget = max(3, int(1024 ** (1 / max(1, sum(axis.axis.out > 1 for axis in self.axes)))) // 3)
         tables = []
         for axis, menu in zip(self.axes, self.menus, strict=True):
@@ -142,16 +154,19 @@ class CutGrid:
         starts = [axis.offset[block] for axis, block in zip(axes, blocks, strict=True)]
         return starts, [np.diff(axis.offset)[block] for axis, block in zip(axes, blocks, strict=True)]
 
-    def _sift(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[SpatialTable]:
+    def _sift(
+        self, axes: Sequence[CutAxis], left: Sequence[Sequence[Ints]], wanted: Wanted, closer: Wanted
+    ) -> Iterator[SpatialTable]:
         """The pairs in all families of some axes that are wanted by their least columns, in pieces.
 
         Args:
             axes: with their families.
-            wanted: is asked of blocks and families.
+            left: blocks, by their places along each axis.
+            wanted: is asked of families.
             closer: a sharper look that takes longer, at those that are left.
         """
         families = [axis.families for axis in axes]
-        for blocks in self._blocks(axes, wanted, closer):
+        for blocks in left:
             for picks in spread_out(*self._boxes(axes, blocks), SLAB):
                 cut = np.logical_or.reduce(
                     [f.parts[pick] != 1 for f, pick in zip(families, picks, strict=True)]
@@ -161,10 +176,10 @@ class CutGrid:
                 if len(keep):
                     yield from self._members(axes, [pick[keep] for pick in some])
 
-    def _blocks(self, axes: Sequence[CutAxis], wanted: Wanted, closer: Wanted) -> Iterator[list[Ints]]:
+    def _blocks(self, wanted: Wanted, closer: Wanted) -> Iterator[list[Ints]]:
         """The blocks of tiles that are wanted: their places along each axis."""
-        least = [_least(axis) for axis in axes]
-        shape = tuple(len(axis.starts) for axis in axes)
+        least = [axis.least for axis in self.axes]
+        shape = tuple(len(axis.starts) for axis in self.axes)
         for start in range(0, prod(shape), SLAB):
             index = np.unravel_index(np.arange(start, min(prod(shape), start + SLAB)), shape)
             keep = _looked(self._bounds(least, index), wanted, closer)
@@ -295,14 +310,6 @@ def _looked(table: CutSpatialTable, wanted: Wanted, closer: Wanted) -> Ints:
     """Positions that are wanted, after both looks."""
     keep = np.flatnonzero(wanted(table))
     return keep[closer(table.take(keep))] if len(keep) else keep
-
-
-def _least(axis: CutAxis) -> Families:
-    """The least of every column over the families of each block; tiles that are not cut stand for all."""
-    columns = (np.minimum.reduceat(getattr(axis.families, n), axis.offset[:-1]) for n in Families.__slots__)
-    least = Families(*columns)
-    least.parts[:] = 1
-    return least
 
 
 def _product(columns: Sequence[Num]) -> Ints:

@@ -45,7 +45,7 @@ class StreamedSpace(Space):
         elif self.cut is Group.CI:
             self.ci = cut_channel_table(layer, hardware, self.cut, energetic=self.energetic)
         else:
-            self.cuts = CutGrid(layer, hardware, whole.grid, self.streamed)
+            self.cuts = CutGrid(layer, hardware, self.streamed)
 
     @property
     def is_empty(self) -> bool:
@@ -59,7 +59,7 @@ class StreamedSpace(Space):
 
     def stages(self) -> list[Stage]:
         """Ways to list spatial tiles, the last of which leaves out none that is wanted."""
-        return super().stages() if self.cuts is None else self.cuts.stages()
+        return super().stages()[1:] if self.cuts is None else self.cuts.stages()
 
     def cycles(self, sp: SpatialTable) -> Ints:
         """The spatial group's factor of the compute cycles, for each of some tiles."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.mapping import Group
 from formulation.price import Price
 from formulation.space.blocks import pairs
 from formulation.space.space import Space
@@ -64,14 +65,31 @@ class Interest:
         """
         space, cycles = self.space, self.space.least_cycles(blocks)
         kept = np.zeros(len(blocks), dtype=np.bool_)
-        for row, co in pairs(len(blocks), len(space.co.tile)):
+        channels = self.out_channels(blocks, cycles)
+        for row, at in pairs(len(blocks), len(channels)):
             self.deadline.check()
-            part = blocks.take(row)
+            part, co = blocks.take(row), channels[at]
             fits, prices = space.bounds(part, cycles[row], co)
             for which, price in zip(space.orders, prices, strict=True):
                 good = fits & ~kept[row] & self.mappings(which, price, part, cycles[row], co)
                 self._mark(which, blocks, cycles, row[good], co[good], kept)
         return kept
+
+    def out_channels(self, sp: SpatialTable, cycles: Ints) -> Ints:
+        """Positions of the output-channel tiles that are of interest beside some of the given tiles.
+
+        Where these are cut as well, they are many: beside the least of every column of the tiles, each is
+        asked for first.
+        """
+        space, everything = self.space, np.arange(len(self.space.co.tile))
+        if space.cut is not Group.CO or not len(sp):
+            return everything
+        least = type(sp)(*(np.full(len(everything), getattr(sp, n).min()) for n in sp.__match_args__))
+        fastest = np.full(len(everything), cycles.min())
+        fits, prices = space.bounds(least, fastest, everything)
+        pairs = zip(space.orders, prices, strict=True)
+        good = [self.mappings(which, price, least, fastest, everything) for which, price in pairs]
+        return np.flatnonzero(fits & np.logical_or.reduce(good))
 
     def _mark(self, which: int, blocks: SpatialTable, cycles: Ints, row: Ints, co: Ints, kept: Mask) -> None:
         """Mark the blocks that are of interest in a loop order, beside an output-channel tile each."""

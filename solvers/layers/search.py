@@ -135,9 +135,10 @@ class Search:
             TimeUp: at the deadline.
         """
         space = self.space
-        for row, co in pairs(len(sp), len(space.co.tile)):
+        channels = Interest(space, goal, best).out_channels(sp, cycles)
+        for row, at in pairs(len(sp), len(channels)):
             self.deadline.check()
-            part = sp.take(row)
+            part, co = sp.take(row), channels[at]
             fits, prices = space.bounds(part, cycles[row], co)
             for which, price in zip(space.orders, prices, strict=True):
                 key, interest = goal.first(price), Interest(space, goal, best)
