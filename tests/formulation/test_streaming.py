@@ -20,7 +20,7 @@ from tests.stream_walker import StreamWalk, parts
 from tests.walker import cuts, span
 
 
-@examples(60)
+@examples(40)
 @given(strategies.axes(most=12))
 def test_cut_tables_equal_enumeration(axis):
     pairs = [(tile, sub) for tile in range(1, axis.out + 1) for sub in range(1, tile + 1)]
@@ -43,7 +43,7 @@ def new_words(spans):
     return sum(len(s - b) for s, b in zip(spans, [frozenset(), *spans[:-1]], strict=True))
 
 
-@examples(400)
+@examples(150)
 @given(st.data())
 def test_counts_equal_a_walk_of_the_inner_steps(data):
     layer = data.draw(strategies.layers(most=6, channels=6))
@@ -74,7 +74,7 @@ def test_counts_equal_a_walk_of_the_inner_steps(data):
     assert machine.quantum.pj(cost.energy) == walk.energy(cost.traffic_bits, cost.latency_cycles)
 
 
-@examples(200)
+@examples(60)
 @given(st.data())
 def test_a_sub_tile_that_is_met_again_only_is_at_the_end_of_a_dimension(data):
     """A walk that keeps it counts the same, but where the last tile is a single sub-tile: then less."""
@@ -117,6 +117,6 @@ def test_what_is_no_cut_is_refused(stationary, inner, message):
 
 def test_only_a_machine_that_streams_cuts_tiles():
     mapping = Mapping(TILE, Stationary.OUTPUT, inner=replace(TILE, out_channels=2))
-    assert str(mapping) == "output co4 ci3 9x4 weights by co2"
+    assert str(mapping) == "output co4 ci3 9x4, weights by co2"
     with pytest.raises(ValueError, match="needs a machine that streams"):
         evaluate(LAYER, Hardware(), mapping)
