@@ -9,8 +9,7 @@ non-decreasing in all of them, so nothing is left out but what is of no interest
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from math import isqrt, prod
 
 import numpy as np
@@ -20,29 +19,14 @@ from formulation.cost import Num, batch_axis, group_cycles, product_tiles
 from formulation.counts import SAFE, TooLargeError
 from formulation.cuts import CutTable, cut_table
 from formulation.extents import Ints
-from formulation.hardware import Halo, Hardware
+from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.space.blocks import Stage, Wanted, spread_out
 from formulation.space.cut_axis import CutAxis, Families, cut_axis
+from formulation.space.cut_table import CutSpatialTable, product, streamed_words, whole_words
 from formulation.space.tables import SLAB, SpatialTable, spread
 
 _MANY = 1 << 16  # pairs from which a better mapping is looked for before they are gone through
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CutSpatialTable(SpatialTable):
-    """Tiles with their sub-tiles, or bounds on many of them.
-
-    ``largest`` and the words are of what is held and fetched of the ifmap, ``pixels`` of what is held of the
-    ofmap. Where sub-tiles slide, ``fetched`` has them slid within each tile.
-
-    Attributes:
-        pieces: sub-tiles, over all tiles.
-        cycles: the spatial group's factor of the compute cycles.
-    """
-
-    pieces: Ints
-    cycles: Ints
 
 
 class CutGrid:
@@ -191,21 +175,23 @@ class CutGrid:
         def of(name: str) -> list[Ints]:
             return [getattr(f, name)[pick] for f, pick in zip(columns, picks, strict=True)]
 
-        trips, pieces = _product(of("trips")), _product(of("pieces"))
+        trips, pieces = product(of("trips")), product(of("pieces"))
         if self.streams_ifmap:
             held, pixels, uncut = of("held"), of("first"), [parts == 1 for parts in of("parts")]
-            fetched, slid, slide = self._streamed(of("fetched"), of("within"), of("slid"), uncut)
+            fetched, slid, slide = streamed_words(
+                self.hardware.halo, of("fetched"), of("within"), of("slid"), uncut
+            )
         else:
             held, pixels = of("whole_held"), of("smallest")
-            fetched, slid, slide = self._whole(of("whole_fetched"), of("whole_slid"))
+            fetched, slid, slide = whole_words(self.hardware.halo, of("whole_fetched"), of("whole_slid"))
         one = group_cycles(self.layer, self.hardware, Group.SP, pieces, [(1, self.layer.pixels)])
         each = group_cycles(self.layer, self.hardware, Group.SP, pieces, [(pieces, 1)])
         return self._table(
             0 * trips,
             trips,
             (fetched, slid, slide),
-            _product(held),
-            _product(pixels),
+            product(held),
+            product(pixels),
             pieces,
             np.maximum(one, each),
         )
@@ -236,10 +222,12 @@ class CutGrid:
                 [t == s for t, s in zip(tile, sub, strict=True)],
             )
             words = of(lambda t: t.fetched), of(lambda t: t.within), of(lambda t: t.slid), uncut
-            fetched = self._streamed(*words)
+            fetched = streamed_words(self.hardware.halo, *words)
         else:
             held, pixels = of(lambda t: t.whole.largest), sub
-            fetched = self._whole(of(lambda t: t.whole.fetched), of(lambda t: t.whole.slid))
+            fetched = whole_words(
+                self.hardware.halo, of(lambda t: t.whole.fetched), of(lambda t: t.whole.slid)
+            )
         rank: Num = 0
         for size, t, s in zip(self.sizes_of, tile, sub, strict=True):
             rank = rank * size + t * (t - 1) // 2 + s - 1
@@ -247,10 +235,10 @@ class CutGrid:
             [(_at(count, pick), _at(size, pick)) for count, size in table.kinds]
             for table, pick in zip(tables, picks, strict=True)
         ]
-        pieces = _product([sum(count for count, _ in dim) for dim in kinds])
+        pieces = product([sum(count for count, _ in dim) for dim in kinds])
         used = [dim for dim, axis in zip(kinds, self.axes, strict=True) if axis.axis.out > 1]
         cycles = group_cycles(self.layer, self.hardware, Group.SP, pieces, product_tiles(used))
-        return self._table(rank, _product(trips), fetched, _product(held), _product(pixels), pieces, cycles)
+        return self._table(rank, product(trips), fetched, product(held), product(pixels), pieces, cycles)
 
     def _table(
         self,
@@ -275,45 +263,11 @@ class CutGrid:
             np.asarray(cycles),
         )
 
-    def _whole(self, fetched: Sequence[Ints], slid: Sequence[Ints]) -> tuple[Ints, Ints, Ints]:
-        """Words of one pass of whole tiles, fetched and slid, and the sliding axis."""
-        refetched = _product(fetched)
-        least, slide = refetched, np.full(len(refetched), -1)
-        if self.hardware.halo is Halo.REUSE:
-            for axis in range(1, len(fetched)):
-                other = _product([*fetched[:axis], slid[axis], *fetched[axis + 1 :]])
-                slide = np.where(other < least, axis - 1, slide)
-                least = np.minimum(least, other)
-        return refetched, least, slide
-
-    def _streamed(
-        self, fetched: Sequence[Ints], within: Sequence[Ints], slid: Sequence[Ints], uncut: Sequence[Ints]
-    ) -> tuple[Ints, Ints, Ints]:
-        """Words of one pass of sub-tiles, slid within tiles and throughout, and the sliding axis.
-
-        They slide along an axis where no other dimension is cut, which saves words both ways or neither.
-        """
-        refetched = _product(fetched)
-        each, all_slid, slide = refetched, refetched, np.full(len(refetched), -1)
-        if self.hardware.halo is Halo.REUSE:
-            for axis in range(1, len(fetched)):
-                others = np.logical_and.reduce([*uncut[:axis], *uncut[axis + 1 :]])
-                rest = _product([*fetched[:axis], *fetched[axis + 1 :]])
-                better = others & (rest * slid[axis] < all_slid)
-                slide = np.where(better, axis - 1, slide)
-                each = np.where(others, np.minimum(each, rest * within[axis]), each)
-                all_slid = np.where(others, np.minimum(all_slid, rest * slid[axis]), all_slid)
-        return each, all_slid, slide
-
 
 def _looked(table: CutSpatialTable, wanted: Wanted, closer: Wanted) -> Ints:
     """Positions that are wanted, after both looks."""
     keep = np.flatnonzero(wanted(table))
     return keep[closer(table.take(keep))] if len(keep) else keep
-
-
-def _product(columns: Sequence[Num]) -> Ints:
-    return np.asarray(reduce(np.multiply, columns))
 
 
 def _at(values: Num, pick: Ints) -> Num:
