@@ -270,7 +270,7 @@ def test_a_streamed_tile_is_in_the_result_and_in_the_table(padded, capsys):
         + ((sub["batch"], sub["spatial"]) != (tile["batch"], tile["spatial"]))
         == 1
     )
-    assert main([str(padded), "--quiet"]) == 0
+    assert main([str(padded)]) == 0
     assert f", {mapping['streamed']['tensor']} by " in " ".join(capsys.readouterr().out.split())
     whole = result_of(padded, "--streaming", "False")
     assert "streamed" not in whole["layers"][0]["parts"][0]["mapping"]
