@@ -5,7 +5,7 @@ Sizes are elements, counts are exact integers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 
@@ -51,6 +51,16 @@ class Axis:
     def effective_kernel(self) -> int:
         """Input elements that one output spans: ``dilation * (kernel - 1) + 1``."""
         return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def stored(self) -> Axis:
+        """The same axis with its padding as data: zeros that are stored and fetched like other elements."""
+        return replace(
+            self,
+            in_size=self.in_size + max(0, self.pad_lo) + max(0, self.pad_hi),
+            pad_lo=min(0, self.pad_lo),
+            pad_hi=min(0, self.pad_hi),
+        )
 
     def interval(self, first: int, stop: int) -> tuple[int, int]:
         """Input elements ``[lo, hi)`` that outputs ``first .. stop-1`` need; padding is never stored.

@@ -59,12 +59,21 @@ class TensorBits:
         return self.ifmap + self.ofmap + self.weights
 
 
-def passes(stationary: Stationary, group: Group, trips: Trips) -> Num:
+def passes(stationary: Stationary, group: Group, trips: Trips, cut: Group | None = None) -> Num:
     """How often the tensor that is independent of ``group`` is moved whole.
 
     Once, times the trips of ``group`` *if* a loop of more than one trip runs inside it: all loops inside
     are over groups that the tensor depends on, so its tile has been replaced when the group advances.
+    A streamed tensor is replaced in any case: its tile's sub-tiles come one after another in inner steps.
+
+    Args:
+        stationary: the loop order.
+        group: one of its groups.
+        trips: of the tiles.
+        cut: the group whose tiles are cut into sub-tiles; None for none.
     """
+    if cut is not None and group is stationary.streamed_across(cut):
+        return trips.of(group)
     inside = stationary.loops[stationary.loops.index(group) + 1 :]
     if not inside:
         return 1
@@ -125,7 +134,9 @@ class Tensors(Protocol):
         ...
 
 
-def traffic(layer: Tensors, stationary: Stationary, trips: Trips, fetched: Num, slid: Num) -> Traffic:
+def traffic(
+    layer: Tensors, stationary: Stationary, trips: Trips, fetched: Num, slid: Num, cut: Group | None = None
+) -> Traffic:
     """Traffic of one loop order: each tensor's words times its passes.
 
     Args:
@@ -134,12 +145,13 @@ def traffic(layer: Tensors, stationary: Stationary, trips: Trips, fetched: Num, 
         trips: trip counts.
         fetched: ifmap words of one pass with halo, one group.
         slid: the same with the mapping's sliding axis; ``fetched`` where nothing slides.
+        cut: the group whose tiles are cut into sub-tiles; None for none.
     """
     ifmap = layer.groups * ifmap_pass_words(stationary, trips.ci, fetched, slid)
-    writes = passes(stationary, Group.CI, trips)
+    writes = passes(stationary, Group.CI, trips, cut)
     return Traffic(
-        ifmap=ifmap * passes(stationary, Group.CO, trips),
-        weights=layer.weight_words * passes(stationary, Group.SP, trips),
+        ifmap=ifmap * passes(stationary, Group.CO, trips, cut),
+        weights=layer.weight_words * passes(stationary, Group.SP, trips, cut),
         ofmap_write=layer.ofmap_words * writes,
         ofmap_read=layer.ofmap_words * (writes - 1),
     )
@@ -187,6 +199,12 @@ def fits(hardware: Hardware, partition: Partition | None, need: TensorBits) -> N
     return within & (need.weights <= partition.weights)
 
 
+def array_side(hardware: Hardware, group: Group) -> int | None:
+    """The side of the array that a group lies on [processing elements]; None for the one that streams."""
+    side = _ARRAY_SIDES[hardware.dataflow].get(group)
+    return None if side is None else int(getattr(hardware, side))
+
+
 def group_cycles(
     layer: Layer, hardware: Hardware, group: Group, trips: Num, tiles: Iterable[tuple[Num, Num]]
 ) -> Num:
@@ -204,10 +222,9 @@ def group_cycles(
         tiles: pairs ``(how many tiles, extent)``, whose sum over tiles is the group's.
     """
     words = layer.taps if group is Group.CI else 1
-    side = _ARRAY_SIDES[hardware.dataflow].get(group)
-    if side is None:
+    size = array_side(hardware, group)
+    if size is None:
         return sum(count * extent * words for count, extent in tiles) + trips * hardware.fill_cycles
-    size = getattr(hardware, side)
     return sum(count * -(-extent * words // size) for count, extent in tiles)
 
 
@@ -241,6 +258,31 @@ def array_traffic(layer: Tensors, ifmap_reads: Num, moved: Trips) -> Traffic:
 def channel_tiles(extent: int, tile: Num, trips: Num) -> list[tuple[Num, Num]]:
     """Pairs ``(how many tiles, channels)`` of a dimension without halo."""
     return [(trips - 1, tile), (1, extent - (trips - 1) * tile)]
+
+
+def cut_tiles(extent: int, tile: Num, sub: Num) -> list[tuple[Num, Num]]:
+    """Pairs ``(how many sub-tiles, extent)`` of a dimension whose tiles are cut into sub-tiles.
+
+    All but the last of each tile have the full extent; the last ones take what is left of their tile.
+    """
+    trips, inside = -(-extent // tile), -(-tile // sub)
+    edge = extent - (trips - 1) * tile
+    last = -(-edge // sub)
+    full = (trips - 1) * (inside - 1) + last - 1
+    return [(full, sub), (trips - 1, tile - (inside - 1) * sub), (1, edge - (last - 1) * sub)]
+
+
+def cut_trips(extent: int, tile: Num, sub: Num) -> Num:
+    """Sub-tiles of a dimension, over all its tiles."""
+    return sum(count for count, _ in cut_tiles(extent, tile, sub))
+
+
+def product_tiles(dims: Iterable[list[tuple[Num, Num]]]) -> list[tuple[Num, Num]]:
+    """Pairs ``(how many tiles, pixels)`` over the product of dimensions, of such pairs of each."""
+    kinds: list[tuple[Num, Num]] = [(1, 1)]
+    for dim in dims:
+        kinds = [(c * k, p * x) for c, p in kinds for k, x in dim]
+    return kinds
 
 
 def spatial_tiles(trips: list[Num], full: list[Num], edge: list[Num]) -> list[tuple[Num, Num]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Fields
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,13 +18,15 @@ from formulation.cost import (
     array_passes,
     array_traffic,
     batch_axis,
-    channel_tiles,
+    cut_tiles,
     footprint,
     group_cycles,
+    held_bits,
+    product_tiles,
     spatial_tiles,
-    tile_bits,
     traffic,
 )
+from formulation.cuts import CutTable, cut_table
 from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
@@ -63,7 +65,7 @@ def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
 
 def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     """Words, cycles and tiles of one mapping; raises as ``evaluate``."""
-    tile = mapping.tile
+    tile, steps = mapping.tile, mapping.steps
     limits = {
         "out_channels": (tile.out_channels, layer.out_channels),
         "in_channels": (tile.in_channels, layer.in_channels),
@@ -71,6 +73,7 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     }
     check_tile(limits, tile.spatial, [axis.out for axis in layer.axes])
     check_slide(hardware, mapping.sliding_axis, len(layer.axes))
+    check_cut(hardware, mapping)
     axes = (batch_axis(layer), *layer.axes)
     extents = (tile.batch, *tile.spatial)
     tables = [_tile_table(a, t) for a, t in zip(axes, extents, strict=True)]
@@ -78,20 +81,41 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
     n = Trips(-(-layer.out_channels // tile.out_channels), -(-layer.in_channels // tile.in_channels), trips)
     each = [int(table.trips[0]) for table in tables]
     spatial = spatial_tiles(each, list(extents), [int(t.edge[0]) for t in tables])
-    channels = layer.in_channels
-    moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid)
-    compute, passes = layer.groups, {}
+    if mapping.cut is Group.SP:
+        cuts = [_cut(a, t, s) for a, t, s in zip(axes, extents, (steps.batch, *steps.spatial), strict=True)]
+        spatial = product_tiles(kinds_of(cut) for cut in cuts)
+        if mapping.streamed == "ifmap":
+            fetched, slid, largest = cut_words(cuts, mapping.sliding_axis)
+    elif mapping.streamed == "ifmap":
+        slid = fetched
+    channels, cut = layer.in_channels, mapping.cut
+    moved = traffic(layer, mapping.stationary, n, channels * fetched, channels * slid, cut)
+    compute, passes, pieces = layer.groups, {}, {}
     for group, tiles in (
-        (Group.CO, channel_tiles(layer.out_channels, tile.out_channels, n.co)),
-        (Group.CI, channel_tiles(layer.in_channels, tile.in_channels, n.ci)),
+        (Group.CO, cut_tiles(layer.out_channels, tile.out_channels, steps.out_channels)),
+        (Group.CI, cut_tiles(layer.in_channels, tile.in_channels, steps.in_channels)),
         (Group.SP, spatial),
     ):
-        cycles = group_cycles(layer, hardware, group, n.of(group), tiles)
+        pieces[group] = sum(count for count, _ in tiles)
+        cycles = group_cycles(layer, hardware, group, pieces[group], tiles)
         compute *= cycles
-        passes[group.value] = array_passes(hardware, group, n.of(group), cycles)
+        passes[group.value] = array_passes(hardware, group, pieces[group], cycles)
     array = array_traffic(layer, layer.ifmap_reads, Trips(**passes))
-    held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
+    ifmap, ofmap, weights = (mapping.held(tensor) for tensor in ("ifmap", "ofmap", "weights"))
+    held = held_bits(
+        hardware,
+        ifmap.in_channels * largest,
+        ofmap.out_channels * ofmap.pixels,
+        weights.out_channels * weights.in_channels * layer.taps,
+        pieces[Group.CI],
+    )
     return Work(n, moved, compute, array, held)
+
+
+@lru_cache(maxsize=4096)
+def _cut(axis: Axis, tile: int, sub: int) -> CutTable:
+    """The table of one pair of sizes, in Python's integers."""
+    return cut_table(axis, np.array([tile], dtype=object), np.array([sub], dtype=object))
 
 
 @lru_cache(maxsize=4096)
@@ -119,6 +143,29 @@ def tile_words(
     return trips, fetched, slid, largest
 
 
+def cut_words(cuts: Sequence[CutTable], sliding_axis: int | None) -> tuple[int, int, int]:
+    """Words of sub-tiles of one pair: fetched and slid in one pass, and of the largest, per input channel.
+
+    They slide along the sliding axis if it is the only dimension that is cut: within each tile, which is all
+    that ``fetched`` has of it, and between tiles as well, which ``slid`` has.
+    """
+    fetched = slid = largest = 1
+    alone = all(
+        cut.sub[0] == cut.whole.tile[0] for i, cut in enumerate(cuts) if i - 1 != sliding_axis
+    )  # with no sliding axis some dimension is cut, so that this is false
+    for i, cut in enumerate(cuts):
+        slides = sliding_axis is not None and alone and i == sliding_axis + 1
+        fetched *= int((cut.within if slides else cut.fetched)[0])
+        slid *= int((cut.slid if slides else cut.fetched)[0])
+        largest *= int(cut.largest[0])
+    return fetched, slid, largest
+
+
+def kinds_of(cut: CutTable) -> list[tuple[int, int]]:
+    """Pairs (how many sub-tiles, outputs) of one pair of sizes."""
+    return [(int(np.ravel(count)[0]), int(np.ravel(size)[0])) for count, size in cut.kinds]
+
+
 def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
     """The cost of so many multiply-accumulates and what is moved, computed and held for them."""
     bits, need = work.traffic.bits(hardware), footprint(hardware, work.tile)
@@ -144,6 +191,14 @@ def check_tile(limits: Fields[str, tuple[int, int]], spatial: tuple[int, ...], e
     for name, (size, extent) in {**limits, **axes}.items():
         if not 1 <= size <= extent:
             raise ValueError(f"tile {name} is {size}, must be from 1 to {extent}")
+
+
+def check_cut(hardware: Hardware, mapping: Mapping) -> None:
+    """Raise ValueError unless tiles may be cut so: the machine streams, and an outer group is cut."""
+    if mapping.cut is not None:
+        mapping.stationary.streamed_across(mapping.cut)
+        if not hardware.streaming:
+            raise ValueError(f"inner {mapping.inner} needs a machine that streams")
 
 
 def check_slide(hardware: Hardware, slide: int | None, axes: int) -> None:

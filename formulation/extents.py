@@ -30,7 +30,7 @@ def edge_tile(extent: int, tile: Ints) -> Ints:
     return extent - (trip_count(extent, tile) - 1) * tile
 
 
-def _clamped_sum(start: int | Ints, step: Ints, count: Ints, top: int) -> Ints:
+def clamped_sum(start: int | Ints, step: Ints, count: Ints, top: int) -> Ints:
     """``sum over k < count of min(max(start + step*k, 0), top)``, elementwise; ``step >= 1``."""
     below = np.clip(-(start // step), 0, count)  # terms that are <= 0, or 0 either way
     within = np.clip((top - start) // step + 1, below, count)  # terms before this one are <= top
@@ -73,8 +73,8 @@ def axis_table(axis: Axis, tile: Ints) -> AxisTable:
     reach = axis.effective_kernel - axis.stride  # of one tile's interval into the next one's
     top = axis.in_size
     last_end = np.clip((axis.out - 1) * axis.stride - axis.pad_lo + axis.effective_kernel, 0, top)
-    starts = _clamped_sum(-axis.pad_lo, step, trips, top)
-    ends = _clamped_sum(step - axis.pad_lo + reach, step, trips - 1, top) + last_end
+    starts = clamped_sum(-axis.pad_lo, step, trips, top)
+    ends = clamped_sum(step - axis.pad_lo + reach, step, trips - 1, top) + last_end
     fetched = ends - starts
     span = last_end - np.clip(-axis.pad_lo, 0, top)
     slid = np.full_like(fetched, span) if reach >= 0 else fetched

@@ -112,6 +112,7 @@ class Hardware:
         halo: refetch or reuse between neighbouring tiles.
         fill: whether filling and draining the array costs cycles.
         energy: what its parts take.
+        streaming: whether tiles may run in inner steps, of which one tensor is held in part.
 
     Raises:
         ValueError: if a quantity is not positive, or the buffer holds no whole bank.
@@ -129,6 +130,7 @@ class Hardware:
     halo: Halo = Halo.REFETCH
     fill: Fill = Fill.OVERLAPPED
     energy: Energy = field(default_factory=Energy)
+    streaming: bool = False
 
     def __post_init__(self) -> None:
         for name in ("rows", "cols", "buffer_bytes", "bandwidth", "frequency"):

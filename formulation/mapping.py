@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from math import prod
+from typing import Literal
+
+Tensor = Literal["ifmap", "weights", "ofmap"]
 
 
 class Group(StrEnum):
@@ -28,6 +31,24 @@ class Stationary(StrEnum):
     def loops(self) -> tuple[Group, Group, Group]:
         """The groups of tile loops, outermost first."""
         return _LOOPS[self]
+
+    def streamed_across(self, cut: Group) -> Group:
+        """The group that the tensor streamed by a cut is independent of.
+
+        The stationary tensor depends on both outer groups and stays whole. Of the two that depend on the
+        group that is cut, the other one is streamed: it is independent of the other outer group.
+
+        Raises:
+            ValueError: if the innermost group is cut, which is but a smaller tile.
+        """
+        first, second, innermost = self.loops
+        if cut is innermost:
+            raise ValueError(f"{self} stationary cannot be cut by {cut}, its innermost group")
+        return second if cut is first else first
+
+
+#: The tensor that is independent of a group.
+INDEPENDENT: dict[Group, Tensor] = {Group.CO: "ifmap", Group.CI: "ofmap", Group.SP: "weights"}
 
 
 _LOOPS = {
@@ -102,15 +123,73 @@ class Mapping:
         stationary: loop order.
         sliding_axis: index of the spatial axis along which consecutive tiles fetch only what is new;
             None where the halo is refetched or nothing slides.
+        inner: extents of a sub-tile where a tile runs in inner steps: smaller than ``tile`` in one group of
+            dimensions, equal in the others; None where it does not.
     """
 
     tile: Tile
     stationary: Stationary
     sliding_axis: int | None = None
+    inner: Tile | None = None
+
+    @property
+    def cut(self) -> Group | None:
+        """The group that is cut into sub-tiles; None where none is.
+
+        Raises:
+            ValueError: if the sub-tile is no part of the tile, or it differs in no group or in several.
+        """
+        if self.inner is None:
+            return None
+        pairs = {group: (_sizes(self.inner, group), _sizes(self.tile, group)) for group in Group}
+        differ = [group for group, (sub, whole) in pairs.items() if sub != whole]
+        inside = all(
+            len(sub) == len(whole) and all(1 <= s <= t for s, t in zip(sub, whole, strict=True))
+            for sub, whole in pairs.values()
+        )
+        if len(differ) != 1 or not inside:
+            raise ValueError(f"inner {self.inner} must be smaller than {self.tile} in one group, else equal")
+        return differ[0]
+
+    @property
+    def streamed(self) -> Tensor | None:
+        """The tensor that is held as sub-tiles; None where all are held whole."""
+        return None if self.cut is None else INDEPENDENT[self.stationary.streamed_across(self.cut)]
+
+    def held(self, tensor: str) -> Tile:
+        """Extents of what is held of a tensor: the sub-tile of a streamed one, else the tile."""
+        return self.inner if self.inner is not None and tensor == self.streamed else self.tile
+
+    @property
+    def steps(self) -> Tile:
+        """Extents of what is computed at once: the sub-tile, or the tile where nothing is cut."""
+        return self.tile if self.inner is None else self.inner
 
     def __str__(self) -> str:
         tile = self.tile
         batch = f" n{tile.batch}" if tile.batch > 1 else ""
         slide = "" if self.sliding_axis is None else f" slide {self.sliding_axis}"
         spatial = "x".join(map(str, tile.spatial))
-        return f"{self.stationary} co{tile.out_channels} ci{tile.in_channels}{batch} {spatial}{slide}"
+        cut = f", {self.streaming}" if self.inner else ""
+        return f"{self.stationary} co{tile.out_channels} ci{tile.in_channels}{batch} {spatial}{slide}{cut}"
+
+    @property
+    def streaming(self) -> str:
+        """What is streamed, by how much at once; "" where all is held whole."""
+        return "" if self.inner is None else f"{self.streamed} by {_told(self.inner, self.tile)}"
+
+
+def _sizes(tile: Tile, group: Group) -> tuple[int, ...]:
+    """Extents of a tile in the dimensions of a group."""
+    spatial = (tile.batch, *tile.spatial)
+    return {Group.CO: (tile.out_channels,), Group.CI: (tile.in_channels,), Group.SP: spatial}[group]
+
+
+def _told(inner: Tile, tile: Tile) -> str:
+    """The extents of a sub-tile in the group that is cut."""
+    if inner.out_channels != tile.out_channels:
+        return f"co{inner.out_channels}"
+    if inner.in_channels != tile.in_channels:
+        return f"ci{inner.in_channels}"
+    batch = f"n{inner.batch} " if tile.batch > 1 else ""
+    return batch + "x".join(map(str, inner.spatial))

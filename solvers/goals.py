@@ -17,7 +17,7 @@ from formulation.mapping import Mapping
 from formulation.objective import Measure
 from formulation.price import Cost, Price
 from formulation.problem import Posed
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import ELSEWHERE, Space
 from solvers.result import BoundFrom, LowerBound, free_bound
 
 ROUNDING = 1e-12  # relative error that a floating-point score may carry
@@ -152,7 +152,7 @@ def known(problem: Posed[M], initial: M | None) -> list[Found[M]]:
     if initial is None:
         return []
     cost: Cost = problem.evaluate(initial)
-    found = Found((), (len(CLASSES), 0, 0, 0), initial, problem.price(cost))
+    found = Found((), (ELSEWHERE, 0, 0, 0), initial, problem.price(cost))
     return [found] if problem.is_feasible(cost) else []
 
 
@@ -173,7 +173,7 @@ def better(
     keys = goal.values(price)
     if best is not None and best.order <= (*keys, *choice):
         return best
-    return Found(keys, choice, space.mapping(CLASSES[choice[0]], *choice[1:], slide), price)
+    return Found(keys, choice, space.mapping(space.orders[choice[0]], *choice[1:], slide), price)
 
 
 def limit(best: Found[Any]) -> int | float:

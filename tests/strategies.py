@@ -1,5 +1,6 @@
 """Random layers, machines, mappings and problems for property tests."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import assume, settings
@@ -103,6 +104,21 @@ def mappings(draw, layer, machine):
     if machine.halo is Halo.REUSE:
         slides += range(len(layer.axes))
     return Mapping(tile, draw(st.sampled_from(tuple(Stationary))), draw(st.sampled_from(slides)))
+
+
+@st.composite
+def streamed_mappings(draw, layer, machine):
+    """Mappings of a machine that streams: a tile cut in one of the two outer groups of its loop order."""
+    mapping = draw(mappings(layer, machine))
+    tile, group = mapping.tile, draw(st.sampled_from(mapping.stationary.loops[:2]))
+    channels = {"co": "out_channels", "ci": "in_channels"}
+    if group in channels:
+        size = draw(st.integers(1, getattr(tile, channels[group])))
+        inner = replace(tile, **{channels[group]: size})
+    else:
+        spatial = tuple(draw(st.sampled_from((size, draw(st.integers(1, size))))) for size in tile.spatial)
+        inner = replace(tile, batch=draw(st.integers(1, tile.batch)), spatial=spatial)
+    return replace(mapping, inner=None if inner == tile else inner)
 
 
 @st.composite

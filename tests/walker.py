@@ -63,21 +63,24 @@ class Walk:
 
     def visit(self, co, ci, sp):
         (co_i, cos), (ci_i, cis), (sp_i, dims) = co, ci, sp
-        layer, hardware = self.layer, self.hardware
+        layer = self.layer
         taps = prod(a.kernel for a in layer.axes)
         pixels = prod(len(d) for d in dims)
         self.fetch_weights((co_i, ci_i), len(cos) * len(cis) * taps)
         self.fetch_ifmap(ci_i, sp_i, len(cis), dims)
         self.open_ofmap((co_i, sp_i), len(cos) * pixels)
+        self.compute += self.array_cycles(len(cos), len(cis) * taps, pixels)
+
+    def array_cycles(self, channels, reduction, pixels):
+        hardware = self.hardware
         fill = hardware.rows + hardware.cols - 2 if hardware.fill == "exposed" else 0
         sides = {
-            "output": (pixels, len(cos), len(cis) * taps),
-            "weight": (len(cis) * taps, len(cos), pixels),
-            "input": (len(cis) * taps, pixels, len(cos)),
+            "output": (pixels, channels, reduction),
+            "weight": (reduction, channels, pixels),
+            "input": (reduction, pixels, channels),
         }
         on_rows, on_cols, stream = sides[hardware.dataflow]
-        passes = ceil(on_rows / hardware.rows) * ceil(on_cols / hardware.cols)
-        self.compute += passes * (stream + fill)
+        return ceil(on_rows / hardware.rows) * ceil(on_cols / hardware.cols) * (stream + fill)
 
     def fetch_weights(self, key, words):
         self.largest["weights"] = max(self.largest["weights"], words)

@@ -34,13 +34,21 @@ class MovedSpace(Space):
         self.room = problem.hardware.buffer_bits
 
     def _price(
-        self, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits, sp: SpatialTable
+        self,
+        stationary: Stationary,
+        trips: Trips,
+        pieces: Trips,
+        cycles: Trips,
+        held: TensorBits,
+        sp: SpatialTable,
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
         latency = self.movement.latency(hardware, layer.groups * cycles.product, words, held, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
-        return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
+        return Price.of(
+            latency, bits, self._energy(pieces, cycles, bits, latency) if self.energetic else None
+        )
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

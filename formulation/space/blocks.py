@@ -24,6 +24,8 @@ _MANY = 4  # tiles of a block from which a closer look at it is worth its time
 Wanted = Callable[[SpatialTable], NDArray[np.bool_]]
 """Where tiles are of interest; true for a tile if it is for one that is at least as large in every column."""
 
+Stage = Callable[[Wanted, Wanted], Iterator[SpatialTable]]
+"""From what is wanted, and a sharper look that takes longer, to such tiles, and perhaps others, in pieces."""
 
 CELLS = 1 << 16
 """Mappings priced at once: few enough that the arrays stay in the processor's cache."""
@@ -64,7 +66,8 @@ def sift(
         keep = np.flatnonzero(wanted(slab))
         if closer is not None:
             keep = _closer(slab, keep, np.prod(counts, axis=0), closer)
-        yield from _spread_out(grid, [s[keep] for s in starts], [c[keep] for c in counts], size)
+        for picks in spread_out([s[keep] for s in starts], [c[keep] for c in counts], size):
+            yield grid.at(picks)
 
 
 def _closer(blocks: SpatialTable, keep: Ints, inside: Ints, closer: Wanted) -> Ints:
@@ -81,10 +84,11 @@ def _least(dim: AxisTable, first: Ints) -> AxisTable:
     return AxisTable(*(np.minimum.reduceat(getattr(dim, name), first) for name in AxisTable.__slots__))
 
 
-def _spread_out(
-    grid: TileGrid, starts: Sequence[Ints], counts: Sequence[Ints], size: int
-) -> Iterator[SpatialTable]:
-    """All tiles of the boxes that begin at ``starts`` and hold ``counts`` positions of each dimension."""
+def spread_out(starts: Sequence[Ints], counts: Sequence[Ints], size: int) -> Iterator[list[Ints]]:
+    """All places in the boxes that begin at ``starts`` and hold ``counts`` positions of each dimension.
+
+    Box by box, in lexicographic order in each, ``size`` of them in a piece.
+    """
     inside = np.prod(counts, axis=0)
     ends = np.cumsum(inside)
     for place in range(0, int(inside.sum()), size):
@@ -94,4 +98,4 @@ def _spread_out(
         for start, count in zip(reversed(starts), reversed(counts), strict=True):
             rest, within = np.divmod(rest, count[box])
             picks.append(start[box] + within)
-        yield grid.at(picks[::-1])
+        yield picks[::-1]

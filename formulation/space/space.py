@@ -8,6 +8,8 @@ non-decreasing in every trip count.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from formulation.cost import (
@@ -22,13 +24,19 @@ from formulation.cost import (
     traffic,
 )
 from formulation.counts import SAFE, layer_counts
+from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.objective import ENERGY
 from formulation.price import Price, energy_quanta, latency_ticks
 from formulation.problem import Problem
+from formulation.space.blocks import Stage, sift
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)
+#: Loop orders, each with the group that its tiles are cut by, in the order that breaks ties.
+CUTS = [(order, group) for order in Stationary for group in order.loops[:2]]
+#: The place of a mapping that no search has found: after all others.
+ELSEWHERE = len(CLASSES) + len(CUTS)
 
 
 class Space:
@@ -39,6 +47,8 @@ class Space:
         co: undominated output-channel tiles.
         ci: undominated input-channel tiles.
         grid: tiles over the batch and the spatial axes.
+        orders: the loop orders, by the place at which they break ties.
+        cut: the group whose tiles are cut into sub-tiles; None for none.
         wide: whether latencies are ``WideTicks``.
         energetic: whether energy is asked for.
         wide_energy: whether energies are Python's integers.
@@ -46,6 +56,8 @@ class Space:
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
     """
+
+    cut: Group | None = None
 
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
@@ -56,6 +68,35 @@ class Space:
         self.co = channel_table(layer, hardware, Group.CO)
         self.ci = channel_table(layer, hardware, Group.CI)
         self.grid = SpatialGrid(layer, hardware)
+        self.orders = dict(enumerate(CLASSES))
+
+    def no_tiles(self) -> SpatialTable:
+        """A table of no spatial tiles."""
+        return self.coarse.take(np.arange(0))
+
+    @cached_property
+    def coarse(self) -> SpatialTable:
+        """A few hundred spatial tiles to begin with."""
+        return self.grid.coarse()
+
+    def stages(self) -> list[Stage]:
+        """Ways to list spatial tiles, the last of which leaves out none that is wanted.
+
+        Those before it are for a good mapping to begin with. Each is given what is wanted, and a sharper look
+        that takes longer; it returns such tiles, and perhaps others, in pieces. See ``blocks.sift``.
+        """
+        return [
+            lambda wanted, closer: iter([self.coarse]),
+            lambda wanted, closer: sift(self.grid, wanted, closer=closer),
+        ]
+
+    def cycles(self, sp: SpatialTable) -> Ints:
+        """The spatial group's factor of the compute cycles, for each of some tiles."""
+        return self.grid.cycles(sp)
+
+    def least_cycles(self, sp: SpatialTable) -> Ints:
+        """A cheap bound below ``cycles``, also for blocks of tiles."""
+        return self.grid.least_cycles(sp)
 
     def price(self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num) -> Price:
         """Exact price of mappings; arguments broadcast.
@@ -69,21 +110,37 @@ class Space:
         """
         cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
         trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
-        return self._price(stationary, trips, cycles, self.tile(co, ci, sp), sp)
+        pieces = self._pieces(trips, co, ci, sp)
+        return self._price(stationary, trips, pieces, cycles, self.tile(co, ci, sp), sp)
+
+    def _pieces(self, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Trips:
+        """How many pieces are computed of each group: its tiles, or their sub-tiles."""
+        return trips
+
+    def _slid(self, sp: SpatialTable) -> Ints:
+        """Ifmap words of one pass that slides where it may."""
+        return sp.slid
 
     def _price(
-        self, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits, sp: SpatialTable
+        self,
+        stationary: Stationary,
+        trips: Trips,
+        pieces: Trips,
+        cycles: Trips,
+        held: TensorBits,
+        sp: SpatialTable,
     ) -> Price:
-        """Of mappings of these trips and, by group, factors of the array's cycles."""
+        """Of mappings of these trips and, by group, pieces and factors of the array's cycles."""
         layer, hardware = self.problem.layer, self.problem.hardware
-        bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware)
+        bits = traffic(layer, stationary, trips, sp.fetched, self._slid(sp), self.cut).bits(hardware)
         compute = layer.groups * cycles.product
         latency = latency_ticks(hardware, compute, bits, held, wide=self.wide)
-        return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
+        energy = self._energy(pieces, cycles, bits, latency) if self.energetic else None
+        return Price.of(latency, bits, energy)
 
-    def _energy(self, trips: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
+    def _energy(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
         layer, hardware = self.problem.layer, self.problem.hardware
-        passes = Trips(*(array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
+        passes = Trips(*(array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
         array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
         if self.wide_energy:
             array, bits, latency = (values.astype(object) for values in (array, bits, latency))
@@ -105,6 +162,15 @@ class Space:
         """Whether tiles fit the buffer."""
         hardware = self.problem.hardware
         return fits(hardware, self.problem.partition, footprint(hardware, held))
+
+    def most_beside(self, co: Num, sp: SpatialTable) -> Num:
+        """Most input channels of a tile [channels]; below 1 if none fits.
+
+        Args:
+            co: positions of the output-channel tiles beside it; None for a single channel.
+            sp: spatial tiles.
+        """
+        return self.most_in_channels(1 if co is None else self.co.tile[co], sp)
 
     def most_in_channels(self, co: Num, sp: SpatialTable) -> Num:
         """Most input channels of a tile beside ``co`` output channels [channels]; below 1 if none fits."""
@@ -163,19 +229,24 @@ class Space:
         layer = self.problem.layer
         limit_co, limit_ci = most or (layer.out_channels, layer.in_channels)
         if co is None:
-            most_co, co_tile = np.minimum(self.most_out_channels(sp), limit_co), np.ones_like(sp.trips)
+            most_co = np.minimum(self.most_out_channels(sp), limit_co)
             trips_co = -(-layer.out_channels // np.maximum(most_co, 1))
             cycles_co = self.co.least_cycles[trips_co]
         else:
-            most_co, co_tile = self.co.tile[co], self.co.tile[co]
+            most_co = self.co.tile[co]
             trips_co, cycles_co = self.co.trips[co], self.co.cycles[co]
-        most_ci = np.minimum(self.most_in_channels(co_tile, sp), limit_ci)
+        most_ci = np.minimum(self.most_beside(co, sp), limit_ci)
         trips_ci = -(-layer.in_channels // np.maximum(most_ci, 1))
         cycles = Trips(cycles_co, self.ci.least_cycles[trips_ci], sp_cycles)
         trips = Trips(trips_co, trips_ci, sp.trips)
-        held = tile_bits(layer, self.problem.hardware, co_tile, 1, sp.largest, sp.pixels, 1)
-        prices = [self._price(stationary, trips, cycles, held, sp) for stationary in CLASSES]
+        held = self._least_tile(co, sp)
+        prices = [self._price(order, trips, trips, cycles, held, sp) for order in self.orders.values()]
         return (most_co >= 1) & (most_ci >= 1), prices
+
+    def _least_tile(self, co: Num, sp: SpatialTable) -> TensorBits:
+        """Least bits of tiles beside output-channel tiles at the given positions; None if those are free."""
+        size = 1 if co is None else self.co.tile[co]
+        return tile_bits(self.problem.layer, self.problem.hardware, size, 1, sp.largest, sp.pixels, 1)
 
     def mapping(self, stationary: Stationary, co: int, ci: int, rank: int, slide: int) -> Mapping:
         """The mapping of a choice, its sliding axis None where nothing slides."""

@@ -63,10 +63,11 @@ def _channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTab
     value = cycles - run * (cycles.max() + 1)
     keep = np.r_[True, value[1:] < np.minimum.accumulate(value)[:-1]]
     tile, trips, cycles = tile[keep], trips[keep], cycles[keep]
-    return ChannelTable(tile, trips, cycles, _least_from(trips, cycles, extent))
+    return ChannelTable(tile, trips, cycles, least_from(trips, cycles, extent))
 
 
-def _least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
+def least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
+    """Entry ``n`` is the least of the cycles of all candidates with at least ``n`` trips."""
     least = np.full(extent + 2, np.iinfo(np.int64).max)
     np.minimum.at(least, trips, cycles)
     return np.asarray(np.minimum.accumulate(least[::-1])[::-1])
@@ -99,13 +100,13 @@ class SpatialTable:
 
     def take(self, index: Any) -> SpatialTable:
         """The tiles at the given positions, of a slice, or where a mask is true; whatever arrays take."""
-        return SpatialTable(*(getattr(self, name)[index] for name in self.__slots__))
+        return type(self)(*(getattr(self, name)[index] for name in self.__match_args__))
 
     @staticmethod
     def join(tables: Sequence[SpatialTable]) -> SpatialTable:
         """Several tables as one."""
-        names = SpatialTable.__slots__
-        return SpatialTable(*(np.concatenate([getattr(t, n) for t in tables]) for n in names))
+        kind = type(tables[0])
+        return kind(*(np.concatenate([getattr(t, n) for t in tables]) for n in kind.__match_args__))
 
 
 class TileGrid:
@@ -131,7 +132,7 @@ class TileGrid:
     def coarse(self) -> SpatialTable:
         """A few hundred tiles spread over the whole grid: few trips, powers of two, and array sizes."""
         budget = max(6, int(4096 ** (1 / max(1, sum(n > 1 for n in self.shape)))))
-        picks = [_spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
+        picks = [spread(len(dim.tile), self.hardware, budget) for dim in self.dims]
         return self.table(picks)
 
     def slabs(self) -> Iterator[SpatialTable]:
@@ -209,7 +210,7 @@ class SpatialGrid(TileGrid):
 _CUT = ("trips", "tile", "edge")
 
 
-def _spread(extent: int, hardware: Hardware, budget: int) -> Ints:
+def spread(extent: int, hardware: Hardware, budget: int) -> Ints:
     """Positions (tile - 1) of at most about ``budget`` tiles of one dimension."""
     trips = np.unique(np.geomspace(1, extent, 2 * budget).astype(np.int64))
     tiles = -(-extent // trips)

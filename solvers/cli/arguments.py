@@ -119,6 +119,10 @@ def _machine_options(p: argparse.ArgumentParser) -> None:
     _option(group, "double_buffered", **flag, help="whether transfers overlap with computation")
     text = "granularity of the buffer's parts [bytes], or with a unit: 32KiB"
     _option(group, "bank_bytes", type=_quantity, metavar="BYTES", help=text)
+    text = "whether tiles may run in inner steps, of which one tensor is held in part"
+    _option(group, "streaming", **flag, help=text)
+    text = "whether zeros of the padding are fetched and stored like other words"
+    _option(group, "padding", choices=("clipped", "counted"), help=text)
     each = ("MAC", "SRAM", "DRAM", "STATIC")
     text = "energy of a multiply-accumulate [pJ], of a bit at SRAM and DRAM [pJ/bit], and static power [mW]"
     _option(group, "energy", nargs=4, type=number, metavar=each, help=text)

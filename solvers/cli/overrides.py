@@ -21,6 +21,8 @@ _MACHINE = (
     "fill",
     "double_buffered",
     "bank_bytes",
+    "streaming",
+    "padding",
 )
 _OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")

@@ -222,10 +222,11 @@ def _part_cells(part: PartReport, units: _Units) -> tuple[Cell, ...]:
     tile, problem = result.mapping.tile, result.problem
     batch = [tile.batch] if problem.layer.batch > 1 else []
     slide = "" if result.mapping.sliding_axis is None else f" ~{result.mapping.sliding_axis}"
+    cut = f", {result.mapping.streaming}" if result.mapping.inner else ""
     return (
         units.macs(macs),
         "x".join(map(str, (tile.out_channels, tile.in_channels, *batch, *tile.spatial))),
-        result.mapping.stationary.value + slide,
+        result.mapping.stationary.value + slide + cut,
         units.parts((problem.partition or footprint).parts),
         *numbers,
         _busy(macs, part.hardware, part.latency_cycles),

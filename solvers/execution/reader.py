@@ -49,6 +49,9 @@ def read_plan(path: str | Path) -> NetworkPlan:
     except ValidationError as error:
         where, _, problem = fault(error, data["hardware"])
         raise InputError(path, dotted(("hardware", *where)), problem) from None
+    if machine.padding != "clipped":
+        problem = f"got {machine.padding}, schedules are shown with padding that is not stored: clipped"
+        raise InputError(path, "hardware.padding", problem)
     layers = []
     for number, layer in enumerate(data["layers"]):
         try:
@@ -124,6 +127,8 @@ class _Reader:
         if data.get("on_chip") or data.get("stays"):
             tensors = ", ".join(dict.fromkeys([*data["on_chip"], *data["stays"]]))
             return f"works on what stays on the chip: {tensors}"
+        if any("streamed" in (part.get("mapping") or {}) for part in data["parts"]):
+            return "its tiles run in inner steps of sub-tiles, which are not shown"
         if data.get("mapping") is None:
             for part in data["parts"]:
                 if part.get("mapping") is None and (part["geometry"] is not None or "placement" not in part):

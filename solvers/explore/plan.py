@@ -28,6 +28,9 @@ def wanted_layers(scenario: Scenario, network: Network, layer: str | None) -> li
     if scenario.is_static:
         problem = "got a given partition (static), allowed: a free one"
         raise InputError(scenario.source, "search_method", problem)
+    if scenario.hardware.streaming:
+        problem = "got true, curves and fronts are of whole tiles, allowed: false"
+        raise InputError(scenario.source, "hardware.streaming", problem)
     naive = scenario.treatment is Treatment.NAIVE
     plan = plan_of(network, scenario.replace(deconvolution="naive" if naive else "split"))
     wanted = [planned for planned in plan if layer in (None, planned.operator.name)]

@@ -125,6 +125,8 @@ def _obstacle(layer: _Layer, part: _Part) -> str | None:
         return f"it runs in {layer.stack}, band by band: no loop nest of one layer"
     if layer.on_chip or layer.stays:
         return f"{', '.join((*layer.on_chip, *layer.stays))} on the chip: no loop nest of one layer alone"
+    if part.mapping is not None and "streamed" in part.mapping:
+        return "its tiles run in inner steps of sub-tiles: no loop nest of one level"
     if part.geometry is None:
         return "no tap reaches these outputs: they are only written"
     if part.mapping is None:

@@ -8,7 +8,8 @@ from time import monotonic
 
 from formulation.mapping import Mapping
 from formulation.problem import Problem
-from formulation.space.space import Space
+from formulation.space.space import CUTS, Space
+from formulation.space.streamed import StreamedSpace
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, sources, staged
 from solvers.layers.rounding import Rounder
@@ -39,11 +40,12 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline, space = Deadline.of(time_limit), Space(problem)
+    searches = _searches(space, deadline)
     search = Search(space, deadline)
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
         """The exact search; if its time is up, a local search goes on from the best that is known."""
-        outcome = search.minimise(goal, mappings)
+        outcome = _streamed(goal, searches, search.minimise(goal, mappings))
         if outcome.proven:
             return outcome
         local = Rounder(space, deadline.later(GRACE))
@@ -68,3 +70,22 @@ def solve(
         monotonic() - started,
         bound_from=sources(problem, outcomes),
     )
+
+
+def _searches(space: Space, deadline: Deadline) -> list[Search]:
+    """Searches of the mappings whose tiles are cut, if the machine streams: one for each cut."""
+    if not space.problem.hardware.streaming:
+        return []
+    spaces = (StreamedSpace(space, which) for which in range(len(CUTS)))
+    return [Search(each, deadline) for each in spaces if not each.is_empty]
+
+
+def _streamed(goal: Goal, searches: Sequence[Search], outcome: Outcome[Mapping]) -> Outcome[Mapping]:
+    """What is found if tiles may be cut as well: better than all that are not, or the same."""
+    for search in searches:
+        found = [] if outcome.found is None else [outcome.found]
+        more = search.minimise(goal, found)
+        bounds = [b for b in (outcome.bound, more.bound) if b is not None]
+        bound = min(bounds) if len(bounds) == 2 else None
+        outcome = Outcome(more.found or outcome.found, bound, outcome.proven and more.proven)
+    return outcome

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from formulation.cost import Num
 from formulation.extents import Ints
+from formulation.mapping import Group
 from formulation.price import Price
 from formulation.space.blocks import pairs
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound
@@ -36,19 +37,20 @@ class TileBounds:
         cycles: their cycle factors.
         co: positions of the output-channel tiles; None if the bounds are on all.
         fits: where any mapping fits.
-        prices: the bounds by loop order; meaningless where nothing fits.
+        prices: the bounds by the position of the loop order; meaningless where nothing fits.
     """
 
     sp: SpatialTable
     cycles: Ints
     co: Ints | None
     fits: Mask
-    prices: list[Price]
+    prices: dict[int, Price]
 
     @classmethod
     def of(cls, space: Space, sp: SpatialTable, cycles: Ints, co: Ints | None = None) -> TileBounds:
         """The bounds that the space has for tiles of these cycle factors."""
-        return cls(sp, cycles, co, *space.bounds(sp, cycles, co))
+        fits, prices = space.bounds(sp, cycles, co)
+        return cls(sp, cycles, co, fits, dict(zip(space.orders, prices, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,28 +78,42 @@ class Interest:
 
     def among(self, tiles: TileBounds) -> Seen:
         """The same where the bounds are known."""
-        alive = reduce(or_, (self.mappings(which, tiles) for which in range(len(CLASSES))))
-        keys = (self.goal.keys(price) for price in tiles.prices)
+        alive = reduce(or_, (self.mappings(which, tiles) for which in self.space.orders))
+        keys = (self.goal.keys(price) for price in tiles.prices.values())
         return tiles.fits & alive, tuple(reduce(np.minimum, each) for each in zip(*keys, strict=True))
 
     def blocks(self, blocks: SpatialTable) -> Mask:
         """Which blocks are of interest by the bounds on all their mappings."""
-        return self.tiles(blocks, self.space.grid.least_cycles(blocks))[0]
+        return self.tiles(blocks, self.space.least_cycles(blocks))[0]
 
     def closely(self, blocks: SpatialTable) -> Mask:
         """Which blocks are of interest beside some pair of channel tiles: by what each pair costs at least.
 
         First beside each output-channel tile, then, where that leaves it, beside each input-channel tile.
         """
-        space, cycles = self.space, self.space.grid.least_cycles(blocks)
+        space, cycles = self.space, self.space.least_cycles(blocks)
         kept = np.zeros(len(blocks), dtype=np.bool_)
-        for row, co in pairs(len(blocks), len(space.co.tile)):
+        channels = self.out_channels(blocks, cycles)
+        for row, at in pairs(len(blocks), len(channels)):
             self.deadline.check()
-            bounded = TileBounds.of(space, blocks.take(row), cycles[row], co)
-            for which in range(len(CLASSES)):
+            bounded = TileBounds.of(space, blocks.take(row), cycles[row], channels[at])
+            for which in space.orders:
                 good = bounded.fits & ~kept[row] & self.mappings(which, bounded)
-                self._mark(which, blocks, cycles, row[good], co[good], kept)
+                self._mark(which, blocks, cycles, row[good], channels[at[good]], kept)
         return kept
+
+    def out_channels(self, sp: SpatialTable, cycles: Ints) -> Ints:
+        """Positions of the output-channel tiles that are of interest beside some of the given tiles.
+
+        Where these are cut as well, they are many: beside the least of every column of the tiles, each is
+        asked for first.
+        """
+        space, everything = self.space, np.arange(len(self.space.co.tile))
+        if space.cut is not Group.CO or not len(sp):
+            return everything
+        least = type(sp)(*(np.full(len(everything), getattr(sp, n).min()) for n in sp.__match_args__))
+        fastest = np.full(len(everything), cycles.min())
+        return np.flatnonzero(self.among(TileBounds.of(space, least, fastest, everything))[0])
 
     def _mark(self, which: int, blocks: SpatialTable, cycles: Ints, row: Ints, co: Ints, kept: Mask) -> None:
         """Mark the blocks that are of interest in a loop order, beside an output-channel tile each."""
@@ -108,7 +124,7 @@ class Interest:
             part = blocks.take(rows)
             fits = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
             rows, cos, ci, part = rows[fits], cos[fits], ci[fits], part.take(fits)
-            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
+            price = space.price(space.orders[which], cos, ci, part, cycles[rows])
             kept[rows[self._before(which, price, cos, ci, part)]] = True
 
     def _before(self, which: int, price: Price, co: Ints, ci: Ints, sp: SpatialTable) -> Mask:
@@ -162,10 +178,10 @@ class Interest:
 
         def as_good(most_co: int, most_ci: int) -> Num:
             fits, prices = space.bounds(sp, cycles, co, (most_co, most_ci))
-            return fits & goal.wanted(prices[which], best)
+            return fits & goal.wanted(prices[list(space.orders).index(which)], best)
 
         same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
-        same &= goal.wanted(space.price(CLASSES[which], best_co, best_ci, sp, cycles), best)
+        same &= goal.wanted(space.price(space.orders[which], best_co, best_ci, sp, cycles), best)
         co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
         sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
         if co is None:

@@ -18,9 +18,9 @@ import numpy as np
 from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
-from formulation.space.blocks import CELLS, pairs, sift
+from formulation.space.blocks import CELLS, pairs
 from formulation.space.shortlist import short_list
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
@@ -46,15 +46,12 @@ class Search:
         self.space, self.deadline = space, deadline
 
     @cached_property
-    def coarse(self) -> SpatialTable:
-        """A few hundred tiles spread over the whole grid."""
-        return self.space.grid.coarse()
-
-    @cached_property
-    def _short(self) -> TileBounds:
+    def _short(self) -> TileBounds | None:
         """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
-        problem = self.space.problem
-        return TileBounds.of(self.space, *short_list(problem.layer, problem.hardware.array_only))
+        space, problem = self.space, self.space.problem
+        if space.cut is not None or len(space.grid) > _SHORT:
+            return None
+        return TileBounds.of(space, *short_list(problem.layer, problem.hardware.array_only))
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
@@ -66,14 +63,16 @@ class Search:
         within = [ranked(goal, k) for k in known if goal.allows(k.price)]
         best = min(within, key=lambda k: k.order, default=None)
         try:
-            if len(self.space.grid) <= _SHORT:
+            if self._short is not None:
                 left = _taken(self._short, *self._interest(goal, best).among(self._short))
-            else:
-                best = self._best_first(
-                    goal, self._left([self.coarse], self._interest(goal, best)), best
-                ).found
+                return self._best_first(goal, left, best)
+            *rough, whole = self.space.stages()
+            for stage in rough:
                 interest = self._interest(goal, best)
-                left = self._left(self._sifted(interest), interest)
+                left = self._left(stage(interest.blocks, interest.closely), interest)
+                best = self._best_first(goal, left, best).found
+            interest = self._interest(goal, best)
+            left = self._left(whole(interest.blocks, interest.closely), interest)
         except TimeUp:
             return Outcome(best, None, False)
         return self._best_first(goal, left, best)
@@ -87,7 +86,8 @@ class Search:
             TimeUp: at the deadline.
         """
         interest = Interest(self.space, goal, best, True, self.deadline)
-        tiles, cycles, _ = self._left(self._sifted(interest), interest)
+        *_, whole = self.space.stages()
+        tiles, cycles, _ = self._left(whole(interest.blocks, interest.closely), interest)
         order = np.argsort(tiles.rank)
         return tiles.take(order), cycles[order]
 
@@ -115,20 +115,15 @@ class Search:
 
     def _left(self, slabs: Iterable[SpatialTable], interest: Interest) -> _Left:
         """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bounds."""
-        grid = self.space.grid
-        none = self.coarse.take(slice(0))
+        none = self.space.no_tiles()
         left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
-            bounded = TileBounds.of(self.space, tiles, grid.cycles(tiles))
+            bounded = TileBounds.of(self.space, tiles, self.space.cycles(tiles))
             left.append(_taken(bounded, *interest.among(bounded)))
         tables, factors, bounds = zip(*left, strict=True)
         keys = tuple(np.concatenate(each) for each in zip(*bounds, strict=True))
         return SpatialTable.join(tables), np.concatenate(factors), keys
-
-    def _sifted(self, interest: Interest) -> Iterable[SpatialTable]:
-        """The tiles of all blocks that are of interest."""
-        return sift(self.space.grid, interest.blocks, closer=interest.closely)
 
     def _extend(
         self, goal: Goal, sp: SpatialTable, cycles: Ints, best: LayerFound | None
@@ -142,15 +137,16 @@ class Search:
             TimeUp: at the deadline.
         """
         space = self.space
-        for row, co in pairs(len(sp), len(space.co.tile)):
+        channels = Interest(space, goal, best).out_channels(sp, cycles)
+        for row, at in pairs(len(sp), len(channels)):
             self.deadline.check()
-            bounded = TileBounds.of(space, sp.take(row), cycles[row], co)
-            keys = [goal.keys(price) for price in bounded.prices]
-            for which in _promising(bounded.fits, [each[0] for each in keys]):
+            bounded = TileBounds.of(space, sp.take(row), cycles[row], channels[at])
+            keys = {which: goal.keys(price) for which, price in bounded.prices.items()}
+            for which in _promising(bounded.fits, {which: each[0] for which, each in keys.items()}):
                 may = bounded.fits & Interest(space, goal, best).mappings(which, bounded)
-                at = np.flatnonzero(may)
-                at = at[np.lexsort(tuple(key[at] for key in keys[which][::-1]))]
-                for found in self._price(goal, which, bounded, at, best):
+                chosen = np.flatnonzero(may)
+                chosen = chosen[np.lexsort(tuple(key[chosen] for key in keys[which][::-1]))]
+                for found in self._price(goal, which, bounded, chosen, best):
                     best = found
                     yield best
 
@@ -181,13 +177,13 @@ class Search:
         """The best of the mappings with all input-channel tiles beside these pairs, and the incumbent."""
         space, out_channels = self.space, bounded.co
         assert out_channels is not None
-        most = space.most_in_channels(space.co.tile[out_channels[pair]], bounded.sp.take(pair))
+        most = space.most_beside(out_channels[pair], bounded.sp.take(pair))
         each = np.searchsorted(space.ci.tile, most, side="right")
         ends = np.cumsum(each)
         ci, pair = np.arange(ends[-1]) - np.repeat(ends - each, each), np.repeat(pair, each)
         co, sp = out_channels[pair], bounded.sp.take(pair)
         fits = space.feasible(space.tile(co, ci, sp))
-        price = space.price(CLASSES[which], co, ci, sp, bounded.cycles[pair])
+        price = space.price(space.orders[which], co, ci, sp, bounded.cycles[pair])
         i = goal.least(price, (co, ci, sp.rank), best, fits)
         if i is None:
             return best
@@ -200,11 +196,11 @@ def _taken(tiles: TileBounds, alive: Mask, keys: tuple[Num, ...]) -> _Left:
     return tiles.sp.take(alive), tiles.cycles[alive], tuple(key[alive] for key in keys)
 
 
-def _promising(fits: Mask, bounds: Sequence[Num]) -> list[int]:
+def _promising(fits: Mask, bounds: dict[int, Num]) -> list[int]:
     """The loop orders in which anything fits, that with the least bound first."""
     if not fits.any():
         return []
-    return sorted(range(len(bounds)), key=lambda which: bounds[which][fits].min())
+    return sorted(bounds, key=lambda which: bounds[which][fits].min())
 
 
 def _beaten(bound: Num, best: LayerFound | None) -> bool:

@@ -62,7 +62,7 @@ def plan_of(network: Network, scenario: Scenario) -> tuple[Planned, ...]:
     return tuple(
         Planned(
             node,
-            parts_of(node.layer, scenario.treatment),
+            parts_of(node.layer, scenario.treatment, scenario.hardware.padding == "counted"),
             replace(machine, bits=BitWidths(*node.bits)) if own and node.bits else machine,
         )
         for node in network.nodes
@@ -94,8 +94,21 @@ def network_machine(network: Network, scenario: Scenario) -> Hardware:
 
 
 @lru_cache(maxsize=1024)
-def parts_of(operator: Operator, treatment: Treatment) -> tuple[Part, ...]:
-    """The pieces of a layer: itself, or a deconvolution zero-inserted or split."""
+def parts_of(operator: Operator, treatment: Treatment, stored: bool = False) -> tuple[Part, ...]:
+    """The pieces of a layer: itself, or a deconvolution zero-inserted or split.
+
+    Args:
+        operator: the layer.
+        treatment: of deconvolutions.
+        stored: whether padding is data.
+    """
+    if stored:
+        return tuple(
+            replace(part, layer=replace(part.layer, axes=tuple(axis.stored for axis in part.layer.axes)))
+            if part.layer
+            else part
+            for part in parts_of(operator, treatment)
+        )
     if isinstance(operator, Layer):
         return (Part(operator.name, operator, 1, operator.ofmap_words),)
     if treatment is Treatment.NAIVE:

@@ -26,6 +26,8 @@ def loop_nest(piece: Data, stack: Data | None = None, band: Sequence[Data] = ())
         return "\n".join(_stack_lines(stack, band))
     if piece.get("mapping") is None:
         return "outputs that no tap reaches: zeros, only written"
+    if "streamed" in piece["mapping"]:
+        return "tiles in inner steps of sub-tiles: their loops are not shown"
     return "\n".join(_lines(piece))
 
 

@@ -93,6 +93,10 @@ class HardwareModel(StrictModel):
     """Granularity of the buffer's parts [bytes, or with a unit: 32KiB]; null for single bytes."""
     energy: EnergyModel = EnergyModel()
     """What its parts take."""
+    streaming: bool = False
+    """Whether a tile may run in inner steps, of which one tensor is held in part."""
+    padding: Literal["clipped", "counted"] = "clipped"
+    """Whether zeros of the padding are fetched and stored like other words."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
@@ -111,6 +115,7 @@ class HardwareModel(StrictModel):
             halo=Halo(self.halo),
             fill=Fill(self.fill),
             energy=self.energy.build(),
+            streaming=self.streaming,
         )
 
     @property

@@ -149,6 +149,8 @@ class Scenario(StrictModel):
         if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
             problem = f"counted layer by layer, not with network_level {self.network_level}"
             raise ValueError(f"energy: {problem}, allowed: layers")
+        for problem in self._unsupported(programs):
+            raise ValueError(problem)
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")
@@ -158,6 +160,21 @@ class Scenario(StrictModel):
             )
             raise ValueError(f"backend: {problem}")
         return self
+
+    def _unsupported(self, programs: bool) -> Iterator[str]:
+        """What a machine asks for that cannot be done here."""
+        if programs and self.hardware.padding != "clipped":
+            yield "padding: counted, with the network as one problem, allowed with: network_level layers"
+        if not self.hardware.streaming:
+            return
+        if programs:
+            yield "streaming: true, with the network as one problem, allowed with: network_level layers"
+        if self.search_method not in ("exhaustive", "static"):
+            yield f"streaming: true, with {self.search_method}, allowed with: exhaustive, static"
+        if self.is_static and self.buffer_partition == "auto":
+            yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
+        if self.objective.tolerance_over == "network":
+            yield "streaming: true, with tolerance_over network, allowed with: layer"
 
     @property
     def solves_programs(self) -> bool:
@@ -176,9 +193,13 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run: under an objective that asks for energy ``combine`` is ``split``."""
+        """How deconvolutions are run.
+
+        Where energy is asked for, or padding is counted, ``combine`` is ``split``.
+        """
         asked = Treatment(self.deconvolution)
-        apart = asked is Treatment.COMBINE and self.objective.build().needs(ENERGY)
+        unshared = self.objective.build().needs(ENERGY) or self.hardware.padding != "clipped"
+        apart = asked is Treatment.COMBINE and unshared
         return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:

@@ -156,6 +156,8 @@ def _mapping_faults(
             yield field, f"got {size}, allowed: from 1 to {extent}"
         elif extent > MOST_TILES * size:
             yield field, f"got {size}, that is more than {MOST_TILES:,} tiles"
+    if "streamed" in mapping:
+        yield f"{place}.streamed", "got sub-tiles, which are not run, allowed: whole tiles (streaming: false)"
     outputs = "rounds" if "rounds" in mapping else "out_channels"
     loops = ["groups", "batch", "in_channels", outputs, *(f"spatial.{i}" for i in range(len(axes)))]
     if sorted(mapping["loop_order"]) != sorted(loops):

@@ -108,12 +108,15 @@ def _mapping(mapping: Mapping | None) -> list[Any] | None:
         return None
     tile = mapping.tile
     sizes = [tile.out_channels, tile.in_channels, tile.batch, list(tile.spatial)]
-    return [*sizes, mapping.stationary.value, mapping.sliding_axis]
+    inner = mapping.inner
+    cut = [[inner.out_channels, inner.in_channels, inner.batch, list(inner.spatial)]] if inner else []
+    return [*sizes, mapping.stationary.value, mapping.sliding_axis, *cut]
 
 
 def _mapping_of(data: list[Any]) -> Mapping:
-    co, ci, batch, spatial, stationary, sliding = data
-    return Mapping(Tile(co, ci, batch, tuple(spatial)), Stationary(stationary), sliding)
+    co, ci, batch, spatial, stationary, sliding, *cut = data
+    inner = [Tile(out, reduced, images, tuple(sizes)) for out, reduced, images, sizes in cut]
+    return Mapping(Tile(co, ci, batch, tuple(spatial)), Stationary(stationary), sliding, *inner)
 
 
 def _weighed(best: DeconvolutionResult) -> dict[str, Any]:

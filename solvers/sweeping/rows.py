@@ -106,10 +106,20 @@ def _row(layer: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
         "rounds": mapping.get("rounds"),
         "stationary": mapping.get("stationary"),
         "sliding_axis": mapping.get("sliding_axis"),
+        "streamed": _streamed(mapping),
         **{f"{tensor}_buffer_bytes": parts.get(tensor) for tensor in _TENSORS},
         **{f"{name}_bound": bounds.get(name) for name in ("latency_cycles", "traffic_bytes")},
         **{name: part.get(name) for name in proof},
     }
+
+
+def _streamed(mapping: Mapping[str, Any]) -> str | None:
+    """The tensor of which a sub-tile is held, and the sub-tile in the dimensions that are cut."""
+    if "streamed" not in mapping:
+        return None
+    whole, sub = mapping["tile"], mapping["streamed"]["sub_tile"]
+    cut = [f"{name} {size}" for name, size in sub.items() if size != whole[name]]
+    return f"{mapping['streamed']['tensor']} by {', '.join(cut)}"
 
 
 def _ended(layers: list[dict[str, Any]], termination: str | None) -> tuple[str, str | None]:

@@ -81,6 +81,7 @@ LAYER = (
     Column("rounds", "int", "", "of shared ifmap tiles"),
     Column("stationary", "text"),
     Column("sliding_axis", "int"),
+    Column("streamed", "text", "", "the tensor of which a sub-tile is held, and the sub-tile"),
     Column("ifmap_buffer_bytes", "float", "bytes"),
     Column("ofmap_buffer_bytes", "float", "bytes"),
     Column("weights_buffer_bytes", "float", "bytes"),

@@ -3,6 +3,7 @@
 
 import json
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ def test_every_field_of_the_machine_has_an_option(tiny):
         "fill": ("exposed", "exposed"),
         "double_buffered": ("False", False),
         "bank_bytes": ("1KiB", 1024),
+        "streaming": ("True", True),
+        "padding": ("counted", "counted"),
     }
     words = [word for name, (text, _) in options.items() for word in (f"--{name}", text)]
     widths = {"ifmap": 8, "weights": 4, "ofmap": 8, "partial_sums": 32}
@@ -238,3 +241,103 @@ def test_an_input_of_other_channels_is_noted(tmp_path, capsys):
     assert capsys.readouterr().err == note
     assert main(["--dnnfile", "mobilenetv2", "--ifmap", "192", "192", "3", "--quiet"]) == 0
     assert capsys.readouterr().err == ""
+
+
+NET = "name: n\ninput: [6, 12, 14]\nlayers:\n- {name: a, op: conv, out_channels: 40, kernel: 3, padding: 1}\n"
+
+
+@pytest.fixture
+def padded(tmp_path):
+    """A layer with padding, on a machine that streams."""
+    (tmp_path / "net.yaml").write_text(NET)
+    path = tmp_path / "scenario.yaml"
+    path.write_text("network: net.yaml\nobjective: traffic\nhardware: {bufsize: 2048, streaming: true}\n")
+    return path
+
+
+def result_of(path, *options):
+    out = path.parent / "out.json"
+    assert main([str(path), "--quiet", "--outfile", str(out), *options]) == 0
+    return json.loads(out.read_text())
+
+
+def test_a_streamed_tile_is_in_the_result_and_in_the_table(padded, capsys):
+    cut = result_of(padded)
+    mapping = cut["layers"][0]["parts"][0]["mapping"]
+    assert mapping["streamed"]["tensor"] in ("ifmap", "weights", "ofmap")
+    sub, tile = mapping["streamed"]["sub_tile"], mapping["tile"]
+    assert (
+        sum(sub[name] != tile[name] for name in ("out_channels", "in_channels"))
+        + ((sub["batch"], sub["spatial"]) != (tile["batch"], tile["spatial"]))
+        == 1
+    )
+    assert main([str(padded)]) == 0
+    assert f", {mapping['streamed']['tensor']} by " in " ".join(capsys.readouterr().out.split())
+    whole = result_of(padded, "--streaming", "False")
+    assert "streamed" not in whole["layers"][0]["parts"][0]["mapping"]
+    found = [[data["totals"][name] for name in ("traffic_bytes", "latency_cycles")] for data in (cut, whole)]
+    assert found[0] < found[1]
+
+
+def test_a_sweep_keeps_sub_tiles(padded):
+    from solvers.layers.exhaustive import solve
+    from solvers.sweeping.codec import _mapping, _mapping_of
+    from tests.layers.test_streaming import CONV2, small
+
+    mapping = solve(small(CONV2, 64)).mapping
+    assert mapping.inner is not None
+    assert _mapping_of(json.loads(json.dumps(_mapping(mapping)))) == mapping
+
+
+def test_padding_that_is_counted_is_data(padded):
+    clipped, counted = (
+        result_of(padded, "--padding", kind, "--bufsize", "1MiB", "--streaming", "False")
+        for kind in ("clipped", "counted")
+    )
+    words = [data["layers"][0]["parts"][0]["traffic"]["ifmap"] for data in (clipped, counted)]
+    assert words == [6 * 12 * 14, 6 * 14 * 16]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--search_method", "exact"], "streaming: true, with exact, allowed with: exhaustive, static"),
+        (["--search_method", "combined"], "streaming: true, with combined"),
+        (["--search_method", "constrained"], "streaming: true, with constrained"),
+        (["--network_level", "fused"], "streaming: true, with the network as one problem"),
+        (["--static", "--buffer_partition", "auto"], "streaming: true, with buffer_partition auto"),
+        (["--objective", "balanced", "--tolerance_over", "network"], "streaming: true, with tolerance_over"),
+        (
+            ["--streaming", "False", "--padding", "counted", "--network_level", "resident"],
+            "padding: counted, with the network as one problem",
+        ),
+    ],
+)
+def test_what_cannot_stream_or_count_padding_says_so(padded, capsys, options, text):
+    assert main([str(padded), *options]) == 2
+    error = capsys.readouterr().err
+    assert text in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "text"),
+    [
+        ("replay", [], "got sub-tiles, which are not run"),
+        ("show", [], "its tiles run in inner steps of sub-tiles"),
+        ("export", ["--to", "accelforge"], "its tiles run in inner steps of sub-tiles"),
+    ],
+)
+def test_what_reads_results_with_sub_tiles_says_so(padded, capsys, command, options, text):
+    result_of(padded)
+    out = [*options, "--out", str(padded.parent)] if command == "export" else options
+    import_module(f"solvers.{command}").main([str(padded.parent / "out.json"), *out])
+    said = capsys.readouterr()
+    assert text in said.out + said.err
+
+
+def test_curves_are_of_whole_tiles(padded, capsys):
+    from solvers.curve import main as curve
+
+    assert curve([str(padded)]) == 2
+    assert "hardware.streaming: got true, curves and fronts are of whole tiles" in capsys.readouterr().err

@@ -98,6 +98,16 @@ Class = Literal["weight", "input", "output"]
 
 
 @strict
+class StreamedData(TypedDict):
+    """A tile that runs in inner steps, each of a sub-tile."""
+
+    tensor: Literal["ifmap", "weights", "ofmap"]
+    """Of which only a sub-tile is held; of the others the whole tile."""
+    sub_tile: TileData
+    """Smaller than the tile in output channels, in input channels, or in batch and spatial axes."""
+
+
+@strict
 class ChoicesData(TypedDict):
     """What a mapping chooses."""
 
@@ -106,6 +116,8 @@ class ChoicesData(TypedDict):
     """The tensor that is moved least."""
     sliding_axis: int | None
     """Index into ``spatial`` of the axis along which only what is new is fetched; null if there is none."""
+    streamed: NotRequired[StreamedData]
+    """What is held in part; missing where a whole tile of every tensor is held."""
     partition_bytes: PartitionData
     """The given parts of the buffer, or what the mapping takes of it."""
 

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from formulation.mapping import Group, Mapping, Partition, Stationary
+from formulation.mapping import Group, Mapping, Partition, Stationary, Tile
 from formulation.shared.hull import grid_extent
 from solvers.result import partition_dict
 
 if TYPE_CHECKING:
     from dnns.layer import Deconvolution, Layer
     from formulation.shared.problem import SharedMapping
-    from solvers.network.data.mapping_fields import ChoicesData, MappingData, SharedMappingData
+    from solvers.network.data.mapping_fields import ChoicesData, MappingData, SharedMappingData, TileData
 
 
 def mapping_choices(mapping: Mapping, parts: Partition) -> ChoicesData:
     """What a mapping chooses, and the buffer's parts."""
-    tile = mapping.tile
-    return {
-        "tile": {
-            "out_channels": tile.out_channels,
-            "in_channels": tile.in_channels,
-            "batch": tile.batch,
-            "spatial": list(tile.spatial),
-        },
+    choices: ChoicesData = {
+        "tile": _tile(mapping.tile),
         "stationary": mapping.stationary.value,
         "sliding_axis": mapping.sliding_axis,
         "partition_bytes": partition_dict(parts),
+    }
+    if mapping.inner is not None and mapping.streamed is not None:
+        choices["streamed"] = {"tensor": mapping.streamed, "sub_tile": _tile(mapping.inner)}
+    return choices
+
+
+def _tile(tile: Tile) -> TileData:
+    return {
+        "out_channels": tile.out_channels,
+        "in_channels": tile.in_channels,
+        "batch": tile.batch,
+        "spatial": list(tile.spatial),
     }
 
 

@@ -1,0 +1,157 @@
+"""Exhaustive search over streamed tiles: every tile, loop order and cut of small layers, one by one."""
+
+from dataclasses import replace
+from itertools import product
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.hardware import Halo, Hardware
+from formulation.mapping import Mapping, Partition, Stationary, Tile
+from formulation.problem import Kind, Objective, Problem
+from formulation.space import cut_grid
+from solvers.layers import exhaustive, static
+from solvers.result import Termination
+from tests import strategies
+from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
+from tests.goals import score
+from tests.strategies import examples
+from tests.stream_walker import STREAMED, StreamWalk
+
+
+def every_mapping(layer, machine):
+    """All tiles, loop orders and sliding axes, not cut and in every cut."""
+    extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
+    for co, ci, n, *spatial in sizes(*extents):
+        tile = Tile(co, ci, n, tuple(spatial))
+        for order, slide in product(Stationary, sliding_axes(machine, layer.axes)):
+            yield Mapping(tile, order, slide)
+            for group in ("co", "ci", "sp"):
+                if (str(order), group) in STREAMED:
+                    yield from (Mapping(tile, order, slide, inner) for inner in cuts_of(tile, group))
+
+
+def cuts_of(tile, group):
+    if group == "co":
+        return [replace(tile, out_channels=size) for size in range(1, tile.out_channels)]
+    if group == "ci":
+        return [replace(tile, in_channels=size) for size in range(1, tile.in_channels)]
+    each = sizes(tile.batch, *tile.spatial)
+    return [
+        inner for n, *spatial in each if (inner := replace(tile, batch=n, spatial=tuple(spatial))) != tile
+    ]
+
+
+def walked(problem):
+    """Latency, traffic and energy of every mapping that fits, by the walker."""
+    layer, machine = problem.layer, problem.hardware
+    for mapping in every_mapping(layer, machine):
+        walk = StreamWalk(layer, machine, mapping)
+        words = walk.ifmap, walk.weights, walk.writes, walk.reads
+        some = (mapping.inner or mapping.tile).in_channels < layer.in_channels
+        largest = tuple(walk.largest[name] for name in TENSORS)
+        found = price(
+            machine,
+            problem.partition,
+            words,
+            largest,
+            walk.compute,
+            layer.ofmap_words,
+            some,
+            walk.energy(0, 0),
+        )
+        if found is not None:
+            yield found
+
+
+def evaluated(problem):
+    """The same by the cost that the walker has checked."""
+    for mapping in every_mapping(problem.layer, problem.hardware):
+        cost = problem.evaluate(mapping)
+        if problem.is_feasible(cost):
+            yield cost.latency_cycles, cost.traffic_bits, problem.hardware.quantum.pj(cost.energy)
+
+
+def least(problem, found):
+    """What the objective's steps make of the latency, traffic and energy of all mappings."""
+    hardware, kind = problem.hardware, problem.objective.kind
+    if kind is Kind.WEIGHTED:
+        ticks, quanta = hardware.tick.per_cycle, hardware.quantum.per_pj
+        return (min(score(problem, cycles * ticks, bits, pj * quanta) for cycles, bits, pj in found),)
+    cap = problem.objective.loosened(min(found)[0]) if kind is Kind.BALANCED else None
+    within = [f for f in found if cap is None or f[0] <= cap]
+    return min(in_turn(kind, *f) for f in within)
+
+
+def in_turn(kind, cycles, bits, pj):
+    if kind is Kind.ENERGY:
+        return pj, cycles, bits
+    return (cycles, bits) if kind is Kind.LATENCY else (bits, cycles)
+
+
+def check(problem, found):
+    result = exhaustive.solve(problem)
+    if result.mapping is None:
+        assert result.termination is Termination.INFEASIBLE
+        assert not found
+        return
+    assert result.termination is Termination.OPTIMAL
+    assert result.gap == 0
+    cost = result.cost
+    reached = cost.latency_cycles, cost.traffic_bits, problem.hardware.quantum.pj(cost.energy)
+    if problem.objective.kind is Kind.WEIGHTED:
+        assert (result.objective_value,) == least(problem, found)
+    else:
+        assert in_turn(problem.objective.kind, *reached) == least(problem, found)
+
+
+@st.composite
+def streaming_problems(draw, most, channels):
+    problem = draw(strategies.problems(most=most, channels=channels, most_axes=2))
+    return replace(problem, hardware=replace(problem.hardware, streaming=True))
+
+
+@examples(6)
+@given(streaming_problems(3, 3))
+def test_equals_a_walk_of_every_mapping(problem):
+    check(problem, set(walked(problem)))
+
+
+@pytest.mark.parametrize("many", [1 << 16, 1])
+@examples(7)
+@given(problem=streaming_problems(5, 4))
+def test_equals_plain_enumeration(many, problem):
+    """Also where even few pairs are taken for many, so that some are looked at first."""
+    with patch.object(cut_grid, "_MANY", many):
+        check(problem, set(evaluated(problem)))
+
+
+CONV2 = Layer("conv2", 128, 64, (Axis(144, 5, 2, 1, 2, 2, 288).stored, Axis(240, 5, 2, 1, 2, 2, 480).stored))
+
+
+def small(layer, kib, streaming=True):
+    """The least traffic on a machine with a small single buffer."""
+    machine = Hardware(buffer_bytes=1024 * kib, double_buffered=False, halo=Halo.REUSE, streaming=streaming)
+    return Problem(layer, machine, Objective(Kind.TRAFFIC))
+
+
+@pytest.mark.parametrize(("kib", "whole", "streamed"), [(64, 41175040, 39379968), (128, 29964480, 29274624)])
+def test_a_sliding_window_beats_whole_tiles_on_a_small_buffer(kib, whole, streamed):
+    """FlowNetC's second layer with its padding as data: the words that AccelForge's model counts."""
+    for streaming, words in ((False, whole), (True, streamed)):
+        assert exhaustive.solve(small(CONV2, kib, streaming)).cost.traffic_bytes == 2 * words
+
+
+def test_within_a_partition_and_from_a_known_mapping():
+    machine = Hardware(buffer_bytes=1 << 16, streaming=True)
+    part = Partition.from_ratio([3, 3, 4], machine.buffer_bits, 1)
+    problem = Problem(Layer("x", 40, 12, (Axis(20, 3, 1, 1, 1, 1, 20),) * 2), machine, partition=part)
+    result = static.solve(problem)
+    assert all(need <= have for need, have in zip(result.cost.footprint.parts, part.parts, strict=True))
+    again = static.solve(problem, initial=result.mapping, time_limit=0.0)
+    assert again.cost == result.cost
+    assert again.gap >= 0
