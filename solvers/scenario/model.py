@@ -176,10 +176,8 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run: under an objective that asks for energy ``combine`` is ``split``."""
-        asked = Treatment(self.deconvolution)
-        apart = asked is Treatment.COMBINE and self.objective.build().needs(ENERGY)
-        return Treatment.SPLIT if apart else asked
+        """How deconvolutions are run."""
+        return Treatment(self.deconvolution)
 
     def partition(self) -> Partition | None:
         """The fixed partition given as a ratio; None if each layer chooses its own or ``auto`` does."""
