@@ -18,7 +18,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.front import Front, Stop, StoppedError
+from formulation.network.front import Front, Sought, Stop, StoppedError
 from formulation.network.frontier import Point, filled_rooms
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
@@ -26,7 +26,6 @@ from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
 from formulation.price import Price
-from formulation.problem import Kind
 
 _CUTS = 1 << 18  # cuts bounded at once
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
@@ -56,7 +55,7 @@ def stack_frontier(
     space: StackSpace,
     rooms: Sequence[int] | None,
     most: int,
-    kind: Kind | None = None,
+    kind: Sought | None = None,
     most_latency: int | None = None,
     stop: Stop | None = None,
 ) -> list[Point]:
@@ -80,7 +79,7 @@ def stack_frontier(
 def _frontier(
     space: StackSpace, rooms: Sequence[int] | None, most: int, front: Front, stop: Stop
 ) -> list[Point]:
-    points: dict[tuple[int, int, int], Ints] = {}
+    points: dict[tuple[int, int, int, int], Ints] = {}
     for room in filled_rooms(front, rooms, most):
         front.shrink(room)
         with suppress(StoppedError):
@@ -88,8 +87,8 @@ def _frontier(
         for i, key in enumerate(front.found.keys()):
             points.setdefault(key, front.found.choice[:, i])
     return [
-        Point(*key, (StackWay(space.stack, space.stays, _schedule(space, choice)),))
-        for key, choice in points.items()
+        Point(n, t, b, (StackWay(space.stack, space.stays, _schedule(space, choice)),), energy=e)
+        for (n, t, b, e), choice in points.items()
     ]
 
 
