@@ -228,7 +228,7 @@ def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]
         is_open, _, prices = _seen(space, front, tiles, cycles)
         tables.append(tiles.take(is_open))
         factors.append(cycles[is_open])
-        ranks.append(_promise(prices, front.kind)[is_open])
+        ranks.append(promise(prices, front.kind)[is_open])
     if not tables:
         return
     table, cycles = SpatialTable.join(tables), np.concatenate(factors)
@@ -243,7 +243,7 @@ def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]
         stop.look(len(front) > 0)
 
 
-def _promise(prices: list[Price], kind: Sought | None) -> NDArray[np.float64]:
+def promise(prices: list[Price], kind: Sought | None) -> NDArray[np.float64]:
     """What tiles are taken in the order of: the least that is wanted, or product of latency and traffic."""
     if isinstance(kind, Measure):
         return np.asarray(np.minimum.reduce([kind.of(p).astype(np.float64) for p in prices]))

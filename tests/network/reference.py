@@ -203,7 +203,7 @@ def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
 
 
 def best_sum(plan, hardware, walks, weights):
-    """The optimum of a weighted sum of latency, traffic and energy: the sum of what is least of each layer."""
+    """The optimum of a weighted sum of latency, traffic and energy: the sum of the least of each layer."""
 
     def key(price):
         return sum(w * x for w, x in zip(weights, price, strict=True)), *price

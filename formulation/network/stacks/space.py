@@ -37,6 +37,7 @@ class StackSpace:
         tables: of every axis and size (``stack_tables``).
         stays: indices of the tensors that stay.
         wide: whether latencies are ``WideTicks``.
+        energetic: whether energy is asked for.
     """
 
     stack: Stack
@@ -44,6 +45,7 @@ class StackSpace:
     tables: tuple[StackAxis, ...]
     stays: frozenset[int]
     wide: bool = False
+    energetic: bool = False
 
     @cached_property
     def cuts(self) -> Cuts:
@@ -53,7 +55,7 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        return tuple(choices(layer, self.hardware) for layer in self.stack.layers)
+        return tuple(choices(y, self.hardware, energetic=self.energetic) for y in self.stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:
