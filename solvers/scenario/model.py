@@ -19,11 +19,9 @@ from dnns.yaml_reader.file import Locate
 from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import (
-    EnergyModel,
     HardwareModel,
     ObjectiveModel,
     Positive,
@@ -143,12 +141,6 @@ class Scenario(StrictModel):
             if self.search_method not in ("exhaustive", "exact"):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
-        if programs and self.objective.build().needs(ENERGY):
-            problem = f"energy is counted layer by layer, not with network_level {self.network_level}"
-            raise ValueError(f"objective: {problem}")
-        if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
-            problem = f"counted layer by layer, not with network_level {self.network_level}"
-            raise ValueError(f"energy: {problem}, allowed: layers")
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")
