@@ -14,7 +14,7 @@ a step if pixels stream through it. Weights that are kept have the fewest passes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -78,13 +78,15 @@ def layer_work(cuts: Cuts, layer: int, picks: Sequence[Ints]) -> tuple[KernelWor
     return tuple(found)
 
 
-def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: Weights) -> Num:
-    """Bits of a layer between buffer and array with its weights held so, for each cut."""
-    total: Num = 0
-    passes = zip(work, held.ifmap_passes, held.ofmap_passes, strict=True)
-    for one, outs, ins in passes:
-        trips = Trips(outs, ins, one.weight_passes)
-        total = total + array_traffic(one.computed, one.reads, trips).bits(hardware)
+def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: Sequence[Weights]) -> Ints:
+    """Bits of a layer between buffer and array with its weights held in each of some ways: cuts x ways."""
+    total = np.zeros((1, len(held)), dtype=np.int64)
+    for number, one in enumerate(work):
+        outs = np.array([w.ifmap_passes[number] for w in held])
+        ins = np.array([w.ofmap_passes[number] for w in held])
+        outputs = replace(one.computed, ofmap_words=one.computed.ofmap_words[:, None])
+        trips = Trips(outs, ins, one.weight_passes[:, None])
+        total = total + array_traffic(outputs, one.reads[:, None], trips).bits(hardware)
     return total
 
 
@@ -106,6 +108,6 @@ def stack_energy(stack: Stack, hardware: Hardware, schedule: Schedule, stays: fr
     for layer, held in enumerate(weights):
         work = layer_work(cuts, layer, picks)
         macs += int(sum(one.macs[0] for one in work))
-        array += int(np.ravel(array_bits(hardware, work, held))[0]) if work else 0
+        array += int(array_bits(hardware, work, [held])[0, 0])
     latency = int(cuts.latency(cycles, edge, traffic)[0])
     return int(energy_quanta(hardware, macs, array, int(traffic[0]), latency))

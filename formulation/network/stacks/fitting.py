@@ -21,14 +21,15 @@ def fitting(options: Sequence[Sequence[Option]], room: int, *, timed: bool) -> l
             time, and there is one answer at most.
     """
     states: list[_State] = [(0, 0, 0, [])]
-    for some in options:
+    kept = _unbeaten if timed else _best
+    for some in (kept((r, b, t, [number]) for r, b, t, number in each) for each in options):
         grown = [
-            (room_ + r, bits + b, time + t, [*chosen, number])
-            for room_, bits, time, chosen in states
+            (taken + r, bits + b, time + t, [*chosen, *number])
+            for taken, bits, time, chosen in states
             for r, b, t, number in some
+            if taken + r <= room
         ]
-        within = [state for state in grown if state[0] <= room]
-        states = _unbeaten(within) if timed else _best(within)
+        states = kept(grown)
     return [state[3] for state in (states if timed else states[-1:])]
 
 

@@ -34,6 +34,7 @@ Ports = tuple[Ints, Any]
 """Multiply-accumulates, and bits between buffer and array."""
 
 _CUTS = 1 << 18  # cuts bounded at once
+_CHOICES = 1 << 22  # cuts with ways to hold weights looked at at once, where energy is asked for
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
 
 
@@ -119,6 +120,9 @@ class _Search:
         self.waits = [False] * len(self.layers)
         sets = np.arange(1 << len(self.layers))
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
+        self.most = max(1, _CELLS >> len(self.layers))  # cuts
+        if space.energetic:  # far more tiles matter
+            self.most = min(self.most, max(1, _CHOICES // sum(map(len, space.weights))))
 
     def run(self) -> None:
         """Enter a few cuts, then what these leave open of all."""
@@ -145,7 +149,7 @@ class _Search:
         while start < len(rank):
             some = slice(start, start + size)
             part = rank[some]
-            start, size = start + size, min(4 * size, max(1, _CELLS >> len(self.layers)))
+            start, size = start + size, min(4 * size, self.most)
             price, fits = self._by_room(space.picks(part), _taken(ports, some))
             part = part[fits & self.front.open(price)]
             if len(part):
@@ -166,7 +170,7 @@ class _Search:
         for layer, held in enumerate(self.space.weights):
             work = layer_work(self.cuts, layer, picks)
             macs = macs + sum(one.macs for one in work)
-            array = array + array_bits(self.space.hardware, work, held[0])
+            array = array + array_bits(self.space.hardware, work, held[:1])[:, 0]
         return macs, array
 
     def _by_moves(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
@@ -212,13 +216,15 @@ class _Extension:
             self.again.append(held[0].moved * (cuts.steps(layer, picks) - 1))
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
-            each = [sum(c * p for c, p in zip(w.cycles, passes, strict=True)) for w in held]
-            self.cycles.append(np.stack([np.broadcast_to(e, rank.shape) for e in each], axis=1))
+            cycles = np.zeros((len(rank), len(held)), dtype=np.int64)
+            for number, factor in enumerate(passes):
+                cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
+            self.cycles.append(cycles)
             if space.energetic:
                 work, machine = layer_work(cuts, layer, picks), space.hardware
                 self.macs = self.macs + sum(one.macs for one in work)
-                bits = [np.broadcast_to(array_bits(machine, work, w), rank.shape) for w in held]
-                self.array.append(np.stack(bits, axis=1))
+                bits = array_bits(machine, work, held)
+                self.array.append(np.broadcast_to(bits, (len(rank), len(held))))
         self.edges = [np.array([w.edge for w in held]) for held in space.weights]
 
     def _rooms(self, layer: int, held: Sequence[Weights], picks: Picks) -> Ints:

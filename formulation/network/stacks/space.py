@@ -119,7 +119,7 @@ class StackSpace:
     def least_cycles(self, picks: Picks) -> Ints:
         """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step."""
         total = np.zeros_like(picks[0])
-        for layer, held in enumerate(self.weights):
+        for layer in range(len(self.weights)):
             steps = self.cuts.steps(layer, picks)
             for number, kernel in enumerate(kernels(self.stack.layers[layer])):
                 pixels = np.full_like(picks[0], self.stack.batch)
@@ -128,8 +128,13 @@ class StackSpace:
                     pixels = pixels * (lengths.length * lengths.pieces).sum(axis=1)[pick]
                 trips = np.minimum(steps, pixels)
                 passes = group_cycles(kernel, self.hardware, Group.SP, 0 * trips, [(1, pixels)])
-                total = total + min(w.cycles[number] for w in held) * passes
+                total = total + self._fewest[layer][number] * passes
         return total
+
+    @cached_property
+    def _fewest(self) -> list[list[int]]:
+        """For each layer and kernel the least of its cycles for one unit of its spatial factor."""
+        return [[min(each) for each in zip(*(w.cycles for w in held), strict=True)] for held in self.weights]
 
     @cached_property
     def floor_ticks(self) -> int:

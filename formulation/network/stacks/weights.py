@@ -44,13 +44,10 @@ class Weights:
         """Whether they are moved only once."""
         return self.tile is None
 
-    def no_worse(self, other: Weights, *, energetic: bool = False) -> bool:
-        """Whether this tile can stand for another one of the same layer at no cost, nor energy if asked."""
-        pairs = [(self.cycles, other.cycles)]
-        if energetic:
-            pairs += [(self.ifmap_passes, other.ifmap_passes), (self.ofmap_passes, other.ofmap_passes)]
-        fewer = all(mine <= its for ours, theirs in pairs for mine, its in zip(ours, theirs, strict=True))
-        return fewer and self.edge <= other.edge and self.partial <= other.partial
+    def figures(self, *, energetic: bool) -> tuple[int, ...]:
+        """A tile can stand for another one of its layer if none of these is greater."""
+        passes = (*self.ifmap_passes, *self.ofmap_passes) if energetic else ()
+        return (self.edge, *self.cycles, self.partial, *passes)
 
 
 def weights_of(layer: Operator, hardware: Hardware, tile: tuple[int, int] | None) -> Weights:
@@ -106,11 +103,12 @@ def choices(layer: Operator, hardware: Hardware, *, energetic: bool = False) -> 
     ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, energetic), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]
     tiles.sort(key=lambda w: (w.edge, w.cycles, w.partial, w.tile))
-    chosen: list[Weights] = []
-    for tile in tiles:
-        if not any(other.no_worse(tile, energetic=energetic) for other in chosen):
-            chosen.append(tile)
-    return (weights_of(layer, hardware, None), *chosen)
+    figures = np.array([w.figures(energetic=energetic) for w in tiles], dtype=np.int64)
+    chosen: list[int] = []
+    for at, row in enumerate(figures):
+        if not (figures[chosen] <= row).all(axis=1).any():
+            chosen.append(at)
+    return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
 
 
 def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, energetic: bool) -> list[int]:
