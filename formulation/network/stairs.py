@@ -36,7 +36,7 @@ def undominated(found: FrontPoints, kind: Sought | None) -> FrontPoints:
     ranked = tuple(ranks if column is latency else column for column in ranked)
     order = np.lexsort((*found.choice[::-1], *ranked[::-1], found.need))
     columns = [column[order].tolist() for column in ranked]
-    beats = _both(*columns) if kind is None else _ordered(*columns)
+    beats = unbeaten_pairs(*columns) if kind is None else _ordered(*columns)
     return found.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
 
 
@@ -49,7 +49,7 @@ def _ordered(*columns: list[int]) -> Iterator[bool]:
         yield less
 
 
-def _both(first: list[int], second: list[int]) -> Iterator[bool]:
+def unbeaten_pairs(first: list[int], second: list[int]) -> Iterator[bool]:
     """Where no pair before is at most as great in both."""
     one: list[int] = []  # ascending, with ``two`` descending: what nothing so far beats
     two: list[int] = []

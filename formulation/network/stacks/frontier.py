@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.network.front import Front, Sought, Stop, StoppedError
@@ -23,7 +24,7 @@ from formulation.network.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_energy
-from formulation.network.stacks.fitting import fitting
+from formulation.network.stacks.fitting import Tiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
@@ -35,6 +36,7 @@ Ports = tuple[Ints, Any]
 
 _CUTS = 1 << 18  # cuts bounded at once
 _CHOICES = 1 << 22  # cuts with ways to hold weights looked at at once, where energy is asked for
+_CLOSER = 1 << 12  # cuts with a set of kept weights that are bounded closer at once
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
 
 
@@ -271,10 +273,39 @@ class _Extension:
         room = self.maps[cut] + sum(r[cut, p] for r, p in zip(self.rooms, picked, strict=True))
         fits = room <= search.room
         self._add(cut[fits], [p[fits] for p in picked], traffic[fits])
-        for i in np.flatnonzero(~(fits & certain)):
+        left = np.flatnonzero(~(fits & certain))
+        left = left[front.open(bound.take(left))]
+        if self.array:
+            left = self._closer(cut, chosen, traffic, bound, left)
+        for i in left:
             if front.open(bound.take(np.array([i])))[0]:
                 for tiles in self._fitting(int(cut[i]), int(chosen[i])):
                     self._add(cut[i : i + 1], [np.array([t]) for t in tiles], traffic[i : i + 1])
+
+    def _closer(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price, left: Ints) -> Ints:
+        """Those of some cuts and sets that are open by a closer bound, the most promising first.
+
+        Of no layer can the tile take more than the least of the others leaves it.
+        """
+        search, found, order = self.search, [], []
+        for some in np.array_split(left, 1 + len(left) // _CLOSER):
+            at, kept = cut[some], search.kept[:, chosen[some]] == 1
+            rooms = [
+                np.where(k, r[at, 0], r[at, 1:].min(axis=1)) for k, r in zip(kept, self.rooms, strict=True)
+            ]
+            spare, fewest = search.room - self.maps[at] - sum(rooms), 0 * at
+            for layer, least in enumerate(rooms):
+                array, taken = self.array[layer][at], self.rooms[layer][at]
+                fits = taken <= (spare + least)[:, None]
+                within = np.where(fits[:, 1:], array[:, 1:], SAFE).min(axis=1)
+                fewest = fewest + np.where(kept[layer], array[:, 0], within)
+            time = bound.latency[some]
+            energy = spent(search.space.hardware, self.macs[at], fewest, traffic[some], time)
+            price = Price.of(time, traffic[some], energy)
+            still = np.flatnonzero(search.front.open(price))
+            found.append(some[still])
+            order.append(promise([price], search.front.kind)[still])
+        return np.concatenate(found)[np.argsort(np.concatenate(order), kind="stable")]
 
     def _best(self, layer: int) -> tuple[Ints, Any]:
         """For each cut the streamed tile that is best if it fits, and whether that is certain.
@@ -316,8 +347,8 @@ class _Extension:
         for layer in self.search.layers:
             ticks, rooms = self._ticks(layer)[cut], self.rooms[layer][cut]
             array = self.array[layer][cut] if self.array else 0 * rooms
-            some = [0] if self.search.kept[layer, chosen] else range(1, len(rooms))
-            options.append([(int(rooms[o]), int(array[o]), int(ticks[o]), o) for o in some])
+            some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
+            options.append(Tiles(rooms[some], array[some], ticks[some], some, some))
         return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed)
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
