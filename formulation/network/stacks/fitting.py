@@ -13,7 +13,7 @@ from formulation.network.stairs import unbeaten_pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tiles:
+class WeightTiles:
     """Tiles of a layer, or of several layers together; arrays of one length.
 
     Attributes:
@@ -30,12 +30,12 @@ class Tiles:
     number: Ints
     rank: Ints
 
-    def take(self, index: Ints) -> Tiles:
+    def take(self, index: Ints) -> WeightTiles:
         """Some of them."""
         number = self.number[..., index]
-        return Tiles(self.room[index], self.bits[index], self.time[index], number, self.rank[index])
+        return WeightTiles(self.room[index], self.bits[index], self.time[index], number, self.rank[index])
 
-    def kept(self, timed: bool) -> Tiles:
+    def kept(self, timed: bool) -> WeightTiles:
         """Those that no other one beats, by rising room; ``timed`` as of ``fitting``."""
         found = self.take(np.lexsort((self.rank, self.time, self.bits, self.room)))
         if timed:
@@ -49,7 +49,7 @@ class Tiles:
         return found.take(np.flatnonzero(less))
 
 
-def fitting(options: Sequence[Tiles], room: int, *, timed: bool) -> list[list[int]]:
+def fitting(options: Sequence[WeightTiles], room: int, *, timed: bool) -> list[list[int]]:
     """The numbers of one tile for each layer, layer by layer keeping what no other choice beats.
 
     Args:
@@ -59,7 +59,7 @@ def fitting(options: Sequence[Tiles], room: int, *, timed: bool) -> list[list[in
             time, and there is one answer at most.
     """
     zero = np.zeros(1, dtype=np.int64)
-    states, steps = Tiles(zero, zero, zero, zero, zero), list[Ints]()
+    states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
     for some in (each.kept(timed) for each in options):
         before = np.repeat(np.arange(len(states.room)), len(some.room))
         at = np.tile(np.arange(len(some.room)), len(states.room))
@@ -68,7 +68,7 @@ def fitting(options: Sequence[Tiles], room: int, *, timed: bool) -> list[list[in
         before, at = before[fits], at[fits]
         bits, time = states.bits[before] + some.bits[at], states.time[before] + some.time[at]
         rank = states.rank[before] * (1 + int(some.rank.max(initial=0))) + some.rank[at]
-        states = Tiles(taken[fits], bits, time, np.stack([before, some.number[at]]), rank).kept(timed)
+        states = WeightTiles(taken[fits], bits, time, np.stack([before, some.number[at]]), rank).kept(timed)
         states.rank[np.argsort(states.rank)] = np.arange(len(states.rank))  # in the order of all tiles so far
         steps.append(states.number)
     last = range(len(states.room)) if timed else range(len(states.room))[-1:]

@@ -24,7 +24,7 @@ from formulation.network.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_energy
-from formulation.network.stacks.fitting import Tiles, fitting
+from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
@@ -348,7 +348,7 @@ class _Extension:
             ticks, rooms = self._ticks(layer)[cut], self.rooms[layer][cut]
             array = self.array[layer][cut] if self.array else 0 * rooms
             some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
-            options.append(Tiles(rooms[some], array[some], ticks[some], some, some))
+            options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))
         return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed)
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
