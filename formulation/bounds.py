@@ -54,12 +54,15 @@ def least_energy_quanta(layer: Operator, hardware: Hardware) -> Fraction:
     deconvolution, each word goes once. In quanta of ``hardware.quantum``.
     """
     moved = compulsory_bits(layer, hardware)
-    array = _least_array_bits(layer, hardware) if isinstance(layer, Layer) else moved
+    array = least_array_bits(layer, hardware)
     latency = roofline_ticks(layer, hardware)
     return Fraction(energy_quanta(hardware, layer.macs, array, moved, latency))
 
 
-def _least_array_bits(layer: Layer, hardware: Hardware) -> int:
+def least_array_bits(layer: Operator, hardware: Hardware) -> int:
+    """Bits between buffer and array, as ``least_energy_quanta`` has them; wherever the operands come from."""
+    if not isinstance(layer, Layer):
+        return compulsory_bits(layer, hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     moved = {
         group.value: array_passes(hardware, group, 1, group_cycles(layer, hardware, group, 1, [(1, extent)]))

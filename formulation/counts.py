@@ -26,7 +26,7 @@ from functools import lru_cache
 from math import prod
 
 from dnns.axes import Axis
-from dnns.layer import Layer
+from dnns.layer import Layer, Operator
 from formulation.cost import Trips, array_traffic, group_cycles
 from formulation.hardware import Hardware
 from formulation.mapping import Group
@@ -84,7 +84,7 @@ class Counts:
         """Whether 64 bits might not hold a latency in ticks."""
         return bool(hardware.tick.of(self.cycles, self.bits + self.held) >= SAFE)
 
-    def energy_is_wide(self, layer: Layer, hardware: Hardware) -> bool:
+    def energy_is_wide(self, layer: Operator, hardware: Hardware) -> bool:
         """Whether 64 bits might not hold an energy in quanta."""
         latency = hardware.tick.of(self.cycles, self.bits + self.held)
         return bool(energy_quanta(hardware, layer.macs, self.array, self.bits, latency) >= SAFE)

@@ -66,21 +66,23 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TotalMeasure:
-    """A weighted sum of latency and traffic in integers.
+    """A weighted sum of latency, traffic and energy in integers.
 
     Attributes:
         name: for programs.
         tick: weight of a tick of latency.
         bit: weight of a bit of traffic.
+        quantum: weight of a quantum of energy.
     """
 
     name: str
     tick: int
     bit: int
+    quantum: int = 0
 
     def of(self, point: Point) -> int:
         """Of a point."""
-        return self.tick * point.latency + self.bit * point.traffic
+        return self.tick * point.latency + self.bit * point.traffic + self.quantum * point.energy
 
 
 Span = tuple[int, int, int]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, prod
 
-from formulation.bounds import used_weights
+from formulation.bounds import least_array_bits, used_weights
 from formulation.hardware import Hardware
 from formulation.network.graph import LayerUse, Tensor, TensorGraph
+from formulation.price import energy_quanta
 
 
 def compulsory_bits(graph: TensorGraph, hardware: Hardware) -> int:
@@ -51,3 +52,11 @@ def roofline_ticks(graph: TensorGraph, hardware: Hardware) -> Fraction:
     macs = sum(use.layer.macs for use in graph.layers)
     compute = Fraction(macs * tick.per_cycle, hardware.rows * hardware.cols)
     return max(compute, Fraction(compulsory_bits(graph, hardware) * tick.per_bit))
+
+
+def least_energy_quanta(graph: TensorGraph, hardware: Hardware) -> Fraction:
+    """What all multiply-accumulates, compulsory traffic, the roofline's time and the array's ports take."""
+    macs = sum(use.layer.macs for use in graph.layers)
+    array = sum(least_array_bits(use.layer, hardware) for use in graph.layers)
+    moved, latency = compulsory_bits(graph, hardware), roofline_ticks(graph, hardware)
+    return Fraction(energy_quanta(hardware, macs, array, moved, latency))

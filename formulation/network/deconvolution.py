@@ -17,11 +17,13 @@ from dnns.layer import Deconvolution, Layer
 from formulation.cost import TensorBits, Traffic
 from formulation.deconv import split
 from formulation.hardware import Hardware
-from formulation.network.front import Stop
+from formulation.network.front import Sought, Stop, posed
 from formulation.network.frontier import Point, frontier
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
-from formulation.problem import Kind, Problem
+from formulation.objective import Measure
+from formulation.price import energy_quanta
+from formulation.problem import Kind
 
 _NO_WORDS = Traffic(0, 0, 0, 0)
 
@@ -37,7 +39,8 @@ class ZerosWay:
         nothing = TensorBits(0, 0, 0)
         moved = replace(self.movement, in_place=True)
         latency = moved.latency(hardware, 0, _NO_WORDS, nothing)
-        return MovedCost(0, int(latency), int(moved.bits(hardware, _NO_WORDS)))
+        bits = int(moved.bits(hardware, _NO_WORDS))
+        return MovedCost(0, int(latency), bits, int(energy_quanta(hardware, 0, 0, bits, latency)))
 
 
 def split_frontier(
@@ -45,7 +48,7 @@ def split_frontier(
     hardware: Hardware,
     movement: Movement,
     rooms: Sequence[int] | None,
-    kind: Kind | None = None,
+    kind: Sought | None = None,
     most_latency: int | None = None,
     stop: Stop | None = None,
 ) -> list[Point]:
@@ -78,7 +81,7 @@ def _sums(
     movement: Movement,
     rooms: Sequence[int] | None,
     base: int,
-    kind: Kind | None,
+    kind: Sought | None,
     most_latency: int | None,
     stop: Stop | None,
 ) -> list[Point]:
@@ -87,9 +90,10 @@ def _sums(
         if layer is None:
             way = ZerosWay(moved)
             cost = way.cost(hardware)
-            pieces.append([Point(0, cost.latency, cost.traffic, (way,))])
+            energy = cost.energy if isinstance(kind, Measure) else 0
+            pieces.append([Point(0, cost.latency, cost.traffic, (way,), energy=energy)])
         else:
-            space = MovedSpace(Problem(layer, hardware), moved)
+            space = MovedSpace(posed(layer, hardware, kind), moved)
             pieces.append(frontier(space, rooms, kind, most_latency, stop))
     found: list[Point] = []
     for room in sorted({p.need for points in pieces for p in points}) if rooms is None else rooms:
@@ -116,11 +120,15 @@ def shares(deconv: Deconvolution, movement: Movement) -> list[tuple[Layer | None
 
 def _joined(a: Point, b: Point) -> Point:
     need = a.base + max(a.need - a.base, b.need)
-    return Point(need, a.latency + b.latency, a.traffic + b.traffic, a.ways + b.ways, a.base)
+    sums = a.latency + b.latency, a.traffic + b.traffic
+    return Point(need, *sums, a.ways + b.ways, a.base, a.energy + b.energy)
 
 
-def _front(points: Iterable[Point], kind: Kind | None) -> list[Point]:
-    """What nothing beats in latency and traffic; the best alone if only one of them matters."""
+def _front(points: Iterable[Point], kind: Sought | None) -> list[Point]:
+    """What nothing beats in latency and traffic; the best alone if only one of them, or energy, matters."""
+    if isinstance(kind, Measure):
+        exact = kind.exact
+        return sorted(points, key=lambda p: (exact(p.price), p.latency, p.traffic, p.need))[:1]
     if kind is Kind.TRAFFIC:
         return sorted(points, key=lambda p: (p.traffic, p.latency, p.need))[:1]
     order = sorted(points, key=lambda p: (p.latency, p.traffic, p.need))

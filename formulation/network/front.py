@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnns.layer import Layer
 from formulation.extents import Ints
+from formulation.hardware import Hardware
+from formulation.objective import ENERGY, Measure
 from formulation.price import Price
-from formulation.problem import Kind
+from formulation.problem import Kind, Objective, Problem
 from formulation.wide_ticks import WideTicks
+
+_CLOSE = 1e-12  # relative; what a sum in floating point may be off
 
 
 class StoppedError(Exception):
@@ -68,16 +74,40 @@ class FrontPoints:
         choice = np.concatenate([self.choice, other.choice], axis=1)
         return FrontPoints(np.concatenate([self.need, other.need]), price, choice)
 
-    def keys(self) -> list[tuple[int, int, int]]:
-        """What each takes, its latency and its traffic, as Python's integers."""
-        columns = (self.need, self.price.latency, self.price.traffic)
-        return [(int(n), int(t), int(b)) for n, t, b in zip(*columns, strict=True)]
+    def keys(self) -> list[tuple[int, int, int, int]]:
+        """What each takes, its latency, traffic and energy (0 if not asked for), as Python's integers."""
+        columns = (self.need, *self.price)
+        return [(int(n), int(t), int(b), int(e)) for n, t, b, e in zip(*columns, strict=True)]
 
 
-def compared(kind: Kind | None, price: Price) -> tuple[Any, Any]:
-    """The quantities that points are compared by, the first of them first where one kind matters."""
-    if kind is Kind.ENERGY:
-        return price.energy, price.latency
+Sought = Kind | Measure
+"""What points are wanted for: an objective of latency and traffic, or the least of a measure with energy."""
+
+
+def sought(objective: Objective, weights: Sequence[Fraction] = ()) -> Sought:
+    """What the frontiers of a network are made for.
+
+    Args:
+        objective: of the network.
+        weights: of a tick, a bit and a quantum in its weighted sum.
+    """
+    if not objective.needs(ENERGY):
+        return objective.kind
+    if objective.kind is Kind.ENERGY:
+        return Measure.only(ENERGY)
+    return Measure(Price(*weights))
+
+
+def posed(layer: Layer, hardware: Hardware, kind: Sought | None) -> Problem:
+    """The layer as a problem whose mappings are priced with energy if it is wanted."""
+    energetic = isinstance(kind, Measure)
+    return Problem(layer, hardware, Objective(Kind.ENERGY)) if energetic else Problem(layer, hardware)
+
+
+def compared(kind: Sought | None, price: Price) -> tuple[Any, ...]:
+    """The quantities that points are compared by, exactly, the first of them first where one is wanted."""
+    if isinstance(kind, Measure):
+        return kind.whole(price), price.latency, price.traffic
     if kind is Kind.TRAFFIC:
         return price.traffic, price.latency
     return price.latency, price.traffic
@@ -87,13 +117,16 @@ class Front:
     """The points so far: latency ascending, traffic descending.
 
     Args:
-        kind: if only the least latency, traffic (ties by the other) or energy (ties by the latency) matters,
-            which; the front is then a single point.
+        kind: if only the least latency, traffic (ties by the other), energy or a sum with energy (ties by
+            latency, then traffic) matters, which; the front is then a single point.
         most_latency: points above are of no interest [ticks]; None for no limit.
     """
 
-    def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
-        self.kind = kind if kind in (Kind.LATENCY, Kind.TRAFFIC, Kind.ENERGY) else None
+    def __init__(self, kind: Sought | None = None, most_latency: int | None = None) -> None:
+        if kind is Kind.ENERGY:
+            kind = Measure.only(ENERGY)
+        single = isinstance(kind, Measure) or kind in (Kind.LATENCY, Kind.TRAFFIC)
+        self.kind = kind if single else None
         self.most_latency = most_latency
         self.found = FrontPoints.none()
 
@@ -110,10 +143,17 @@ class Front:
         latency, traffic = self.found.price.latency, self.found.price.traffic
         if not len(self.found):
             free = np.ones(price.latency.shape, dtype=bool)
+        elif (
+            isinstance(self.kind, Measure) and self.kind.quantity is None
+        ):  # rounded: what is close is entered
+            known = float(self.kind.exact(self.found.price.one(0)))
+            free = self.kind.of(price) <= known * (1 + _CLOSE)
         elif self.kind is not None:
-            (first, second), (one, other) = compared(self.kind, price), compared(self.kind, self.found.price)
-            free = first < one[0]
-            free |= (first == one[0]) & (second < other[0])
+            free, equal = np.zeros(price.latency.shape, dtype=bool), True
+            for mine, known in zip(
+                compared(self.kind, price), compared(self.kind, self.found.price), strict=True
+            ):
+                free, equal = free | (equal & (mine < known[0])), equal & (mine == known[0])
         elif isinstance(price.latency, WideTicks):
             free = np.ones(price.latency.shape, dtype=bool)
             for i in range(len(latency)):
@@ -134,8 +174,7 @@ class Front:
         self._keep(self.found.take(np.flatnonzero(self.need <= room)))
 
     def _keep(self, found: FrontPoints) -> None:
-        first, second = compared(self.kind, found.price)
-        order = np.lexsort((*found.choice[::-1], found.need, second, first))
+        order = np.lexsort((*found.choice[::-1], found.need, *compared(self.kind, found.price)[::-1]))
         if self.kind is not None:
             order = order[:1]
         elif len(order):

@@ -25,12 +25,12 @@ from formulation.evaluation import Work, work_of
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Partition
-from formulation.network.front import Front, FrontPoints, Stop, StoppedError
+from formulation.network.front import Front, FrontPoints, Sought, Stop, StoppedError
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.space import MovedSpace
 from formulation.network.stairs import Stairs, slabs
+from formulation.objective import Measure
 from formulation.price import Price
-from formulation.problem import Kind
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable
@@ -41,6 +41,10 @@ _FIRST = 8  # spatial tiles of the first chunk; the next are larger
 
 class Incumbents(Protocol):
     """What has been found so far."""
+
+    @property
+    def kind(self) -> Sought | None:
+        """As of ``Front``."""
 
     def __len__(self) -> int:
         """How many points."""
@@ -84,7 +88,7 @@ class LayerWay:
 
     def cost(self, hardware: Hardware) -> MovedCost:
         """What it takes and costs, in Python's integers."""
-        return self.movement.cost(hardware, self.work(hardware))
+        return self.movement.cost(hardware, self.layer.macs, self.work(hardware))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class Point:
         traffic: in bits, all pieces.
         ways: how each piece is run, in order.
         base: bits that are taken throughout.
+        energy: in quanta, all pieces; 0 if it was not asked for.
     """
 
     need: int
@@ -104,6 +109,12 @@ class Point:
     traffic: int
     ways: tuple[Way, ...]
     base: int = 0
+    energy: int = 0
+
+    @property
+    def price(self) -> Price:
+        """Latency, traffic and energy."""
+        return Price(self.latency, self.traffic, self.energy)
 
     def priced_again(self, hardware: Hardware) -> MovedCost:
         """The same quantities from the ways, in Python's integers."""
@@ -112,13 +123,14 @@ class Point:
             self.base + max(c.need for c in costs),
             sum(c.latency for c in costs),
             sum(c.traffic for c in costs),
+            sum(c.energy for c in costs),
         )
 
 
 def frontier(
     space: MovedSpace,
     rooms: Sequence[int] | None,
-    kind: Kind | None = None,
+    kind: Sought | None = None,
     most_latency: int | None = None,
     stop: Stop | None = None,
 ) -> list[Point]:
@@ -152,12 +164,13 @@ def frontier(
 
 def _points(space: MovedSpace, found: FrontPoints) -> list[Point]:
     """What was found, each once."""
-    points: dict[tuple[int, int, int], Ints] = {}
+    points: dict[tuple[int, int, int, int], Ints] = {}
     for i, key in enumerate(found.keys()):
         points.setdefault(key, found.choice[:, i])
     layer, movement = space.problem.layer, space.movement
     return [
-        Point(*key, (LayerWay(layer, movement, _mapping(space, choice)),)) for key, choice in points.items()
+        Point(n, t, b, (LayerWay(layer, movement, _mapping(space, choice)),), energy=e)
+        for (n, t, b, e), choice in points.items()
     ]
 
 
@@ -215,7 +228,7 @@ def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]
         is_open, _, prices = _seen(space, front, tiles, cycles)
         tables.append(tiles.take(is_open))
         factors.append(cycles[is_open])
-        ranks.append(_promise(prices)[is_open])
+        ranks.append(promise(prices, front.kind)[is_open])
     if not tables:
         return
     table, cycles = SpatialTable.join(tables), np.concatenate(factors)
@@ -230,8 +243,10 @@ def _search(space: MovedSpace, front: Incumbents, slices: Iterable[SpatialTable]
         stop.look(len(front) > 0)
 
 
-def _promise(prices: list[Price]) -> NDArray[np.float64]:
-    """What tiles are taken in the order of: the least product of latency and traffic."""
+def promise(prices: list[Price], kind: Sought | None) -> NDArray[np.float64]:
+    """What tiles are taken in the order of: the least that is wanted, or product of latency and traffic."""
+    if isinstance(kind, Measure):
+        return np.asarray(np.minimum.reduce([kind.of(p).astype(np.float64) for p in prices]))
     products = [p.latency.astype(np.float64) * p.traffic.astype(np.float64) for p in prices]
     return np.asarray(np.minimum.reduce(products))
 

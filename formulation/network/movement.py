@@ -12,10 +12,12 @@ that are features (1 for trained weights), and ``in_place`` an ofmap that stays 
     edge      = tiles of ifmap and weights as above, and of the ofmap if anything is written, partial sums
                 that spill included
     latency   = cost.latency_ticks(compute, bits, edge)
+    energy    = price.energy_quanta(MACs, bits at the array as if nothing stays, bits, latency)
 
 ``written`` are the words of the stored tensors that the layer emits and that do not stay or leave the
 network; ``read`` what its drain nodes read of tensors that do not stay; ``wider`` what the whole ofmap takes
-more at the partial sums' width. A tensor that stays takes its words besides (``stored_bits``).
+more at the partial sums' width. A tensor that stays takes its words besides (``stored_bits``). The array
+reads and writes the buffer as often wherever its operands are; what drain nodes read there is left out.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from formulation.cost import Num, TensorBits, Traffic, footprint
 from formulation.evaluation import Work
 from formulation.hardware import Hardware
 from formulation.network.graph import LayerUse, Tensor, Value
-from formulation.price import latency_ticks
+from formulation.price import energy_quanta, latency_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,13 @@ class Movement:
         bits = self.bits(hardware, layer)
         return latency_ticks(hardware, compute, bits, self.edge(tile, layer), wide=wide)
 
-    def cost(self, hardware: Hardware, work: Work) -> MovedCost:
-        """The cost of one mapping in integers."""
+    def cost(self, hardware: Hardware, macs: int, work: Work) -> MovedCost:
+        """The cost of one mapping in integers, of so many multiply-accumulates."""
         latency = self.latency(hardware, work.compute, work.traffic, work.tile)
         need = self.need(hardware, work.tile, work.trips.ci)
-        return MovedCost(int(need), int(latency), int(self.bits(hardware, work.traffic)))
+        bits = int(self.bits(hardware, work.traffic))
+        energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, latency)
+        return MovedCost(int(need), int(latency), bits, int(energy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,13 @@ class MovedCost:
         need: buffer [bits].
         latency: in ticks of ``hardware.tick``.
         traffic: in bits.
+        energy: in quanta of ``hardware.quantum``.
     """
 
     need: int
     latency: int
     traffic: int
+    energy: int = 0
 
 
 def stored_bits(hardware: Hardware, words: int, width: int) -> int:

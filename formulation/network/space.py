@@ -6,9 +6,12 @@ state's cost is made of is non-decreasing in tiles, trips and cycles just as the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from formulation.cost import Num, TensorBits, Trips, traffic
+from formulation.counts import layer_counts
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
 from formulation.price import Price
@@ -31,6 +34,11 @@ class MovedSpace(Space):
     def __init__(self, problem: Problem, movement: Movement) -> None:
         super().__init__(problem)
         self.movement = movement
+        if self.energetic:  # what is moved besides may be more than the layer's own
+            layer, hardware = problem.layer, problem.hardware
+            counts = layer_counts(layer, hardware, energetic=True)
+            bits = counts.bits + (movement.written + movement.read) * hardware.bits.ofmap
+            self.wide_energy = replace(counts, bits=bits).energy_is_wide(layer, hardware)
         self.room = problem.hardware.buffer_bits
 
     def _price(

@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.extents import Ints
-from formulation.network.front import Front, FrontPoints, compared
+from formulation.network.front import Front, FrontPoints, Sought, compared
 from formulation.price import Price
-from formulation.problem import Kind
 from formulation.wide_ticks import WideTicks
 
 _GROWTH = 1.6  # of a room from one slab to the next
 
 
-def undominated(found: FrontPoints, kind: Kind | None) -> FrontPoints:
+def undominated(found: FrontPoints, kind: Sought | None) -> FrontPoints:
     """The points that none beats that takes no more, by what they take; of equals the first choice.
 
     Args:
@@ -33,23 +32,24 @@ def undominated(found: FrontPoints, kind: Kind | None) -> FrontPoints:
     """
     latency = found.price.latency
     ranks = latency.ranks() if isinstance(latency, WideTicks) else latency
-    first, second = compared(kind, found.price._replace(latency=ranks))
-    order = np.lexsort((*found.choice[::-1], second, first, found.need))
-    one, other = first[order].tolist(), second[order].tolist()
-    beats = _both(one, other) if kind is None else _ordered(one, other)
+    ranked = compared(kind, found.price)
+    ranked = tuple(ranks if column is latency else column for column in ranked)
+    order = np.lexsort((*found.choice[::-1], *ranked[::-1], found.need))
+    columns = [column[order].tolist() for column in ranked]
+    beats = unbeaten_pairs(*columns) if kind is None else _ordered(*columns)
     return found.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
 
 
-def _ordered(first: list[int], second: list[int]) -> Iterator[bool]:
-    """Where a pair is less, in lexicographic order, than all before it."""
-    least: tuple[int, int] | None = None
-    for pair in zip(first, second, strict=True):
-        less = least is None or pair < least
-        least = pair if less else least
+def _ordered(*columns: list[int]) -> Iterator[bool]:
+    """Where values are less, in lexicographic order, than all before them."""
+    least: tuple[int, ...] | None = None
+    for values in zip(*columns, strict=True):
+        less = least is None or values < least
+        least = values if less else least
         yield less
 
 
-def _both(first: list[int], second: list[int]) -> Iterator[bool]:
+def unbeaten_pairs(first: list[int], second: list[int]) -> Iterator[bool]:
     """Where no pair before is at most as great in both."""
     one: list[int] = []  # ascending, with ``two`` descending: what nothing so far beats
     two: list[int] = []
@@ -78,12 +78,17 @@ class Stairs:
         points: of these, by what they take.
     """
 
-    def __init__(self, kind: Kind | None = None, most_latency: int | None = None) -> None:
+    def __init__(self, kind: Sought | None = None, most_latency: int | None = None) -> None:
         self._front = Front(kind, most_latency)
         self.low, self.points, self._slab = -1, FrontPoints.none(), FrontPoints.none()
 
     def __len__(self) -> int:
         return len(self.points) + len(self._slab)
+
+    @property
+    def kind(self) -> Sought | None:
+        """As of ``Front``."""
+        return self._front.kind
 
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where nothing that fits the room ``low`` is at least as good."""

@@ -95,7 +95,10 @@ class Relaxation:
     Attributes:
         problem: the problem.
         extents: extent of each dimension, by name.
+        apart: as of ``Structure``, where energy is modelled.
     """
+
+    apart = False
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -142,7 +145,8 @@ class Relaxation:
             for stationary in Stationary:
                 layer, hardware = self.problem.layer, self.problem.hardware
                 double = hardware.double_buffered
-                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed, energetic)
+                energies = energetic, energetic and self.apart
+                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed, *energies)
                 key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
                 if key in seen or not self._fits(partial_sums):
                     continue

@@ -7,9 +7,9 @@ a mutable parameter, which ``load`` (in ``formulation.relaxed.classes``) sets, w
 channels, batch, each spatial axis. The tile is ``t_d = extent_d / n_d``, real, which at a mapping's own trip
 counts is at most its tile: what grows with the tile is under-estimated, what depends on the trips alone is
 exact. (Where a model is restricted to a range of tiles, the extent is replaced by the least ``n_d * tile``
-among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``log_cycles`` per group of loops
-(logarithms), ``part`` per tensor, ``latency``, ``traffic``, ``energy`` (linear: ``posynomial - constant <=
-variable`` is convex, which its logarithm would not be).
+among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``log_cycles`` (and, if they are
+apart, ``log_ports``) per group of loops (logarithms), ``part`` per tensor, ``latency``, ``traffic``,
+``energy`` (linear: ``posynomial - constant <= variable`` is convex, which its logarithm would not be).
 
 **Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics,
 ``energy`` in the least energies.
@@ -66,8 +66,8 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
     held = _held(m, structure)
     _capacity_constraints(m, held)
     _traffic_constraint(m, structure)
-    if structure.cyclic:
-        _cycle_constraints(m, structure)
+    for name in structure.grouped:
+        _group_constraints(m, structure, name)
     if structure.timed:
         _latency_constraints(m, structure, held)
     if structure.energetic:
@@ -85,11 +85,11 @@ def _parameters(m: Any, s: Structure) -> None:
     m.extent = Param(s.dims, mutable=True, initialize=1.0)
     m.product = Param(s.dims, mutable=True, initialize=1.0)
     m.share = Param(TENSORS, mutable=True, initialize=1.0)
-    for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), ("cycles", GROUPS)):
-        if name != "cycles" or s.cyclic:
-            setattr(m, f"{name}_line", Param(index, range(LINES), ("A", "B"), mutable=True, initialize=1.0))
-            monomial = Param(index, range(MONOMIALS), ("C", "S"), mutable=True, initialize=1.0)
-            setattr(m, f"{name}_monomial", monomial)
+    by_group = ((name, GROUPS) for name in s.grouped)
+    for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), *by_group):
+        setattr(m, f"{name}_line", Param(index, range(LINES), ("A", "B"), mutable=True, initialize=1.0))
+        monomial = Param(index, range(MONOMIALS), ("C", "S"), mutable=True, initialize=1.0)
+        setattr(m, f"{name}_monomial", monomial)
 
 
 def _variables(m: Any, s: Structure) -> None:
@@ -99,8 +99,8 @@ def _variables(m: Any, s: Structure) -> None:
     m.part = Var(TENSORS)
     for name in s.quantities:
         setattr(m, name, Var())
-    if s.cyclic:
-        m.log_cycles = Var(GROUPS)
+    for name in s.grouped:
+        setattr(m, f"log_{name}", Var(GROUPS))
 
 
 def _trips(m: Any, s: Structure, group: Group) -> Any:
@@ -141,9 +141,12 @@ def _interval_constraints(m: Any, s: Structure) -> None:
     _epigraph(m, "largest", trips, -1)
 
 
-def _cycle_constraints(m: Any, s: Structure) -> None:
-    """Each group's factor of the compute cycles: quantised to the array, or streaming with its fill."""
-    _epigraph(m, "cycles", {g.value: _trips(m, s, g) for g in Group}, 1)
+def _group_constraints(m: Any, s: Structure, name: str) -> None:
+    """Each group's factor of the compute cycles: quantised to the array, or streaming with its fill.
+
+    Or, if they are apart, its passes at the array's ports.
+    """
+    _epigraph(m, name, {g.value: _trips(m, s, g) for g in Group}, 1)
 
 
 def _held(m: Any, s: Structure) -> Any:
@@ -213,12 +216,16 @@ def _energy_constraint(m: Any, s: Structure) -> None:
 
     Below the exact energy since traffic, latency, and how often each tensor goes between buffer and array
     are: the factor of the array's cycles is under-estimated, trips are exact. Which of the two it is for a
-    group, the array says (``streams``, 1 or 0).
+    group, the array says (``streams``, 1 or 0). Where they are apart, they are under-estimated as they are.
     """
-    moved = (
-        (1 - m.streams[g.value]) * exp(m.log_cycles[g.value]) + m.streams[g.value] * exp(_trips(m, s, g))
-        for g in Group
-    )
+
+    def passes(g: Group) -> Any:
+        if s.apart:
+            return exp(m.log_ports[g.value])
+        streams = m.streams[g.value]
+        return (1 - streams) * exp(m.log_cycles[g.value]) + streams * exp(_trips(m, s, g))
+
+    moved = (passes(g) for g in Group)
     layer, machine = _symbolic(m)
     array = array_traffic(layer, m.ifmap_reads, Trips(*moved)).bits(machine)
     each = m.mac_share + m.sram_share * array + m.moved_share * m.traffic + m.time_share * m.latency

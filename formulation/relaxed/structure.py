@@ -25,6 +25,8 @@ class Structure:
         double_buffered: whether transfers and computation overlap.
         timed: whether latency is modelled; it is not where traffic alone matters.
         energetic: whether energy is modelled.
+        apart: whether how often tensors go between buffer and array has variables of its own,
+            other than those of the array's cycles.
     """
 
     axes: int
@@ -33,6 +35,7 @@ class Structure:
     double_buffered: bool
     timed: bool
     energetic: bool = False
+    apart: bool = False
 
     @property
     def trips(self) -> Trips:
@@ -42,7 +45,12 @@ class Structure:
     @property
     def cyclic(self) -> bool:
         """Whether the array's cycles are modelled, by groups of loops."""
-        return self.timed or self.energetic
+        return self.timed or (self.energetic and not self.apart)
+
+    @property
+    def grouped(self) -> tuple[str, ...]:
+        """The epigraph variables that there are for each group of loops."""
+        return ("cycles",) * self.cyclic + ("ports",) * self.apart
 
     @property
     def quantities(self) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ class Underestimate:
         return float(max(each)), float(self.log(ends).max())
 
 
-def underestimate(trips: Ints, values: Ints, power: int) -> Underestimate:
+def underestimate(trips: Ints, values: Ints | Floats, power: int) -> Underestimate:
     """The under-estimate of a table.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from formulation.counts import Counts, layer_counts
+from formulation.objective import ENERGY
 from formulation.shared.problem import SharedProblem
 
 
@@ -14,10 +15,12 @@ def shared_counts(problem: SharedProblem) -> Counts:
     A round holds a filter, so that there are at most ``Co * J`` rounds of J sub-kernels. The bounds of
     packings (``formulation.shared.packing_bounds``) multiply three things at most: the cycles of a pass with
     the taps of all filters, which is below ``sum taps`` times all cycles; and the number of rounds with the
-    filters, and with the words of all of them in one round.
+    filters, and with the words of all of them in one round. Bits at the array are bounded as cycles are, by
+    passes of one filter.
     """
     hardware, deconv, kernels = problem.hardware, problem.deconv, problem.kernels
-    parts = [layer_counts(layer, hardware) for layer in kernels.layers]
+    energetic = problem.needs(ENERGY)
+    parts = [layer_counts(layer, hardware, energetic=energetic) for layer in kernels.layers]
     taps, rounds = sum(layer.taps for layer in kernels.layers), deconv.out_channels * len(kernels.layers)
     fetched = deconv.in_channels * prod(int(dim.fetched.max()) for dim in kernels.dims)
     width = hardware.bits
@@ -30,4 +33,5 @@ def shared_counts(problem: SharedProblem) -> Counts:
     held = sum(part.held for part in parts) + hardware.copies * tiles
     words = rounds * rounds * max(taps, deconv.pixels)
     extent = max(part.extent for part in parts)
-    return Counts((taps + 1) * sum(part.cycles for part in parts), bits, max(held, words), extent)
+    cycles, array = ((taps + 1) * sum(getattr(part, n) for part in parts) for n in ("cycles", "array"))
+    return Counts(cycles, bits, max(held, words), extent, array=array)

@@ -17,7 +17,10 @@ Products with the choice by disaggregation, in hull form (``P_c <= most P of c *
     latency >= sum_c bound_c * z[c]
 
 ``bound_c`` is the proven bound of ``formulation.shared.packing_bounds``, at least the time of the transfers.
-Latency is measured from the least bound in shares of a pass; capacity in buffers.
+Latency is measured from the least bound in shares of a pass; capacity in buffers. Where energy is asked for
+(``Spending``), the latency is minimised up to the least of
+
+    sum_c base_c * z[c] + sum_j port_j * sum_r y[j,r] + rate * latency
 """
 
 from __future__ import annotations
@@ -52,11 +55,28 @@ class PackingChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class Spending:
+    """A sum of latency and energy, times what makes it whole numbers.
+
+    Attributes:
+        base: per candidate, what is spent whatever the packing, with no pass.
+        ports: per sub-kernel, of a pass.
+        rate: of a tick of latency.
+        most: what may be spent at most, latency being minimised; None if the sum is.
+    """
+
+    base: tuple[int, ...]
+    ports: tuple[int, ...]
+    rate: int
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PackingMilp:
     """A model with what is needed to read it.
 
     Attributes:
-        model: the Pyomo model; its objective is latency in ``unit`` above ``floor`` [ticks].
+        model: the Pyomo model; its objective is latency, or what is spent, in ``unit`` above ``floor``.
         floor: see there.
         unit: see there.
     """
@@ -65,8 +85,8 @@ class PackingMilp:
     floor: int
     unit: int
 
-    def ticks(self, value: float) -> float:
-        """The objective's value in ticks."""
+    def told(self, value: float) -> float:
+        """The objective's value in ticks, or as what is spent."""
         return self.floor + self.unit * value
 
     def solution(self) -> tuple[int, Ints]:
@@ -89,13 +109,17 @@ class PackingMilp:
 
 
 def build_packing_milp(
-    choices: Sequence[PackingChoice], count: int, hardware: Hardware, partition: Partition | None
+    choices: Sequence[PackingChoice],
+    count: int,
+    hardware: Hardware,
+    partition: Partition | None,
+    spending: Spending | None = None,
 ) -> PackingMilp:
     """The model of candidates that share their items, for a number of rounds; see the module's equations."""
     items = choices[0].packing.items
     m: Any = pyo.ConcreteModel("packing")
     m.C, m.J, m.R = range(len(choices)), range(len(items.taps)), range(count)
-    m.taps, m.limit = dict(enumerate(items.taps)), items.limit
+    m.taps, m.limit, m.filters = dict(enumerate(items.taps)), items.limit, items.filters
     floor = min(c.bound for c in choices)
     unit = max(1, *(max(c.packing.pass_cost) for c in choices))
     m.z = pyo.Var(m.C, domain=pyo.Binary)
@@ -106,6 +130,8 @@ def build_packing_milp(
     _choice(m, choices, count)
     _capacity(m, choices, hardware, partition)
     _latency(m, choices, floor, unit)
+    if spending is not None:
+        return _spent(m, spending, floor, unit)
     m.objective = pyo.Objective(expr=m.latency)
     return PackingMilp(m, floor, unit)
 
@@ -196,3 +222,21 @@ def _latency(m: Any, choices: Sequence[PackingChoice], floor: int, unit: int) ->
         terms += [problem.alpha / unit * m.Pc[c], problem.beta / unit * m.Qc[c]]
     m.array = pyo.Constraint(expr=m.latency >= sum(terms))
     m.proven = pyo.Constraint(expr=m.latency >= sum((choices[c].bound - floor) / unit * m.z[c] for c in m.C))
+
+
+def _spent(m: Any, spending: Spending, floor: int, unit: int) -> PackingMilp:
+    """What is spent minimised, or latency up to a most of it; each above the least there may be."""
+    least = min(spending.base) + spending.rate * floor
+    passes = -(-m.filters // m.limit)
+    least += passes * sum(spending.ports)
+    scale = max(1, *spending.ports, spending.rate * unit)
+    spent = sum((base - min(spending.base)) / scale * m.z[c] for c, base in enumerate(spending.base))
+    for j, port in enumerate(spending.ports):
+        spent = spent + port / scale * (sum(m.y[j, r] for r in m.R) - passes)
+    spent = spent + spending.rate * unit / scale * m.latency
+    if spending.most is None:
+        m.objective = pyo.Objective(expr=spent)
+        return PackingMilp(m, least, scale)
+    m.spends = pyo.Constraint(expr=spent <= (spending.most - least) / scale)
+    m.objective = pyo.Objective(expr=m.latency)
+    return PackingMilp(m, floor, unit)

@@ -14,12 +14,14 @@ and the same for numbers of filters in place of weights, with ``taps = 1``, henc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
+from formulation.price import Price
 from formulation.shared.space import FAR, SharedSpace
 from formulation.shared.tiles import Tiles
 
@@ -34,6 +36,9 @@ class PackedBounds:
         split: the same if a pass is split.
         most: the largest P and Q that might fit.
         target: the least P and Q of packings that split no pass.
+        ports: bits between buffer and array if no pass is split, and at least if one is; None where energy is
+            not asked for.
+        splits: where a pass must be split; None where energy is not asked for.
     """
 
     fits: Num
@@ -41,11 +46,31 @@ class PackedBounds:
     split: Num
     most: tuple[Num, Num]
     target: tuple[Num, Num]
+    ports: tuple[Num, Num] | None = None
+    splits: Num = None
 
     def take(self, index: Ints) -> PackedBounds:
         """The bounds at the given positions."""
         most, target = ((p[index], q[index]) for p, q in (self.most, self.target))
-        return PackedBounds(self.fits[index], self.whole[index], self.split[index], most, target)
+        bounds = PackedBounds(self.fits[index], self.whole[index], self.split[index], most, target)
+        if self.ports is None:
+            return bounds
+        ports = self.ports[0][index], self.ports[1][index]
+        return replace(bounds, ports=ports, splits=self.splits[index])
+
+    @property
+    def least_ports(self) -> Num:
+        """Bits between buffer and array at least, where energy is asked for."""
+        assert self.ports is not None
+        return np.where(self.splits, self.ports[1], self.ports[0])
+
+    def price(self, space: SharedSpace, bits: Num) -> Price:
+        """What packings cost at least, quantity by quantity, where any fits; ``bits`` of traffic."""
+        latency = space.latency(self.least, bits)
+        if self.ports is None:
+            return Price.of(latency, bits)
+        time = latency if space.wide else np.where(self.fits, latency, 0)
+        return space.price(time, bits, self.least_ports)._replace(latency=latency)
 
     @property
     def least(self) -> Num:
@@ -63,11 +88,16 @@ def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> P
     p_whole, q_whole = view.whole_words(p, q)
     whole = view.ticks(compute, p_whole, q_whole)
     possible = fit & view.fits(p_whole, q_whole) & (rounds <= space.passes)
-    split = view.ticks(compute + view.split_cycles(most), p, q)
+    forced = view.forced(most)
+    split = view.ticks(compute + view.split_cycles(forced, most), p, q)
     far = space.array(np.full(rounds.shape, view.far), TensorBits(0, 0, 0))
-    return PackedBounds(
-        fit, np.where(possible, whole, far), np.where(fit, split, far), most, (p_whole, q_whole)
-    )
+    whole, split = np.where(possible, whole, far), np.where(fit, split, far)
+    bounds = PackedBounds(fit, whole, split, most, (p_whole, q_whole))
+    if space.energy is None:
+        return bounds
+    fewest = space.energy.array_bits(tiles, ci)
+    more = fewest + view.split_cost(forced, most, space.energy.read_bits)
+    return replace(bounds, ports=(fewest, more), splits=~possible)
 
 
 class _PackedChoices:
@@ -142,24 +172,28 @@ class _PackedChoices:
         rest = -(-(amount - (self.rounds - full) * below) // full)
         return np.where(amount <= self.rounds * below, -(-amount // self.rounds), rest)
 
-    def split_cycles(self, most: tuple[Num, Num]) -> Num:
-        """Cycles of the passes that must be split, at least one.
+    def forced(self, most: tuple[Num, Num]) -> tuple[Num, Num]:
+        """How many more passes there are than without splitting any, counted by taps, and by number."""
+        space, step = self.space, self.space.tap_step
+        weighted = self._forced(most[0] // step, self.weights // step) - space.taps * self.passes_each // step
+        counted = self._forced(most[1] // self.few_pixels, self.filters) - space.passes
+        return np.maximum(weighted, 0), np.maximum(np.maximum(counted, self.rounds - space.passes), 1)
+
+    def split_cycles(self, forced: tuple[Num, Num], most: tuple[Num, Num]) -> Num:
+        """Cycles of the passes that must be split, at least one; huge where none can be."""
+        if self.passes_each == self.space.filters:
+            return np.full(self.rounds.shape, self.far)
+        each = [self.space.pass_cost(k, self.tiles, self.ci)[1] for k in range(len(self.space.kinds))]
+        return self.split_cost(forced, most, each)
+
+    def split_cost(self, forced: tuple[Num, Num], most: tuple[Num, Num], each: Sequence[Num]) -> Num:
+        """What the passes beyond the fewest cost, at least, if one of a kind's sub-kernels costs ``each``.
 
         Also where a pass of one sub-kernel alone would be more than the buffer's P or Q allow.
         """
-        space, step = self.space, self.space.tap_step
-        if self.passes_each == space.filters:
-            return np.full(self.rounds.shape, self.far)
-        units = space.taps * self.passes_each // step
-        weighted = self._forced(most[0] // step, self.weights // step) - units
-        counted = self._forced(most[1] // self.few_pixels, self.filters) - space.passes
-        counted = np.maximum(np.maximum(counted, self.rounds - space.passes), 1)
-        each = [space.pass_cost(k, self.tiles, self.ci)[1] for k in range(len(space.kinds))]
+        space, (weighted, counted) = self.space, forced
         dearest = np.minimum.reduce(
-            [
-                np.maximum(weighted, 0) * step * e // k.layer.taps
-                for e, k in zip(each, space.kinds, strict=True)
-            ]
+            [weighted * space.tap_step * e // k.layer.taps for e, k in zip(each, space.kinds, strict=True)]
         )
         narrow: Num = 0
         for kind, cost in zip(space.kinds, each, strict=True):

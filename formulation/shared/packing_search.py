@@ -20,6 +20,8 @@ NODES = 20_000
 class PackingProblem:
     """What is minimised: ``pass_cost_j`` per pass, ``alpha`` per word of P, ``beta`` per unit of Q.
 
+    If there is a second price, ``idle_cost_j`` per pass and ``idle``, it is the greater of the two.
+
     Attributes:
         items: what is packed.
         pass_cost: per sub-kernel.
@@ -29,6 +31,8 @@ class PackingProblem:
         fits: whether (P, Q in its unit) fits the buffer; monotone.
         fixed: what is paid whatever the packing.
         held: bits of the ifmap tile, of Q's unit and of a word of P.
+        idle_cost: per sub-kernel, of the second price; None if there is none.
+        idle: of the second price, whatever the packing.
     """
 
     items: Items
@@ -39,11 +43,16 @@ class PackingProblem:
     fits: Fits
     fixed: int
     held: TensorBits
+    idle_cost: tuple[int, ...] | None = None
+    idle: int = 0
 
     def price(self, packing: Packing) -> int:
         """The price of a packing, without what is fixed."""
         passes = sum(n * c for n, c in zip(packing.passes, self.pass_cost, strict=True))
-        return passes + self.alpha * packing.weights + self.beta * packing.ofmap
+        price = passes + self.alpha * packing.weights + self.beta * packing.ofmap
+        if self.idle_cost is None:
+            return price
+        return max(price, self.idle + sum(n * c for n, c in zip(packing.passes, self.idle_cost, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +174,7 @@ class _Rounds:
         """The best matrix below the limit, and whether the search was complete."""
         left = (self.items.filters,) * len(self.items.taps)
         self.most = self._tightened(left, count)
-        complete = self._visit(left, count, None, [], 0, 0, 0)
+        complete = self._visit(left, count, None, [], (0, self.price.idle), 0, 0)
         if self.best is None:
             return None, complete
         return np.array(self.best).T, complete
@@ -178,7 +187,7 @@ class _Rounds:
             -(-sum(left[0] * w for w in words) // count) for words in (self.items.taps, self.items.pixels)
         ]
         rates, most = (self.price.alpha, self.price.beta), list(self.most)
-        spare = self.limit - 1 - self._passes(left)
+        spare = self.limit - 1 - self._passes(left, self.price.pass_cost)
         for this, other in ((0, 1), (1, 0)):
             if rates[this]:
                 most[this] = min(most[this], (spare - rates[other] * least[other]) // rates[this])
@@ -190,13 +199,13 @@ class _Rounds:
         count: int,
         last: tuple[int, ...] | None,
         rounds: list[tuple[int, ...]],
-        cost: int,
+        cost: tuple[int, int],
         weights: int,
         ofmap: int,
     ) -> bool:
         """False if the node limit was reached, or it is late."""
         if count == 0:
-            total = cost + self.price.alpha * weights + self.price.beta * ofmap
+            total = self._total(cost, weights, ofmap)
             if not any(left) and (self.limit is None or total < self.limit):
                 self.limit, self.best = total, list(rounds)
                 self.most = self._tightened((self.items.filters,) * len(left), len(rounds))
@@ -210,18 +219,32 @@ class _Rounds:
             p = max(weights, sum(h * t for h, t in zip(held, self.items.taps, strict=True)))
             q = max(ofmap, sum(h * t for h, t in zip(held, self.items.pixels, strict=True)))
             rest = tuple(n - h for n, h in zip(left, held, strict=True))
-            paid = cost + self._passes(held)
+            paid = self._paid(cost, held)
             if self._worse(rest, count - 1, paid, p, q):
                 continue
             if not self._visit(rest, count - 1, held, [*rounds, held], paid, p, q):
                 return False
         return True
 
-    def _passes(self, held: Sequence[int]) -> int:
+    def _passes(self, held: Sequence[int], each: Sequence[int]) -> int:
         size = self.items.limit
-        return sum(-(-h // size) * c for h, c in zip(held, self.price.pass_cost, strict=True))
+        return sum(-(-h // size) * c for h, c in zip(held, each, strict=True))
 
-    def _worse(self, rest: tuple[int, ...], count: int, paid: int, weights: int, ofmap: int) -> bool:
+    def _paid(self, cost: tuple[int, int], held: Sequence[int]) -> tuple[int, int]:
+        """Both prices, without P and Q, with the passes of more filters."""
+        price, idle = cost
+        if self.price.idle_cost is not None:
+            idle += self._passes(held, self.price.idle_cost)
+        return price + self._passes(held, self.price.pass_cost), idle
+
+    def _total(self, cost: tuple[int, int], weights: int, ofmap: int) -> int:
+        """The price, from both without P and Q."""
+        price = cost[0] + self.price.alpha * weights + self.price.beta * ofmap
+        return price if self.price.idle_cost is None else max(price, cost[1])
+
+    def _worse(
+        self, rest: tuple[int, ...], count: int, paid: tuple[int, int], weights: int, ofmap: int
+    ) -> bool:
         """Whether the rest cannot fit into the remaining rounds, or not for less than the limit."""
         need_p = sum(n * t for n, t in zip(rest, self.items.taps, strict=True))
         need_q = sum(n * t for n, t in zip(rest, self.items.pixels, strict=True))
@@ -233,7 +256,7 @@ class _Rounds:
             return True
         if self.limit is None:
             return False
-        return paid + self._passes(rest) + self.price.alpha * p + self.price.beta * q >= self.limit
+        return self._total(self._paid(paid, rest), p, q) >= self.limit
 
     def _contents(
         self, left: tuple[int, ...], count: int, last: tuple[int, ...] | None

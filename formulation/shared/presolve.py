@@ -13,6 +13,7 @@ import numpy as np
 
 from formulation.cost import Num, Trips
 from formulation.extents import Ints
+from formulation.price import energy_quanta
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.structure import class_traffic
 from formulation.shared.packing_bounds import packed_bounds
@@ -73,9 +74,13 @@ class SharedPresolve:
         trips = Trips(rounds, space.trips_ci[ci], table.trips)
         bits = class_traffic(space.kernels, variant.structure, 1.0 * words, trips).bits(space.hardware)
         price, inside = aim.weights.traffic / self.relaxation.compulsory_bits * bits, bounds.fits
+        ticks: Num = 0.0
         if variant.structure.timed:
             ticks = space.latency(bounds.least.astype(float), bits)
             latency = ticks / float(self.relaxation.least.latency)
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))
+        if space.energy is not None:
+            spent = energy_quanta(space.hardware, space.energy.macs, 1.0 * bounds.least_ports, bits, ticks)
+            price = price + aim.weights.energy / float(self.relaxation.least.energy) * spent
         return np.where(inside, price, inf)

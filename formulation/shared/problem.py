@@ -40,7 +40,7 @@ from formulation.evaluation import Work, check_slide, check_tile, cost_of, tile_
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
-from formulation.objective import ENERGY, Objective
+from formulation.objective import Objective
 from formulation.price import Cost
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
@@ -141,7 +141,7 @@ class SharedProblem(Posed[SharedMapping]):
         aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
-        ValueError: if no sub-kernel has taps, or the objective asks for energy.
+        ValueError: if no sub-kernel has taps.
     """
 
     deconv: Deconvolution
@@ -154,8 +154,6 @@ class SharedProblem(Posed[SharedMapping]):
     def __post_init__(self) -> None:
         if not self.kernels.layers:
             raise ValueError("no sub-kernel has taps: nothing is shared")
-        if self.objective.needs(ENERGY):
-            raise ValueError("energy is not counted where ifmap tiles are shared")
 
     @property
     def operator(self) -> Deconvolution:

@@ -8,7 +8,10 @@ those without split passes,
 
     groups * sum_j ceil(Co / limit) * least a_ci(j) * a_sp(j)
 
-which is a function of the spatial tiles alone; it is under-estimated over their trips as a whole.
+which is a function of the spatial tiles alone; it is under-estimated over their trips as a whole. Likewise
+the bits at the array's ports, each tensor's over those of one pass: the ifmap's over the rounds (none is
+empty, so that there are as many passes more than the fewest as rounds more than these), the weights' over
+the spatial trips, the ofmap's over those of the input channels.
 """
 
 from __future__ import annotations
@@ -49,6 +52,8 @@ class _View:
     taps: float
     weight_words: int
     ofmap_words: int
+    macs: int
+    ifmap_reads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +88,22 @@ class SharedRelaxation(Relaxation):
         space: of the problem.
     """
 
+    apart = True
+
     def __init__(self, space: SharedSpace) -> None:
         self.space, self.shared = space, space.problem
         kernels, deconv = space.kernels, space.problem.deconv
         taps = Fraction(space.taps, len(kernels.layers))
-        view = _View(deconv.axes, deconv.groups, float(taps), kernels.weight_words, kernels.ofmap_words)
+        macs, reads = (sum(getattr(y, name) for y in kernels.layers) for name in ("macs", "ifmap_reads"))
+        words = kernels.weight_words, kernels.ofmap_words
+        view = _View(deconv.axes, deconv.groups, float(taps), *words, macs, reads)
         self.problem: Any = _Problem(view, space.hardware, self.shared.objective, self.shared.partition)
         self.filters = deconv.out_channels * len(kernels.layers)
         spatial = {f"axis{i}": grid_extent(axis) for i, axis in enumerate(deconv.axes)}
         channels = {"co": self.filters, "ci": deconv.in_channels, "batch": deconv.batch}
         self.extents = channels | spatial
         self._known: dict[Any, Underestimate] = {}
+        self._known_ports: dict[Any, dict[str, Underestimate]] = {}
         self._listed: dict[Any, tuple[Tiles, bool]] = {}
 
     @property
@@ -112,7 +122,9 @@ class SharedRelaxation(Relaxation):
         hardware, deconv = self.space.hardware, self.shared.deconv
         moved = compulsory_bits(deconv, hardware) - self.space.kernels.zero_words * hardware.bits.ofmap
         compute = Fraction(deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
-        return Price.of(max(compute, Fraction(moved * hardware.tick.per_bit)), moved)
+        latency = max(compute, Fraction(moved * hardware.tick.per_bit))
+        energy = self.space.energy and Fraction(self.space.energy.quanta(moved, moved, latency))
+        return Price.of(latency, moved, energy)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)
@@ -184,7 +196,24 @@ class SharedRelaxation(Relaxation):
             among = np.flatnonzero((least <= self.space.trips_ci) & (self.space.trips_ci <= most))
             cycles = self._cycles(variant.tiles[2:], variant.trips_range("co")[0], tuple(map(int, among)))
             found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": cycles}
+        if variant.structure.apart:
+            found["ports"] = self._ports(variant)
         return found
+
+    def _ports(self, variant: Variant) -> dict[str, Underestimate]:
+        """Of how often tensors go between buffer and array, over all sub-kernels, by group of loops."""
+        rounds, channels = variant.trips_range("co"), variant.tile_range("ci")
+        energy, key = self.space.energy, (variant.tiles[2:], rounds, channels)
+        assert energy is not None
+        if key not in self._known_ports:
+            tiles, few = self._tiles(variant.tiles[2:])
+            trips = tiles.table.trips if few else np.ones(1, dtype=np.int64)
+            self._known_ports[key] = {
+                "co": underestimate(*energy.ifmap_passes(*rounds), 1),
+                "ci": underestimate(*energy.ofmap_passes(*channels), 1),
+                "sp": underestimate(trips, energy.weight_passes(tiles), 1),
+            }
+        return self._known_ports[key]
 
     def _cycles(
         self, ranges: tuple[tuple[int, int], ...], rounds: int, among: tuple[int, ...]

@@ -20,7 +20,7 @@ from formulation.cost import (
     Num,
     TensorBits,
     Trips,
-    channel_tiles,
+    array_passes,
     fits,
     footprint,
     group_cycles,
@@ -31,12 +31,14 @@ from formulation.cost import (
 from formulation.counts import SAFE
 from formulation.extents import Ints, trip_count
 from formulation.mapping import Group, Stationary
+from formulation.objective import ENERGY
 from formulation.price import Price, array_ticks, latency_ticks, overlapped
 from formulation.shared.counts import shared_counts
+from formulation.shared.energy import SharedEnergy
 from formulation.shared.packing import Items
 from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
-from formulation.shared.tiles import KernelKind, Tiles
+from formulation.shared.tiles import KernelKind, Tiles, streams, undominated_channels
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable, TileGrid
 
@@ -53,6 +55,7 @@ class SharedSpace:
         ci: undominated input-channel tiles.
         trips_ci: their trip counts.
         wide: whether latencies are ``WideTicks``.
+        energy: of its mappings; None where it is not asked for.
 
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
@@ -63,39 +66,27 @@ class SharedSpace:
         deconv = problem.deconv
         self.grid = TileGrid(self.kernels.dims, deconv.in_channels, problem.hardware)
         self.shapes = list(dict.fromkeys(tuple(a.out for a in y.axes) for y in self.kernels.layers))
-        alike: dict[tuple[int, int], list[int]] = {}
+        energetic = problem.needs(ENERGY)
+        alike: dict[tuple[int, ...], list[int]] = {}
         for j, layer in enumerate(self.kernels.layers):
             shape = self.shapes.index(tuple(a.out for a in layer.axes))
-            alike.setdefault((layer.taps, shape), []).append(j)
-        self.kinds = [KernelKind(self.kernels.layers[m[0]], tuple(m), s) for (_, s), m in alike.items()]
-        self.ci, self.trips_ci, self.ci_cycles = self._channels()
-        self.streams = self._streams()
+            reads = (layer.ifmap_reads,) if energetic else ()
+            alike.setdefault((layer.taps, shape, *reads), []).append(j)
+        self.kinds = [KernelKind(self.kernels.layers[m[0]], tuple(m), s) for (_, s, *_), m in alike.items()]
+        self.ci, self.trips_ci, self.ci_cycles = undominated_channels(self.kinds, problem.hardware)
+        self.streams = streams(problem.hardware)
         self.filters = deconv.out_channels
         self.limit = self.filters if self.streams else min(self.hardware.cols, self.filters)
         self.taps = sum(layer.taps for layer in self.kernels.layers)
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
-        self.wide = shared_counts(problem).checked(deconv.name).are_wide(self.hardware)
+        counts = shared_counts(problem).checked(deconv.name)
+        self.wide = counts.are_wide(self.hardware)
+        self.energy = self._energy(counts.energy_is_wide(deconv, self.hardware)) if energetic else None
 
-    def _streams(self) -> bool:
-        """Whether the output channels stream through the array instead of lying on a side of it."""
-        layer = self.kinds[0].layer
-        many = self.hardware.rows * self.hardware.cols + 1
-        streamed = many + self.hardware.fill_cycles  # on a side of one element without fill just as much
-        return bool(group_cycles(layer, self.hardware, Group.CO, 1, [(1, many)]) == streamed)
-
-    def _channels(self) -> tuple[Ints, Ints, Ints]:
-        """Input-channel tiles, their trips and each kind's factor of the compute cycles (kinds by tiles).
-
-        Left out: a tile that the smallest one of as many trips matches or beats for every kind.
-        """
-        extent = self.problem.deconv.in_channels
-        tile = np.arange(1, extent + 1)
-        trips = trip_count(extent, tile)
-        parts = channel_tiles(extent, tile, trips)
-        cycles = np.array([group_cycles(k.layer, self.hardware, Group.CI, trips, parts) for k in self.kinds])
-        first = np.maximum.accumulate(np.where(np.r_[True, np.diff(trips) != 0], np.arange(extent), 0))
-        keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
-        return tile[keep], trips[keep], cycles[:, keep]
+    def _energy(self, wide: bool) -> SharedEnergy:
+        fewest = -(-self.filters // self.limit)
+        macs = sum(layer.macs for layer in self.kernels.layers)
+        return SharedEnergy(self.hardware, macs, self.kinds, self.trips_ci, self.ci_cycles, fewest, wide)
 
     @cached_property
     def tap_step(self) -> int:
@@ -105,7 +96,7 @@ class SharedSpace:
     def tiles(self, table: SpatialTable) -> Tiles:
         """Tiles with exact cycles and pixels of every shape."""
         sizes = self.grid.tiles(table.rank)
-        cycles, pixels = [], []
+        cycles, pixels, moved = [], [], []
         for kind, shape in zip(self._per_shape(), self.shapes, strict=True):
             extents = (self.problem.deconv.batch, *shape)
             used = [d for d, n in enumerate(self.grid.shape) if n > 1] or [0]
@@ -115,7 +106,8 @@ class SharedSpace:
             parts = spatial_tiles(trips, tile, edge)
             cycles.append(group_cycles(kind.layer, self.hardware, Group.SP, prod(trips), parts))
             pixels.append(prod(tile))
-        return Tiles(table, np.array(cycles), np.array(pixels))
+            moved.append(array_passes(self.hardware, Group.SP, prod(trips), cycles[-1]))
+        return Tiles(table, np.array(cycles), np.array(pixels), np.array(moved) if self.energy else None)
 
     def rough_tiles(self, table: SpatialTable) -> Tiles:
         """Tiles with a bound below their cycles, as if all pixels were one tile, and below their pixels."""
@@ -124,7 +116,9 @@ class SharedSpace:
             every * group_cycles(kind.layer, self.hardware, Group.SP, 1, [(1, kind.layer.pixels)])
             for kind in self._per_shape()
         ]
-        return Tiles(table, np.array(cycles), np.ones((len(self.shapes), len(table)), dtype=np.int64))
+        moved = [array_passes(self.hardware, Group.SP, every, each) for each in cycles]
+        ones = np.ones((len(self.shapes), len(table)), dtype=np.int64)
+        return Tiles(table, np.array(cycles), ones, np.array(moved) if self.energy else None)
 
     def _per_shape(self) -> list[KernelKind]:
         return [next(k for k in self.kinds if k.shape == s) for s in range(len(self.shapes))]
@@ -194,7 +188,8 @@ class SharedSpace:
             self.ci[ci] * self.problem.most_taps,
             self.trips_ci[ci],
         )
-        return fit, [self._prices(s, rounds, self.trips_ci[ci], tiles, compute, held) for s in CLASSES]
+        ports = self.energy and self.energy.array_bits(tiles, ci)
+        return fit, [self._prices(s, rounds, self.trips_ci[ci], tiles, compute, held, ports) for s in CLASSES]
 
     def rough_bounds(self, tiles: Tiles) -> tuple[Num, list[Price]]:
         """The same over all input-channel tiles."""
@@ -205,7 +200,9 @@ class SharedSpace:
         most = (self.room()[0] - held.ofmap) // unit.total
         trips = -(-self.problem.deconv.in_channels // np.maximum(most, 1))
         compute = self.roughest_cycles(tiles, np.arange(len(self.ci)))
-        return fit & (most >= 1), [self._prices(s, rounds, trips, tiles, compute, held) for s in CLASSES]
+        ports = self.energy and self.energy.rough_bits(tiles, trips)
+        prices = [self._prices(s, rounds, trips, tiles, compute, held, ports) for s in CLASSES]
+        return fit & (most >= 1), prices
 
     def roughest_cycles(self, tiles: Tiles, among: Ints, rounds: int = 1) -> Num:
         """As ``least_cycles``, each kind with its own best input-channel tile.
@@ -280,8 +277,19 @@ class SharedSpace:
         axis = slide if slides else None
         return SharedMapping(int(self.ci[ci]), batch, tuple(spatial), rounds, stationary, axis)
 
+    def price(self, latency: Num, bits: Num, ports: Num) -> Price:
+        """Of a latency [ticks], traffic, and bits between buffer and array, which only energy looks at."""
+        return Price.of(latency, bits, self.energy and self.energy.quanta(ports, bits, latency))
+
     def _prices(
-        self, stationary: Stationary, rounds: Num, trips_ci: Num, tiles: Tiles, compute: Num, held: TensorBits
+        self,
+        stationary: Stationary,
+        rounds: Num,
+        trips_ci: Num,
+        tiles: Tiles,
+        compute: Num,
+        held: TensorBits,
+        ports: Num,
     ) -> Price:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
-        return Price.of(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits)
+        return self.price(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits, ports)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dnns.layer import Layer
-from formulation.extents import Ints
+from formulation.cost import array_passes, channel_tiles, group_cycles
+from formulation.extents import Ints, trip_count
+from formulation.hardware import Hardware
+from formulation.mapping import Group
 from formulation.space.tables import SpatialTable
 
 
@@ -33,12 +39,36 @@ class Tiles:
         table: the tiles.
         cycles: per shape, the spatial group's factor of the compute cycles (shapes by tiles).
         pixels: per shape, output positions of its largest tile (shapes by tiles).
+        moved: per shape, how often its weights go between buffer and array (shapes by tiles); None where
+            energy is not asked for.
     """
 
     table: SpatialTable
     cycles: Ints
     pixels: Ints
+    moved: Ints | None = None
 
     def take(self, index: Any) -> Tiles:
         """The tiles at the given positions, or where a mask is true."""
-        return Tiles(self.table.take(index), self.cycles[:, index], self.pixels[:, index])
+        moved = None if self.moved is None else self.moved[:, index]
+        return Tiles(self.table.take(index), self.cycles[:, index], self.pixels[:, index], moved)
+
+
+def streams(hardware: Hardware) -> bool:
+    """Whether the output channels stream through the array instead of lying on a side of it."""
+    return bool(array_passes(hardware, Group.CO, 1, 0))
+
+
+def undominated_channels(kinds: Sequence[KernelKind], hardware: Hardware) -> tuple[Ints, Ints, Ints]:
+    """Input-channel tiles, their trips and each kind's factor of the compute cycles (kinds by tiles).
+
+    Left out: a tile that the smallest one of as many trips matches or beats for every kind.
+    """
+    extent = kinds[0].layer.in_channels
+    tile = np.arange(1, extent + 1)
+    trips = trip_count(extent, tile)
+    parts = channel_tiles(extent, tile, trips)
+    cycles = np.array([group_cycles(k.layer, hardware, Group.CI, trips, parts) for k in kinds])
+    first = np.maximum.accumulate(np.where(np.r_[True, np.diff(trips) != 0], np.arange(extent), 0))
+    keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
+    return tile[keep], trips[keep], cycles[:, keep]

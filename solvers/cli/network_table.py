@@ -17,6 +17,7 @@ from formulation.network.graph import LayerUse, Value
 from formulation.network.stacks.cost import layer_shares, stack_cost
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
+from formulation.objective import ENERGY
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
 from solvers.network.data.subject import subject_line
@@ -222,6 +223,12 @@ def _totals(report: NetworkReport) -> Table:
         gap = None if bound is None or not value else 100 * float(1 - bound / value)
         cells = ["-" if v is None else f"{float(v):,.0f}" for v in (*values, bound)]
         table.add_row(name, *cells, "-" if gap is None else f"{gap:.2f}")
+    if report.objective.needs(ENERGY):
+        energies = [None if other is None else report.energy_pj(other) for other in others]
+        row = (report.energy_pj(), *energies, report.least_energy_pj, report.energy_bound)
+        gap = None if row[-1] is None or not row[0] else 100 * float(1 - row[-1] / row[0])
+        cells = ["-" if v is None else f"{float(v / 10**6):,.1f}" for v in row]
+        table.add_row("energy uJ", *cells, "-" if gap is None else f"{gap:.2f}")
     milliseconds = float(report.latency_cycles / report.hardware.frequency) / 1e6
     table.add_row("time at the clock", f"{milliseconds:,.2f} ms")
     programs = sum(stage.seconds for stage in report.choice.stages)

@@ -18,7 +18,6 @@ from formulation.bounds import (
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
 from formulation.price import energy_quanta
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
@@ -263,13 +262,6 @@ class RunTotals:
     def least_energy_pj(self) -> Fraction:
         """Energy below which no mappings can be, over the layers that fit."""
         return sum((layer.least_energy_pj for layer in self.solved_layers), Fraction(0))
-
-    @property
-    def splits_for_energy(self) -> bool:
-        """Whether deconvolutions run apart, though they might share tiles, for an objective with energy."""
-        some = any(layer.treatment is Treatment.SPLIT for layer in self.layers)
-        asked = self.scenario.deconvolution == Treatment.COMBINE.value
-        return some and asked and self.objective.needs(ENERGY)
 
     @property
     def energy_delay(self) -> Fraction:

@@ -16,6 +16,7 @@ from dnns.layer import Deconvolution, Layer, Network
 from formulation.counts import TooLargeError, layer_counts
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
+from formulation.objective import ENERGY
 from formulation.problem import Objective, Problem
 from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
@@ -129,15 +130,16 @@ def check_sieve(scenario: Scenario, plan: Sequence[Planned]) -> None:
 
 def check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
     """Raise InputError, before work begins, if a layer is too large to be counted exactly."""
-    combine = scenario.treatment is Treatment.COMBINE
+    combine, objective = scenario.treatment is Treatment.COMBINE, scenario.objective.build()
     try:
         for planned in plan:
             for part in planned.parts:
                 if part.layer is not None:
-                    layer_counts(part.layer, planned.machine).checked(part.name)
+                    energetic = objective.needs(ENERGY)
+                    layer_counts(part.layer, planned.machine, energetic=energetic).checked(part.name)
             deconv = planned.operator
             if combine and isinstance(deconv, Deconvolution) and SubKernels(deconv).layers:
-                shared_counts(SharedProblem(deconv, planned.machine)).checked(deconv.name)
+                shared_counts(SharedProblem(deconv, planned.machine, objective)).checked(deconv.name)
     except TooLargeError as error:
         raise InputError(scenario.network_file, "", str(error)) from None
 

@@ -19,11 +19,9 @@ from dnns.yaml_reader.file import Locate
 from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
 from solvers.backends import DEFAULT_MILP, MILP
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import (
-    EnergyModel,
     HardwareModel,
     ObjectiveModel,
     Positive,
@@ -143,12 +141,6 @@ class Scenario(StrictModel):
             if self.search_method not in ("exhaustive", "exact"):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
-        if programs and self.objective.build().needs(ENERGY):
-            problem = f"energy is counted layer by layer, not with network_level {self.network_level}"
-            raise ValueError(f"objective: {problem}")
-        if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
-            problem = f"counted layer by layer, not with network_level {self.network_level}"
-            raise ValueError(f"energy: {problem}, allowed: layers")
         for problem in self._unsupported(programs):
             raise ValueError(problem)
         if self.exact_after and self.search_method != "combined":
@@ -193,13 +185,9 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run.
-
-        Where energy is asked for, or padding is counted, ``combine`` is ``split``.
-        """
+        """How deconvolutions are run; where padding is counted, ``combine`` is ``split``."""
         asked = Treatment(self.deconvolution)
-        unshared = self.objective.build().needs(ENERGY) or self.hardware.padding != "clipped"
-        apart = asked is Treatment.COMBINE and unshared
+        apart = asked is Treatment.COMBINE and self.hardware.padding != "clipped"
         return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from formulation.extents import Ints
+from formulation.price import Price
+from formulation.shared.packing import Packing
 from formulation.shared.packing_bounds import PackedBounds
+from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import SharedMapping
+from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
-from solvers.goals import Found
+from solvers.goals import Found, Goal
 
 SharedFound = Found[SharedMapping]
 """The best mapping with shared ifmap tiles so far."""
@@ -30,6 +34,8 @@ class Candidate:
         most: P and Q that might fit.
         target: P and Q that packings without a split pass might have.
         traffic: in bits.
+        ports: bits between buffer and array without, and at least with a split pass; None where energy is not
+            asked for.
     """
 
     keys: tuple[Any, ...]
@@ -39,6 +45,7 @@ class Candidate:
     most: tuple[int, int]
     target: tuple[int, int]
     traffic: int
+    ports: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +62,7 @@ class Batch:
 
     def candidate(self, i: int) -> Candidate:
         """One of them."""
-        most, target = self.bounds.most, self.bounds.target
+        most, target, ports = self.bounds.most, self.bounds.target, self.bounds.ports
         return Candidate(
             tuple(k[i] for k in self.keys),
             (self.which, int(self.rounds[i]), int(self.ci[i]), int(self.tiles.table.rank[i])),
@@ -64,6 +71,7 @@ class Batch:
             (int(most[0][i]), int(most[1][i])),
             (int(target[0][i]), int(target[1][i])),
             int(self.traffic[i]),
+            None if ports is None else (int(ports[0][i]), int(ports[1][i])),
         )
 
 
@@ -83,3 +91,47 @@ def in_order(batches: list[Batch]) -> Iterable[Candidate]:
     ]
     for i in np.lexsort((*choice[::-1], *keys[::-1])):
         yield batches[batch[i]].candidate(int(place[i]))
+
+
+def transfer_ticks(space: SharedSpace, traffic: int) -> int:
+    """What latency is no less than, by its traffic alone; 0 where transfers and computation are added."""
+    return int(space.latency(0, traffic)) if space.hardware.double_buffered else 0
+
+
+def posed_packing(
+    space: SharedSpace, goal: Goal, candidate: Candidate, packing: PackingProblem
+) -> tuple[PackingProblem, int, int]:
+    """The packing problem of a goal, a bound on its price, and one on that of packings that split a pass.
+
+    Latency alone tells packings of equal traffic apart unless the goal asks for energy.
+
+    Args:
+        space: the map space.
+        goal: what to minimise.
+        candidate: the choices but for the packing.
+        packing: the packing problem of the array's time.
+    """
+    measure, transfer = goal.measures[0], transfer_ticks(space, candidate.traffic)
+    whole, split = candidate.bounds
+    if space.energy is None or candidate.ports is None or not measure.weights.energy:
+        return packing, max(min(whole, split), transfer) - packing.fixed, split - packing.fixed
+    posed, bit, tick = space.energy.spending(packing, measure, transfer)
+    assert posed.idle_cost is not None
+    fewest = packing.items.least_passes * sum(posed.idle_cost)
+    more = bit * (candidate.ports[1] - candidate.ports[0])
+    whole, split = (tick * (max(ticks, transfer) - packing.fixed) for ticks in (whole, split))
+    return posed, fewest + min(whole, split + more), fewest + split + more
+
+
+def packed_price(space: SharedSpace, candidate: Candidate, packing: PackingProblem, found: Packing) -> Price:
+    """The price of a candidate with its filters packed.
+
+    Args:
+        space: the map space.
+        candidate: the choices but for the packing.
+        packing: the packing problem of the array's time.
+        found: a packing.
+    """
+    latency = int(space.latency(packing.price(found) + packing.fixed, candidate.traffic))
+    ports = candidate.ports and space.energy and space.energy.packed_bits(candidate.ports[0], found.passes)
+    return space.price(latency, candidate.traffic, ports)

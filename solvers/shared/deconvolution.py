@@ -13,8 +13,8 @@ from dnns.layer import Deconvolution
 from formulation.deconv import Treatment, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import QUANTITIES, Measure, Objective
-from formulation.price import Price
+from formulation.objective import ENERGY, QUANTITIES, Measure, Objective
+from formulation.price import Price, energy_quanta
 from formulation.problem import Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.methods import solver
@@ -85,7 +85,9 @@ def combine(
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
-    aside = Price.of(zero_bits * hardware.tick.per_bit, zero_bits)
+    zero_ticks = zero_bits * hardware.tick.per_bit
+    spent = energy_quanta(hardware, 0, 0, zero_bits, zero_ticks) if objective.needs(ENERGY) else None
+    aside = Price.of(zero_ticks, zero_bits, spent)
     apart = _split_total(parts, aside)
     started, shared = monotonic(), None
     if kernels.layers:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from formulation.price import Price
-from formulation.shared.milp import PackingChoice, PackingMilp, build_packing_milp
+from formulation.shared.milp import PackingChoice, PackingMilp, Spending, build_packing_milp
 from formulation.shared.packing import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
@@ -32,10 +32,11 @@ from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.programs.log import Log
 from solvers.result import BoundFrom, Termination
-from solvers.shared.candidates import Candidate, SharedFound
+from solvers.shared.candidates import Candidate, SharedFound, packed_price, transfer_ticks
 from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
+from solvers.shared.spent import Spent
 
 _SAFETY = 1e-9  # relative; taken off the solver's dual bounds
 _LARGEST = 16  # candidates of one model
@@ -154,21 +155,38 @@ class ExactSearch(SharedSearch):
         return left
 
     def _solve(self, goal: Goal, members: list[Candidate]) -> Any:
-        """One model; returns a bound on the goal's first quantity if it is not settled."""
-        space, count = self.space, members[0].choice[1]
-        transfer = int(space.latency(0, members[0].traffic)) if space.hardware.double_buffered else 0
-        choices = []
+        """The models of one group; returns a bound on the goal's first quantity if it is not settled."""
+        space, choices = self.space, list[PackingChoice]()
+        transfer = transfer_ticks(space, members[0].traffic)
         for candidate in members:
             problem = space.packing(candidate.tile, candidate.choice[2])
             most = candidate.most[0], candidate.most[1] // problem.unit
             choices.append(PackingChoice(problem, most, max(min(candidate.bounds), transfer)))
-        milp = build_packing_milp(choices, count, space.hardware, space.problem.partition)
+        if not goal.measures[0].weights.energy:
+            return self._solved(goal, members, choices)
+        spent = Spent.of(space, goal.measures[0], members)
+        left = self._solved(goal, members, choices, spent)
+        if left is None and self.best is not None and any(self._better(c.keys, c.choice) for c in members):
+            self._solved(
+                goal, members, choices, spent.up_to(self.best.keys[0])
+            )  # the least latency of equals
+        return left
+
+    def _solved(
+        self, goal: Goal, members: list[Candidate], choices: list[PackingChoice], spent: Spent | None = None
+    ) -> Any:
+        """One model; returns as ``_solve``."""
+        count, space = members[0].choice[1], self.space
+        spending = None if spent is None else spent.spending
+        milp = build_packing_milp(choices, count, space.hardware, space.problem.partition, spending)
         self.solves += 1
         if self.files is not None:
             folder, stem = self.files
-            write(milp.model, self._heading(milp, members), folder, f"{stem}.{self.solves}-rounds{count}")
+            heading = self._heading(milp, members, spending)
+            write(milp.model, heading, folder, f"{stem}.{self.solves}-rounds{count}")
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
         tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
+        tied = tied or (spending is not None and spending.most is not None)
         limits = (left, self.limit, _TIES if tied else None)
         limit = min((t for t in limits if t is not None), default=None)
         start = self._start(milp, members)
@@ -176,7 +194,7 @@ class ExactSearch(SharedSearch):
         try:
             solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         except TimeUp:  # before the solver had begun
-            return self._open(goal, milp.floor, members[0].traffic, Termination.TIME_LIMIT)
+            return self._open(goal, milp.floor, members[0].traffic, Termination.TIME_LIMIT, spent)
         self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None
@@ -185,18 +203,23 @@ class ExactSearch(SharedSearch):
             self._take(goal, members[chosen], choices[chosen], x)
         least = milp.floor
         if solved.bound is not None:
-            least = max(least, floor(milp.ticks(solved.bound) * (1 - _SAFETY)))
-        return self._open(goal, least, members[0].traffic, solved.termination)
+            least = max(least, floor(milp.told(solved.bound) * (1 - _SAFETY)))
+        return self._open(goal, least, members[0].traffic, solved.termination, spent)
 
-    def _heading(self, milp: PackingMilp, members: list[Candidate]) -> Iterator[str]:
+    def _heading(
+        self, milp: PackingMilp, members: list[Candidate], spending: Spending | None
+    ) -> Iterator[str]:
         """What a program is of, and what its indices and numbers stand for."""
         problem, tick = self.space.problem, self.space.hardware.tick.per_cycle
         count, traffic = members[0].choice[1], members[0].traffic
         yield deconvolution_words(problem.deconv)
         yield from machine_words(problem.hardware)
         yield f"objective: {problem.objective.title}"
-        yield f"least latency of {count} rounds that move {traffic / 8:.12g} bytes"
-        yield f"latency [cycles] = {milp.floor / tick:.12g} + {milp.unit / tick:.12g} * latency"
+        if spending is None or spending.most is not None:
+            yield f"least latency of {count} rounds that move {traffic / 8:.12g} bytes"
+            yield f"latency [cycles] = {milp.floor / tick:.12g} + {milp.unit / tick:.12g} * latency"
+        else:
+            yield f"least energy, or sum with it, of {count} rounds that move {traffic / 8:.12g} bytes"
         yield "x(j,r), y(j,r): filters, and passes, of sub-kernel j in round r; z(c): candidate c is chosen"
         yield "an optimum read back: the candidate whose z is 1 has the tile, x has the filters of each round"
         for j, layer in enumerate(self.space.kernels.layers):
@@ -223,21 +246,24 @@ class ExactSearch(SharedSearch):
             packing.weights, packing.ofmap
         ):
             raise AssertionError("the solver returned a packing that does not fit")
-        latency = int(
-            self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
-        )
+        price = packed_price(self.space, candidate, choice.packing, packing)
         mapping = self.space.mapping(CLASSES[which], ci, rank, packing.rounds, candidate.tile)
-        self._offer(goal, candidate.choice, mapping, Price.of(latency, candidate.traffic))
+        self._offer(goal, candidate.choice, mapping, price)
 
-    def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
+    def _open(
+        self, goal: Goal, least: int, traffic: int, termination: Termination, spent: Spent | None
+    ) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        price = Price.of(int(self.space.latency(least, traffic)), traffic)
-        if not goal.allows(price):
-            return None
-        keys = goal.values(price)
-        if self.best is None or keys[0] < self.best.keys[0]:
-            close = self.best is not None and termination is Termination.OPTIMAL and self._same(keys[0])
-            return None if close else keys[0]
+        if spent is None:
+            price = Price.of(int(self.space.latency(least, traffic)), traffic)
+            if not goal.allows(price):
+                return None
+            first = goal.values(price)[0]
+        else:
+            first = spent.first(least)
+        if self.best is None or first < self.best.keys[0]:
+            close = self.best is not None and termination is Termination.OPTIMAL and self._same(first)
+            return None if close else first
         return None
 
     def _same(self, key: Any) -> bool:

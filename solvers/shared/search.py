@@ -28,7 +28,14 @@ from formulation.space.blocks import sift
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable
 from solvers.goals import Found, Goal, Outcome, limit, safe
-from solvers.shared.candidates import Batch, Candidate, SharedFound, in_order
+from solvers.shared.candidates import (
+    Batch,
+    Candidate,
+    SharedFound,
+    in_order,
+    packed_price,
+    posed_packing,
+)
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
@@ -189,7 +196,7 @@ class SharedSearch:
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
-        return Price.of(self._latency(bounds.least, bits), bits)
+        return bounds.price(self.space, bits)
 
     def _latency(self, array: Any, bits: Any) -> Any:
         """Latency from the array's time with the edge, and the traffic [ticks]."""
@@ -205,21 +212,21 @@ class SharedSearch:
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
         array = space.array(space.least_cycles(tiles, ci)[rows] + more * each[rows], TensorBits(0, 0, 0))
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci][rows], tiles.table.take(rows))
-        return Price.of(self._latency(array, bits), bits)
+        ports = None
+        if space.energy is not None:
+            ports = space.energy.array_bits(tiles, ci)[rows] + more * min(space.energy.read_bits)
+        return space.price(self._latency(array, bits), bits, ports)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
         which, count, ci, rank = candidate.choice
         packing = self.space.packing(candidate.tile, ci)
-        transfer = self._latency(0, candidate.traffic) if self.space.hardware.double_buffered else 0
-        least = max(min(candidate.bounds), transfer) - packing.fixed
-        split = candidate.bounds[1] - packing.fixed
-        answer = best_packing(packing, count, candidate.most, candidate.target, least, split, nodes=nodes)
+        posed, least, split = posed_packing(self.space, goal, candidate, packing)
+        answer = best_packing(posed, count, candidate.most, candidate.target, least, split, nodes=nodes)
         self.packed += 1
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
-            latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
-            price = Price.of(latency, candidate.traffic)
+            price = packed_price(self.space, candidate, packing, answer.packing)
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
             self._offer(goal, candidate.choice, mapping, price)
         if not answer.proven and nodes == 0:

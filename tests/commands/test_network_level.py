@@ -41,7 +41,7 @@ def plain(data):
     return {**data, "totals": totals}
 
 
-@pytest.mark.parametrize("objective", ["latency", "traffic", "balanced", "weighted"])
+@pytest.mark.parametrize("objective", ["latency", "traffic", "balanced", "weighted", "energy"])
 @pytest.mark.parametrize("level", ["resident", "fused"])
 def test_totals_are_sums_and_proven(scenario, objective, level):
     data = run(scenario, "--objective", objective, "--network_level", level)
@@ -50,7 +50,7 @@ def test_totals_are_sums_and_proven(scenario, objective, level):
     stacked = [layer for layer in data["layers"] if layer["stack"] is not None]
     alone = [layer for layer in data["layers"] if layer["stack"] is None]
     assert [name for stack in data["stacks"] for name in stack["layers"]] == [y["name"] for y in stacked]
-    for name in ("traffic_bytes", "latency_cycles"):
+    for name in ("traffic_bytes", "latency_cycles", "energy_pj"):
         pieces = [*alone, *data["stacks"]]
         assert totals[name] == pytest.approx(sum(piece[name] for piece in pieces))
         for layer in alone:
@@ -65,9 +65,25 @@ def test_totals_are_sums_and_proven(scenario, objective, level):
     assert totals["solution_status"] == "optimal"
     assert totals["compulsory_bytes"] <= totals["traffic_bytes"]
     first = {"latency": "latency_cycles", "balanced": "latency_cycles"}.get(objective, "traffic_bytes")
+    first = "energy_pj" if objective == "energy" else first
+    assert totals["least_energy_pj"] <= totals["energy_pj"]
     if objective != "weighted":
         assert totals["lower_bound"][first] <= totals[first] <= totals[f"{first}_layers"] * 1.01
     assert all(tensor["bytes"] <= 16384 for tensor in data["tensors"])
+
+
+@pytest.mark.parametrize("level", ["resident", "fused"])
+def test_energy_is_least_if_it_is_asked_for(scenario, level, capsys):
+    options = ("--network_level", level, "--energy", "1", "0.5", "20", "100")
+    least = run(scenario, *options, "--objective", "energy")["totals"]
+    weights = ("--objective", "weighted", "--weights", "0", "0", "2")
+    others = [("--objective", name) for name in ("latency", "traffic")]
+    every = [run(scenario, *options, *goal)["totals"]["energy_pj"] for goal in (weights, *others)]
+    assert least["energy_pj"] == every[0] == min(every)
+    assert least["energy_delay_js"] == pytest.approx(least["energy_pj"] * least["latency_cycles"] * 1e-21)
+    assert main([str(scenario), *options, "--objective", "energy"]) == 0
+    (line,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(" energy"))
+    assert float(line[2]) == pytest.approx(least["energy_pj"] / 1e6, abs=0.1)
 
 
 def test_what_stays_moves_nothing(scenario):

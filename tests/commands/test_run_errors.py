@@ -82,8 +82,6 @@ BAD_OPTIONS = [
     (["--objective", "weighted", "--weights", "1", "nan"], "--weights: got 1 nan"),
     (["--objective", "weighted", "--weights", "1", "1", "1", "1"], "--weights: got 1 1 1 1, allowed: two or"),
     (["--energy", "1", "1", "0", "0"], "--energy: got 0"),
-    (["--objective", "energy", "--network_level", "fused"], "objective: energy is counted layer by layer"),
-    (["--energy", "1", "1", "9", "0", "--network_level", "resident"], "energy: counted layer by layer, not"),
 ]
 
 

@@ -6,10 +6,11 @@ from math import ceil
 
 import numpy as np
 
+from formulation.deconv import split
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.shared.problem import SharedMapping
-from tests.ports import PortWalk
+from tests.ports import PortWalk, shared_ports
 from tests.shared_walker import Machine, taps_of
 from tests.walker import Walk
 
@@ -29,9 +30,9 @@ def layer_prices(layer, hardware, partition, *, energetic=False):
     return prices(hardware, partition, layer_runs(layer, hardware, energetic))
 
 
-def shared_prices(deconv, hardware, partition):
-    """The same of every tile, loop order and packing of filters into rounds; their energy is None."""
-    return prices(hardware, partition, shared_runs(deconv, hardware))
+def shared_prices(deconv, hardware, partition, *, energetic=False):
+    """The same of every tile, loop order and packing of filters into rounds."""
+    return prices(hardware, partition, shared_runs(deconv, hardware, energetic))
 
 
 @cache
@@ -57,7 +58,7 @@ def layer_runs(layer, hardware, energetic):
 
 
 @cache
-def shared_runs(deconv, hardware):
+def shared_runs(deconv, hardware, energetic):
     found = set()
     shapes = [(deconv.batch, deconv.in_channels), (deconv.in_channels, deconv.out_channels)]
     ifmap, weights = (
@@ -80,8 +81,21 @@ def shared_runs(deconv, hardware):
             words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
-            found.add((words, largest, run.compute, int(outputs), some, None))
+            apart = spent_apart(deconv, hardware, mapping) if energetic else None
+            found.add((words, largest, run.compute, int(outputs), some, apart))
     return frozenset(found)
+
+
+def spent_apart(deconv, hardware, mapping):
+    """Energy of the MACs and the array's ports with shared tiles [pJ]."""
+    layers = [sub.layer for sub in split(deconv) if sub.layer is not None]
+    grid = deconv.batch, *(ceil(a.out / a.stride) for a in deconv.axes)
+    ifmap, weights, out, back = shared_ports(layers, hardware, mapping, grid)
+    width, each = hardware.bits, hardware.energy
+    outputs = sum(layer.ofmap_words for layer in layers)
+    bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
+    bits += (out - outputs + back) * width.partial_sums
+    return each.mac * sum(layer.macs for layer in layers) + each.sram * bits
 
 
 def packings(filters, kernels):

@@ -187,21 +187,24 @@ def test_layers(method, machine, layer, objective):
     assert result.method == how.name
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_with_shared_tiles(method, machine, deconvolution, objective):
     how, hardware = METHODS[method], MACHINES[machine]
-    problem = SharedProblem(DECONVOLUTIONS[deconvolution], hardware, OBJECTIVES[objective])
+    goal = (OBJECTIVES | ENERGETIC)[objective]
+    problem = SharedProblem(DECONVOLUTIONS[deconvolution], hardware, goal)
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = shared_methods.solve(problem, method=how.name, **how.options)
-    conforms(problem, shared_prices(problem.deconv, hardware, problem.partition), result, how)
+    energetic = problem.needs(ENERGY)
+    prices = shared_prices(problem.deconv, hardware, problem.partition, energetic=energetic)
+    conforms(problem, prices, result, how)
     assert result.method == how.name
 
 
 def better_way(problem, prices, parts):
-    """Latency [cycles] and traffic [bits] of a deconvolution run the better way: tiles shared, or split.
+    """Latency [cycles], traffic [bits], energy [pJ] of a deconvolution run the better way: shared or split.
 
     Args:
         problem: the shared problem.
@@ -210,8 +213,9 @@ def better_way(problem, prices, parts):
     """
     least, optima = zip(*(best(part, some) for part, some, _ in parts), strict=True)
     counts = [count for _, _, count in parts]
-    latency, traffic = (sum(n * o[i] for n, o in zip(counts, optima, strict=True)) for i in (0, 1))
-    apart = latency, traffic, None
+    summed = 3 if problem.needs(ENERGY) else 2
+    sums = (sum(n * o[i] for n, o in zip(counts, optima, strict=True)) for i in range(summed))
+    apart = *sums, *([None] * (3 - summed))
     goal = problem.objective
     if goal.kind is Kind.BALANCED:  # one cap for both: by the least latency of either
         fastest = sum(n * x for n, x in zip(counts, least, strict=True))
@@ -221,35 +225,40 @@ def better_way(problem, prices, parts):
     return best(problem, {apart, *prices})[1]
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objective):
-    how, hardware, goal = METHODS[method], MACHINES[machine], OBJECTIVES[objective]
+    how, hardware, goal = METHODS[method], MACHINES[machine], (OBJECTIVES | ENERGETIC)[objective]
     deconv, given = (
         DECONVOLUTIONS[deconvolution],
         parts(hardware) if METHODS[method].name == "static" else None,
     )
     problem = SharedProblem(deconv, hardware, goal, given)
+    energetic = problem.needs(ENERGY)
     split_parts = [
         (
             Problem(layer, hardware, goal, given),
-            layer_prices(replace(layer, name=""), hardware, given),
+            layer_prices(replace(layer, name=""), hardware, given, energetic=energetic),
             len(alike),
         )
         for layer, alike in unique_layers(split(deconv))
     ]
-    latency, bits, _ = better_way(problem, shared_prices(deconv, hardware, given), split_parts)
+    prices = shared_prices(deconv, hardware, given, energetic=energetic)
+    latency, bits, energy = better_way(problem, prices, split_parts)
     result = combine(deconv, hardware, goal, given, method=how.name, **how.options)
     if how.proves:
         assert (result.latency_cycles, 8 * result.traffic_bytes) == (latency, bits)
+        assert not energetic or result.energy_pj == energy
     bound = result.lower_bound
     if goal.kind in (Kind.TRAFFIC, Kind.BALANCED):
         assert no_more(bound.traffic_bytes, Fraction(bits, 8))
     if goal.kind is Kind.LATENCY:
         assert no_more(bound.latency_cycles, latency)
     if goal.kind is Kind.WEIGHTED:
-        assert no_more(bound.score, score(problem, latency * hardware.tick.per_cycle, bits))
+        assert no_more(bound.score, weighed(problem, (latency, bits, energy)))
+    if goal.kind is Kind.ENERGY:
+        assert no_more(bound.of("energy_pj"), energy)
 
 
 def test_every_method_and_every_solver_is_here():

@@ -11,6 +11,7 @@ from itertools import chain, combinations, product
 from math import prod
 
 from formulation.mapping import Mapping, Stationary, Tile
+from tests.ports import PortWalk
 from tests.walker import Walk
 
 VIEWS = {"concat", "flatten", "reshape", "norm"}
@@ -116,7 +117,11 @@ def room(hardware):
 
 
 def run_layer(plan, hardware, position, walk, stays):
-    """What one layer takes [bits], and costs: (need, latency in cycles, traffic in bits), from its walk."""
+    """What one layer takes [bits], and costs, from its walk.
+
+    Returns:
+        Need, latency in cycles, traffic in bits, energy in pJ (None unless the walk counts at the ports).
+    """
     step, width = plan.steps[position], hardware.bits
     layer, copies = step.layer, 2 if hardware.double_buffered else 1
     own = plan.own[position]
@@ -154,7 +159,7 @@ def run_layer(plan, hardware, position, walk, stays):
         latency = max(walk.compute + Fraction(edge) / per_cycle, bits / per_cycle)
     else:
         latency = walk.compute + bits / per_cycle
-    return need, latency, bits
+    return need, latency, bits, walk.energy(bits, latency) if isinstance(walk, PortWalk) else None
 
 
 def every_mapping(layer, hardware):
@@ -167,14 +172,21 @@ def every_mapping(layer, hardware):
 
 
 def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
-    """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits."""
-    walks = [[Walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
+    """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits.
+
+    Where energy counts (``energy``, or a third weight), energy is the third.
+    """
+    energetic = kind == "energy" or len(weights or ()) > 2
+    walk = PortWalk if energetic else Walk
+    walks = [[walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
+    if energetic:
+        return best_sum(plan, hardware, walks, (0, 0, 1) if kind == "energy" else weights)
     names, fronts = plan.movable(), []
     for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
         front = [(Fraction(0), Fraction(0))]
         for position, candidates in enumerate(walks):
             runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
-            fits = {(latency, bits) for need, latency, bits in runs if need <= room(hardware)}
+            fits = {(latency, bits) for need, latency, bits, _ in runs if need <= room(hardware)}
             front = pareto({(a + c, b + d) for a, b in front for c, d in pareto(fits)})
         fronts += front
     front = pareto(set(fronts))
@@ -188,6 +200,26 @@ def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
         return min(front, key=lambda p: (weights[0] * p[0] + weights[1] * p[1], *p))
     cap = min(front)[0] * (1 + tolerance) * (1 + Fraction(1, 10**12))
     return min((p for p in front if p[0] <= cap), key=lambda p: (p[1], p[0]))
+
+
+def best_sum(plan, hardware, walks, weights):
+    """The optimum of a weighted sum of latency, traffic and energy: the sum of the least of each layer."""
+
+    def key(price):
+        return sum(w * x for w, x in zip(weights, price, strict=True)), *price
+
+    names, found = plan.movable(), []
+    for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
+        total = (Fraction(0),) * 3
+        for position, candidates in enumerate(walks):
+            runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
+            fits = [price for need, *price in runs if need <= room(hardware)]
+            if not fits:
+                break
+            total = tuple(a + b for a, b in zip(total, min(fits, key=key), strict=True))
+        else:
+            found.append(total)
+    return min(found, key=key, default=None)
 
 
 def pareto(points):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, combinations, product
+from operator import add
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dnns.errors import InputError
 from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
+from formulation.network.front import sought
 from formulation.network.graph import tensor_graph
 from formulation.network.stacks.candidates import stack_of
 from formulation.problem import Kind, Objective
@@ -22,6 +24,7 @@ from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.stack_points import stack_blocks
 from tests.network import reference
 from tests.network.stacks.walker import Walk as StackWalk
+from tests.ports import PortWalk
 from tests.strategies import examples, hardware
 from tests.walker import Walk
 
@@ -83,13 +86,13 @@ def covers(count, runs):
 
 
 def ways(plan, network, graph, machine, stays, run, walks, every):
-    """(latency, traffic) of each way to run some layers beside what stays."""
+    """(latency, traffic, energy) of each way to run some layers beside what stays."""
     first, last = run
     if first == last:
         for walk in walks[first]:
-            need, latency, bits = reference.run_layer(plan, machine, first, walk, stays)
+            need, *price = reference.run_layer(plan, machine, first, walk, stays)
             if need <= reference.room(machine):
-                yield latency, bits
+                yield tuple(price)
     if run not in every:
         return
     alive = {t for p in range(first, last + 1) for t in plan.alive(p, stays)}
@@ -98,7 +101,7 @@ def ways(plan, network, graph, machine, stays, run, walks, every):
     for pieces, tiles in every[run]:
         walk = StackWalk(network, first, last, machine, pieces, tiles, stays)
         if walk.room + kept <= reference.room(machine):
-            yield walk.latency, walk.traffic
+            yield walk.latency, walk.traffic, walk.energy
 
 
 def inside(plan, run, stays):
@@ -107,11 +110,17 @@ def inside(plan, run, stays):
     return any(run[0] <= s.producer and s.last <= run[1] and not s.output for s in stored)
 
 
+def thrift(price):
+    """Energy, then latency, then traffic."""
+    return price[2] if price[2] is not None else 0, *price[:2]
+
+
 def best(network, graph, machine, kind, longest):
-    """The optimum by trying everything: (latency, traffic); None if nothing fits."""
-    plan = reference.Plan(network)
+    """The optimum by trying everything: (latency, traffic), for energy that as well; None if nothing fits."""
+    plan, energetic = reference.Plan(network), kind is Kind.ENERGY
+    walk = PortWalk if energetic else Walk
     walks = [
-        [Walk(s.layer, machine, m) for m in reference.every_mapping(s.layer, machine)] for s in plan.steps
+        [walk(s.layer, machine, m) for m in reference.every_mapping(s.layer, machine)] for s in plan.steps
     ]
     count, every = len(plan.steps), {}
     for first in range(count):
@@ -123,18 +132,22 @@ def best(network, graph, machine, kind, longest):
     runs, found = {*every, *((p, p) for p in range(count))}, []
     names = plan.movable()
     for stays in map(set, chain.from_iterable(combinations(names, k) for k in range(len(names) + 1))):
-        front = {
-            run: reference.pareto(set(ways(plan, network, graph, machine, stays, run, walks, every)))
-            for run in runs
-            if run[0] == run[1] or not inside(plan, run, stays)
-        }
+        front = {}
+        for run in runs:
+            if run[0] == run[1] or not inside(plan, run, stays):
+                prices = set(ways(plan, network, graph, machine, stays, run, walks, every))
+                least = sorted(prices, key=thrift)[:1]
+                front[run] = least if energetic else reference.pareto({price[:2] for price in prices})
         for cover in covers(count, front.keys()):
-            total = [(Fraction(0), Fraction(0))]
+            total = [(Fraction(0),) * (3 if energetic else 2)]
             for run in cover:
-                total = reference.pareto({(a + c, b + d) for a, b in total for c, d in front[run]})
+                sums = {tuple(map(add, a, b)) for a in total for b in front[run]}
+                total = list(sums) if energetic else reference.pareto(sums)
             found += total
     if not found:
         return None
+    if energetic:
+        return min(found, key=thrift)
     cap = min(found)[0] * Fraction(101, 100) * (1 + Fraction(1, 10**12))
     return {
         Kind.TRAFFIC: lambda: min(found, key=lambda p: p[::-1]),
@@ -143,11 +156,11 @@ def best(network, graph, machine, kind, longest):
     }[kind]()
 
 
-@examples(12)
+@examples(15)
 @given(
     data=st.data(),
     machine=hardware(),
-    kind=st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)),
+    kind=st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED, Kind.ENERGY, Kind.ENERGY)),
     longest=st.integers(1, 3),
 )
 def test_no_choice_is_better(folder, data, machine, kind, longest):
@@ -155,8 +168,8 @@ def test_no_choice_is_better(folder, data, machine, kind, longest):
     size = data.draw(st.integers(8, 150))
     machine = replace(machine, buffer_bytes=size, bank_bytes=data.draw(st.sampled_from((None, 3))))
     graph = tensor_graph(network)
-    wanted = best(network, graph, machine, kind, longest)
-    layers, _ = layer_blocks(graph, machine, Treatment.SPLIT, kind)
+    wanted, goal = best(network, graph, machine, kind, longest), sought(Objective(kind))
+    layers, _ = layer_blocks(graph, machine, Treatment.SPLIT, goal)
     if not all(any(state.points for state in block.states) for block in layers):
         assert wanted is None
         return
@@ -164,14 +177,15 @@ def test_no_choice_is_better(folder, data, machine, kind, longest):
     if kind is Kind.BALANCED:
         fastest = Chooser(machine, graph.tensors, layers).solve(Objective(Kind.LATENCY))
         cap = None if fastest is None else Objective(kind).cap(fastest.latency)
-    stacks, errors = stack_blocks(graph, machine, kind, longest, cap=cap, layers=layers)
+    stacks, errors = stack_blocks(graph, machine, goal, longest, cap=cap, layers=layers)
     assert not errors
     found = Chooser(machine, graph.tensors, [*layers, *stacks]).solve(Objective(kind))
     if found is None:
         assert wanted is None
         return
     note(f"{found.chosen}")
-    assert wanted == (Fraction(found.latency, machine.tick.per_cycle), found.traffic)
+    energy = (machine.quantum.pj(found.energy(machine)),) if kind is Kind.ENERGY else ()
+    assert wanted == (Fraction(found.latency, machine.tick.per_cycle), found.traffic, *energy)
     for point in found.points:
         again = point.priced_again(machine)
         assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)

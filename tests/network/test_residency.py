@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -9,17 +10,22 @@ from hypothesis import strategies as st
 from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
+from formulation.network.bounds import least_energy_quanta
+from formulation.network.front import posed, sought
 from formulation.network.frontier import frontier
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import Movement
 from formulation.network.space import MovedSpace
-from formulation.problem import Kind, Objective, Problem
+from formulation.objective import ENERGY, Measure
+from formulation.price import Price
+from formulation.problem import Kind, Objective
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import layer_blocks
 from tests.network import reference
 from tests.strategies import BARE, examples, hardware, layers
 
 COLUMNS = ("need", "latency", "traffic")
+MEASURES = (Measure.only(ENERGY), Measure(Price(Fraction(1, 7), Fraction(0), Fraction(2, 3))))
 
 
 def conv(name, inputs, channels, kernel=1, stride=1, groups=1):
@@ -106,6 +112,36 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
         assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
 
 
+@examples(12)
+@given(data=networks(), machine=machines(), weighted=st.booleans())
+def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
+    network = read(tmp_path_factory, data)
+    graph, tick, quantum = tensor_graph(network), machine.tick, machine.quantum
+    objective, weights = Objective(Kind.ENERGY), None
+    if weighted:
+        objective = Objective(Kind.WEIGHTED, energy_weight=Fraction(1))
+        weights = Fraction(1, 7), Fraction(1, 3), Fraction(1, 1000)
+    plan = reference.Plan(network)
+    per_unit = weights and (weights[0] * tick.per_cycle, weights[1], weights[2] * quantum.per_pj)
+    wanted = reference.best(plan, machine, objective.kind, weights=per_unit)
+    blocks, _ = layer_blocks(graph, machine, Treatment.SPLIT, sought(objective, weights or ()))
+    found = None
+    if all(any(state.points for state in block.states) for block in blocks):
+        least = (0, 0, ceil(least_energy_quanta(graph, machine)))
+        found = Chooser(machine, graph.tensors, blocks, least=least).solve(objective, weights)
+    if found is None:
+        assert wanted is None
+        return
+    note(f"{data} {found.chosen}")
+    energy = found.energy(machine)
+    assert energy == sum(point.energy for point in found.points)
+    assert energy >= least[2]
+    assert wanted == (tick.cycles(found.latency), found.traffic, quantum.pj(energy))
+    first = found.stages[0]
+    assert first.bound <= first.total
+    assert first.total - first.bound <= 1e-8 * first.total
+
+
 @st.composite
 def movements(draw):
     share = st.sampled_from(((1, 1), (1, 0), (3, 1), (3, 2)))
@@ -116,10 +152,15 @@ def movements(draw):
     )
 
 
+def keys(measure, cost):
+    """What a point or a mapping is compared by under a measure."""
+    return measure.exact(Price(cost.latency, cost.traffic, cost.energy)), cost.latency, cost.traffic
+
+
 def every(layer, machine, movement):
     """What every mapping takes and costs."""
     return [
-        movement.cost(machine, work_of(layer, machine, mapping))
+        movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
         for mapping in reference.every_mapping(layer, machine)
     ]
 
@@ -129,7 +170,7 @@ def every(layer, machine, movement):
     layer=layers(most=4, channels=4, most_axes=2),
     machine=machines(),
     movement=movements(),
-    kind=st.sampled_from(BARE),
+    kind=st.sampled_from((*BARE, *MEASURES)),
     data=st.data(),
 )
 def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, data):
@@ -137,12 +178,19 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
     room = st.integers(0, machine.buffer_bits)
     rooms = data.draw(st.one_of(st.none(), st.lists(room, min_size=1, max_size=3, unique=True)))
     rooms = rooms and tuple(sorted(rooms, reverse=True))
-    points = frontier(MovedSpace(Problem(layer, machine), movement), rooms, kind)
+    points = frontier(MovedSpace(posed(layer, machine, kind), movement), rooms, kind)
     costs = every(layer, machine, movement)
     for point in points:
         again = point.priced_again(machine)
-        assert all(getattr(again, column) == getattr(point, column) for column in COLUMNS)
+        columns = (*COLUMNS, "energy") if kind in MEASURES else COLUMNS
+        assert all(getattr(again, column) == getattr(point, column) for column in columns)
     for size in rooms or sorted({c.need for c in costs if c.need <= machine.buffer_bits}):
+        if kind in MEASURES:
+            fit, held = ([x for x in some if x.need <= size] for some in (costs, points))
+            assert min((keys(kind, p) for p in held), default=None) == min(
+                (keys(kind, c) for c in fit), default=None
+            )
+            continue
         pairs = {(c.latency, c.traffic) for c in costs if c.need <= size}
         held = {(p.latency, p.traffic) for p in points if p.need <= size}
         if kind is Kind.TRAFFIC:

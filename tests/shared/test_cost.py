@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dnns.layer import Deconvolution
 from formulation.hardware import Halo
 from formulation.mapping import Partition, Stationary
+from formulation.objective import ENERGY
 from formulation.problem import Kind
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.result import SolutionStatus, Termination
@@ -55,18 +56,25 @@ def every_mapping(problem):
 
 def optimum(problem):
     """The least price of all mappings in the objective's order."""
-    prices = {(c.latency_ticks, c.traffic_bits) for _, c in every_mapping(problem)}
+    prices = {price_of(problem, c) for _, c in every_mapping(problem)}
     if not prices:
         return None
     match problem.objective.kind:
         case Kind.LATENCY:
             return min(prices)
         case Kind.TRAFFIC:
-            return min(prices, key=lambda p: p[::-1])
+            return min(prices, key=lambda p: (p[1], p[0]))
+        case Kind.ENERGY:
+            return min(prices, key=lambda p: (p[2], p[0], p[1]))
         case Kind.WEIGHTED:
             return min(prices, key=lambda p: (score(problem, *p), *p))
     cap = problem.objective.cap(min(prices)[0])
-    return min((p for p in prices if p[0] <= cap), key=lambda p: p[::-1])
+    return min((p for p in prices if p[0] <= cap), key=lambda p: (p[1], p[0]))
+
+
+def price_of(problem, cost):
+    """Latency [ticks], traffic [bits] and, if the objective asks for it, energy [quanta]."""
+    return cost.latency_ticks, cost.traffic_bits, cost.energy if problem.needs(ENERGY) else 0
 
 
 @st.composite
@@ -90,7 +98,7 @@ def small_problems(draw):
     if draw(st.integers(0, 3)) == 0:
         ratio = [draw(st.integers(1, 5)) for _ in range(3)]
         partition = Partition.from_ratio(ratio, machine.buffer_bits, machine.bank_bits)
-    return SharedProblem(deconv, machine, draw(strategies.objectives(energetic=False)), partition)
+    return SharedProblem(deconv, machine, draw(strategies.objectives()), partition)
 
 
 @examples(50)
@@ -103,7 +111,7 @@ def test_the_search_finds_the_optimum_of_plain_enumeration(problem):
         assert result.mapping is None
         return
     assert result.solution_status is SolutionStatus.OPTIMAL
-    assert (result.cost.latency_ticks, result.cost.traffic_bits) == expected
+    assert price_of(problem, result.cost) == expected
     assert result.cost == problem.evaluate(result.mapping)
     assert problem.is_feasible(result.cost)
     assert result.gap == pytest.approx(0, abs=1e-9)

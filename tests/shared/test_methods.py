@@ -17,7 +17,7 @@ from solvers.deadline import TimeUp
 from solvers.result import SolutionStatus, Termination
 from solvers.shared import exact
 from solvers.shared.methods import solve
-from tests.shared.test_cost import small_problems
+from tests.shared.test_cost import price_of, small_problems
 
 #: Relative; HiGHS and IPOPT bounds are floating-point numbers.
 CLOSE = 1e-8
@@ -37,13 +37,15 @@ def check(problem, best, result):
         assert bound.latency_cycles <= problem.hardware.tick.cycles(known)
     if bound.traffic_bytes is not None and goal in (Kind.TRAFFIC, Kind.BALANCED):
         assert bound.traffic_bytes <= best.cost.traffic_bytes * (1 + Fraction(CLOSE))
+    if bound.of("energy_pj") is not None:
+        assert bound.of("energy_pj") <= best.objective_value * (1 + Fraction(CLOSE))
     if bound.score is not None:
         assert bound.score <= best.objective_value * (1 + Fraction(CLOSE))
     if result.gap is not None and goal is not Kind.BALANCED:
         assert result.gap >= -CLOSE
 
 
-@settings(max_examples=15)
+@settings(max_examples=20)
 @given(small_problems())
 def test_methods_agree_on_small_problems(problem):
     best = solve(problem)
@@ -55,7 +57,7 @@ def test_methods_agree_on_small_problems(problem):
         check(problem, best, result)
         if method == "exact":
             assert result.solution_status is SolutionStatus.OPTIMAL
-            assert price(result) == price(best)
+            assert price_of(problem, result.cost) == price_of(problem, best.cost)
 
 
 def test_a_program_that_does_not_begin_in_time_leaves_what_was_found(monkeypatch):

@@ -1,5 +1,6 @@
 """Bounds on packings, and the best packing, against all packings there are."""
 
+from fractions import Fraction
 from functools import cache
 from itertools import product
 
@@ -8,13 +9,17 @@ import pytest
 
 from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
-from formulation.hardware import Fill, Hardware
+from formulation.hardware import Energy, Fill, Hardware
+from formulation.mapping import Stationary
+from formulation.objective import Kind, Objective
 from formulation.shared.packing import packing_of
 from formulation.shared.packing_bounds import packed_bounds
 from formulation.shared.packing_search import best_packing
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
+from solvers.goals import Goal
+from solvers.shared.candidates import Batch, packed_price, posed_packing
 from solvers.shared.search import SharedSearch
 
 
@@ -55,11 +60,12 @@ CASES = [
 ]
 
 
-def choice(case):
+def choice(case, objective=None, **machine):
     """A problem's space, and its largest and its smallest tile."""
     filters, kernel, stride, cols, size, room = case
     deconv = Deconvolution("d", filters, 2, (TransposedAxis(size, kernel, stride),))
-    space = SharedSpace(SharedProblem(deconv, Hardware(3, cols, room, fill=Fill.EXPOSED)))
+    hardware = Hardware(3, cols, room, fill=Fill.EXPOSED, **machine)
+    space = SharedSpace(SharedProblem(deconv, hardware, objective or Objective()))
     shape = space.grid.shape
     ends = [np.array(shape) - 1, np.zeros(len(shape), dtype=np.int64)]
     return space, [space.tiles(space.grid.table([end[[d]] for d in range(len(shape))])) for end in ends]
@@ -146,3 +152,45 @@ def test_what_many_rounds_cost_at_least_is_below_the_bounds_on_their_packings(ca
             prices = search._prices(which, part, each, rounds, packed_bounds(space, part, each, rounds))
             assert (floor.latency[ci] <= prices.latency).all()
             assert (floor.traffic[ci] == prices.traffic).all()
+
+
+#: Static power that makes waiting cost as much as moving, and none; a slow DRAM, and a fast one.
+POWERS = [(0, Fraction(1, 2)), (2000, Fraction(1, 2)), (40, Fraction(64))]
+GOALS = [
+    Objective(Kind.ENERGY),
+    Objective(Kind.WEIGHTED, Fraction(0), Fraction(1, 3), Fraction(2), Fraction(1, 2)),
+]
+
+
+@pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.kind.value)
+@pytest.mark.parametrize(("static", "bandwidth"), POWERS)
+@pytest.mark.parametrize("case", CASES[1::7], ids=str)
+def test_the_packing_that_spends_least_is_that_of_plain_enumeration(case, static, bandwidth, goal):
+    energy = Energy(static=Fraction(static))
+    space, tiles = choice(case, goal, energy=energy, bandwidth=bandwidth)
+    order = Goal(space.problem.steps[-1].measures)
+    for tile, ci, count in product(tiles, range(len(space.ci)), rounds_of(space)):
+        bounds = packed_bounds(space, tile, np.array([ci]), np.array([count]))
+        bits = space.moved_bits(Stationary.INPUT, np.array([count]), space.trips_ci[[ci]], tile.table)
+        packing, fitting = weighed(space, tile, ci, count)
+        rank = int(tile.table.rank[0])
+        keys = order.keys(bounds.price(space, bits))
+        batch = Batch(1, tile, np.array([ci]), np.array([count]), keys, bounds, bits)
+        candidate = batch.candidate(0)
+        posed, low, split = posed_packing(space, order, candidate, packing)
+        best = best_packing(posed, count, candidate.most, candidate.target, low, split)
+        assert best.proven
+        assert (best.packing is None) == (not fitting)
+        if not fitting:
+            continue
+        every = {}
+        for _, one in fitting:
+            mapping = space.mapping(Stationary.INPUT, ci, rank, one.rounds, tile)
+            price = space.problem.price(space.problem.evaluate(mapping))
+            assert packed_price(space, candidate, packing, one) == price
+            assert all(
+                low <= value for low, value in zip(bounds.price(space, bits).one(0), price, strict=True)
+            )
+            every[one] = order.values(price)
+            assert posed.price(one) >= (low if max(one.passes) == packing.items.least_passes else split)
+        assert every[best.packing] == min(every.values())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dnns.layer import Deconvolution, TransposedAxis
 from dnns.reader import read_network
 from formulation.hardware import Hardware
-from formulation.objective import Objective
+from formulation.objective import ENERGY, Objective
 from formulation.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.shared.presolve import SharedPresolve
@@ -60,10 +60,16 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
     mapping, cost = mappings[data.draw(st.integers(0, len(mappings) - 1))]
     relaxation = SharedRelaxation(SharedSpace(problem))
     tile, trips = sizes(problem, mapping)
-    shares = data.draw(st.sampled_from(((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))))
+    energetic = problem.needs(ENERGY)
+    some = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.5, 0.5, 0.0)]
+    some += [(0.0, 0.0, 1.0), (0.25, 0.0, 0.75)] if energetic else []
+    shares = data.draw(st.sampled_from(some))
     latency = float(cost.latency_ticks / relaxation.least.latency)
     traffic = cost.traffic_bits / relaxation.compulsory_bits
-    aim = Aim(Price.of(*shares), Price.of(2 * latency, 2 * traffic))
+    energy = float(cost.energy / relaxation.least.energy) if energetic else 0.0
+    assert min(latency, traffic) >= 1
+    assert energy >= energetic
+    aim = Aim(Price(*shares), Price(2 * latency, 2 * traffic, 2 * energy))
     bounder, presolve = Bounder(relaxation, True, None, 300), SharedPresolve(relaxation, aim)
     bounds = []
     for whole in bounder.variants:
@@ -76,7 +82,7 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
         bounds.append(
             (found.bound if isinstance(found, SolvedModel) else -inf, least)
         )  # IPOPT may fail: no bound
-    reached = shares[0] * latency + shares[1] * traffic
+    reached = shares[0] * latency + shares[1] * traffic + shares[2] * energy
     assert min(b for b, _ in bounds) <= reached * (1 + CLOSE)
     assert min(b for _, b in bounds) <= reached * (1 + CLOSE)
 

@@ -234,7 +234,7 @@ def stack_cost(stack: Stack, hardware: Hardware, schedule: Schedule, stays: froz
         ValueError: if the schedule does not have one size for each axis, within its extent, and one entry
             for each layer.
     """
-    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
     room, traffic, cycles, edge = priced(cuts, picks, weights)
     latency = cuts.latency(cycles, edge, traffic)
     return StackCost(int(room[0]), int(traffic[0]), int(cycles[0]), int(latency[0]))
@@ -244,7 +244,7 @@ def layer_shares(
     stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
 ) -> tuple[LayerShare, ...]:
     """Each layer's part of what one schedule of a stack moves and computes; errors as of ``stack_cost``."""
-    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
     moved = {kind: [0] * len(weights) for kind in MapKind}
     written = [0] * len(weights)
     for index, made in enumerate(stack.maps):
@@ -268,7 +268,7 @@ def layer_shares(
 
 def map_rooms(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> tuple[int, ...]:
     """What each map takes in the buffer by one schedule [bits]; errors as of ``stack_cost``."""
-    cuts, picks, weights = _one(stack, hardware, schedule, stays)
+    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
     waits = [
         made.kind is MapKind.OFMAP and made.layer is not None and weights[made.layer].partial
         for made in stack.maps
@@ -276,7 +276,7 @@ def map_rooms(stack: Stack, hardware: Hardware, schedule: Schedule, stays: froze
     return tuple(int(cuts.room(index, picks, wait)[0]) for index, wait in enumerate(waits))
 
 
-def _one(
+def schedule_cuts(
     stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
 ) -> tuple[Cuts, list[Ints], list[Weights]]:
     """The cuts of one schedule, the only one of them, and its weights."""

@@ -9,26 +9,34 @@ bound from below on all that it stands for, so nothing is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.front import Front, Stop, StoppedError
-from formulation.network.frontier import Point, filled_rooms
+from formulation.network.front import Front, Sought, Stop, StoppedError
+from formulation.network.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
+from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_energy
+from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
+from formulation.objective import Measure
 from formulation.price import Price
-from formulation.problem import Kind
+
+Ports = tuple[Ints, Any]
+"""Multiply-accumulates, and bits between buffer and array."""
 
 _CUTS = 1 << 18  # cuts bounded at once
+_CHOICES = 1 << 22  # cuts with ways to hold weights looked at at once, where energy is asked for
+_CLOSER = 1 << 12  # cuts with a set of kept weights that are bounded closer at once
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
 
 
@@ -49,14 +57,15 @@ class StackWay:
     def cost(self, hardware: Hardware) -> MovedCost:
         """What it takes and costs, in Python's integers."""
         cost = stack_cost(self.stack, hardware, self.schedule, self.stays)
-        return MovedCost(cost.room, cost.latency_ticks, cost.traffic_bits)
+        energy = stack_energy(self.stack, hardware, self.schedule, self.stays)
+        return MovedCost(cost.room, cost.latency_ticks, cost.traffic_bits, energy)
 
 
 def stack_frontier(
     space: StackSpace,
     rooms: Sequence[int] | None,
     most: int,
-    kind: Kind | None = None,
+    kind: Sought | None = None,
     most_latency: int | None = None,
     stop: Stop | None = None,
 ) -> list[Point]:
@@ -66,11 +75,12 @@ def stack_frontier(
         space: the stack beside a state of its tensors.
         rooms: bits, descending; None for every room up to ``most``.
         most: bits that the stack may take.
-        kind: if only the least latency or the least traffic matters (ties by the other), which.
+        kind: as of ``Front``.
         most_latency: points above are of no interest [ticks]; None for no limit.
         stop: when to leave it as it is; None for never.
     """
     stop = stop or Stop()
+    space = replace(space, energetic=isinstance(kind, Measure))
     try:
         return _frontier(space, rooms, most, Front(kind, most_latency), stop)
     except TooNarrowError:  # all latencies of one front are of one kind
@@ -80,7 +90,7 @@ def stack_frontier(
 def _frontier(
     space: StackSpace, rooms: Sequence[int] | None, most: int, front: Front, stop: Stop
 ) -> list[Point]:
-    points: dict[tuple[int, int, int], Ints] = {}
+    points: dict[tuple[int, int, int, int], Ints] = {}
     for room in filled_rooms(front, rooms, most):
         front.shrink(room)
         with suppress(StoppedError):
@@ -88,8 +98,8 @@ def _frontier(
         for i, key in enumerate(front.found.keys()):
             points.setdefault(key, front.found.choice[:, i])
     return [
-        Point(*key, (StackWay(space.stack, space.stays, _schedule(space, choice)),))
-        for key, choice in points.items()
+        Point(n, t, b, (StackWay(space.stack, space.stays, _schedule(space, choice)),), energy=e)
+        for (n, t, b, e), choice in points.items()
     ]
 
 
@@ -112,6 +122,9 @@ class _Search:
         self.waits = [False] * len(self.layers)
         sets = np.arange(1 << len(self.layers))
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
+        self.most = max(1, _CELLS >> len(self.layers))  # cuts
+        if space.energetic:  # far more tiles matter
+            self.most = min(self.most, max(1, _CHOICES // sum(map(len, space.weights))))
 
     def run(self) -> None:
         """Enter a few cuts, then what these leave open of all."""
@@ -124,43 +137,64 @@ class _Search:
     def _enter(self, rank: Ints) -> None:
         """Bound cuts, the cheap bounds first, and extend what is open, the most promising first."""
         space = self.space
+        ports = self._ports(space.picks(rank))
         for bound in (self._by_moves, self._by_cycles, self._by_room):
-            price, fits = bound(space.picks(rank))
-            rank = rank[fits & self.front.open(price)]
+            price, fits = bound(space.picks(rank), ports)
+            still = fits & self.front.open(price)
+            rank, ports = rank[still], _taken(ports, still)
             if not len(rank):
                 return
-        price, _ = self._by_room(space.picks(rank))
-        promise = price.latency.astype(np.float64) * price.traffic.astype(np.float64)
-        rank = rank[np.argsort(promise, kind="stable")]
+        price, _ = self._by_room(space.picks(rank), ports)
+        order = np.argsort(promise([price], self.front.kind), kind="stable")
+        rank, ports = rank[order], _taken(ports, order)
         start, size = 0, 16
         while start < len(rank):
-            part = rank[start : start + size]
-            start, size = start + size, min(4 * size, max(1, _CELLS >> len(self.layers)))
-            price, fits = self._by_room(space.picks(part))
+            some = slice(start, start + size)
+            part = rank[some]
+            start, size = start + size, min(4 * size, self.most)
+            price, fits = self._by_room(space.picks(part), _taken(ports, some))
             part = part[fits & self.front.open(price)]
             if len(part):
                 _Extension(self, part).run()
                 self.stop.look(len(self.front) > 0)
 
-    def price(self, cycles: Any, edge: Any, traffic: Ints) -> Price:
-        """Latency and traffic, or bounds on them."""
-        return Price.of(self.cuts.latency(cycles, edge, traffic), traffic)
+    def price(self, cycles: Any, edge: Any, traffic: Ints, ports: Ports | None) -> Price:
+        """Latency, traffic and, if it is asked for, energy, or bounds on them."""
+        latency = self.cuts.latency(cycles, edge, traffic)
+        energy = None if ports is None else spent(self.space.hardware, *ports, traffic, latency)
+        return Price.of(latency, traffic, energy)
 
-    def _by_moves(self, picks: Picks) -> tuple[Price, Any]:
+    def _ports(self, picks: Picks) -> Ports | None:
+        """Multiply-accumulates, and bits at the array if all weights are kept: the fewest there are."""
+        if not self.space.energetic:
+            return None
+        macs, array = 0 * picks[0], 0 * picks[0]
+        for layer, held in enumerate(self.space.weights):
+            work = layer_work(self.cuts, layer, picks)
+            macs = macs + sum(one.macs for one in work)
+            array = array + array_bits(self.space.hardware, work, held[:1])[:, 0]
+        return macs, array
+
+    def _by_moves(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
         traffic = self.space.least_traffic(picks)
-        return self.price(0 * traffic, 0 * traffic, traffic), True
+        return self.price(0 * traffic, 0 * traffic, traffic, ports), True
 
-    def _by_cycles(self, picks: Picks) -> tuple[Price, Any]:
+    def _by_cycles(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
         cycles, edge = self.space.least_cycles(picks), self.space.least_edge(picks)
-        return self.price(cycles, edge, self.space.least_traffic(picks)), True
+        return self.price(cycles, edge, self.space.least_traffic(picks), ports), True
 
-    def _by_room(self, picks: Picks) -> tuple[Price, Any]:
+    def _by_room(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
         space = self.space
         left = self.room - self.cuts.rooms(picks, self.waits)
         least = sum(min(w.room for w in held) for held in space.weights)
         traffic = space.least_traffic(picks) + space.least_streamed(picks, left)
-        price = self.price(space.least_cycles(picks), space.least_edge(picks), traffic)
-        return price, left >= least
+        cycles, edge = space.least_cycles(picks), space.least_edge(picks)
+        return self.price(cycles, edge, traffic, ports), left >= least
+
+
+def _taken(ports: Ports | None, index: Any) -> Ports | None:
+    """Those of some cuts."""
+    return None if ports is None else (ports[0][index], ports[1][index])
 
 
 class _Extension:
@@ -179,12 +213,20 @@ class _Extension:
             [],
             [],
         )  # for each layer; of rooms and cycles, cuts x choices
+        self.macs, self.array = 0 * self.maps, list[Ints]()  # the same of bits at the array, if asked for
         for layer, held in enumerate(space.weights):
             self.again.append(held[0].moved * (cuts.steps(layer, picks) - 1))
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
-            each = [sum(c * p for c, p in zip(w.cycles, passes, strict=True)) for w in held]
-            self.cycles.append(np.stack([np.broadcast_to(e, rank.shape) for e in each], axis=1))
+            cycles = np.zeros((len(rank), len(held)), dtype=np.int64)
+            for number, factor in enumerate(passes):
+                cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
+            self.cycles.append(cycles)
+            if space.energetic:
+                work, machine = layer_work(cuts, layer, picks), space.hardware
+                self.macs = self.macs + sum(one.macs for one in work)
+                bits = array_bits(machine, work, held)
+                self.array.append(np.broadcast_to(bits, (len(rank), len(held))))
         self.edges = [np.array([w.edge for w in held]) for held in space.weights]
 
     def _rooms(self, layer: int, held: Sequence[Weights], picks: Picks) -> Ints:
@@ -212,28 +254,79 @@ class _Extension:
         edge = edge + self.ends[:, None]
         cut, chosen = np.nonzero(room <= search.room)
         traffic = traffic[cut, chosen]
-        price = search.price(cycles[cut, chosen], edge[cut, chosen], traffic)
+        fewest = sum(a[cut, 0] for a in self.array)
+        ports = (self.macs[cut], fewest) if self.array else None
+        price = search.price(cycles[cut, chosen], edge[cut, chosen], traffic, ports)
         at = np.flatnonzero(search.front.open(price))
         cut, chosen, traffic = cut[at], chosen[at], traffic[at]
         if len(at):
             self._settle(cut, chosen, traffic, price.take(at))
 
     def _settle(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price) -> None:
-        """The fastest tile of every layer where all of them fit; the fastest that do elsewhere."""
+        """The best tile of every layer where all fit and that is certain; the best that fit elsewhere."""
         search, front = self.search, self.search.front
-        picked = []
+        picked, certain = [], np.ones(len(cut), dtype=bool)
         for layer in search.layers:
-            ticks = self._ticks(layer)[:, 1:]
-            fastest = 1 + np.argmin(ticks, axis=1)
-            picked.append(np.where(search.kept[layer, chosen] == 1, 0, fastest[cut]))
+            best, sure = self._best(layer)
+            picked.append(np.where(search.kept[layer, chosen] == 1, 0, best[cut]))
+            certain &= (search.kept[layer, chosen] == 1) | sure[cut]
         room = self.maps[cut] + sum(r[cut, p] for r, p in zip(self.rooms, picked, strict=True))
         fits = room <= search.room
         self._add(cut[fits], [p[fits] for p in picked], traffic[fits])
-        for i in np.flatnonzero(~fits):
+        left = np.flatnonzero(~(fits & certain))
+        left = left[front.open(bound.take(left))]
+        if self.array:
+            left = self._closer(cut, chosen, traffic, bound, left)
+        for i in left:
             if front.open(bound.take(np.array([i])))[0]:
-                tiles = self._fitting(int(cut[i]), int(chosen[i]))
-                if tiles is not None:
+                for tiles in self._fitting(int(cut[i]), int(chosen[i])):
                     self._add(cut[i : i + 1], [np.array([t]) for t in tiles], traffic[i : i + 1])
+
+    def _closer(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price, left: Ints) -> Ints:
+        """Those of some cuts and sets that are open by a closer bound, the most promising first.
+
+        Of no layer can the tile take more than the least of the others leaves it.
+        """
+        search, found, order = self.search, [], []
+        for some in np.array_split(left, 1 + len(left) // _CLOSER):
+            at, kept = cut[some], search.kept[:, chosen[some]] == 1
+            rooms = [
+                np.where(k, r[at, 0], r[at, 1:].min(axis=1)) for k, r in zip(kept, self.rooms, strict=True)
+            ]
+            spare, fewest = search.room - self.maps[at] - sum(rooms), 0 * at
+            for layer, least in enumerate(rooms):
+                array, taken = self.array[layer][at], self.rooms[layer][at]
+                fits = taken <= (spare + least)[:, None]
+                within = np.where(fits[:, 1:], array[:, 1:], SAFE).min(axis=1)
+                fewest = fewest + np.where(kept[layer], array[:, 0], within)
+            time = bound.latency[some]
+            energy = spent(search.space.hardware, self.macs[at], fewest, traffic[some], time)
+            price = Price.of(time, traffic[some], energy)
+            still = np.flatnonzero(search.front.open(price))
+            found.append(some[still])
+            order.append(promise([price], search.front.kind)[still])
+        return np.concatenate(found)[np.argsort(np.concatenate(order), kind="stable")]
+
+    def _best(self, layer: int) -> tuple[Ints, Any]:
+        """For each cut the streamed tile that is best if it fits, and whether that is certain.
+
+        The fastest one. Where energy is asked for, of those with the fewest bits at the array: no other is
+        better, unless a faster one may be because time costs something.
+        """
+        ticks = self._ticks(layer)[:, 1:]
+        if not self.array:
+            return 1 + np.argmin(ticks, axis=1), np.ones(len(ticks), dtype=bool)
+        array = self.array[layer][:, 1:]
+        few = array == array.min(axis=1, keepdims=True)
+        best = np.argmin(np.where(few, ticks, ticks.max() + 1), axis=1)
+        fastest = ticks[np.arange(len(best)), best] == ticks.min(axis=1)
+        return 1 + best, fastest | (not self._timed)
+
+    @property
+    def _timed(self) -> bool:
+        """Whether a tick costs something, where energy is asked for."""
+        kind, static = self.search.front.kind, self.search.space.hardware.quantum.tick
+        return isinstance(kind, Measure) and bool(kind.weights.latency or static)
 
     def _ticks(self, layer: int) -> Any:
         """Time of the array with each choice, without the other layers."""
@@ -244,20 +337,19 @@ class _Extension:
             return tick.of(cycles.astype(object), edge.astype(object))
         return tick.of(cycles, edge)
 
-    def _fitting(self, cut: int, chosen: int) -> list[int] | None:
-        """The tiles that take the least time within the room: layer by layer, keeping what is best."""
-        search = self.search
-        states: list[tuple[int, int, list[int]]] = [(int(self.maps[cut]), 0, [])]
-        for layer in search.layers:
+    def _fitting(self, cut: int, chosen: int) -> list[list[int]]:
+        """The tiles that may be best within the room: layer by layer, keeping what none beats.
+
+        Best is what takes the least time; where energy is asked for, the fewest bits at the array and then
+        the least time, or, if time costs something, whatever is not worse in both.
+        """
+        options = []
+        for layer in self.search.layers:
             ticks, rooms = self._ticks(layer)[cut], self.rooms[layer][cut]
-            options = [0] if search.kept[layer, chosen] else range(1, len(rooms))
-            grown = [
-                (room + int(rooms[o]), time + int(ticks[o]), [*tiles, o])
-                for room, time, tiles in states
-                for o in options
-            ]
-            states = _best(g for g in grown if g[0] <= search.room)
-        return states[-1][2] if states else None
+            array = self.array[layer][cut] if self.array else 0 * rooms
+            some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
+            options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))
+        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed)
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
         """Enter schedules into the front."""
@@ -271,15 +363,9 @@ class _Extension:
             cycles = cycles + self.cycles[layer][cut, at]
             edge = edge + self.edges[layer][at]
             code, base = code + base * at, base * len(space.weights[layer])
+        ports = None
+        if self.array:
+            ports = self.macs[cut], sum(a[cut, at] for a, at in zip(self.array, picked, strict=True))
         choice = np.zeros((5, len(cut)), dtype=np.int64)
         choice[0], choice[1] = self.rank[cut], code
-        search.front.add(search.price(cycles, edge, traffic), room, choice)
-
-
-def _best(states: Iterable[tuple[int, int, list[int]]]) -> list[tuple[int, int, list[int]]]:
-    """Those that no other one beats in room and time, by rising room."""
-    best: list[tuple[int, int, list[int]]] = []
-    for state in sorted(states):
-        if not best or state[1] < best[-1][1]:
-            best.append(state)
-    return best
+        search.front.add(search.price(cycles, edge, traffic, ports), room, choice)

@@ -37,6 +37,7 @@ class StackSpace:
         tables: of every axis and size (``stack_tables``).
         stays: indices of the tensors that stay.
         wide: whether latencies are ``WideTicks``.
+        energetic: whether energy is asked for.
     """
 
     stack: Stack
@@ -44,6 +45,7 @@ class StackSpace:
     tables: tuple[StackAxis, ...]
     stays: frozenset[int]
     wide: bool = False
+    energetic: bool = False
 
     @cached_property
     def cuts(self) -> Cuts:
@@ -53,7 +55,7 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        return tuple(choices(layer, self.hardware) for layer in self.stack.layers)
+        return tuple(choices(y, self.hardware, energetic=self.energetic) for y in self.stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -117,7 +119,7 @@ class StackSpace:
     def least_cycles(self, picks: Picks) -> Ints:
         """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step."""
         total = np.zeros_like(picks[0])
-        for layer, held in enumerate(self.weights):
+        for layer in range(len(self.weights)):
             steps = self.cuts.steps(layer, picks)
             for number, kernel in enumerate(kernels(self.stack.layers[layer])):
                 pixels = np.full_like(picks[0], self.stack.batch)
@@ -126,8 +128,13 @@ class StackSpace:
                     pixels = pixels * (lengths.length * lengths.pieces).sum(axis=1)[pick]
                 trips = np.minimum(steps, pixels)
                 passes = group_cycles(kernel, self.hardware, Group.SP, 0 * trips, [(1, pixels)])
-                total = total + min(w.cycles[number] for w in held) * passes
+                total = total + self._fewest[layer][number] * passes
         return total
+
+    @cached_property
+    def _fewest(self) -> list[list[int]]:
+        """For each layer and kernel the least of its cycles for one unit of its spatial factor."""
+        return [[min(each) for each in zip(*(w.cycles for w in held), strict=True)] for held in self.weights]
 
     @cached_property
     def floor_ticks(self) -> int:

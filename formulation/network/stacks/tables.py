@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split
 from formulation.extents import Ints
@@ -70,14 +72,18 @@ class Lengths:
     Attributes:
         length: outputs.
         pieces: how many of them.
+        reads: for each size, pairs of an output that some piece computes and a tap that reads no padding.
     """
 
     length: Ints
     pieces: Ints
+    reads: Ints
 
     @classmethod
-    def of(cls, new: Ints, cut: Cut) -> Lengths:
+    def of(cls, axis: Axis, first: Ints, stop: Ints, cut: Cut) -> Lengths:
         """Count the pieces of each size by what they compute; those that compute nothing do not count."""
+        new, pairs = np.maximum(0, stop - first), _pairs(axis)
+        read = pairs[np.clip(np.maximum(first, stop), 0, axis.out)] - pairs[np.clip(first, 0, axis.out)]
         span = int(new.max(initial=0)) + 1
         some = new > 0
         keys, pieces = np.unique(cut.owner[some] * span + new[some], return_counts=True)
@@ -85,11 +91,11 @@ class Lengths:
         column = np.arange(len(owner)) - np.searchsorted(owner, owner)
         table = np.zeros((2, len(cut.sizes), int(column.max(initial=0)) + 1), dtype=np.int64)
         table[:, owner, column] = keys % span, pieces
-        return cls(*table)
+        return cls(table[0], table[1], np.add.reduceat(read, cut.begin))
 
     def take(self, index: Ints) -> Lengths:
         """Some of the sizes."""
-        return Lengths(self.length[index], self.pieces[index])
+        return Lengths(self.length[index], self.pieces[index], self.reads[index])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +119,14 @@ class StackAxis:
             tuple(None if m is None else m.take(index) for m in self.maps),
             tuple(tuple(k.take(index) for k in layer) for layer in self.kernels),
         )
+
+
+@lru_cache(maxsize=4096)
+def _pairs(axis: Axis) -> Ints:
+    """For each ``k`` the pairs of one of the first ``k`` outputs and a tap that reads no padding."""
+    place = np.arange(axis.out)[:, None] * axis.stride - axis.pad_lo + np.arange(axis.kernel) * axis.dilation
+    inside = ((place >= 0) & (place < axis.in_size)).sum(axis=1)
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(inside, dtype=np.int64)])
 
 
 def kernels(layer: Layer | Deconvolution) -> tuple[Layer, ...]:
@@ -144,12 +158,12 @@ def axis_table(stack: Stack, hardware: Hardware, axis: int, sizes: Ints) -> Stac
 
 def _kernel_lengths(layer: Layer | Deconvolution, axis: int, run: Computed, cut: Cut) -> tuple[Lengths, ...]:
     if isinstance(layer, Layer):
-        return (Lengths.of(run.new, cut),)
+        return (Lengths.of(layer.axes[axis], run.first, run.stop, cut),)
     stop = np.maximum(run.first, run.stop)
     found = {}
     for sub in split(layer):
         phase = sub.phases[axis]
         if sub.layer is not None and phase not in found:
             first, end = phase_outputs(phase, layer.axes[axis].stride, run.first, stop)
-            found[phase] = Lengths.of(end - first, cut)
+            found[phase] = Lengths.of(sub.layer.axes[axis], first, end, cut)
     return tuple(found[sub.phases[axis]] for sub in split(layer) if sub.layer is not None)

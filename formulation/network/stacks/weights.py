@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from dnns.layer import Layer, Operator
-from formulation.cost import channel_tiles, group_cycles
+from formulation.cost import array_passes, channel_tiles, group_cycles
 from formulation.extents import trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
@@ -26,6 +26,8 @@ class Weights:
         edge: what must arrive before the array starts [bits].
         cycles: for each kernel, cycles of all channels and groups for one unit of its spatial factor.
         partial: whether what a step computes waits as partial sums, wider than the ofmap.
+        ifmap_passes: for each kernel, how often the ifmap goes to the array (``cost.array_passes``).
+        ofmap_passes: the same of the ofmap.
     """
 
     tile: tuple[int, int] | None
@@ -34,16 +36,18 @@ class Weights:
     edge: int
     cycles: tuple[int, ...]
     partial: bool = False
+    ifmap_passes: tuple[int, ...] = ()
+    ofmap_passes: tuple[int, ...] = ()
 
     @property
     def kept(self) -> bool:
         """Whether they are moved only once."""
         return self.tile is None
 
-    def no_worse(self, other: Weights) -> bool:
-        """Whether this tile can stand for another one of the same layer at no cost."""
-        fewer = all(mine <= its for mine, its in zip(self.cycles, other.cycles, strict=True))
-        return fewer and self.edge <= other.edge and self.partial <= other.partial
+    def figures(self, *, energetic: bool) -> tuple[int, ...]:
+        """A tile can stand for another one of its layer if none of these is greater."""
+        passes = (*self.ifmap_passes, *self.ofmap_passes) if energetic else ()
+        return (self.edge, *self.cycles, self.partial, *passes)
 
 
 def weights_of(layer: Operator, hardware: Hardware, tile: tuple[int, int] | None) -> Weights:
@@ -60,13 +64,17 @@ def weights_of(layer: Operator, hardware: Hardware, tile: tuple[int, int] | None
     edge = moved if tile is None else co * ci * max((p.taps for p in parts), default=0) * width.weights
     copies = 1 if tile is None else hardware.copies
     wider = width.partial_sums > width.ofmap
+    outs = [_factor(part, hardware, Group.CO, layer.out_channels, co) for part in parts]
+    ins = [_factor(part, hardware, Group.CI, layer.in_channels, ci) for part in parts]
     return Weights(
         tile,
         banked(hardware, copies * edge),
         moved,
         edge,
-        tuple(_cycles(part, hardware, co, ci) for part in parts),
+        tuple(layer.groups * a * b for (a, _), (b, _) in zip(outs, ins, strict=True)),
         wider and ci < layer.in_channels,
+        tuple(passes for _, passes in outs),
+        tuple(passes for _, passes in ins),
     )
 
 
@@ -75,41 +83,42 @@ def banked(hardware: Hardware, bits: int) -> int:
     return -(-bits // hardware.bank_bits) * hardware.bank_bits
 
 
-def _cycles(layer: Layer, hardware: Hardware, co: int, ci: int) -> int:
-    def factor(group: Group, extent: int, tile: int) -> int:
-        trips = -(-extent // tile)
-        return int(group_cycles(layer, hardware, group, trips, channel_tiles(extent, tile, trips)))
-
-    outs = factor(Group.CO, layer.out_channels, co)
-    return layer.groups * outs * factor(Group.CI, layer.in_channels, ci)
+def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: int) -> tuple[int, int]:
+    """A group's factor of the array's cycles, and its passes at the ports."""
+    trips = -(-extent // tile)
+    cycles = int(group_cycles(layer, hardware, group, trips, channel_tiles(extent, tile, trips)))
+    return cycles, int(array_passes(hardware, group, trips, cycles))
 
 
 @lru_cache(maxsize=1024)
-def choices(layer: Operator, hardware: Hardware) -> tuple[Weights, ...]:
+def choices(layer: Operator, hardware: Hardware, *, energetic: bool = False) -> tuple[Weights, ...]:
     """Kept, then every tile that no other one can stand for, the smallest first.
 
     Of output channels only those tiles are looked at that have fewer cycles (of some kernel) than every
     smaller one; of input channels the same, and all of them, which need no partial sums. A tile of other
-    extents could be made smaller in one of them: its size falls, and no cycles are added.
+    extents could be made smaller in one of them: its size falls, and no cycles are added. Where energy is
+    asked for, fewer passes at the ports count as fewer cycles do.
     """
-    co = _falling(layer, hardware, Group.CO, layer.out_channels)
-    ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels), layer.in_channels})
+    co = _falling(layer, hardware, Group.CO, layer.out_channels, energetic)
+    ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, energetic), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]
     tiles.sort(key=lambda w: (w.edge, w.cycles, w.partial, w.tile))
-    chosen: list[Weights] = []
-    for tile in tiles:
-        if not any(other.no_worse(tile) for other in chosen):
-            chosen.append(tile)
-    return (weights_of(layer, hardware, None), *chosen)
+    figures = np.array([w.figures(energetic=energetic) for w in tiles], dtype=np.int64)
+    chosen: list[int] = []
+    for at, row in enumerate(figures):
+        if not (figures[chosen] <= row).all(axis=1).any():
+            chosen.append(at)
+    return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
 
 
-def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int) -> list[int]:
-    """Tiles with fewer cycles of some kernel than every smaller one."""
+def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, energetic: bool) -> list[int]:
+    """Tiles with fewer cycles of some kernel, or passes at the ports, than every smaller one."""
     tile = np.arange(1, extent + 1)
     trips = trip_count(extent, tile)
     keep = np.r_[True, np.zeros(extent - 1, dtype=bool)]
     for part in kernels(layer):
         cycles = np.asarray(group_cycles(part, hardware, group, trips, channel_tiles(extent, tile, trips)))
-        cycles = np.broadcast_to(cycles, tile.shape)
-        keep[1:] |= cycles[1:] < np.minimum.accumulate(cycles)[:-1]
+        figures = [cycles, array_passes(hardware, group, trips, cycles)] if energetic else [cycles]
+        for figure in (np.broadcast_to(values, tile.shape) for values in figures):
+            keep[1:] |= figure[1:] < np.minimum.accumulate(figure)[:-1]
     return [int(t) for t in tile[keep]]

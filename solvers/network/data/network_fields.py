@@ -51,6 +51,8 @@ class PieceData(TypedDict):
     latency_cycles: Number | None
     """Null in a stack, which has one for all its layers."""
     traffic_bytes: Number | None
+    energy_pj: Number | None
+    """Null in a stack, likewise."""
 
 
 @strict
@@ -74,6 +76,8 @@ class PlacedLayerData(OperandsData):
     parts: list[PieceData]
     latency_cycles: Number | None
     traffic_bytes: Number | None
+    energy_pj: Number | None
+    """Null in a stack."""
     bytes_needed: NotRequired[Number | None]
     """Only where nothing fits: what the smallest tile takes."""
 
@@ -108,6 +112,7 @@ class StackData(TypedDict):
     compute_cycles: int
     latency_cycles: Number
     traffic_bytes: Number
+    energy_pj: Number
 
 
 # A word of Python's is a field here.
@@ -131,6 +136,13 @@ class NetworkTotalsData(TypedDict):
     latency_cycles_single: Number | None
     """Fused: if no stack has more than one layer."""
     traffic_bytes_single: Number | None
+    energy_pj: Number
+    energy_pj_layers: Number | None
+    energy_pj_single: Number | None
+    least_energy_pj: Number
+    """For any schedule of the network."""
+    energy_delay_js: float
+    """Energy times the time at the clock [J s]."""
     compulsory_bytes: Number
     """For any schedule of the network."""
     roofline_cycles: Number

@@ -1,9 +1,10 @@
 """The choice of what stays and of how every layer is run, by mixed-integer programs in a hierarchy.
 
-``latency`` and ``traffic`` minimise one, then the other with the first held at its optimum. ``balanced``
-finds the least total latency L*, then the least total traffic within ``(1 + tolerance) * L*``, then the least
-latency. ``weighted`` minimises the weighted sum of total latency / roofline and total traffic / compulsory
-traffic of the network, then latency, then traffic.
+``latency`` and ``traffic`` minimise one, then the other with the first held at its optimum; ``energy`` that,
+then latency, then traffic. ``balanced`` finds the least total latency L*, then the least total traffic within
+``(1 + tolerance) * L*``, then the least latency. ``weighted`` minimises the weighted sum of total latency /
+roofline, total traffic / compulsory traffic and total energy / least energy of the network, then latency,
+then traffic.
 
 Every solution is priced again in integers. If the solver's rounding let one through that does not keep a
 capacity or a cap, it is refused and the program solved again.
@@ -25,7 +26,6 @@ from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
 from formulation.network.milp import NetworkMilp, build_network_milp
 from formulation.network.movement import kept_bits
-from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
@@ -35,6 +35,7 @@ from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
 LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
+ENERGY = TotalMeasure("energy", 0, 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
 _MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
@@ -88,6 +89,10 @@ class Choice:
         """Total [bits]."""
         return sum(point.traffic for point in self.points)
 
+    def energy(self, hardware: Hardware) -> int:
+        """Total [quanta], whether or not it was asked for."""
+        return sum(way.cost(hardware).energy for point in self.points for way in point.ways)
+
     def bound(self, measure: TotalMeasure) -> int | None:
         """What is proven of a measure, by the first program that minimises it; None if none does."""
         return next((stage.bound for stage in self.stages if stage.measure == measure), None)
@@ -108,8 +113,8 @@ class Chooser:
         blocks: every layer has one that ends with it and has points.
         backend: solver of the programs.
         time_limit: seconds for all of them; None for none.
-        least: latency [ticks] and traffic [bits] of any schedule, which is all that is proven where the
-            frontier of some block is not complete.
+        least: latency [ticks], traffic [bits] and energy [quanta] of any schedule: all that is proven where
+            the frontier of some block is not complete.
         dump: folder and name for the programs; None for none.
     """
 
@@ -121,7 +126,7 @@ class Chooser:
         *,
         backend: str = DEFAULT_MILP,
         time_limit: float | None = None,
-        least: tuple[int, int] = (0, 0),
+        least: tuple[int, int, int] = (0, 0, 0),
         dump: tuple[Path, str] | None = None,
     ) -> None:
         self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
@@ -131,12 +136,12 @@ class Chooser:
         self.least = least
         self.complete = all(state.complete for block in self.blocks for state in block.states)
 
-    def solve(self, objective: Objective, weights: tuple[Fraction, Fraction] | None = None) -> Choice | None:
+    def solve(self, objective: Objective, weights: Sequence[Fraction] | None = None) -> Choice | None:
         """The optimum, or the best by the time limit; None if nothing fits.
 
         Args:
             objective: what is minimised.
-            weights: of a tick and of a bit, for the weighted objective.
+            weights: of a tick, a bit and, if it is asked for, a quantum, for the weighted objective.
         """
         caps: list[tuple[TotalMeasure, int]] = []
         chosen: Chosen | None = None
@@ -151,7 +156,7 @@ class Chooser:
         return Choice(chosen, self._points(chosen), tuple(self.stages))
 
     @staticmethod
-    def _order(objective: Objective, weights: tuple[Fraction, Fraction] | None) -> list[TotalMeasure]:
+    def _order(objective: Objective, weights: Sequence[Fraction] | None) -> list[TotalMeasure]:
         match objective.kind:
             case Kind.LATENCY:
                 return [LATENCY, TRAFFIC]
@@ -159,8 +164,8 @@ class Chooser:
                 return [TRAFFIC, LATENCY]
             case Kind.BALANCED:
                 return [LATENCY, TRAFFIC, LATENCY]
-        if objective.needs(ENERGY):
-            raise ValueError("energy is counted layer by layer, not for the network as one problem")
+            case Kind.ENERGY:
+                return [ENERGY, LATENCY, TRAFFIC]
         assert weights is not None
         scale = lcm(*(w.denominator for w in weights))
         return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
@@ -211,8 +216,9 @@ class Chooser:
         size = answer.size.rows, answer.size.cols
         termination = answer.termination
         if not self.complete:
-            latency, traffic = self.least
-            bound = min(bound, measure.tick * latency + measure.bit * traffic)
+            latency, traffic, energy = self.least
+            least = measure.tick * latency + measure.bit * traffic + measure.quantum * energy
+            bound = min(bound, least)
             termination = Termination.TIME_LIMIT
         seconds = monotonic() - started
         self.stages.append(Stage(measure, total, bound, termination, seconds, answer.nodes, size))
@@ -288,6 +294,10 @@ class Chooser:
                 f"{self.hardware}",
                 "run(layer,n,p): as point p while n tensors of each of its kinds stay; stay(tensor)",
                 f"{measure.name} = {program.floor} + {float(program.unit)!r} * objective"
-                f" [{measure.tick} per tick, {measure.bit} per bit]",
+                f" [{measure.tick} per tick, {measure.bit} per bit{_quantum(measure)}]",
             )
             write(program.model, lines, folder, f"{name}.{len(self.stages) + 1}.{measure.name}")
+
+
+def _quantum(measure: TotalMeasure) -> str:
+    return f", {measure.quantum} per quantum of energy" if measure.quantum else ""

@@ -10,13 +10,13 @@ from dnns.layer import Deconvolution, Network, Operator
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block
-from formulation.network.bounds import compulsory_bits, roofline_ticks
+from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.network.stacks.frontier import StackWay
 from formulation.problem import Kind, Objective, Problem
-from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice
+from solvers.network.resident.choose import ENERGY, LATENCY, TRAFFIC, Choice
 from solvers.result import SolutionStatus, Termination
 from solvers.scenario import Scenario
 
@@ -118,6 +118,20 @@ class NetworkFound:
         """Total."""
         return self.hardware.tick.cycles(self.choice.latency)
 
+    def energy_pj(self, choice: Choice | None = None) -> Fraction:
+        """Total of a choice, of the one that was made if none is given; whether or not it was asked for."""
+        return self.hardware.quantum.pj((choice or self.choice).energy(self.hardware))
+
+    @property
+    def least_energy_pj(self) -> Fraction:
+        """Energy that any schedule of the network takes."""
+        return self.hardware.quantum.pj(least_energy_quanta(self.graph, self.hardware))
+
+    @property
+    def energy_delay(self) -> Fraction:
+        """Energy times time at the clock [pJ ns = 1e-21 J s]."""
+        return self.energy_pj() * self.latency_cycles / Fraction(self.hardware.frequency)
+
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that any schedule of the network moves."""
@@ -131,7 +145,8 @@ class NetworkFound:
     @property
     def traffic_bound(self) -> Fraction | None:
         """Proven for every choice [bytes]; for balanced for those within the latency cap."""
-        bound = None if self.objective.kind is Kind.LATENCY else self.choice.bound(TRAFFIC)
+        known = self.objective.kind not in (Kind.LATENCY, Kind.ENERGY)
+        bound = self.choice.bound(TRAFFIC) if known else None
         return None if bound is None else Fraction(bound, 8)
 
     @property
@@ -140,6 +155,12 @@ class NetworkFound:
         known = self.objective.kind in (Kind.LATENCY, Kind.BALANCED)
         bound = self.choice.bound(LATENCY) if known else None
         return None if bound is None else self.hardware.tick.cycles(bound)
+
+    @property
+    def energy_bound(self) -> Fraction | None:
+        """Proven for every choice [pJ]; None unless energy is the objective."""
+        bound = self.choice.bound(ENERGY)
+        return None if bound is None else self.hardware.quantum.pj(bound)
 
     @property
     def gap(self) -> float:

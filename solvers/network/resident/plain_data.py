@@ -78,11 +78,17 @@ def _totals(report: NetworkFound) -> NetworkTotalsData:
         "traffic_bytes_layers": number(Fraction(apart.traffic, 8)) if apart else None,
         "latency_cycles_single": number(tick.cycles(single.latency)) if single else None,
         "traffic_bytes_single": number(Fraction(single.traffic, 8)) if single else None,
+        "energy_pj": number(report.energy_pj()),
+        "energy_pj_layers": number(report.energy_pj(apart)) if apart else None,
+        "energy_pj_single": number(report.energy_pj(single)) if single else None,
+        "least_energy_pj": number(report.least_energy_pj),
+        "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
         "compulsory_bytes": number(report.compulsory_bytes),
         "roofline_cycles": number(report.roofline_cycles),
         "lower_bound": {
             "latency_cycles": number(report.latency_bound),
             "traffic_bytes": number(report.traffic_bound),
+            **({} if report.energy_bound is None else {"energy_pj": number(report.energy_bound)}),
         },
         "gap": report.gap,
         "latency_gap": latency_gap,
@@ -106,6 +112,7 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
                     "parts": [part],
                     "latency_cycles": part["latency_cycles"],
                     "traffic_bytes": part["traffic_bytes"],
+                    "energy_pj": None,
                 }
             continue
         use = graph.layers[used.block.first]
@@ -115,10 +122,15 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
             "parts": list(_parts(report, use, used.point)),
             "latency_cycles": number(tick.cycles(used.point.latency)) if fits else None,
             "traffic_bytes": number(Fraction(used.point.traffic, 8)) if fits else None,
+            "energy_pj": number(_energy(report, used.point)) if fits else None,
         }
         if not fits:
             data["bytes_needed"] = number(smallest_need(use.layer, report.hardware))
         yield data
+
+
+def _energy(report: NetworkFound, point: Point) -> Fraction:
+    return report.hardware.quantum.pj(point.priced_again(report.hardware).energy)
 
 
 def _operands(report: NetworkFound, use: LayerUse, node: Node, stack: str | None) -> OperandsData:
@@ -155,6 +167,7 @@ def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[PieceD
             "mapping": None,
             "latency_cycles": number(machine.tick.cycles(cost.latency)),
             "traffic_bytes": number(Fraction(cost.traffic, 8)),
+            "energy_pj": number(machine.quantum.pj(cost.energy)),
         }
         if sub:
             assert isinstance(layer, Deconvolution)

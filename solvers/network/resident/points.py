@@ -11,13 +11,12 @@ from formulation.deconv import Treatment, naive
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, BlockState
 from formulation.network.deconvolution import split_frontier
-from formulation.network.front import Stop
+from formulation.network.front import Sought, Stop, posed
 from formulation.network.frontier import Point, frontier
 from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
 from formulation.network.space import MovedSpace
 from formulation.network.states import LayerStates, State, layer_states
-from formulation.problem import Kind, Problem
 from solvers.deadline import Deadline
 from solvers.network.tasks import Notify, Task, run_tasks
 
@@ -64,7 +63,7 @@ def layer_blocks(
     graph: TensorGraph,
     hardware: Hardware,
     treatment: Treatment,
-    kind: Kind,
+    kind: Sought,
     *,
     smaller: Sequence[int] = (0,),
     time_limit: float | None = None,
@@ -77,7 +76,8 @@ def layer_blocks(
         graph: the network.
         hardware: the machine.
         treatment: of deconvolutions.
-        kind: of the objective; latency or traffic alone needs a single point for each room.
+        kind: of the objective, or a measure with energy; but for latency and traffic together, a single point
+            for each room is needed.
         smaller: how much smaller the buffers are for which points are wanted [bits].
         time_limit: seconds for each frontier; None for none.
         workers: processes to use; the blocks do not depend on them.
@@ -122,7 +122,7 @@ def _block(found: LayerStates, made: dict[Wanted, MadeFrontier], errors: dict[in
 
 
 def points(
-    hardware: Hardware, treatment: Treatment, kind: Kind, wanted: Wanted, time_limit: float | None
+    hardware: Hardware, treatment: Treatment, kind: Sought, wanted: Wanted, time_limit: float | None
 ) -> MadeFrontier:
     """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
     layer, stop = wanted.layer, stop_after(time_limit)
@@ -130,7 +130,7 @@ def points(
         found = split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind, stop=stop)
     else:
         plain = layer if isinstance(layer, Layer) else replace(naive(layer), name="")
-        space = MovedSpace(Problem(plain, hardware), wanted.movement)
+        space = MovedSpace(posed(plain, hardware, kind), wanted.movement)
         found = frontier(space, wanted.rooms, kind, stop=stop)
     return MadeFrontier(tuple(found), not stop.stopped)
 

@@ -13,9 +13,11 @@ from dnns.errors import InputError
 from dnns.layer import Network
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, BlockState
-from formulation.network.bounds import compulsory_bits, roofline_ticks
+from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.network.front import sought
 from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
+from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Choice, Chooser
@@ -58,6 +60,7 @@ def run_network(
         raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
     machine, objective = network_machine(network, scenario), scenario.objective.build()
     graph = tensor_graph(network)
+    kind = sought(objective, _weights(graph, machine, objective))
     with ExitStack() as stack:
         if workers is None and jobs > 1:
             from solvers.network.workers import Workers
@@ -67,7 +70,7 @@ def run_network(
             graph,
             machine,
             scenario.treatment,
-            objective.kind,
+            kind,
             time_limit=scenario.time_limit,
             workers=workers,
             notify=notify,
@@ -137,7 +140,7 @@ class _Programs:
         return stack_blocks(
             self.graph,
             self.machine,
-            self.objective.kind,
+            sought(self.objective, _weights(self.graph, self.machine, self.objective)),
             self.scenario.longest_stack,
             cap=cap,
             layers=layers,
@@ -147,12 +150,12 @@ class _Programs:
             notify=notify,
         )
 
-    def least(self, blocks: list[Block]) -> tuple[int, int]:
-        """Latency [ticks] and traffic [bits] of any schedule; nothing is known where a layer does not fit."""
+    def least(self, blocks: list[Block]) -> tuple[int, int, int]:
+        """What any schedule takes [ticks, bits, quanta]; nothing is known where a layer does not fit."""
         if any(_NOT_RUN in state.points for block in blocks for state in block.states):
-            return 0, 0
-        ticks = roofline_ticks(self.graph, self.machine)
-        return ceil(ticks), compulsory_bits(self.graph, self.machine)
+            return 0, 0, 0
+        ticks, energy = (of(self.graph, self.machine) for of in (roofline_ticks, least_energy_quanta))
+        return ceil(ticks), compulsory_bits(self.graph, self.machine), ceil(energy)
 
     def solved(
         self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
@@ -188,9 +191,12 @@ def _alone(block: Block) -> Block:
     return replace(block, states=tuple(state for state in block.states if not any(state.stay)))
 
 
-def _weights(graph: TensorGraph, machine: Hardware, objective: Objective) -> tuple[Fraction, Fraction]:
-    """Weights of a tick and of a bit in the weighted objective: the network's."""
-    return (
+def _weights(graph: TensorGraph, machine: Hardware, objective: Objective) -> tuple[Fraction, ...]:
+    """Weights of a tick, a bit and, if it counts, a quantum in the weighted objective: the network's."""
+    weights = (
         Fraction(objective.latency_weight) / roofline_ticks(graph, machine),
         Fraction(objective.traffic_weight) / compulsory_bits(graph, machine),
     )
+    if not objective.needs(ENERGY):
+        return weights
+    return (*weights, Fraction(objective.energy_weight) / least_energy_quanta(graph, machine))

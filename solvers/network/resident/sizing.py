@@ -175,7 +175,7 @@ def _walk(
                 within,
                 backend=scenario.backend,
                 time_limit=scenario.time_limit,
-                least=(ceil(roofline_ticks(graph, machine)), compulsory_bits(graph, machine)),
+                least=(ceil(roofline_ticks(graph, machine)), compulsory_bits(graph, machine), 0),
             )
             choice, programs = chooser.solve(Objective(target)), programs + 1
             if choice is None:

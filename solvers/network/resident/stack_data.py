@@ -38,6 +38,7 @@ def stack_dict(report: NetworkFound, name: str, way: StackWay) -> StackData:
         "compute_cycles": cost.compute_cycles,
         "latency_cycles": number(machine.tick.cycles(cost.latency_ticks)),
         "traffic_bytes": number(Fraction(cost.traffic_bits, 8)),
+        "energy_pj": number(machine.quantum.pj(way.cost(machine).energy)),
     }
 
 
@@ -65,6 +66,7 @@ def stacked_parts(report: NetworkFound, way: StackWay) -> Iterator[PieceData]:
             "traffic": _words(report, share),
             "latency_cycles": None,
             "traffic_bytes": number(Fraction(share.traffic_bits, 8)),
+            "energy_pj": None,
         }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, BlockState, least_beside
+from formulation.network.front import Sought
 from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph
 from formulation.network.stacks.candidates import stacks
@@ -15,7 +16,6 @@ from formulation.network.stacks.frontier import StackWay, stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states
-from formulation.problem import Kind
 from solvers.network.resident.points import Failed, MadeFrontier, stop_after
 from solvers.network.tasks import Notify, Task, run_tasks
 
@@ -41,7 +41,7 @@ class WantedStack:
 def stack_blocks(
     graph: TensorGraph,
     hardware: Hardware,
-    kind: Kind,
+    kind: Sought,
     longest: int,
     *,
     cap: int | None = None,
@@ -57,7 +57,7 @@ def stack_blocks(
     Args:
         graph: the network.
         hardware: the machine.
-        kind: of the objective; latency or traffic alone needs a single point for each room.
+        kind: as of ``layer_blocks``.
         longest: layers of a stack at most; a single layer whose rows are kept is one.
         cap: of the network's latency [ticks]; None for none. What cannot keep it, however fast all other
             layers are, is left out.
@@ -131,7 +131,7 @@ def _effort(wanted: WantedStack) -> float:
 
 
 def stack_points(
-    hardware: Hardware, kind: Kind, wanted: WantedStack, time_limit: float | None
+    hardware: Hardware, kind: Sought, wanted: WantedStack, time_limit: float | None
 ) -> list[MadeFrontier]:
     """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
     tables = stack_tables(wanted.stack, hardware) if wanted.states else ()

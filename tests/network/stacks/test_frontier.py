@@ -14,13 +14,17 @@ from formulation.network.graph import tensor_graph
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
+from formulation.network.stacks.energy import stack_energy
 from formulation.network.stacks.frontier import stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
+from formulation.objective import ENERGY, Measure
+from formulation.price import Price
 from formulation.problem import Kind
 from tests.network.stacks.strategies import networks
 from tests.strategies import examples, hardware
 
 MOST = 1500
+MEASURES = (Measure.only(ENERGY), Measure(Price(Fraction(3, 7), Fraction(1), Fraction(1, 50))))
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +40,16 @@ def ways(stack):
     return prod(stack.maps[stack.root].extents) * prod(len(tiles(layer)) for layer in stack.layers)
 
 
-def everything(stack, machine, stays):
+def schedules(stack):
     extents = stack.maps[stack.root].extents
     cuts = product(*(range(1, n + 1) for n in extents))
     for pieces, held in product(cuts, product(*map(tiles, stack.layers))):
-        yield stack_cost(stack, machine, Schedule(pieces, held), stays)
+        yield Schedule(pieces, held)
+
+
+def everything(stack, machine, stays):
+    for schedule in schedules(stack):
+        yield stack_cost(stack, machine, schedule, stays)
 
 
 def best(pairs):
@@ -76,7 +85,8 @@ def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
     space = StackSpace(stack, machine, stack_tables(stack, machine), stays)
     points = stack_frontier(space, rooms, rooms[0], kind)
     for point in points:
-        assert point.priced_again(machine) == MovedCost(point.need, point.latency, point.traffic)
+        again = point.priced_again(machine)
+        assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
     for room in rooms:
         have = [(p.latency, p.traffic) for p in points if p.need <= room]
         every = [(c.latency_ticks, c.traffic_bits) for c in costs if c.room <= room]
@@ -100,3 +110,34 @@ def test_every_room_is_a_step_of_the_frontier(tmp_path, bandwidth):
         have = best((p.latency, p.traffic) for p in points if p.need <= room)
         assert have == best((c.latency_ticks, c.traffic_bits) for c in costs if c.room <= room)
     assert len({p.need for p in points}) > 5
+
+
+def order(measure, need, latency, traffic, energy):
+    return measure.exact(Price(latency, traffic, energy)), latency, traffic
+
+
+@examples(10)
+@given(st.data(), hardware(), st.sampled_from(MEASURES))
+def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, data, machine, measure):
+    network = data.draw(networks(folder, most=3, size=5))
+    found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST // 3]
+    assume(found)
+    stack = data.draw(st.sampled_from(found))
+    stays = frozenset(t for t in stack.tensors if data.draw(st.integers(0, 3)) == 0)
+    costs = []
+    for schedule in schedules(stack):
+        cost = stack_cost(stack, machine, schedule, stays)
+        energy = stack_energy(stack, machine, schedule, stays)
+        costs.append((cost.room, cost.latency_ticks, cost.traffic_bits, energy))
+    needs = sorted(need for need, *_ in costs)
+    rooms = sorted({data.draw(st.sampled_from(needs)) + data.draw(st.integers(-8, 8)) for _ in range(3)})[
+        ::-1
+    ]
+    space = StackSpace(stack, machine, stack_tables(stack, machine), stays)
+    points = stack_frontier(space, rooms, rooms[0], measure)
+    for point in points:
+        assert point.priced_again(machine) == MovedCost(point.need, *point.price)
+    for room in rooms:
+        have = [order(measure, p.need, *p.price) for p in points if p.need <= room]
+        every = [order(measure, *cost) for cost in costs if cost[0] <= room]
+        assert min(have, default=None) == min(every, default=None)

@@ -4,7 +4,10 @@ Written from the model's words alone, on the nodes of a network: it shares no co
 of ``dnns`` it knows the fields of layers and axes.
 """
 
+from itertools import product
 from math import ceil, prod
+
+from tests.ports import one_tile
 
 
 def window(axis, outputs):
@@ -40,6 +43,42 @@ def taps_of(axis, residue):
 
 def hull(positions):
     return set(range(min(positions), max(positions) + 1)) if positions else set()
+
+
+def kernels_of(layer, new):
+    """The convolutions that one step runs, as axes with the outputs that it computes of each."""
+    combinations = [((), ())]
+    for axis, outputs in zip(layer.axes, new, strict=True):
+        each = [(axis, tuple(sorted(outputs)))]
+        if type(axis).__name__ != "Axis":
+            each = []
+            for residue in range(axis.stride):
+                taps = taps_of(axis, residue)
+                mine = tuple(y // axis.stride for y in sorted(outputs) if y % axis.stride == residue)
+                if taps and mine:
+                    each.append((Taps(axis, residue, taps), mine))
+        combinations = [((*a, x), (*d, y)) for a, d in combinations for x, y in each]
+    return [(axes, dims) for axes, dims in combinations if all(dims)]
+
+
+class Taps:
+    """One phase of a transposed axis as a convolution of stride one: output j is ``residue + j*stride``."""
+
+    def __init__(self, axis, residue, taps):
+        self.kernel, self.stride, self.dilation = len(taps), 1, 1
+        self.in_size = axis.in_size
+        places = [
+            (residue + axis.pad_lo - axis.dilation * t) // axis.stride for t in sorted(taps, reverse=True)
+        ]
+        if len(places) > 1:
+            self.dilation = places[1] - places[0]
+        self.pad_lo = -places[0]
+
+    def __eq__(self, other):
+        return vars(self) == vars(other) if isinstance(other, Taps) else False
+
+    def __hash__(self):
+        return hash(tuple(vars(self).values()))
 
 
 class Stack:
@@ -216,7 +255,7 @@ class Walk:
         strips = [()]
         for plan in others:
             strips = [(*s, i) for s in strips for i in range(len(plan[self.root]))]
-        self.fetched = self.compute = 0
+        self.fetched = self.compute = self.macs = self.array_bits = 0
         self.moves = [0] * len(self.stack.layers)
         self.peak = dict.fromkeys(self.maps, 0)
         self.first_words = self.last_words = 0
@@ -289,6 +328,24 @@ class Walk:
                     on_rows, on_cols, stream = sides[hardware.dataflow]
                     passes = ceil(on_rows / hardware.rows) * ceil(on_cols / hardware.cols)
                     self.compute += layer.groups * passes * (stream + fill)
+        self.ports(layer, new, cuts, reduced)
+
+    def ports(self, layer, new, cuts, reduced):
+        """What one step takes of the MACs, and moves between buffer and array, fold by fold."""
+        hardware, width = self.hardware, self.hardware.bits
+        array = hardware.dataflow, hardware.rows, hardware.cols
+        for axes, dims in kernels_of(layer, new):
+            taps, pixels = prod(axis.kernel for axis in axes), prod(map(len, dims))
+            self.macs += layer.groups * layer.out_channels * layer.in_channels * taps * pixels
+            final = layer.groups * layer.out_channels * pixels
+            ifmap = weights = out = back = 0
+            for c, (i, r) in product(cuts, enumerate(reduced)):
+                words = one_tile(axes, array, c, r, (range(1), *dims), i > 0)
+                ifmap, weights, out, back = (
+                    a + layer.groups * b for a, b in zip((ifmap, weights, out, back), words, strict=True)
+                )
+            self.array_bits += ifmap * width.ifmap + weights * width.weights + final * width.ofmap
+            self.array_bits += (out - final + back) * width.partial_sums
 
     def kernels(self, layer, new):
         """Pixels and taps of each kernel that runs in a step."""
@@ -336,3 +393,8 @@ class Walk:
             self.latency = max(self.compute + edge / rate, self.traffic / rate)
         else:
             self.latency = self.compute + self.traffic / rate
+        each = hardware.energy
+        self.energy = each.mac * self.macs + each.sram * self.array_bits
+        self.energy += (
+            each.sram + each.dram
+        ) * self.traffic + each.static * self.latency / hardware.frequency

@@ -1,0 +1,113 @@
+"""Energy of a fused stack: each step's rows are a spatial tile of their layer, and go to the array as such.
+
+Of every kernel of a layer, with the channel tile in which its weights lie (all channels if they are kept):
+
+    MACs    = Ci * taps * (outputs that the steps compute)
+    array   = reads * ifmap passes + W * weight passes + outputs * ofmap passes     (``cost.array_traffic``)
+    energy  = price.energy_quanta of these, the traffic and the latency of the stack
+
+``reads`` are the pairs of an output that a step computes and a tap that reads no padding, times Ci; what
+several strips compute counts as often. Weights go to the array once for each pass of a step's pixels, or once
+a step if pixels stream through it. Weights that are kept have the fewest passes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from formulation.cost import Num, Trips, array_passes, array_traffic
+from formulation.counts import SAFE
+from formulation.extents import Ints
+from formulation.hardware import Hardware
+from formulation.mapping import Group
+from formulation.network.stacks.cost import Cuts, Schedule, priced, schedule_cuts
+from formulation.network.stacks.stack import Stack
+from formulation.network.stacks.tables import kernels
+from formulation.network.stacks.weights import Weights
+from formulation.price import energy_quanta
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    """What one kernel is to ``cost.array_traffic``: its weights, and the outputs that all steps compute."""
+
+    groups: int
+    weight_words: int
+    ofmap_words: Num
+
+
+@dataclass(frozen=True, slots=True)
+class KernelWork:
+    """One kernel in the steps of some cuts.
+
+    Attributes:
+        computed: its weights and outputs.
+        macs: multiply-accumulates.
+        reads: ifmap words of one pass.
+        weight_passes: how often the weights go to the array.
+    """
+
+    computed: _Computed
+    macs: Num
+    reads: Num
+    weight_passes: Num
+
+
+def layer_work(cuts: Cuts, layer: int, picks: Sequence[Ints]) -> tuple[KernelWork, ...]:
+    """Each kernel of a layer, for each cut."""
+    operator, batch, found = cuts.stack.layers[layer], cuts.stack.batch, []
+    each = zip(kernels(operator), cuts.passes(layer, picks), strict=True)
+    for number, (kernel, passes) in enumerate(each):
+        axes = [(axis.kernels[layer][number], pick) for axis, pick in zip(cuts.tables, picks, strict=True)]
+        pixels = batch * prod((x.length * x.pieces).sum(axis=1)[pick] for x, pick in axes)
+        trips = batch * prod(x.pieces.sum(axis=1)[pick] for x, pick in axes)
+        reads = batch * prod(x.reads[pick] for x, pick in axes)
+        outputs = kernel.groups * kernel.out_channels * pixels
+        found.append(
+            KernelWork(
+                _Computed(kernel.groups, kernel.weight_words, outputs),
+                outputs * (kernel.in_channels * kernel.taps),
+                kernel.groups * kernel.in_channels * reads,
+                array_passes(cuts.hardware, Group.SP, trips, passes),
+            )
+        )
+    return tuple(found)
+
+
+def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: Sequence[Weights]) -> Ints:
+    """Bits of a layer between buffer and array with its weights held in each of some ways: cuts x ways."""
+    total = np.zeros((1, len(held)), dtype=np.int64)
+    for number, one in enumerate(work):
+        outs = np.array([w.ifmap_passes[number] for w in held])
+        ins = np.array([w.ofmap_passes[number] for w in held])
+        outputs = replace(one.computed, ofmap_words=one.computed.ofmap_words[:, None])
+        trips = Trips(outs, ins, one.weight_passes[:, None])
+        total = total + array_traffic(outputs, one.reads[:, None], trips).bits(hardware)
+    return total
+
+
+def spent(hardware: Hardware, macs: Num, array: Num, traffic: Ints, latency: Num) -> Num:
+    """Energy [quanta] of many cuts, as Python's integers where 64 bits might not hold it."""
+    static = hardware.quantum.tick
+    ticks = latency.astype(object) if static else np.zeros_like(traffic)
+    most = (max(map(int, np.ravel(x)), default=0) for x in (macs, array, traffic, ticks))
+    if energy_quanta(hardware, *most) >= SAFE or (static and ticks.dtype == object):
+        macs, array, traffic = (np.asarray(x).astype(object) for x in (macs, array, traffic))
+    return energy_quanta(hardware, macs, array, traffic, ticks)
+
+
+def stack_energy(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> int:
+    """Energy of one schedule [quanta]; errors as of ``stack_cost``."""
+    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
+    _, traffic, cycles, edge = priced(cuts, picks, weights)
+    macs = array = 0
+    for layer, held in enumerate(weights):
+        work = layer_work(cuts, layer, picks)
+        macs += int(sum(one.macs[0] for one in work))
+        array += int(array_bits(hardware, work, [held])[0, 0])
+    latency = int(cuts.latency(cycles, edge, traffic)[0])
+    return int(energy_quanta(hardware, macs, array, int(traffic[0]), latency))

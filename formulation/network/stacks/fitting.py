@@ -1,0 +1,84 @@
+"""Which of the tiles of a stack's weights may be best together within a room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from formulation.extents import Ints
+from formulation.network.stairs import unbeaten_pairs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightTiles:
+    """Tiles of a layer, or of several layers together; arrays of one length.
+
+    Attributes:
+        room: that they take of the buffer.
+        bits: at the array; 0 if not asked for.
+        time: of the array, in 64 bits or Python's integers.
+        number: of the tile, or of what it goes on from and the tile.
+        rank: of equals the least comes first.
+    """
+
+    room: Ints
+    bits: Ints
+    time: Any
+    number: Ints
+    rank: Ints
+
+    def take(self, index: Ints) -> WeightTiles:
+        """Some of them."""
+        number = self.number[..., index]
+        return WeightTiles(self.room[index], self.bits[index], self.time[index], number, self.rank[index])
+
+    def kept(self, timed: bool) -> WeightTiles:
+        """Those that no other one beats, by rising room; ``timed`` as of ``fitting``."""
+        found = self.take(np.lexsort((self.rank, self.time, self.bits, self.room)))
+        if timed:
+            beats = unbeaten_pairs(found.bits.tolist(), found.time.tolist())
+            return found.take(np.flatnonzero(np.fromiter(beats, dtype=np.bool_, count=len(found.room))))
+        order = np.lexsort((found.time, found.bits))
+        bits, time = found.bits[order], found.time[order]
+        rank = np.empty(len(order), dtype=np.int64)
+        rank[order] = np.cumsum(np.r_[0, (np.diff(bits) != 0) | (np.diff(time) != 0)][: len(order)])
+        less = np.r_[True, rank[1:] < np.minimum.accumulate(rank)[:-1]][: len(order)]
+        return found.take(np.flatnonzero(less))
+
+
+def fitting(options: Sequence[WeightTiles], room: int, *, timed: bool) -> list[list[int]]:
+    """The numbers of one tile for each layer, layer by layer keeping what no other choice beats.
+
+    Args:
+        options: of each layer.
+        room: for all of them.
+        timed: whether more bits may be made good by less time; else the fewest bits are best, then the least
+            time, and there is one answer at most.
+    """
+    zero = np.zeros(1, dtype=np.int64)
+    states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
+    for some in (each.kept(timed) for each in options):
+        before = np.repeat(np.arange(len(states.room)), len(some.room))
+        at = np.tile(np.arange(len(some.room)), len(states.room))
+        taken = states.room[before] + some.room[at]
+        fits = np.flatnonzero(taken <= room)
+        before, at = before[fits], at[fits]
+        bits, time = states.bits[before] + some.bits[at], states.time[before] + some.time[at]
+        rank = states.rank[before] * (1 + int(some.rank.max(initial=0))) + some.rank[at]
+        states = WeightTiles(taken[fits], bits, time, np.stack([before, some.number[at]]), rank).kept(timed)
+        states.rank[np.argsort(states.rank)] = np.arange(len(states.rank))  # in the order of all tiles so far
+        steps.append(states.number)
+    last = range(len(states.room)) if timed else range(len(states.room))[-1:]
+    return [_traced(steps, at) for at in last]
+
+
+def _traced(steps: Sequence[Ints], at: int) -> list[int]:
+    """The tiles that a state has come from."""
+    numbers = []
+    for step in reversed(steps):
+        numbers.append(int(step[1, at]))
+        at = int(step[0, at])
+    return numbers[::-1]
