@@ -26,10 +26,10 @@ from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import Trips, array_traffic, group_cycles
+from formulation.cost import Trips, array_traffic, group_cycles, setup_cycles
 from formulation.hardware import Hardware
-from formulation.mapping import Group
-from formulation.price import energy_quanta
+from formulation.mapping import Group, Stationary
+from formulation.price import EDGE_TRANSFERS, energy_quanta
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62
@@ -46,7 +46,7 @@ class Counts:
     """Bounds on what any mapping of a layer takes.
 
     Attributes:
-        cycles: of the array.
+        cycles: of the array, and of the DMA engine to set transfers up.
         bits: moved.
         held: in the buffer [bits].
         extent: greatest of a dimension, so the length of the longest table.
@@ -117,7 +117,14 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
     if energetic:
         most = Trips(layer.out_channels, layer.in_channels * layer.taps, layer.pixels)
         array = array_traffic(layer, layer.ifmap_reads, most).bits(hardware)
-    return Counts(layer.groups * prod(factors), bits, held, extent, series, array)
+    cycles = layer.groups * prod(factors) + most_setup(hardware, layer.groups, *extents.values())
+    return Counts(cycles, bits, held, extent, series, array)
+
+
+def most_setup(hardware: Hardware, groups: int, co: int, ci: int, sp: int) -> int:
+    """Cycles to set up the transfers of so many trips, each tensor in the loop order that moves it most."""
+    each = (setup_cycles(hardware, groups, order, Trips(co, ci, sp)) for order in Stationary)
+    return int(sum(each)) + EDGE_TRANSFERS * hardware.transfer_setup
 
 
 def _series(axis: Axis) -> int:

@@ -21,6 +21,7 @@ from formulation.cost import (
     channel_tiles,
     footprint,
     group_cycles,
+    setup_cycles,
     spatial_tiles,
     tile_bits,
     traffic,
@@ -41,6 +42,7 @@ class Work:
         compute: cycles in which the array works.
         array: words between buffer and array.
         tile: bits of the largest tile of each tensor.
+        setup: cycles in which the DMA engine sets its transfers up.
     """
 
     trips: Trips
@@ -48,6 +50,7 @@ class Work:
     compute: int
     array: Traffic
     tile: TensorBits
+    setup: int = 0
 
 
 @lru_cache(maxsize=64)  # an answer is priced when it is found, and again when it is checked
@@ -91,7 +94,8 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
         passes[group.value] = array_passes(hardware, group, n.of(group), cycles)
     array = array_traffic(layer, layer.ifmap_reads, Trips(**passes))
     held = tile_bits(layer, hardware, tile.out_channels, tile.in_channels, largest, tile.pixels, n.ci)
-    return Work(n, moved, compute, array, held)
+    setup = setup_cycles(hardware, layer.groups, mapping.stationary, n)
+    return Work(n, moved, compute, array, held, setup)
 
 
 @lru_cache(maxsize=4096)
@@ -122,7 +126,7 @@ def tile_words(
 def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
     """The cost of so many multiply-accumulates and what is moved, computed and held for them."""
     bits, need = work.traffic.bits(hardware), footprint(hardware, work.tile)
-    ticks = latency_ticks(hardware, work.compute, bits, work.tile)
+    ticks = latency_ticks(hardware, work.compute, bits, work.tile, work.setup)
     energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, ticks)
     parts = Partition(need.ifmap, need.ofmap, need.weights)
     return Cost(

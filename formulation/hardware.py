@@ -112,9 +112,10 @@ class Hardware:
         halo: refetch or reuse between neighbouring tiles.
         fill: whether filling and draining the array costs cycles.
         energy: what its parts take.
+        transfer_setup: cycles to set up a transfer, in which the DMA engine moves nothing.
 
     Raises:
-        ValueError: if a quantity is not positive, or the buffer holds no whole bank.
+        ValueError: if a quantity is not positive, the buffer holds no whole bank, or a set-up is negative.
     """
 
     rows: int = 16
@@ -129,6 +130,7 @@ class Hardware:
     halo: Halo = Halo.REFETCH
     fill: Fill = Fill.OVERLAPPED
     energy: Energy = field(default_factory=Energy)
+    transfer_setup: int = 0
 
     def __post_init__(self) -> None:
         for name in ("rows", "cols", "buffer_bytes", "bandwidth", "frequency"):
@@ -136,6 +138,8 @@ class Hardware:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be above 0")
         if self.bank_bytes is not None and not 1 <= self.bank_bytes <= self.buffer_bytes:
             raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
+        if self.transfer_setup < 0:
+            raise ValueError(f"transfer_setup is {self.transfer_setup}, must be at least 0")
 
     @property
     def bytes_per_cycle(self) -> Fraction:

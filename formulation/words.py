@@ -43,8 +43,9 @@ def machine_words(machine: Hardware) -> Iterator[str]:
         f"{machine.rows} x {machine.cols} array ({machine.dataflow}-stationary, fill {machine.fill}), "
         f"{machine.buffer_bytes:,} bytes of buffer{banks}, {buffered}-buffered, halo {machine.halo}"
     )
+    setup = f", {machine.transfer_setup:,} cycles to set a transfer up" if machine.transfer_setup else ""
     yield (
-        f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz; bits of a word: ifmap "
+        f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz{setup}; bits of a word: ifmap "
         f"{width.ifmap}, weights {width.weights}, ofmap {width.ofmap}, partial sums {width.partial_sums}"
     )
 

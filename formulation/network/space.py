@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, Trips, traffic
+from formulation.cost import Num, TensorBits, Trips, setup_cycles, traffic
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
 from formulation.price import Price
@@ -38,7 +38,9 @@ class MovedSpace(Space):
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
-        latency = self.movement.latency(hardware, layer.groups * cycles.product, words, held, self.wide)
+        setup = setup_cycles(hardware, layer.groups, stationary, trips)
+        compute = layer.groups * cycles.product
+        latency = self.movement.latency(hardware, compute, words, held, setup, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
         return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
 

@@ -20,6 +20,7 @@ from formulation.cost import (
     array_traffic,
     footprint,
     ifmap_pass_words,
+    moved_tiles,
     passes,
     tile_bits,
 )
@@ -36,13 +37,17 @@ Terms = dict[tuple[str, Keys], int]
 """A linear function: coefficients by (family of variables, index)."""
 
 
+SHARES = ("share", "turn")
+"""Families of variables that disaggregate a pair over the input channels: its cycles, its transfers."""
+
+
 @dataclass(frozen=True, slots=True)
-class Compute:
-    """Array cycles of a variant.
+class Product:
+    """A factor of the input channels times one of the pair (output channels, tile), in a variant.
 
     Attributes:
-        terms: cycles; of ``share`` per cycle of the pair (output channels, tile).
-        above: by how much each pair is above the least; empty if it needs no ``share``.
+        terms: the product; of its family of ``SHARES`` per unit of the pair.
+        above: by how much each pair is above the least; empty if it needs no such variables.
     """
 
     terms: Terms
@@ -53,7 +58,7 @@ class VariantTerms:
     """Coefficients of one variant, by family and index.
 
     Families: ``out``, ``inp``, ``tile`` of one choice; ``ok``, ``ik``, ``oi`` of output channels and tile, of
-    input channels and tile, of output and input channels; and ``share``, as ``formulation.program.model``
+    input channels and tile, of output and input channels; and ``SHARES``, as ``formulation.program.model``
     explains.
 
     Args:
@@ -188,21 +193,41 @@ class VariantTerms:
         return passes(self.stationary, group, Trips(**several))
 
     @cached_property
-    def compute(self) -> Compute:
+    def compute(self) -> Product:
         """Array cycles."""
         space = self.space
-        groups = space.problem.layer.groups
-        factor = space.ci.cycles[self.ci]
         co, row = self.ok
-        pair = groups * space.co.cycles[co] * self.cycles[row]
+        pair = space.problem.layer.groups * space.co.cycles[co] * self.cycles[row]
+        return self._product("share", space.ci.cycles[self.ci], pair)
+
+    @cached_property
+    def setup(self) -> Product:
+        """Cycles to set the transfers up: ``moved_tiles`` is linear in the trips of the input channels."""
+        space = self.space
+        each = space.problem.hardware.transfer_setup * space.problem.layer.groups
+        if not each:
+            return Product({}, {})
+        co, row = self.ok
+        n_co, n_sp, trips = space.co.trips[co], self.tiles.trips[row], space.ci.trips[self.ci]
+        co_moves, sp_moves = self._passes(Group.CO, n_co), self._passes(Group.SP, n_sp)
+        one, two = (moved_tiles(Trips(n_co, n, n_sp), self._moved(co_moves, sp_moves, n)) for n in (1, 2))
+        product = self._product("turn", trips - 1, each * (two - one))
+        return Product(merge([self.terms("ok", self.ok, each * one), product.terms]), product.above)
+
+    def _moved(self, co: Any, sp: Any, trips: int) -> Trips:
+        """Passes beside so many trips of the input channels."""
+        return Trips(co, self._passes(Group.CI, trips), sp)
+
+    def _product(self, family: str, factor: Any, pair: Any) -> Product:
+        """A factor for each input-channel tile times one for each pair of ``ok``."""
         if len(set(factor.tolist())) == 1:
-            return Compute(self.terms("ok", self.ok, pair * factor[0]), {})
+            return Product(self.terms("ok", self.ok, pair * factor[0]), {})
         least = int(pair.min())
         terms = self.terms("inp", self.ci, [int(f) * least for f in factor])
         if least == pair.max():
-            return Compute(terms, {})
-        shares = {("share", self.index("inp", b)): int(f) for b, f in zip(self.ci, factor, strict=True)}
-        return Compute(terms | shares, self.terms("ok", self.ok, pair - least))
+            return Product(terms, {})
+        shares = {(family, self.index("inp", b)): int(f) for b, f in zip(self.ci, factor, strict=True)}
+        return Product(terms | shares, self.terms("ok", self.ok, pair - least))
 
 
 def variant_name(stationary: Stationary, whole: bool) -> str:

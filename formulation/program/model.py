@@ -30,10 +30,15 @@ between candidates, it is disaggregated over them, between its least value and i
     sum_b share[v,b] = sum ok * (z(a,k) - min z)
     compute = groups * sum_b f_b * (min z * inp[v,b] + share[v,b])
 
-Latency, with the edge the largest tile of each tensor once:
+If setting transfers up takes time, their number is a product like ``compute``: of the input channels' trips
+beyond the first, and of how many more transfers each of these makes, known of the pair (a, k) (``turn``):
 
-    latency >= compute + edge,  latency >= transfer      (double-buffered)
-    latency  = compute + transfer                        (otherwise)
+    set-ups = per transfer * (sum ok * (transfers with one trip) + sum_b (n_b - 1) * (min z' * inp + turn))
+
+Latency, with the edge the largest tile of each tensor once, and the set-ups of these:
+
+    latency >= compute + edge,  latency >= transfer + set-ups      (double-buffered)
+    latency  = compute + transfer + set-ups                        (otherwise)
 
 Energy, with m the passes of a group between buffer and array (``cost.array_passes``), is linear as well:
 
@@ -218,7 +223,7 @@ def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:
 
 
 def _margin(model: Any) -> float:
-    """A mapping has at most one term of each of eight families in a row, each rounded by one grain.
+    """A mapping has at most one term of each of nine families in a row, each rounded by one grain.
 
     Energy may have latency among its terms, and then what that is rounded by, as often as it is in it.
     """

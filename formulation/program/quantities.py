@@ -10,7 +10,9 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.program.coefficients import Terms, VariantTerms, merge
+from formulation.hardware import Tick
+from formulation.price import EDGE_TRANSFERS
+from formulation.program.coefficients import Product, Terms, VariantTerms, merge
 from formulation.program.scaling import (
     ROUNDING,
     ProgramAim,
@@ -67,17 +69,27 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
     hardware = space.problem.hardware
     tick = hardware.tick
+    edge_setup = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     work = []
     for variant in variants:
         bits = variant.edge() if hardware.double_buffered else {}
         ticks = {key: n * tick.per_bit for key, n in bits.items()}
+        if hardware.double_buffered and edge_setup:
+            ticks["variant", (variant.name,)] = edge_setup
         work.append(merge([{key: n * tick.per_cycle for key, n in variant.compute.terms.items()}, ticks]))
-    moved = [{key: n * tick.per_bit for key, n in v.traffic.items()} for v in variants]
+    moved = [_transfers(variant, tick) for variant in variants]
     if hardware.double_buffered:
         sides = {"computes": work, "transfers": moved}
     else:
         sides = {"works": [merge(pair) for pair in zip(work, moved, strict=True)]}
     return {name: shifted(variants, terms) for name, terms in sides.items()}
+
+
+def _transfers(variant: VariantTerms, tick: Tick) -> Terms:
+    """Ticks of all transfers: their bits, and setting them up."""
+    bits = {key: n * tick.per_bit for key, n in variant.traffic.items()}
+    setup = {key: n * tick.per_cycle for key, n in variant.setup.terms.items()}
+    return merge([bits, setup]) if setup else bits
 
 
 def _latency(
@@ -92,37 +104,42 @@ def _latency(
     model.latency = pyo.Var(bounds=(0, cap))
     lowest = min(low for _, low in sides.values())
     ticks = beyond(cap) * axis.unit + axis.floor - lowest
-    most = _shares(model, variants, ticks / space.problem.hardware.tick.per_cycle)
+    cycles = ticks / space.problem.hardware.tick.per_cycle
+    most = {"share": _shares(model, "share", {v.name: v.compute for v in variants}, cycles)}
+    if space.problem.hardware.transfer_setup:
+        most["turn"] = _shares(model, "turn", {v.name: v.setup for v in variants}, cycles)
     for name, (terms, low) in sides.items():
-        whole = {key: n * (most[key[1][0]] if key[0] == "share" else 1) for key, n in terms.items()}
+        whole = {key: n * (most[key[0]][key[1][0]] if key[0] in most else 1) for key, n in terms.items()}
         start = axis.scaled(low)
         expr = rounded_sum(model, whole, axis.unit, beyond(cap) - start) + start <= model.latency
         setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _shares(model: Any, variants: list[VariantTerms], beyond: float) -> dict[str, float]:
-    """Disaggregated pairs; what one unit of a variant's ``share`` stands for.
+def _shares(model: Any, family: str, products: Mapping[str, Product], beyond: float) -> dict[str, float]:
+    """Disaggregated pairs; what one unit of a variant's variables stands for.
 
     Args:
-        model: gets the variables.
-        variants: of the program.
-        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
-            any input-channel tile, they reach it.
+        model: gets the variables, as ``family``.
+        family: of ``SHARES``.
+        products: by variant.
+        beyond: cycles above the floor that no mapping of interest takes; pairs are cut where, with any
+            input-channel tile, they reach it.
     """
-    parts = {v.name: v.compute for v in variants if v.compute.above}
-    index = [key for part in parts.values() for family, key in part.terms if family == "share"]
-    model.share = pyo.Var(index, bounds=(0, 1))
-    model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
+    parts = {name: part for name, part in products.items() if part.above}
+    index = [key for part in parts.values() for of, key in part.terms if of == family]
+    share = pyo.Var(index, bounds=(0, 1))
+    setattr(model, family, share)
+    setattr(model, f"{family}_of", pyo.Constraint(index, rule=lambda m, *key: share[key] <= m.inp[key]))
     most: dict[str, float] = {}
     for name, part in parts.items():
-        least = min(n for (family, _), n in part.terms.items() if family == "share")
+        least = min(n for (of, _), n in part.terms.items() if of == family)
         most[name] = min(max(part.above.values()), beyond / least)
 
     def adds_up(m: Any, name: str) -> Any:
-        mine = [m.share[key] for key in index if key[0] == name]
+        mine = [share[key] for key in index if key[0] == name]
         return pyo.quicksum(mine) == rounded_sum(m, parts[name].above, most[name], 1.0)
 
-    model.shares = pyo.Constraint(list(parts), rule=adds_up)
+    setattr(model, f"{family}s", pyo.Constraint(list(parts), rule=adds_up))
     return most
 
 

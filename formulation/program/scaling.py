@@ -16,7 +16,7 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.price import Price
-from formulation.program.coefficients import Keys, Terms, VariantTerms
+from formulation.program.coefficients import SHARES, Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -117,7 +117,7 @@ def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, in
     for variant_terms in terms:
         least: dict[str, int] = {}
         for (family, _), value in variant_terms.items():
-            if family != "share":
+            if family not in SHARES:
                 least[family] = min(value, least.get(family, value))
         merged |= {(f, key): value - least.get(f, 0) for (f, key), value in variant_terms.items()}
         bases.append(sum(least.values()))
@@ -139,7 +139,7 @@ def rounded_sum(
         most: a value that is out of the question, so that it does not matter by how much it is exceeded.
     """
     values = {key: value / unit for key, value in terms.items() if value}
-    values = {key: value if key[0] == "share" else min(value, most) for key, value in values.items()}
+    values = {key: value if key[0] in SHARES else min(value, most) for key, value in values.items()}
     grain = max(values.values(), default=1.0) * GRAIN
     rounded = ((key, floor(value / grain) * grain) for key, value in values.items())
     return pyo.quicksum(getattr(model, family)[key] * value for (family, key), value in rounded if value)

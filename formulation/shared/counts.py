@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from formulation.counts import Counts, layer_counts
+from formulation.counts import Counts, layer_counts, most_setup
 from formulation.shared.problem import SharedProblem
 
 
@@ -30,4 +30,7 @@ def shared_counts(problem: SharedProblem) -> Counts:
     held = sum(part.held for part in parts) + hardware.copies * tiles
     words = rounds * rounds * max(taps, deconv.pixels)
     extent = max(part.extent for part in parts)
-    return Counts((taps + 1) * sum(part.cycles for part in parts), bits, max(held, words), extent)
+    grid = prod(len(dim.tile) for dim in kernels.dims)
+    setup = most_setup(hardware, deconv.groups, rounds, deconv.in_channels, grid)
+    cycles = (taps + 1) * sum(part.cycles for part in parts) + setup
+    return Counts(cycles, bits, max(held, words), extent)

@@ -14,7 +14,7 @@ import numpy as np
 from formulation.cost import Num, Trips
 from formulation.extents import Ints
 from formulation.relaxed.classes import Aim, Variant
-from formulation.relaxed.structure import class_traffic
+from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.shared.packing_bounds import packed_bounds
 from formulation.shared.relaxed import SharedRelaxation
 from formulation.space.tables import SpatialTable
@@ -74,7 +74,8 @@ class SharedPresolve:
         bits = class_traffic(space.kernels, variant.structure, 1.0 * words, trips).bits(space.hardware)
         price, inside = aim.weights.traffic / self.relaxation.compulsory_bits * bits, bounds.fits
         if variant.structure.timed:
-            ticks = space.latency(bounds.least.astype(float), bits)
+            setup = class_setup(space.hardware, space.kernels.groups, variant.structure, trips)
+            ticks = space.latency(bounds.least.astype(float), bits, setup)
             latency = ticks / float(self.relaxation.least.latency)
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))

@@ -184,7 +184,7 @@ class SharedRelaxation(Relaxation):
             among = np.flatnonzero((least <= self.space.trips_ci) & (self.space.trips_ci <= most))
             cycles = self._cycles(variant.tiles[2:], variant.trips_range("co")[0], tuple(map(int, among)))
             found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": cycles}
-        return found
+        return found | self._writes(variant)
 
     def _cycles(
         self, ranges: tuple[tuple[int, int], ...], rounds: int, among: tuple[int, ...]

@@ -18,6 +18,7 @@ from formulation.cost import (
     array_traffic,
     fits,
     footprint,
+    setup_cycles,
     tile_bits,
     traffic,
 )
@@ -78,7 +79,8 @@ class Space:
         layer, hardware = self.problem.layer, self.problem.hardware
         bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware)
         compute = layer.groups * cycles.product
-        latency = latency_ticks(hardware, compute, bits, held, wide=self.wide)
+        setup = setup_cycles(hardware, layer.groups, stationary, trips)
+        latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)
         return Price.of(latency, bits, self._energy(trips, cycles, bits, latency) if self.energetic else None)
 
     def _energy(self, trips: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:

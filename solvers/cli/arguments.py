@@ -119,6 +119,8 @@ def _machine_options(p: argparse.ArgumentParser) -> None:
     _option(group, "double_buffered", **flag, help="whether transfers overlap with computation")
     text = "granularity of the buffer's parts [bytes], or with a unit: 32KiB"
     _option(group, "bank_bytes", type=_quantity, metavar="BYTES", help=text)
+    text = "to set up each transfer of a tile between DRAM and buffer [cycles] (0)"
+    _option(group, "transfer_setup", type=_whole, metavar="CYCLES", help=text)
     each = ("MAC", "SRAM", "DRAM", "STATIC")
     text = "energy of a multiply-accumulate [pJ], of a bit at SRAM and DRAM [pJ/bit], and static power [mW]"
     _option(group, "energy", nargs=4, type=number, metavar=each, help=text)

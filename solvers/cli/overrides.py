@@ -21,6 +21,7 @@ _MACHINE = (
     "fill",
     "double_buffered",
     "bank_bytes",
+    "transfer_setup",
 )
 _OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")

@@ -19,7 +19,7 @@ from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import ENERGY
-from formulation.price import energy_quanta
+from formulation.price import energy_quanta, written_ticks
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
@@ -70,7 +70,7 @@ class PartReport:
         """Latency of one occurrence."""
         if self.result is None:
             bits = self.ofmap_words * self.hardware.bits.ofmap
-            return self.hardware.tick.cycles(bits * self.hardware.tick.per_bit)
+            return self.hardware.tick.cycles(written_ticks(self.hardware, bits))
         return self.result.cost.latency_cycles if self.result.cost else None
 
     @property
@@ -85,7 +85,7 @@ class PartReport:
         """Energy of one occurrence."""
         if self.result is None:
             bits = self.ofmap_words * self.hardware.bits.ofmap
-            quanta = energy_quanta(self.hardware, 0, 0, bits, bits * self.hardware.tick.per_bit)
+            quanta = energy_quanta(self.hardware, 0, 0, bits, written_ticks(self.hardware, bits))
             return self.hardware.quantum.pj(quanta)
         return self.hardware.quantum.pj(self.result.cost.energy) if self.result.cost else None
 

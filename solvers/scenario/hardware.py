@@ -5,7 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from dnns.yaml_reader.validation import StrictModel
 from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
@@ -61,6 +68,10 @@ class EnergyModel(StrictModel):
         return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
 
 
+_UNTOLD = {"transfer_setup": 0}
+"""Fields that are left out of results while they have this value, with which nothing is different."""
+
+
 class HardwareModel(StrictModel):
     """The machine."""
 
@@ -93,6 +104,8 @@ class HardwareModel(StrictModel):
     """Granularity of the buffer's parts [bytes, or with a unit: 32KiB]; null for single bytes."""
     energy: EnergyModel = EnergyModel()
     """What its parts take."""
+    transfer_setup: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """To set a transfer between DRAM and buffer up [cycles]; 0 if that takes no time."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
@@ -111,6 +124,7 @@ class HardwareModel(StrictModel):
             halo=Halo(self.halo),
             fill=Fill(self.fill),
             energy=self.energy.build(),
+            transfer_setup=self.transfer_setup,
         )
 
     @property
@@ -128,6 +142,11 @@ class HardwareModel(StrictModel):
             return BitWidths.uniform(self.bit_width)
         w = self.bit_width
         return BitWidths(w.ifmap, w.weights, w.ofmap, w.partial_sums or w.ofmap)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = fields(self)
+        return {name: told[name] for name in told if name not in _UNTOLD or told[name] != _UNTOLD[name]}
 
     @model_validator(mode="before")
     @classmethod

@@ -30,6 +30,7 @@ class Candidate:
         most: P and Q that might fit.
         target: P and Q that packings without a split pass might have.
         traffic: in bits.
+        setup: of the transfers [cycles].
     """
 
     keys: tuple[Any, ...]
@@ -39,6 +40,7 @@ class Candidate:
     most: tuple[int, int]
     target: tuple[int, int]
     traffic: int
+    setup: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,7 @@ class Batch:
     keys: tuple[Any, ...]
     bounds: PackedBounds
     traffic: Any
+    setup: Any
 
     def candidate(self, i: int) -> Candidate:
         """One of them."""
@@ -64,6 +67,7 @@ class Batch:
             (int(most[0][i]), int(most[1][i])),
             (int(target[0][i]), int(target[1][i])),
             int(self.traffic[i]),
+            int(np.broadcast_to(self.setup, self.traffic.shape)[i]),
         )
 
 

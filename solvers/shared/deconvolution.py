@@ -85,7 +85,7 @@ def combine(
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
-    aside = Price.of(zero_bits * hardware.tick.per_bit, zero_bits)
+    aside = Price.of(kernels.zero_ticks(hardware), zero_bits)
     apart = _split_total(parts, aside)
     started, shared = monotonic(), None
     if kernels.layers:

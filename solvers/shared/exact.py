@@ -139,7 +139,7 @@ class ExactSearch(SharedSearch):
             if candidate.choice not in seen:
                 seen.add(candidate.choice)
                 items = self.space.packing(candidate.tile, candidate.choice[2]).items
-                groups[candidate.traffic, candidate.choice[1], items].append(candidate)
+                groups[candidate.traffic, candidate.setup, candidate.choice[1], items].append(candidate)
         left = None
         for members in sorted(groups.values(), key=lambda g: min((c.keys, c.choice) for c in g)):
             members.sort(key=lambda c: (c.keys, c.choice))
@@ -156,7 +156,8 @@ class ExactSearch(SharedSearch):
     def _solve(self, goal: Goal, members: list[Candidate]) -> Any:
         """One model; returns a bound on the goal's first quantity if it is not settled."""
         space, count = self.space, members[0].choice[1]
-        transfer = int(space.latency(0, members[0].traffic)) if space.hardware.double_buffered else 0
+        moved = members[0].traffic, members[0].setup
+        transfer = int(space.latency(0, *moved)) if space.hardware.double_buffered else 0
         choices = []
         for candidate in members:
             problem = space.packing(candidate.tile, candidate.choice[2])
@@ -176,7 +177,7 @@ class ExactSearch(SharedSearch):
         try:
             solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         except TimeUp:  # before the solver had begun
-            return self._open(goal, milp.floor, members[0].traffic, Termination.TIME_LIMIT)
+            return self._open(goal, milp.floor, moved, Termination.TIME_LIMIT)
         self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None
@@ -186,7 +187,7 @@ class ExactSearch(SharedSearch):
         least = milp.floor
         if solved.bound is not None:
             least = max(least, floor(milp.ticks(solved.bound) * (1 - _SAFETY)))
-        return self._open(goal, least, members[0].traffic, solved.termination)
+        return self._open(goal, least, moved, solved.termination)
 
     def _heading(self, milp: PackingMilp, members: list[Candidate]) -> Iterator[str]:
         """What a program is of, and what its indices and numbers stand for."""
@@ -223,15 +224,14 @@ class ExactSearch(SharedSearch):
             packing.weights, packing.ofmap
         ):
             raise AssertionError("the solver returned a packing that does not fit")
-        latency = int(
-            self.space.latency(choice.packing.price(packing) + choice.packing.fixed, candidate.traffic)
-        )
+        array = choice.packing.price(packing) + choice.packing.fixed
+        latency = int(self.space.latency(array, candidate.traffic, candidate.setup))
         mapping = self.space.mapping(CLASSES[which], ci, rank, packing.rounds, candidate.tile)
         self._offer(goal, candidate.choice, mapping, Price.of(latency, candidate.traffic))
 
-    def _open(self, goal: Goal, least: int, traffic: int, termination: Termination) -> Any:
+    def _open(self, goal: Goal, least: int, moved: tuple[int, int], termination: Termination) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        price = Price.of(int(self.space.latency(least, traffic)), traffic)
+        price = Price.of(int(self.space.latency(least, *moved)), moved[0])
         if not goal.allows(price):
             return None
         keys = goal.values(price)

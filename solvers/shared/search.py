@@ -179,7 +179,8 @@ class SharedSearch:
             if len(good):
                 keys = goal.keys(price.take(good))
                 bits, kept = price.traffic[good], bounds.take(good)
-                yield Batch(which, part.take(good), cis[good], rounds[good], keys, kept, bits)
+                chosen = part.take(good), cis[good], rounds[good]
+                yield Batch(which, *chosen, keys, kept, bits, self._setup(which, *chosen))
             start += _BLOCK
             on = fewest + start <= top
             tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
@@ -191,11 +192,11 @@ class SharedSearch:
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
-        return Price.of(self._latency(bounds.least, bits), bits)
+        return Price.of(self.space.latency(bounds.least, bits, self._setup(which, tiles, ci, rounds)), bits)
 
-    def _latency(self, array: Any, bits: Any) -> Any:
-        """Latency from the array's time with the edge, and the traffic [ticks]."""
-        return self.space.latency(array, bits)
+    def _setup(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Any:
+        """Cycles to set the transfers up."""
+        return self.space.setup(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
 
     def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Price:
         """What mappings of at least so many rounds cost at least."""
@@ -204,20 +205,21 @@ class SharedSearch:
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
         array = space.array(space.least_cycles(tiles, ci) + more * each, TensorBits(0, 0, 0))
         bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci], tiles.table)
-        return Price.of(self._latency(array, bits), bits)
+        return Price.of(space.latency(array, bits, self._setup(which, tiles, ci, rounds)), bits)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
         which, count, ci, rank = candidate.choice
         packing = self.space.packing(candidate.tile, ci)
-        transfer = self._latency(0, candidate.traffic) if self.space.hardware.double_buffered else 0
+        double, moved = self.space.hardware.double_buffered, (candidate.traffic, candidate.setup)
+        transfer = self.space.latency(0, *moved) if double else 0
         least = max(min(candidate.bounds), transfer) - packing.fixed
         split = candidate.bounds[1] - packing.fixed
         answer = best_packing(packing, count, candidate.most, candidate.target, least, split, nodes=nodes)
         self.packed += 1
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
-            latency = int(self._latency(answer.price + packing.fixed, candidate.traffic))
+            latency = int(self.space.latency(answer.price + packing.fixed, *moved))
             price = Price.of(latency, candidate.traffic)
             mapping = self.space.mapping(CLASSES[which], ci, rank, answer.packing.rounds, candidate.tile)
             self._offer(goal, candidate.choice, mapping, price)

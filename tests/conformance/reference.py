@@ -1,5 +1,6 @@
 """Known answers: every mapping of a small problem, counted by the reference machines, which share no code."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import ceil
@@ -26,12 +27,12 @@ def sizes(*extents):
 
 def layer_prices(layer, hardware, partition, *, energetic=False):
     """Latency [cycles], traffic [bits] and energy [pJ; None unless asked for] of every mapping that fits."""
-    return prices(hardware, partition, layer_runs(layer, hardware, energetic))
+    return prices(hardware, partition, layer_runs(layer, replace(hardware, transfer_setup=0), energetic))
 
 
 def shared_prices(deconv, hardware, partition):
     """The same of every tile, loop order and packing of filters into rounds; their energy is None."""
-    return prices(hardware, partition, shared_runs(deconv, hardware))
+    return prices(hardware, partition, shared_runs(deconv, replace(hardware, transfer_setup=0)))
 
 
 @cache
@@ -41,14 +42,14 @@ def prices(hardware, partition, runs):
 
 @cache
 def layer_runs(layer, hardware, energetic):
-    """Words, largest tiles, cycles, and the energy of MACs and the array's ports, of every mapping."""
+    """Words, transfers, largest tiles, cycles, and energy of MACs and the array's ports, of every mapping."""
     found = set()
     extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
     for co, ci, n, *spatial in sizes(*extents):
         tile = Tile(co, ci, n, tuple(spatial))
         for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
             walk = (PortWalk if energetic else Walk)(layer, hardware, Mapping(tile, stationary, slide))
-            words = walk.ifmap, walk.weights, walk.writes, walk.reads
+            words = walk.ifmap, walk.weights, walk.writes, walk.reads, walk.transfers
             some = ci < layer.in_channels
             largest = tuple(walk.largest[name] for name in TENSORS)
             apart = walk.energy(0, 0) if energetic else None
@@ -78,6 +79,7 @@ def shared_runs(deconv, hardware):
             mapping = SharedMapping(ci, n, tuple(spatial), rounds, order, slide)
             run = Machine(deconv, hardware, mapping, ifmap, weights)
             words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
+            words += (run.transfers,)
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
             found.add((words, largest, run.compute, int(outputs), some, None))
@@ -99,7 +101,7 @@ def packings(filters, kernels):
 def price(hardware, partition, words, largest, compute, outputs, partial_sums, apart):
     """Latency, traffic and energy by the model's words; None if the largest tiles do not fit."""
     width = hardware.bits
-    ifmap, weights, writes, reads = words
+    ifmap, weights, writes, reads, transfers = words
     bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
     bits += (writes - outputs + reads) * width.partial_sums
     widths = width.ifmap, width.partial_sums if partial_sums else width.ofmap, width.weights
@@ -113,9 +115,11 @@ def price(hardware, partition, words, largest, compute, outputs, partial_sums, a
     if not fits:
         return None
     per_cycle = 8 * hardware.bandwidth / hardware.frequency
-    latency = compute + bits / per_cycle
+    moving = bits / per_cycle + transfers * hardware.transfer_setup
+    latency = compute + moving
     if hardware.double_buffered:
-        latency = max(compute + sum(held) / per_cycle, bits / per_cycle)
+        edge = sum(held) / per_cycle + 3 * hardware.transfer_setup
+        latency = max(compute + edge, moving)
     each = hardware.energy
     moved = (each.sram + each.dram) * bits + each.static * latency / hardware.frequency
     return latency, bits, None if apart is None else apart + moved

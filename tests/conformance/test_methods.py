@@ -64,6 +64,11 @@ MACHINES = {
         energy=Energy(Fraction(1, 5), Fraction(3, 10), Fraction(7), Fraction(45)),
     ),
 }
+SLOW_TO_START = {
+    "plain, set-ups": replace(MACHINES["plain"], transfer_setup=3),
+    "awkward, set-ups": replace(MACHINES["awkward"], transfer_setup=11),
+}
+EVERY_MACHINE = MACHINES | SLOW_TO_START
 LAYERS = {
     "1-D": Layer("1-D", 6, 5, (Axis(7, 3, 1, 1, 1, 1, 7),)),
     "2-D": Layer("2-D", 4, 3, (Axis(3, 3, 2, 1, 1, 1, 5), Axis(4, 2, 1, 2, 1, 1, 4)), batch=2, groups=2),
@@ -171,7 +176,7 @@ def conforms(problem, prices, result, method):
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("method", METHODS)
 def test_layers(method, machine, layer, objective):
-    how, hardware = METHODS[method], MACHINES[machine]
+    how, hardware = METHODS[method], EVERY_MACHINE[machine]
     problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
@@ -182,17 +187,33 @@ def test_layers(method, machine, layer, objective):
     assert result.method == how.name
 
 
+@pytest.mark.parametrize("objective", ["latency", "balanced, 20 %", "weighted, energy"])
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("machine", SLOW_TO_START)
+@pytest.mark.parametrize("method", METHODS)
+def test_layers_where_transfers_are_set_up(method, machine, layer, objective):
+    test_layers(method, machine, layer, objective)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_with_shared_tiles(method, machine, deconvolution, objective):
-    how, hardware = METHODS[method], MACHINES[machine]
+    how, hardware = METHODS[method], EVERY_MACHINE[machine]
     problem = SharedProblem(DECONVOLUTIONS[deconvolution], hardware, OBJECTIVES[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = shared_methods.solve(problem, method=how.name, **how.options)
     conforms(problem, shared_prices(problem.deconv, hardware, problem.partition), result, how)
     assert result.method == how.name
+
+
+@pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
+@pytest.mark.parametrize("method", METHODS)
+def test_deconvolutions_where_transfers_are_set_up(method, machine, deconvolution):
+    machine, objective = f"{machine}, set-ups", "balanced, 20 %"
+    test_deconvolutions_with_shared_tiles(method, machine, deconvolution, objective)
+    test_deconvolutions_run_the_better_way(method, machine, deconvolution, objective)
 
 
 def better_way(problem, prices, parts):
@@ -220,7 +241,7 @@ def better_way(problem, prices, parts):
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objective):
-    how, hardware, goal = METHODS[method], MACHINES[machine], OBJECTIVES[objective]
+    how, hardware, goal = METHODS[method], EVERY_MACHINE[machine], OBJECTIVES[objective]
     deconv, given = (
         DECONVOLUTIONS[deconvolution],
         parts(hardware) if METHODS[method].name == "static" else None,
