@@ -69,7 +69,8 @@ def transposed_axes(draw, most=5):
 
 
 @st.composite
-def hardware(draw):
+def hardware(draw, set_up=True):
+    """Machines; ``set_up`` allows transfers that are set up, which the network as one problem does not."""
     words = st.sampled_from((4, 8, 16))
     ofmap = draw(words)
     uniform = draw(st.booleans())
@@ -88,6 +89,7 @@ def hardware(draw):
         halo=draw(st.sampled_from(tuple(Halo))),
         fill=draw(st.sampled_from(tuple(Fill))),
         energy=draw(st.sampled_from(ENERGIES)),
+        transfer_setup=draw(st.sampled_from((0, 0, 1, 40, 1000) if set_up else (0,))),
     )
 
 

@@ -35,6 +35,7 @@ class Accelerator:
         ticks_per_cycle: of the array.
         ticks_per_bit: of the DMA engine.
         widths: of words.
+        setup: cycles in which the DMA engine sets a transfer up, and moves nothing.
     """
 
     rows: int
@@ -48,6 +49,7 @@ class Accelerator:
     ticks_per_cycle: int
     ticks_per_bit: int
     widths: WordWidths
+    setup: int = 0
 
     @classmethod
     def of(cls, fields: HardwareModel, bits: Mapping[str, int]) -> Accelerator:
@@ -73,7 +75,13 @@ class Accelerator:
             ticks_per_cycle=rate.numerator,
             ticks_per_bit=rate.denominator,
             widths=WordWidths(**{name: bits[name] for name in WordWidths.__slots__}),
+            setup=fields.transfer_setup,
         )
+
+    @property
+    def setup_ticks(self) -> int:
+        """Ticks to set a transfer up."""
+        return self.setup * self.ticks_per_cycle
 
     def array_cycles(self, pixels: int, filters: int, channels: int, taps: int) -> int:
         """Cycles of one tile: passes over the array, each of what streams.

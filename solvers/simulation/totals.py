@@ -23,6 +23,7 @@ class MovedTotals:
         final: words written that are final.
         cycles: of the array.
         macs: multiply-accumulates.
+        transfers: of tiles, in and out.
     """
 
     steps: int = 0
@@ -33,17 +34,21 @@ class MovedTotals:
     final: int = 0
     cycles: int = 0
     macs: int = 0
+    transfers: int = 0
 
     @classmethod
     def of(cls, step: TileStep, written: OfmapTile | None) -> Self:
         """Of one step, and of the ofmap tile in its queue."""
-        moved = cls(1, step.ifmap or 0, step.weights or 0, 0, step.partial or 0, 0, step.cycles, step.macs)
+        fetched = step.ifmap, step.weights, step.partial
+        ifmap, weights, partial = (words or 0 for words in fetched)
+        transfers = sum(words is not None for words in fetched)
+        moved = cls(1, ifmap, weights, 0, partial, 0, step.cycles, step.macs, transfers)
         return moved if written is None else moved + cls.of_written(written)
 
     @classmethod
     def of_written(cls, tile: OfmapTile) -> Self:
         """Of an ofmap tile that is written."""
-        return cls(ofmap_write=tile.words, final=tile.words if tile.final else 0)
+        return cls(ofmap_write=tile.words, final=tile.words if tile.final else 0, transfers=1)
 
     def __add__(self, other: Self) -> Self:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))

@@ -55,14 +55,15 @@ def test_counts_equal_a_walk_of_the_tiles(data):
     copies = 2 if machine.double_buffered else 1
     assert cost.footprint.parts == tuple(-(-copies * part // bank) * bank for part in held)
     per_cycle = 8 * machine.bandwidth / machine.frequency
-    transfer = bits / per_cycle
+    setup = machine.transfer_setup
+    transfer = bits / per_cycle + walk.transfers * setup
     ports = cost.array
     assert (ports.ifmap, ports.weights) == (walk.port_ifmap, walk.port_weights)
     assert (ports.ofmap_write, ports.ofmap_read) == (walk.port_writes, walk.port_reads)
     energy = machine.quantum.pj(cost.energy)
     assert energy == walk.energy(bits, cost.latency_cycles)
     if machine.double_buffered:
-        assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle, transfer)
+        assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle + 3 * setup, transfer)
     else:
         assert cost.latency_cycles == walk.compute + transfer
 

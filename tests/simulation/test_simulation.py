@@ -41,6 +41,7 @@ def accelerator(machine):
         rate.numerator,
         rate.denominator,
         WordWidths(**machine.bits.to_dict()),
+        machine.transfer_setup,
     )
 
 
