@@ -29,6 +29,7 @@ def test_every_field_of_the_machine_has_an_option(tiny):
         "fill": ("exposed", "exposed"),
         "double_buffered": ("False", False),
         "bank_bytes": ("1KiB", 1024),
+        "transfer_setup": ("70", 70),
     }
     words = [word for name, (text, _) in options.items() for word in (f"--{name}", text)]
     widths = {"ifmap": 8, "weights": 4, "ofmap": 8, "partial_sums": 32}

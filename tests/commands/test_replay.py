@@ -24,6 +24,8 @@ MACHINES = [
     "--dataflow weight --objective latency",
     "--dataflow input --frequency 0.7 --objective traffic",
     "--objective energy",
+    "--combine --transfer_setup 30",
+    "--double_buffered false --transfer_setup 5",
 ]
 
 
