@@ -27,7 +27,7 @@ from math import prod
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import Trips, array_traffic, group_cycles, setup_cycles
-from formulation.hardware import Hardware
+from formulation.hardware import BitWidths, Hardware
 from formulation.mapping import Group, Stationary
 from formulation.price import EDGE_TRANSFERS, energy_quanta
 
@@ -96,7 +96,7 @@ def most_fetched(axis: Axis) -> int:
 
 def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -> Counts:
     """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
-    width = hardware.bits
+    width = _moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
     passes = layer.groups * layer.batch * layer.in_channels * layer.out_channels
@@ -105,6 +105,7 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
         + layer.weight_words * layer.pixels * width.weights
         + layer.ofmap_words * (width.ofmap + 2 * layer.in_channels * width.partial_sums)
     )
+    width = hardware.bits
     whole = (
         layer.ifmap_words * width.ifmap
         + layer.weight_words * width.weights
@@ -119,6 +120,12 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
         array = array_traffic(layer, layer.ifmap_reads, most).bits(hardware)
     cycles = layer.groups * prod(factors) + most_setup(hardware, layer.groups, *extents.values())
     return Counts(cycles, bits, held, extent, series, array)
+
+
+def _moved_widths(hardware: Hardware) -> BitWidths:
+    """Bits that a word moves at most: its own, and a burst if it is a run by itself."""
+    width, more = hardware.bits, hardware.burst_bits - 1
+    return BitWidths(*(getattr(width, name) + more for name in width.__slots__))
 
 
 def most_setup(hardware: Hardware, groups: int, co: int, ci: int, sp: int) -> int:

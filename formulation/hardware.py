@@ -32,6 +32,13 @@ class Fill(StrEnum):
     EXPOSED = "exposed"
 
 
+class Layout(StrEnum):
+    """How feature maps lie in the DRAM, outermost dimension first."""
+
+    NCHW = "NCHW"
+    NHWC = "NHWC"
+
+
 @dataclass(frozen=True, slots=True)
 class BitWidths:
     """Bits of a word of each tensor; ``partial_sums`` are ofmap words that are not final yet.
@@ -113,9 +120,13 @@ class Hardware:
         fill: whether filling and draining the array costs cycles.
         energy: what its parts take.
         transfer_setup: cycles to set up a transfer, in which the DMA engine moves nothing.
+        burst_bytes: each contiguous run that is transferred takes whole bursts of so many [bytes]; None for
+            single bits.
+        layout: what is contiguous; it matters with bursts alone.
 
     Raises:
-        ValueError: if a quantity is not positive, the buffer holds no whole bank, or a set-up is negative.
+        ValueError: if a quantity is not positive, the buffer holds no whole bank, a set-up is negative, or
+            windows slide where transfers take bursts.
     """
 
     rows: int = 16
@@ -131,6 +142,8 @@ class Hardware:
     fill: Fill = Fill.OVERLAPPED
     energy: Energy = field(default_factory=Energy)
     transfer_setup: int = 0
+    burst_bytes: int | None = None
+    layout: Layout = Layout.NCHW
 
     def __post_init__(self) -> None:
         for name in ("rows", "cols", "buffer_bytes", "bandwidth", "frequency"):
@@ -140,6 +153,12 @@ class Hardware:
             raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
         if self.transfer_setup < 0:
             raise ValueError(f"transfer_setup is {self.transfer_setup}, must be at least 0")
+        if self.burst_bytes is not None and self.burst_bytes < 1:
+            raise ValueError(f"burst_bytes is {self.burst_bytes}, must be at least 1")
+        if self.burst_bytes is not None and self.halo is Halo.REUSE:
+            raise ValueError(
+                "burst_bytes does not count the bursts of a sliding window, must go with halo refetch"
+            )
 
     @property
     def bytes_per_cycle(self) -> Fraction:
@@ -169,6 +188,11 @@ class Hardware:
     def copies(self) -> int:
         """Tiles of a tensor that the buffer holds at once: 2 if double-buffered."""
         return 2 if self.double_buffered else 1
+
+    @property
+    def burst_bits(self) -> int:
+        """What a run that is transferred is rounded up to [bits]; 1 without bursts."""
+        return 8 * self.burst_bytes if self.burst_bytes else 1
 
     @property
     def bank_bits(self) -> int:

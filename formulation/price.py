@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from formulation.bursts import TensorPins
 from formulation.cost import Num, TensorBits, Traffic
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
@@ -71,6 +72,11 @@ def transfer_ticks(hardware: Hardware, traffic_bits: Num, setup: Num = 0) -> Num
     """Ticks of the DMA engine: bits, and cycles to set the transfers up."""
     bits = traffic_bits * hardware.tick.per_bit
     return bits if isinstance(setup, int) and not setup else bits + setup * hardware.tick.per_cycle
+
+
+def written_bits(hardware: Hardware, words: int) -> int:
+    """Bits of outputs that no tap reaches, written as one run."""
+    return -(-words * hardware.bits.ofmap // hardware.burst_bits) * hardware.burst_bits
 
 
 def written_ticks(hardware: Hardware, bits: int, parts: int = 1) -> int:
@@ -143,6 +149,7 @@ class Cost:
         footprint: buffer taken by each tensor [bits].
         array: words between buffer and array per tensor.
         energy: in quanta of ``hardware.quantum``.
+        pins: bits across the DRAM's pins per tensor, where runs take whole bursts; else None.
     """
 
     traffic: Traffic
@@ -153,6 +160,11 @@ class Cost:
     footprint: Partition
     array: Traffic
     energy: int
+    pins: TensorPins | None = None
+
+    def moved_bits(self, hardware: Hardware) -> dict[str, int]:
+        """Bits between DRAM and buffer by tensor."""
+        return self.traffic.by_tensor(hardware) if self.pins is None else self.pins.by_tensor()
 
     @property
     def traffic_bytes(self) -> Fraction:

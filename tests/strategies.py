@@ -1,5 +1,6 @@
 """Random layers, machines, mappings and problems for property tests."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import assume, settings
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Layer
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 
@@ -90,6 +91,17 @@ def hardware(draw, set_up=True):
         fill=draw(st.sampled_from(tuple(Fill))),
         energy=draw(st.sampled_from(ENERGIES)),
         transfer_setup=draw(st.sampled_from((0, 0, 1, 40, 1000) if set_up else (0,))),
+    )
+
+
+@st.composite
+def bursting(draw):
+    """Machines whose transfers take whole bursts."""
+    return replace(
+        draw(hardware()),
+        halo=Halo.REFETCH,
+        burst_bytes=draw(st.sampled_from((1, 2, 3, 7, 16, 64))),
+        layout=draw(st.sampled_from(tuple(Layout))),
     )
 
 

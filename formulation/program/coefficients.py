@@ -13,6 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from formulation.bursts import (
+    channel_bursts,
+    ifmap_bits,
+    ofmap_bits,
+    split_ifmap_bits,
+    weight_bits,
+)
 from formulation.cost import (
     Traffic,
     Trips,
@@ -37,8 +44,9 @@ Terms = dict[tuple[str, Keys], int]
 """A linear function: coefficients by (family of variables, index)."""
 
 
-SHARES = ("share", "turn")
-"""Families of variables that disaggregate a pair over the input channels: its cycles, its transfers."""
+SHARES = ("share", "turn", "fetch", "spill")
+"""Families of variables that disaggregate a pair over the input channels: its cycles, its transfers, its
+bursts of the ifmap and of partial sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,12 @@ class Product:
 
     terms: Terms
     above: Terms
+
+    def shared(self, variant: VariantTerms, co: int, ci: int, row: int) -> int:
+        """What the variables of its family add for a mapping."""
+        above = self.above.get(("ok", variant.index("ok", co, row)), 0)
+        factors = (self.terms.get((family, variant.index("inp", ci)), 0) for family in SHARES)
+        return above * sum(factors) if above else 0
 
 
 class VariantTerms:
@@ -156,8 +170,57 @@ class VariantTerms:
         weights = layer.weight_words * self._passes(Group.SP, tiles.trips)
         writes = self._passes(Group.CI, space.ci.trips[self.ci])
         written = Traffic(0, 0, layer.ofmap_words * writes, layer.ofmap_words * (writes - 1))
+        if hardware.burst_bytes:
+            return merge([self._fixed_bursts(), self.fetches.terms, self.spills.terms])
         moved = self.terms("ok", self.ok, Traffic(ifmap, weights, 0, 0).bits(hardware))
         return moved | self.terms("inp", self.ci, written.bits(hardware))
+
+    def _fixed_bursts(self) -> Terms:
+        """Bits across the pins but for ``fetches`` and ``spills``: exact for every mapping of the variant."""
+        space = self.space
+        layer, hardware = space.problem.layer, space.problem.hardware
+        co, row = self.ok
+        tile, sizes = space.co.tile[co], space.grid.tiles(self.tiles.rank[row])
+        if self.whole:
+            ifmap = ifmap_bits(layer, hardware, layer.in_channels, sizes)
+        else:
+            ifmap, _ = split_ifmap_bits(layer, hardware, sizes)
+        bits = ifmap * self._passes(Group.CO, space.co.trips[co])
+        bits = bits + ofmap_bits(layer, hardware, hardware.bits.ofmap, tile, sizes)
+        if self.whole:
+            weights = weight_bits(layer, hardware, tile, layer.in_channels)
+            bits = bits + weights * self._passes(Group.SP, self.tiles.trips[row])
+            return self.terms("ok", self.ok, layer.groups * bits)
+        ci, row = self.ik
+        weights = weight_bits(layer, hardware, 1, space.ci.tile[ci])
+        weights = layer.groups * weights * self._passes(Group.SP, self.tiles.trips[row])
+        return self.terms("ok", self.ok, layer.groups * bits) | self.terms("ik", self.ik, weights)
+
+    @cached_property
+    def fetches(self) -> Product:
+        """Bits of ifmap runs that end with the input channels, where these are cut."""
+        space = self.space
+        layer, hardware = space.problem.layer, space.problem.hardware
+        if self.whole or not hardware.burst_bytes:
+            return Product({}, {})
+        co, row = self.ok
+        _, each = split_ifmap_bits(layer, hardware, space.grid.tiles(self.tiles.rank[row]))
+        pair = layer.groups * each * self._passes(Group.CO, space.co.trips[co]) * np.ones_like(row)
+        bursts = channel_bursts(layer, hardware, Group.CI, space.ci.tile[self.ci])[0]
+        return self._product("fetch", bursts, pair)
+
+    @cached_property
+    def spills(self) -> Product:
+        """Bits of partial sums, out and in."""
+        space = self.space
+        layer, hardware = space.problem.layer, space.problem.hardware
+        if self.whole or not hardware.burst_bytes:
+            return Product({}, {})
+        co, row = self.ok
+        sizes = space.grid.tiles(self.tiles.rank[row])
+        bits = ofmap_bits(layer, hardware, hardware.bits.partial_sums, space.co.tile[co], sizes)
+        again = self._passes(Group.CI, space.ci.trips[self.ci]) - 1 + 0 * self.ci
+        return self._product("spill", again, 2 * layer.groups * bits)
 
     @cached_property
     def energy(self) -> Terms:
@@ -185,7 +248,9 @@ class VariantTerms:
         pairs = ((self.ok, co, row), (self.ik, ci, row), (self.oi, co, ci))
         if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
             return None
-        return self.traffic["ok", self.index("ok", co, row)] + self.traffic["inp", self.index("inp", ci)]
+        keys = (("ok", co, row), ("ik", ci, row), ("inp", ci))
+        linear = sum(self.traffic.get((family, self.index(family, *at)), 0) for family, *at in keys)
+        return linear + self.fetches.shared(self, co, ci, row) + self.spills.shared(self, co, ci, row)
 
     def _passes(self, group: Group, trips: Any) -> Any:
         """Passes of a tensor when all other groups have several trips: never below the true ones."""

@@ -223,7 +223,8 @@ def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:
 
 
 def _margin(model: Any) -> float:
-    """A mapping has at most one term of each of nine families in a row, each rounded by one grain.
+    """A mapping has at most one term of each of nine families in a row, each rounded by one grain; of eleven
+    where runs take whole bursts.
 
     Energy may have latency among its terms, and then what that is rounded by, as often as it is in it.
     """
@@ -234,7 +235,8 @@ def _margin(model: Any) -> float:
     if hasattr(model, "spends") and hasattr(model, "latency"):
         pairs = zip(forms[-1].linear_vars, forms[-1].linear_coefs, strict=True)
         again = sum(abs(c) for v, c in pairs if v is model.latency)
-    return float(10 * GRAIN * max(SPAN, largest) * (1 + again))
+    terms = 12 if hasattr(model, "fetch") else 10
+    return float(terms * GRAIN * max(SPAN, largest) * (1 + again))
 
 
 def _objective(model: Any, aim: ProgramAim, axes: Mapping[str, Scale]) -> Scale:

@@ -6,6 +6,7 @@ The equations are those of ``formulation.program.model``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import pyomo.core as pyo
@@ -40,14 +41,32 @@ def add_axes(model: Any, space: Space, variants: list[VariantTerms], aim: Progra
         floors["energy"] = [low + spent * max(floors["latency"]) if spent else low]
     axes = scales(aim, floors, spent)
     caps = {name: scaled_cap(axis, getattr(aim.caps, name)) for name, axis in axes.items()}
+    most = _burst_shares(model, variants) if space.problem.hardware.burst_bytes else {}
     if timed:
-        _latency(model, space, variants, sides, axes["latency"], caps["latency"])
+        _latency(model, space, variants, sides, axes["latency"], caps["latency"], most)
     if aim.needs("traffic"):
-        _linear(model, "traffic", moved, axes["traffic"], caps["traffic"])
+        _linear(model, "traffic", _in_units(moved, most), axes["traffic"], caps["traffic"])
     if aim.needs("energy"):
         per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
-        _linear(model, "energy", energy, axes["energy"], caps["energy"], per_time)
+        _linear(model, "energy", _in_units(energy, most), axes["energy"], caps["energy"], per_time)
     return axes
+
+
+Units = dict[str, dict[str, float]]
+"""What one unit of a family's variables stands for, by variant."""
+
+
+def _in_units(terms: Mapping[Any, float], most: Units) -> dict[Any, float]:
+    """A function of variables of such units."""
+    return {key: n * (most[key[0]][key[1][0]] if key[0] in most else 1) for key, n in terms.items()}
+
+
+def _burst_shares(model: Any, variants: list[VariantTerms]) -> Units:
+    """Those of what is moved in bursts."""
+    return {
+        "fetch": _shares(model, "fetch", {v.name: v.fetches for v in variants}),
+        "spill": _shares(model, "spill", {v.name: v.spills for v in variants}),
+    }
 
 
 #: The row of each quantity that is a linear function of the choices.
@@ -55,7 +74,7 @@ _ROWS = {"traffic": "moves", "energy": "spends"}
 
 
 def _linear(
-    model: Any, name: str, terms: Terms, axis: Scale, cap: float | None, per_time: float = 0.0
+    model: Any, name: str, terms: Mapping[Any, float], axis: Scale, cap: float | None, per_time: float = 0.0
 ) -> None:
     """A quantity is the sum of its terms, and so much per unit of latency."""
     variable = pyo.Var(bounds=(0, cap))
@@ -99,31 +118,34 @@ def _latency(
     sides: dict[str, tuple[Terms, int]],
     axis: Scale,
     cap: float | None,
+    known: Units,
 ) -> None:
     """Latency is at least each of the sides."""
     model.latency = pyo.Var(bounds=(0, cap))
     lowest = min(low for _, low in sides.values())
     ticks = beyond(cap) * axis.unit + axis.floor - lowest
     cycles = ticks / space.problem.hardware.tick.per_cycle
-    most = {"share": _shares(model, "share", {v.name: v.compute for v in variants}, cycles)}
+    most = known | {"share": _shares(model, "share", {v.name: v.compute for v in variants}, cycles)}
     if space.problem.hardware.transfer_setup:
         most["turn"] = _shares(model, "turn", {v.name: v.setup for v in variants}, cycles)
     for name, (terms, low) in sides.items():
-        whole = {key: n * (most[key[0]][key[1][0]] if key[0] in most else 1) for key, n in terms.items()}
+        whole = _in_units(terms, most)
         start = axis.scaled(low)
         expr = rounded_sum(model, whole, axis.unit, beyond(cap) - start) + start <= model.latency
         setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _shares(model: Any, family: str, products: Mapping[str, Product], beyond: float) -> dict[str, float]:
+def _shares(
+    model: Any, family: str, products: Mapping[str, Product], beyond: float = inf
+) -> dict[str, float]:
     """Disaggregated pairs; what one unit of a variant's variables stands for.
 
     Args:
         model: gets the variables, as ``family``.
         family: of ``SHARES``.
         products: by variant.
-        beyond: cycles above the floor that no mapping of interest takes; pairs are cut where, with any
-            input-channel tile, they reach it.
+        beyond: cycles, or bits, above the floor that no mapping of interest takes; pairs are cut where, with
+            any input-channel tile, they reach it.
     """
     parts = {name: part for name, part in products.items() if part.above}
     index = [key for part in parts.values() for of, key in part.terms if of == family]

@@ -147,7 +147,7 @@ class SharedProblem(Posed[SharedMapping]):
         aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
-        ValueError: if no sub-kernel has taps, or the objective asks for energy.
+        ValueError: if no sub-kernel has taps, the objective asks for energy, or transfers take bursts.
     """
 
     deconv: Deconvolution
@@ -162,6 +162,8 @@ class SharedProblem(Posed[SharedMapping]):
             raise ValueError("no sub-kernel has taps: nothing is shared")
         if self.objective.needs(ENERGY):
             raise ValueError("energy is not counted where ifmap tiles are shared")
+        if self.hardware.burst_bytes:
+            raise ValueError("bursts are not counted where ifmap tiles are shared")
 
     @property
     def operator(self) -> Deconvolution:

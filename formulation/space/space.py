@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from formulation.bursts import pins
 from formulation.cost import (
     Num,
     TensorBits,
@@ -70,7 +71,24 @@ class Space:
         """
         cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
         trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
+        held = self.tile(co, ci, sp)
+        if not self.problem.hardware.burst_bytes:
+            return self._price(stationary, trips, cycles, held, sp)
+        return self._priced(self._burst_bits(stationary, trips, co, ci, sp), stationary, trips, cycles, held)
+
+    def least_price(
+        self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num
+    ) -> Price:
+        """As ``price`` from the tiles' columns alone, so that it bounds blocks; bursts are left out."""
+        cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
+        trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
         return self._price(stationary, trips, cycles, self.tile(co, ci, sp), sp)
+
+    def _burst_bits(self, stationary: Stationary, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Num:
+        """Traffic where runs take whole bursts [bits]."""
+        tiles = self.co.tile[co], self.ci.tile[ci]
+        problem, sizes = self.problem, self.grid.tiles(sp.rank)
+        return pins(problem.layer, problem.hardware, stationary, trips, *tiles, sizes).total
 
     def _price(
         self, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits, sp: SpatialTable
@@ -78,6 +96,13 @@ class Space:
         """Of mappings of these trips and, by group, factors of the array's cycles."""
         layer, hardware = self.problem.layer, self.problem.hardware
         bits = traffic(layer, stationary, trips, sp.fetched, sp.slid).bits(hardware)
+        return self._priced(bits, stationary, trips, cycles, held)
+
+    def _priced(
+        self, bits: Num, stationary: Stationary, trips: Trips, cycles: Trips, held: TensorBits
+    ) -> Price:
+        """Of mappings that move so many bits."""
+        layer, hardware = self.problem.layer, self.problem.hardware
         compute = layer.groups * cycles.product
         setup = setup_cycles(hardware, layer.groups, stationary, trips)
         latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)

@@ -22,6 +22,8 @@ _MACHINE = (
     "double_buffered",
     "bank_bytes",
     "transfer_setup",
+    "burst_bytes",
+    "layout",
 )
 _OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")

@@ -81,7 +81,7 @@ class Interest:
             part = blocks.take(rows)
             fits = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
             rows, cos, ci, part = rows[fits], cos[fits], ci[fits], part.take(fits)
-            price = space.price(CLASSES[which], cos, ci, part, cycles[rows])
+            price = space.least_price(CLASSES[which], cos, ci, part, cycles[rows])
             kept[rows[self._before(which, price, cos, ci, part)]] = True
 
     def _before(self, which: int, price: Price, co: Ints, ci: Ints, sp: SpatialTable) -> Mask:
@@ -142,7 +142,7 @@ class Interest:
             return fits & goal.wanted(prices[which], best)
 
         same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
-        same &= goal.wanted(space.price(CLASSES[which], best_co, best_ci, sp, cycles), best)
+        same &= goal.wanted(space.least_price(CLASSES[which], best_co, best_ci, sp, cycles), best)
         co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
         sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
         if co is None:

@@ -19,7 +19,7 @@ from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import ENERGY
-from formulation.price import energy_quanta, written_ticks
+from formulation.price import energy_quanta, written_bits, written_ticks
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
@@ -69,7 +69,7 @@ class PartReport:
     def latency_cycles(self) -> Fraction | None:
         """Latency of one occurrence."""
         if self.result is None:
-            bits = self.ofmap_words * self.hardware.bits.ofmap
+            bits = written_bits(self.hardware, self.ofmap_words)
             return self.hardware.tick.cycles(written_ticks(self.hardware, bits))
         return self.result.cost.latency_cycles if self.result.cost else None
 
@@ -77,14 +77,14 @@ class PartReport:
     def traffic_bytes(self) -> Fraction | None:
         """Traffic of one occurrence."""
         if self.result is None:
-            return Fraction(self.ofmap_words * self.hardware.bits.ofmap, 8)
+            return Fraction(written_bits(self.hardware, self.ofmap_words), 8)
         return self.result.cost.traffic_bytes if self.result.cost else None
 
     @property
     def energy_pj(self) -> Fraction | None:
         """Energy of one occurrence."""
         if self.result is None:
-            bits = self.ofmap_words * self.hardware.bits.ofmap
+            bits = written_bits(self.hardware, self.ofmap_words)
             quanta = energy_quanta(self.hardware, 0, 0, bits, written_ticks(self.hardware, bits))
             return self.hardware.quantum.pj(quanta)
         return self.hardware.quantum.pj(self.result.cost.energy) if self.result.cost else None

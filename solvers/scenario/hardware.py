@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from dnns.yaml_reader.validation import StrictModel
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.problem import Kind, Objective
 from solvers.scenario.presets import presets, with_preset
 from solvers.scenario.quantities import bandwidth, frequency, of_length, size
@@ -68,7 +68,7 @@ class EnergyModel(StrictModel):
         return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
 
 
-_UNTOLD = {"transfer_setup": 0}
+_UNTOLD = {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
 """Fields that are left out of results while they have this value, with which nothing is different."""
 
 
@@ -106,6 +106,10 @@ class HardwareModel(StrictModel):
     """What its parts take."""
     transfer_setup: Annotated[int, Field(ge=0, le=10**6)] = 0
     """To set a transfer between DRAM and buffer up [cycles]; 0 if that takes no time."""
+    burst_bytes: Annotated[int, Field(ge=1, le=2**20)] | None = None
+    """Bursts of which each contiguous run that is transferred takes whole ones [bytes]; null for none."""
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    """How feature maps lie in the DRAM, which says what is contiguous; with burst_bytes alone."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
@@ -125,6 +129,8 @@ class HardwareModel(StrictModel):
             fill=Fill(self.fill),
             energy=self.energy.build(),
             transfer_setup=self.transfer_setup,
+            burst_bytes=self.burst_bytes,
+            layout=Layout(self.layout),
         )
 
     @property
@@ -162,6 +168,8 @@ class HardwareModel(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> HardwareModel:
+        if self.layout != "NCHW" and self.burst_bytes is None:
+            raise ValueError(f"layout: {self.layout}, where nothing depends on it, allowed with: burst_bytes")
         self.build()
         return self
 

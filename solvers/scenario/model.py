@@ -149,6 +149,8 @@ class Scenario(StrictModel):
         if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
             problem = f"counted layer by layer, not with network_level {self.network_level}"
             raise ValueError(f"energy: {problem}, allowed: layers")
+        if self.hardware.burst_bytes:
+            self._judge_bursts()
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")
@@ -158,6 +160,15 @@ class Scenario(StrictModel):
             )
             raise ValueError(f"backend: {problem}")
         return self
+
+    def _judge_bursts(self) -> None:
+        """Raise ValueError for what does not count the bursts of transfers."""
+        if self.dump_models is not None:
+            raise ValueError(
+                "dump_models: the integer nonlinear programs among them do not count burst_bytes"
+            )
+        if self.objective.tolerance_over == "network":
+            raise ValueError("tolerance_over: network, whose fronts do not count burst_bytes, allowed: layer")
 
     @property
     def solves_programs(self) -> bool:
@@ -176,9 +187,10 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run: under an objective that asks for energy ``combine`` is ``split``."""
+        """How deconvolutions are run: where energy is minimised, or with bursts, ``combine`` is ``split``."""
         asked = Treatment(self.deconvolution)
-        apart = asked is Treatment.COMBINE and self.objective.build().needs(ENERGY)
+        alone = self.objective.build().needs(ENERGY) or self.hardware.burst_bytes
+        apart = asked is Treatment.COMBINE and alone
         return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:

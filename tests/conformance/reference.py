@@ -10,10 +10,23 @@ import numpy as np
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.shared.problem import SharedMapping
+from tests.bursts import BurstWalk
 from tests.ports import PortWalk
 from tests.shared_walker import Machine, taps_of
 from tests.walker import Walk
 
+
+class BurstPortWalk(BurstWalk, PortWalk):
+    """Bursts and the array's ports."""
+
+
+#: By whether bursts are counted, and energy.
+WALKS = {
+    (False, False): Walk,
+    (False, True): PortWalk,
+    (True, False): BurstWalk,
+    (True, True): BurstPortWalk,
+}
 TENSORS = ("ifmap", "ofmap", "weights")
 
 
@@ -44,12 +57,14 @@ def prices(hardware, partition, runs):
 def layer_runs(layer, hardware, energetic):
     """Words, transfers, largest tiles, cycles, and energy of MACs and the array's ports, of every mapping."""
     found = set()
+    kind = WALKS[bool(hardware.burst_bytes), energetic]
     extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
     for co, ci, n, *spatial in sizes(*extents):
         tile = Tile(co, ci, n, tuple(spatial))
         for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
-            walk = (PortWalk if energetic else Walk)(layer, hardware, Mapping(tile, stationary, slide))
+            walk = kind(layer, hardware, Mapping(tile, stationary, slide))
             words = walk.ifmap, walk.weights, walk.writes, walk.reads, walk.transfers
+            words += (sum(walk.bits.values()) if hardware.burst_bytes else None,)
             some = ci < layer.in_channels
             largest = tuple(walk.largest[name] for name in TENSORS)
             apart = walk.energy(0, 0) if energetic else None
@@ -79,7 +94,7 @@ def shared_runs(deconv, hardware):
             mapping = SharedMapping(ci, n, tuple(spatial), rounds, order, slide)
             run = Machine(deconv, hardware, mapping, ifmap, weights)
             words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
-            words += (run.transfers,)
+            words += run.transfers, None
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
             found.add((words, largest, run.compute, int(outputs), some, None))
@@ -101,9 +116,10 @@ def packings(filters, kernels):
 def price(hardware, partition, words, largest, compute, outputs, partial_sums, apart):
     """Latency, traffic and energy by the model's words; None if the largest tiles do not fit."""
     width = hardware.bits
-    ifmap, weights, writes, reads, transfers = words
+    ifmap, weights, writes, reads, transfers, crossed = words
     bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
     bits += (writes - outputs + reads) * width.partial_sums
+    bits = bits if crossed is None else crossed
     widths = width.ifmap, width.partial_sums if partial_sums else width.ofmap, width.weights
     held = [size * bit for size, bit in zip(largest, widths, strict=True)]
     bank = 8 * hardware.bank_bytes if hardware.bank_bytes else 1

@@ -12,7 +12,7 @@ import pytest
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split, unique_layers
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.mapping import Partition
 from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective, Problem
@@ -68,7 +68,13 @@ SLOW_TO_START = {
     "plain, set-ups": replace(MACHINES["plain"], transfer_setup=3),
     "awkward, set-ups": replace(MACHINES["awkward"], transfer_setup=11),
 }
-EVERY_MACHINE = MACHINES | SLOW_TO_START
+BURSTING = {
+    "plain, bursts": replace(MACHINES["plain"], burst_bytes=5, transfer_setup=1),
+    "awkward, bursts": replace(
+        MACHINES["awkward"], halo=Halo.REFETCH, burst_bytes=4, layout=Layout.NHWC, transfer_setup=2
+    ),
+}
+EVERY_MACHINE = MACHINES | SLOW_TO_START | BURSTING
 LAYERS = {
     "1-D": Layer("1-D", 6, 5, (Axis(7, 3, 1, 1, 1, 1, 7),)),
     "2-D": Layer("2-D", 4, 3, (Axis(3, 3, 2, 1, 1, 1, 5), Axis(4, 2, 1, 2, 1, 1, 4)), batch=2, groups=2),
@@ -192,6 +198,13 @@ def test_layers(method, machine, layer, objective):
 @pytest.mark.parametrize("machine", SLOW_TO_START)
 @pytest.mark.parametrize("method", METHODS)
 def test_layers_where_transfers_are_set_up(method, machine, layer, objective):
+    test_layers(method, machine, layer, objective)
+
+
+@pytest.mark.parametrize("objective", ["balanced, 20 %", "weighted, energy"])
+@pytest.mark.parametrize(("layer", "machine"), [("1-D", "plain, bursts"), ("2-D", "awkward, bursts")])
+@pytest.mark.parametrize("method", METHODS)
+def test_layers_where_transfers_take_bursts(method, machine, layer, objective):
     test_layers(method, machine, layer, objective)
 
 
