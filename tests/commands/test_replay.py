@@ -26,6 +26,8 @@ MACHINES = [
     "--objective energy",
     "--combine --transfer_setup 30",
     "--double_buffered false --transfer_setup 5",
+    "--burst_bytes 64 --transfer_setup 20",
+    "--burst_bytes 16 --layout NHWC --objective energy",
 ]
 
 

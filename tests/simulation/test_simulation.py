@@ -42,6 +42,8 @@ def accelerator(machine):
         rate.denominator,
         WordWidths(**machine.bits.to_dict()),
         machine.transfer_setup,
+        machine.burst_bits,
+        machine.layout == "NHWC",
     )
 
 
@@ -94,6 +96,19 @@ def test_skipped_unskipped_and_event_by_event_are_the_same(data):
     assume(prod(loop.trips for loop in nest.loops) <= 1500)
     run = check_events(nest, fields, kernels, machine, data.draw(st.booleans()))
     check_counts(run, evaluate(layer, machine, mapping), machine)
+
+
+@examples(100)
+@given(st.data())
+def test_bursts_are_those_of_the_model(data):
+    layer, machine = data.draw(strategies.layers(most=6)), data.draw(strategies.bursting())
+    mapping = data.draw(strategies.mappings(layer, machine))
+    nest, _, _ = nest_of(layer, machine, mapping)
+    assume(prod(loop.trips for loop in nest.loops) <= 1500)
+    run = run_nest(nest)
+    assert run == run_nest(nest, every_step=True)
+    check_counts(run, evaluate(layer, machine, mapping), machine)
+    assert machine.double_buffered or run.latency_cycles == run.expected_cycles
 
 
 @st.composite
