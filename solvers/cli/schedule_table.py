@@ -38,6 +38,9 @@ def print_report(report: Report, console: Console) -> None:
             "energy is not minimised over shared ifmap tiles: sub-convolutions run apart (combine is split)"
         )
         console.print(text, highlight=False)
+    if report.splits_for_bursts:
+        text = "bursts are not counted over shared ifmap tiles: sub-convolutions run apart (combine is split)"
+        console.print(text, highlight=False)
     if report.slack is not None:
         console.print(slack_line(report.slack, report.hardware), highlight=False)
     for line in left_out_lines(report.graph):

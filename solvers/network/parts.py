@@ -267,9 +267,17 @@ class RunTotals:
     @property
     def splits_for_energy(self) -> bool:
         """Whether deconvolutions run apart, though they might share tiles, for an objective with energy."""
+        return self._splits and self.objective.needs(ENERGY)
+
+    @property
+    def splits_for_bursts(self) -> bool:
+        """The same where transfers take whole bursts."""
+        return self._splits and self.hardware.burst_bytes is not None
+
+    @property
+    def _splits(self) -> bool:
         some = any(layer.treatment is Treatment.SPLIT for layer in self.layers)
-        asked = self.scenario.deconvolution == Treatment.COMBINE.value
-        return some and asked and self.objective.needs(ENERGY)
+        return some and self.scenario.deconvolution == Treatment.COMBINE.value
 
     @property
     def energy_delay(self) -> Fraction:

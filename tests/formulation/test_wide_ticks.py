@@ -100,9 +100,11 @@ def test_the_rates_of_extreme_machines_are_compared_exactly():
 @examples(200)
 @given(st.data())
 def test_no_mapping_exceeds_the_counts(data):
-    layer, machine = data.draw(strategies.layers()), data.draw(strategies.hardware())
+    layer = data.draw(strategies.layers())
+    machine = data.draw(st.one_of(strategies.hardware(), strategies.bursting()))
     cost = evaluate(layer, machine, data.draw(strategies.mappings(layer, machine)))
     most = layer_counts(layer, machine)
+    assert cost.latency_ticks <= machine.tick.of(most.cycles, most.bits + most.held)
     assert cost.compute_cycles <= most.cycles
     assert cost.traffic_bits <= most.bits
     assert cost.footprint.total <= most.held
