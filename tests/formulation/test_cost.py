@@ -30,7 +30,7 @@ from tests.walker import cuts, span
 @examples(400)
 @given(st.data())
 def test_counts_equal_a_walk_of_the_tiles(data):
-    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
+    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware(set_up=True))
     mapping = data.draw(strategies.mappings(layer, machine))
     cost, walk = evaluate(layer, machine, mapping), PortWalk(layer, machine, mapping)
     moved = cost.traffic
@@ -145,7 +145,7 @@ def test_other_loop_orders_slide_always(stationary, tile_ci):
 
 
 @examples(60)
-@given(strategies.problems(most=5, channels=5))
+@given(strategies.problems(set_up=True, most=5, channels=5))
 def test_a_mapping_names_a_sliding_axis_only_where_it_saves_words(problem):
     problem = replace(problem, hardware=replace(problem.hardware, halo=Halo.REUSE))
     space = Space(problem)

@@ -13,7 +13,7 @@ from tests.strategies import examples
 
 
 @examples(12)
-@given(strategies.problems(most=5, channels=5, most_axes=2), strategies.bursting())
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2), strategies.bursting())
 def test_the_whole_program_has_the_optimum_and_no_bound_is_above_it(problem, machine):
     problem = Problem(problem.layer, machine, problem.objective)
     best = solve(problem)
@@ -33,7 +33,7 @@ def test_the_whole_program_has_the_optimum_and_no_bound_is_above_it(problem, mac
 
 
 @examples(12)
-@given(strategies.problems(most=5, channels=5, most_axes=2), strategies.bursting())
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2), strategies.bursting())
 def test_bursts_of_one_word_change_nothing(problem, machine):
     """Words of a byte, bursts of a byte."""
     plain = replace(machine, burst_bytes=None, layout=strategies.Layout.NCHW)

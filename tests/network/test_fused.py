@@ -146,7 +146,7 @@ def best(network, graph, machine, kind, longest):
 @examples(12)
 @given(
     data=st.data(),
-    machine=hardware(set_up=False),
+    machine=hardware(),
     kind=st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)),
     longest=st.integers(1, 3),
 )

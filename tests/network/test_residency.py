@@ -68,7 +68,7 @@ def networks(draw):
 
 @st.composite
 def machines(draw):
-    machine = draw(hardware(set_up=False))
+    machine = draw(hardware())
     return replace(
         machine, buffer_bytes=draw(st.integers(4, 200)), bank_bytes=draw(st.sampled_from((None, 3)))
     )

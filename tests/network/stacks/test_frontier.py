@@ -61,7 +61,7 @@ def wanted(pairs, kind):
 
 
 @examples(10)
-@given(st.data(), hardware(set_up=False), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
+@given(st.data(), hardware(), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
 def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
     network = data.draw(networks(folder, most=3, size=6))
     found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST]

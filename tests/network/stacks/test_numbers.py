@@ -28,7 +28,7 @@ def whole(network):
 
 
 @examples(30)
-@given(st.data(), hardware(set_up=False))
+@given(st.data(), hardware())
 def test_a_stack_makes_what_its_layers_make(folder, data, machine):
     network = data.draw(networks(folder, most=3, size=8))
     assume(whole(network))
