@@ -81,6 +81,12 @@ def passes(stationary: Stationary, group: Group, trips: Trips, cut: Group | None
     return 1 + (trips.of(group) - 1) * replaced
 
 
+def most_passes(stationary: Stationary, group: Group, trips: Num) -> Num:
+    """Passes when all other groups have several trips: not below ``passes``, and the same for some order."""
+    several = {other.value: 2 for other in Group} | {group.value: trips}
+    return passes(stationary, group, Trips(**several))
+
+
 def ifmap_pass_words(stationary: Stationary, trips_ci: Num, fetched: Num, slid: Num) -> Num:
     """Ifmap words of one pass: slid along the sliding axis where consecutive tiles share a channel tile.
 
@@ -155,6 +161,34 @@ def traffic(
         ofmap_write=layer.ofmap_words * writes,
         ofmap_read=layer.ofmap_words * (writes - 1),
     )
+
+
+def transfers(groups: int, stationary: Stationary, trips: Trips) -> Num:
+    """DMA transfers of all groups: the tiles of each tensor, times its passes.
+
+    Every time that a tile moves is one transfer; partial sums go out and come back. Of the three groups of
+    loops a tensor has a tile for each pair of trips of the two that it depends on.
+    """
+    moved = Trips(**{group.value: passes(stationary, group, trips) for group in Group})
+    return groups * moved_tiles(trips, moved)
+
+
+def moved_tiles(trips: Trips, moved: Trips) -> Num:
+    """Tiles of all tensors that move: of weights and ifmap in each pass, of the ofmap out and, but once, in.
+
+    Args:
+        trips: tiles of each group of loops.
+        moved: passes of the tensor that is independent of the group.
+    """
+    weights, ifmap = trips.co * trips.ci * moved.sp, trips.ci * trips.sp * moved.co
+    return weights + ifmap + trips.co * trips.sp * (2 * moved.ci - 1)
+
+
+def setup_cycles(hardware: Hardware, groups: int, stationary: Stationary, trips: Trips) -> Num:
+    """Cycles in which the DMA engine sets up its ``transfers``; 0, uncounted, where that takes none."""
+    if not hardware.transfer_setup:
+        return 0
+    return hardware.transfer_setup * transfers(groups, stationary, trips)
 
 
 def tile_bits(

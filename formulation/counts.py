@@ -27,10 +27,10 @@ from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Layer, Operator
-from formulation.cost import Trips, array_traffic, group_cycles
-from formulation.hardware import Hardware
-from formulation.mapping import Group
-from formulation.price import energy_quanta
+from formulation.cost import Trips, array_traffic, group_cycles, setup_cycles
+from formulation.hardware import BitWidths, Hardware
+from formulation.mapping import Group, Stationary
+from formulation.price import EDGE_TRANSFERS, energy_quanta
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62
@@ -47,7 +47,7 @@ class Counts:
     """Bounds on what any mapping of a layer takes.
 
     Attributes:
-        cycles: of the array.
+        cycles: of the array, and of the DMA engine to set transfers up.
         bits: moved.
         held: in the buffer [bits].
         extent: greatest of a dimension, so the length of the longest table.
@@ -98,7 +98,7 @@ def most_fetched(axis: Axis) -> int:
 @lru_cache(maxsize=1024)
 def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -> Counts:
     """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
-    width = hardware.bits
+    width = _moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
     passes = layer.groups * layer.batch * layer.in_channels * layer.out_channels
@@ -107,6 +107,7 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
         + layer.weight_words * layer.pixels * width.weights
         + layer.ofmap_words * (width.ofmap + 2 * layer.in_channels * width.partial_sums)
     )
+    width = hardware.bits
     whole = (
         layer.ifmap_words * width.ifmap
         + layer.weight_words * width.weights
@@ -119,7 +120,20 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
     if energetic:
         most = Trips(layer.out_channels, layer.in_channels * layer.taps, layer.pixels)
         array = array_traffic(layer, layer.ifmap_reads, most).bits(hardware)
-    return Counts(layer.groups * prod(factors), bits, held, extent, series, array)
+    cycles = layer.groups * prod(factors) + most_setup(hardware, layer.groups, *extents.values())
+    return Counts(cycles, bits, held, extent, series, array)
+
+
+def _moved_widths(hardware: Hardware) -> BitWidths:
+    """Bits that a word moves at most: its own, and a burst if it is a run by itself."""
+    width, more = hardware.bits, hardware.burst_bits - 1
+    return BitWidths(*(getattr(width, name) + more for name in width.__slots__))
+
+
+def most_setup(hardware: Hardware, groups: int, co: int, ci: int, sp: int) -> int:
+    """Cycles to set up the transfers of so many trips, each tensor in the loop order that moves it most."""
+    each = (setup_cycles(hardware, groups, order, Trips(co, ci, sp)) for order in Stationary)
+    return int(sum(each)) + EDGE_TRANSFERS * hardware.transfer_setup
 
 
 def _series(axis: Axis) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dnns.axes import Axis
 from dnns.layer import Layer
+from formulation.bursts import TensorPins, pins
 from formulation.cost import (
     TensorBits,
     Traffic,
@@ -23,6 +24,7 @@ from formulation.cost import (
     group_cycles,
     held_bits,
     product_tiles,
+    setup_cycles,
     spatial_tiles,
     traffic,
 )
@@ -43,6 +45,8 @@ class Work:
         compute: cycles in which the array works.
         array: words between buffer and array.
         tile: bits of the largest tile of each tensor.
+        setup: cycles in which the DMA engine sets its transfers up.
+        pins: bits across the DRAM's pins where runs take whole bursts; None where the words say it all.
     """
 
     trips: Trips
@@ -50,6 +54,8 @@ class Work:
     compute: int
     array: Traffic
     tile: TensorBits
+    setup: int = 0
+    pins: TensorPins | None = None
 
 
 @lru_cache(maxsize=64)  # an answer is priced when it is found, and again when it is checked
@@ -109,7 +115,12 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
         weights.out_channels * weights.in_channels * layer.taps,
         pieces[Group.CI],
     )
-    return Work(n, moved, compute, array, held)
+    setup = setup_cycles(hardware, layer.groups, mapping.stationary, n)
+    burst = None
+    if hardware.burst_bytes:
+        held_channels = tile.out_channels, tile.in_channels
+        burst = pins(layer, hardware, mapping.stationary, n, *held_channels, (tile.batch, *tile.spatial))
+    return Work(n, moved, compute, array, held, setup, burst)
 
 
 @lru_cache(maxsize=4096)
@@ -168,12 +179,21 @@ def kinds_of(cut: CutTable) -> list[tuple[int, int]]:
 
 def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
     """The cost of so many multiply-accumulates and what is moved, computed and held for them."""
-    bits, need = work.traffic.bits(hardware), footprint(hardware, work.tile)
-    ticks = latency_ticks(hardware, work.compute, bits, work.tile)
+    bits = work.traffic.bits(hardware) if work.pins is None else work.pins.total
+    need = footprint(hardware, work.tile)
+    ticks = latency_ticks(hardware, work.compute, bits, work.tile, work.setup)
     energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, ticks)
     parts = Partition(need.ifmap, need.ofmap, need.weights)
     return Cost(
-        work.traffic, bits, work.compute, ticks, hardware.tick.cycles(ticks), parts, work.array, energy
+        work.traffic,
+        bits,
+        work.compute,
+        ticks,
+        hardware.tick.cycles(ticks),
+        parts,
+        work.array,
+        energy,
+        work.pins,
     )
 
 

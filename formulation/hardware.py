@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
@@ -30,6 +30,13 @@ class Fill(StrEnum):
 
     OVERLAPPED = "overlapped"
     EXPOSED = "exposed"
+
+
+class Layout(StrEnum):
+    """How feature maps lie in the DRAM, outermost dimension first."""
+
+    NCHW = "NCHW"
+    NHWC = "NHWC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,14 @@ class Hardware:
         fill: whether filling and draining the array costs cycles.
         energy: what its parts take.
         streaming: whether tiles may run in inner steps, of which one tensor is held in part.
+        transfer_setup: cycles to set up a transfer, in which the DMA engine moves nothing.
+        burst_bytes: each contiguous run that is transferred takes whole bursts of so many [bytes]; None for
+            single bits.
+        layout: what is contiguous; it matters with bursts alone.
 
     Raises:
-        ValueError: if a quantity is not positive, or the buffer holds no whole bank.
+        ValueError: if a quantity is not positive, the buffer holds no whole bank, a set-up is negative, or
+            windows slide where transfers take bursts.
     """
 
     rows: int = 16
@@ -131,6 +143,9 @@ class Hardware:
     fill: Fill = Fill.OVERLAPPED
     energy: Energy = field(default_factory=Energy)
     streaming: bool = False
+    transfer_setup: int = 0
+    burst_bytes: int | None = None
+    layout: Layout = Layout.NCHW
 
     def __post_init__(self) -> None:
         for name in ("rows", "cols", "buffer_bytes", "bandwidth", "frequency"):
@@ -138,6 +153,18 @@ class Hardware:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be above 0")
         if self.bank_bytes is not None and not 1 <= self.bank_bytes <= self.buffer_bytes:
             raise ValueError(f"bank_bytes is {self.bank_bytes}, must be from 1 to buffer_bytes")
+        if self.transfer_setup < 0:
+            raise ValueError(f"transfer_setup is {self.transfer_setup}, must be at least 0")
+        if self.burst_bytes is not None and self.burst_bytes < 1:
+            raise ValueError(f"burst_bytes is {self.burst_bytes}, must be at least 1")
+        if self.burst_bytes is not None and self.halo is Halo.REUSE:
+            raise ValueError(
+                "burst_bytes does not count the bursts of a sliding window, must go with halo refetch"
+            )
+        if self.streaming and (self.transfer_setup or self.burst_bytes):
+            raise ValueError(
+                "transfer_setup and burst_bytes do not count sub-tiles, must go without streaming"
+            )
 
     def __hash__(self) -> int:
         """Of what most machines differ in; a fraction takes long to hash."""
@@ -163,8 +190,11 @@ class Hardware:
 
     @property
     def array_only(self) -> Hardware:
-        """The array and the halo, on the default machine: all that tables of tiles depend on."""
-        return Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
+        """The array, the halo and bursts, on the default machine: all that tables of tiles depend on."""
+        array = Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
+        if self.burst_bytes is None:
+            return array
+        return replace(array, bits=self.bits, burst_bytes=self.burst_bytes, layout=self.layout)
 
     @property
     def fill_cycles(self) -> int:
@@ -179,6 +209,11 @@ class Hardware:
     def copies(self) -> int:
         """Tiles of a tensor that the buffer holds at once: 2 if double-buffered."""
         return 2 if self.double_buffered else 1
+
+    @property
+    def burst_bits(self) -> int:
+        """What a run that is transferred is rounded up to [bits]; 1 without bursts."""
+        return 8 * self.burst_bytes if self.burst_bytes else 1
 
     @property
     def bank_bits(self) -> int:

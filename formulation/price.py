@@ -12,46 +12,76 @@ from typing import NamedTuple
 
 import numpy as np
 
+from formulation.bursts import TensorPins
 from formulation.cost import Num, TensorBits, Traffic
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.wide_ticks import WideTicks
 
+#: Transfers of the edge: the first ifmap tile, the first weight tile and the last ofmap tile.
+EDGE_TRANSFERS = 3
+
 
 def latency_ticks(
-    hardware: Hardware, compute: Num, traffic_bits: Num, tile: TensorBits, *, wide: bool = False
+    hardware: Hardware,
+    compute: Num,
+    traffic_bits: Num,
+    tile: TensorBits,
+    setup: Num = 0,
+    *,
+    wide: bool = False,
 ) -> Num:
     """Latency in ticks of ``hardware.tick``.
 
     Double-buffered: ``max(compute + edge, transfer)``, where the edge moves the first ifmap and weight
-    tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``.
+    tile in and the last ofmap tile out, each taken as the largest. Otherwise ``compute + transfer``. Setting
+    a transfer up belongs to it, in ``transfer`` as in the edge.
 
     Args:
         hardware: the machine.
         compute: cycles of the array.
         traffic_bits: bits moved.
         tile: bits of the largest tiles.
+        setup: cycles to set all transfers up (``cost.setup_cycles``).
         wide: whether 64 bits might not hold the ticks of arrays, so that they are ``WideTicks``.
     """
-    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits)
+    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits, setup)
 
 
 def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
     """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
     edge = tile.total if hardware.double_buffered else 0
+    if hardware.double_buffered and hardware.transfer_setup:
+        compute = compute + EDGE_TRANSFERS * hardware.transfer_setup
     return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
 
 
-def overlapped(hardware: Hardware, array: Num, traffic_bits: Num) -> Num:
-    """Latency from the array's ticks and the traffic: the greater if double-buffered, else the sum."""
+def overlapped(hardware: Hardware, array: Num, traffic_bits: Num, setup: Num = 0) -> Num:
+    """Latency from the array's ticks and the transfers': the greater if double-buffered, else the sum."""
     if isinstance(array, WideTicks):
         if not hardware.double_buffered:
-            return array.after(traffic_bits)
-        return np.maximum(array, WideTicks(0, traffic_bits, hardware.tick))
-    transfer = traffic_bits * hardware.tick.per_bit
+            return array.after(traffic_bits, setup)
+        return np.maximum(array, WideTicks(setup, traffic_bits, hardware.tick))
+    transfer = transfer_ticks(hardware, traffic_bits, setup)
     if not hardware.double_buffered:
         return array + transfer
     return max(array, transfer) if isinstance(array, int) else np.maximum(array, transfer)
+
+
+def transfer_ticks(hardware: Hardware, traffic_bits: Num, setup: Num = 0) -> Num:
+    """Ticks of the DMA engine: bits, and cycles to set the transfers up."""
+    bits = traffic_bits * hardware.tick.per_bit
+    return bits if isinstance(setup, int) and not setup else bits + setup * hardware.tick.per_cycle
+
+
+def written_bits(hardware: Hardware, words: int) -> int:
+    """Bits of outputs that no tap reaches, written as one run."""
+    return -(-words * hardware.bits.ofmap // hardware.burst_bits) * hardware.burst_bits
+
+
+def written_ticks(hardware: Hardware, bits: int, parts: int = 1) -> int:
+    """Ticks to write outputs that no tap reaches, each part of them by one transfer."""
+    return int(transfer_ticks(hardware, bits, parts * hardware.transfer_setup))
 
 
 def energy_quanta(hardware: Hardware, macs: int, array_bits: Num, traffic_bits: Num, latency: Num) -> Num:
@@ -116,6 +146,7 @@ class Cost:
         footprint: buffer taken by each tensor [bits].
         array: words between buffer and array per tensor.
         energy: in quanta of ``hardware.quantum``.
+        pins: bits across the DRAM's pins per tensor, where runs take whole bursts; else None.
     """
 
     traffic: Traffic
@@ -126,6 +157,11 @@ class Cost:
     footprint: Partition
     array: Traffic
     energy: int
+    pins: TensorPins | None = None
+
+    def moved_bits(self, hardware: Hardware) -> dict[str, int]:
+        """Bits between DRAM and buffer by tensor."""
+        return self.traffic.by_tensor(hardware) if self.pins is None else self.pins.by_tensor()
 
     @property
     def traffic_bytes(self) -> Fraction:

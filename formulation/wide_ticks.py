@@ -88,9 +88,9 @@ class WideTicks(NDArrayOperatorsMixin):
             raise TypeError(f"ticks may be too wide for {kind}")
         return self.estimate().astype(kind) * float(self.tick.per_cycle)
 
-    def after(self, bits: Any) -> WideTicks:
-        """With the transfer of more bits after each."""
-        return WideTicks(self.cycles, self.bits + bits, self.tick)
+    def after(self, bits: Any, cycles: Any = 0) -> WideTicks:
+        """With the transfer of more bits after each, and more cycles."""
+        return WideTicks(self.cycles + cycles, self.bits + bits, self.tick)
 
     def min(self) -> int:
         """The least element; ValueError if there is none."""

@@ -43,9 +43,14 @@ def machine_words(machine: Hardware) -> Iterator[str]:
         f"{machine.rows} x {machine.cols} array ({machine.dataflow}-stationary, fill {machine.fill}), "
         f"{machine.buffer_bytes:,} bytes of buffer{banks}, {buffered}-buffered, halo {machine.halo}"
     )
+    burst = (
+        f", runs in bursts of {machine.burst_bytes} bytes ({machine.layout})" if machine.burst_bytes else ""
+    )
+    setup = f", {machine.transfer_setup:,} cycles to set a transfer up" if machine.transfer_setup else ""
     yield (
-        f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz; bits of a word: ifmap "
-        f"{width.ifmap}, weights {width.weights}, ofmap {width.ofmap}, partial sums {width.partial_sums}"
+        f"{float(machine.bandwidth):g} GB/s, {float(machine.frequency):g} GHz{setup}{burst}; "
+        f"bits of a word: ifmap {width.ifmap}, weights {width.weights}, ofmap {width.ofmap}, "
+        f"partial sums {width.partial_sums}"
     )
 
 

@@ -46,7 +46,7 @@ class Machine:
         self.kernels = [rs for rs, ok in zip(residues, reached, strict=True) if ok]
         self.counts = dict.fromkeys(("ifmap", "weights", "ofmap_write", "ofmap_read"), 0)
         self.largest = dict.fromkeys(("ifmap", "weights", "ofmap"), 0)
-        self.compute = 0
+        self.compute = self.transfers = 0
         for group in range(deconv.groups):
             self.run(group)
         for rs, ok in zip(residues, reached, strict=True):
@@ -126,6 +126,7 @@ class Machine:
             ahead[axis + 1] += 1
             if tuple(ahead) == sp_i:
                 new[axis] = set(hulls[axis]) - set(held["hulls"][axis])
+        self.transfers += 1
         self.counts["ifmap"] += len(channels) * len(dims[0]) * prod(len(h) for h in new)
         tile = self.ifmap_dram[self.group][np.ix_(dims[0], channels, *hulls)]
         self.held["ifmap"] = {"key": (ci_i, sp_i), "hulls": hulls, "tile": tile.copy()}
@@ -142,6 +143,7 @@ class Machine:
             words += tiles[j].size
         self.largest["weights"] = max(self.largest["weights"], words)
         self.counts["weights"] += words
+        self.transfers += 1
         self.held["weights"] = {"key": key, "tiles": tiles}
 
     def open_ofmap(self, co, sp):
@@ -166,6 +168,7 @@ class Machine:
             words += prod(shape)
         if key in self.started:
             self.counts["ofmap_read"] += words
+            self.transfers += 1
         self.started[key] = True
         self.largest["ofmap"] = max(self.largest["ofmap"], words)
         self.held["ofmap"] = {"key": key, "places": places, "tiles": tiles, "words": words}
@@ -174,6 +177,7 @@ class Machine:
         held = self.held.pop("ofmap", None)
         if held:
             self.counts["ofmap_write"] += held["words"]
+            self.transfers += 1
             for j, tile in held["tiles"].items():
                 self.ofmap[self.group][held["places"][j]] = tile
 

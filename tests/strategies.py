@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Layer
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 
@@ -70,7 +70,8 @@ def transposed_axes(draw, most=5):
 
 
 @st.composite
-def hardware(draw):
+def hardware(draw, set_up=False):
+    """Machines; ``set_up`` allows transfers that are set up, which not everything counts."""
     words = st.sampled_from((4, 8, 16))
     ofmap = draw(words)
     uniform = draw(st.booleans())
@@ -89,6 +90,18 @@ def hardware(draw):
         halo=draw(st.sampled_from(tuple(Halo))),
         fill=draw(st.sampled_from(tuple(Fill))),
         energy=draw(st.sampled_from(ENERGIES)),
+        transfer_setup=draw(st.sampled_from((0, 0, 1, 40, 1000) if set_up else (0,))),
+    )
+
+
+@st.composite
+def bursting(draw):
+    """Machines whose transfers take whole bursts."""
+    return replace(
+        draw(hardware(set_up=True)),
+        halo=Halo.REFETCH,
+        burst_bytes=draw(st.sampled_from((1, 2, 3, 7, 16, 64))),
+        layout=draw(st.sampled_from(tuple(Layout))),
     )
 
 
@@ -134,8 +147,8 @@ def objectives(draw, energetic=True):
 
 
 @st.composite
-def problems(draw, most=6, channels=6, most_axes=3):
-    machine = draw(hardware())
+def problems(draw, most=6, channels=6, most_axes=3, set_up=False):
+    machine = draw(hardware(set_up=set_up))
     partition = None
     if draw(st.integers(0, 3)) == 0:
         ratio = [draw(st.integers(1, 5)) for _ in range(3)]

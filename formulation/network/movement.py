@@ -114,15 +114,21 @@ class Movement:
         return replace(parts, ofmap=tile.ofmap * spills)
 
     def latency(
-        self, hardware: Hardware, compute: Num, layer: Traffic, tile: TensorBits, wide: bool = False
+        self,
+        hardware: Hardware,
+        compute: Num,
+        layer: Traffic,
+        tile: TensorBits,
+        setup: Num = 0,
+        wide: bool = False,
     ) -> Num:
-        """Latency [ticks]; ``wide`` as of ``cost.latency_ticks``."""
+        """Latency [ticks]; ``setup`` and ``wide`` as of ``price.latency_ticks``."""
         bits = self.bits(hardware, layer)
-        return latency_ticks(hardware, compute, bits, self.edge(tile, layer), wide=wide)
+        return latency_ticks(hardware, compute, bits, self.edge(tile, layer), setup, wide=wide)
 
     def cost(self, hardware: Hardware, macs: int, work: Work) -> MovedCost:
         """The cost of one mapping in integers, of so many multiply-accumulates."""
-        latency = self.latency(hardware, work.compute, work.traffic, work.tile)
+        latency = self.latency(hardware, work.compute, work.traffic, work.tile, work.setup)
         need = self.need(hardware, work.tile, work.trips.ci)
         bits = int(self.bits(hardware, work.traffic))
         energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, latency)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, Trips, traffic
+from formulation.cost import Num, TensorBits, Trips, setup_cycles, traffic
 from formulation.counts import layer_counts
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
@@ -52,7 +52,9 @@ class MovedSpace(Space):
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
-        latency = self.movement.latency(hardware, layer.groups * cycles.product, words, held, self.wide)
+        setup = setup_cycles(hardware, layer.groups, stationary, trips)
+        compute = layer.groups * cycles.product
+        latency = self.movement.latency(hardware, compute, words, held, setup, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
         return Price.of(
             latency, bits, self._energy(pieces, cycles, bits, latency) if self.energetic else None

@@ -22,6 +22,7 @@ from formulation.cost import (
     batch_axis,
     footprint,
     group_cycles,
+    setup_cycles,
     spatial_tiles,
     tile_bits,
     traffic,
@@ -31,6 +32,7 @@ from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.nonlinear.whole import Book, Whole
 from formulation.objective import ENERGY, LATENCY, QUANTITIES, Measure
+from formulation.price import EDGE_TRANSFERS
 from formulation.problem import Problem
 
 Number = Whole | int
@@ -62,7 +64,8 @@ def build_nonlinear(
               cycles_g = sum over tiles of ceil(extent / side)  of the group on a side of the array
               copies * tile_x <= 8 part_x                       (tensors x; whole banks if there are banks)
               part_I + part_O + part_W <= buffer
-              compute + edge <= latency, transfer <= latency    double-buffered; else their sum
+              compute + edge <= latency                         double-buffered; else their sum
+              transfer + set-ups of all transfers <= latency
               e_mac MACs + e_sram (array + traffic) + e_dram traffic + p latency <= energy
               latency <= cap                                    where the step before caps it
 
@@ -117,7 +120,7 @@ class _WholeModel:
         if LATENCY in self._wanted(weights) or cap is not None or ENERGY in self._wanted(weights):
             cycles = self._cycles(co, ci, cuts, trips)
             if LATENCY in self._wanted(weights) or cap is not None or static:
-                terms["latency"] = self._latency(cycles, held, volume, cap)
+                terms["latency"] = self._latency(cycles, held, volume, self._setup(trips), cap)
             if ENERGY in self._wanted(weights):
                 terms["energy"] = self._energy(trips, cycles, bits, terms.get("latency", 0))
         book.model.objective = Objective(expr=self._aim(measure, terms))
@@ -229,7 +232,13 @@ class _WholeModel:
             found[group.value] = self.book.named("cycles", group.value, cycles, least)
         return Trips(**found)
 
-    def _latency(self, cycles: Trips, held: TensorBits, volume: Any, cap: int | None) -> Any:
+    def _setup(self, trips: Trips) -> Any:
+        """Cycles to set all transfers up."""
+        self.book.label = "order"
+        setup = setup_cycles(self.hardware, self.layer.groups, self.stationary, trips)
+        return _value(setup if isinstance(setup, int) else self.book.named("setup", "transfers", setup))
+
+    def _latency(self, cycles: Trips, held: TensorBits, volume: Any, setup: Any, cap: int | None) -> Any:
         """The array with the edge, and the transfer, at the same time or one after the other."""
         hardware, tick, book = self.hardware, self.hardware.tick, self.book
         compute = self.layer.groups * cycles.product
@@ -238,11 +247,14 @@ class _WholeModel:
         least = roofline_ticks(self.layer, hardware) / tick.per_cycle
         latency = book.variable("total", "latency", float(least), most)
         if hardware.double_buffered:
-            edge = _value(held.total) * (tick.per_bit / tick.per_cycle)
+            edge = (
+                _value(held.total) * (tick.per_bit / tick.per_cycle)
+                + EDGE_TRANSFERS * hardware.transfer_setup
+            )
             book.row("computes", "latency", _value(compute) + edge <= latency)
-            book.row("transfers", "latency", per_byte * volume <= latency)
+            book.row("transfers", "latency", per_byte * volume + setup <= latency)
         else:
-            book.row("in_turn", "latency", _value(compute) + per_byte * volume <= latency)
+            book.row("in_turn", "latency", _value(compute) + per_byte * volume + setup <= latency)
         return latency
 
     def _energy(self, trips: Trips, cycles: Trips, bits: Number, latency: Any) -> Any:

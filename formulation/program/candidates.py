@@ -5,7 +5,8 @@ Three sieves, each lossless for mappings that are at least as good as the incumb
 1. Bounds (``formulation.space.space``): spatial tiles, then pairs of them with output-channel tiles, whose
    bound is worse than the incumbent or above the latency cap.
 2. Dominance: a spatial tile if another has at most its trips, ifmap words (fetched and slid), largest ifmap
-   tile, pixels and array cycles. Every cost is non-decreasing in each of these, and so is every footprint.
+   tile, pixels, array cycles and, where runs take whole bursts, those of feature maps. Every cost is
+   non-decreasing in each of these, and so is every footprint.
 3. Price: a triple of tiles in a loop order that does not fit, or whose exact price is worse.
 
 ``Sieve`` says which of them are used.
@@ -24,7 +25,7 @@ from formulation.extents import Ints
 from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs
 from formulation.space.space import CLASSES, Space
-from formulation.space.tables import SpatialTable
+from formulation.space.tables import SpatialGrid, SpatialTable
 from formulation.space.undominated import undominated as front
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -76,9 +77,19 @@ class Candidates:
         return Candidates(self.tiles, self.cycles, which, co, ci, row, self.price.take(keep))
 
 
-def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool) -> Ints:
-    """Positions of spatial tiles that no other one dominates, ordered by columns; of equals the first."""
+def undominated(
+    tiles: SpatialTable, cycles: Ints, check: Check = bool, grid: SpatialGrid | None = None
+) -> Ints:
+    """Positions of spatial tiles that no other one dominates, ordered by columns; of equals the first.
+
+    Args:
+        tiles: the tiles.
+        cycles: their cycle factors.
+        check: called between pieces of work; what it raises ends it.
+        grid: knows more columns of its tiles; None where there are no more.
+    """
     columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
+    columns = columns if grid is None else grid.columns(tiles, cycles)
     order = np.lexsort([tiles.rank, *columns[::-1]])
     points = np.stack(columns)[:, order]
     first = np.r_[True, (points[:, 1:] != points[:, :-1]).any(axis=0)][: len(order)]
@@ -104,7 +115,7 @@ def candidates(
         exactly: the same for the exact prices of triples, None if as for their bounds.
         check: called between pieces of work; what it raises ends it.
     """
-    kept = undominated(tiles, cycles, check)
+    kept = undominated(tiles, cycles, check, space.grid)
     tiles, cycles = tiles.take(kept), cycles[kept]
     pieces = []
     for order, rows, out in _pairs(space, tiles, cycles, wanted, check):

@@ -11,7 +11,9 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.program.coefficients import Keys, Terms, VariantTerms, merge
+from formulation.hardware import Tick
+from formulation.price import EDGE_TRANSFERS
+from formulation.program.coefficients import VariantTerms
 from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,
@@ -24,6 +26,7 @@ from formulation.program.scaling import (
     scales,
     shifted,
 )
+from formulation.program.terms import SHARES, Disaggregated, Keys, Terms, merge
 from formulation.space.space import Space
 
 _ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
@@ -39,7 +42,8 @@ class Quantities:
         axes: scale of each quantity's variable.
         caps: its greatest value on that scale; None for none.
         spent: energy per unit of latency, both on their scales; 0 if none.
-        beyond: array cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
+        beyond: cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
+        shares: by family and variant, what is disaggregated over the input channels.
     """
 
     rows: Mapping[str, tuple[Terms, int]]
@@ -47,6 +51,7 @@ class Quantities:
     caps: Mapping[str, float | None]
     spent: float
     beyond: float
+    shares: Mapping[str, Mapping[str, Disaggregated]]
 
     def most(self, row: str) -> float:
         """What a row may be above its floor, in its own unit, before it is of no interest."""
@@ -57,12 +62,24 @@ class Quantities:
         """What a row is measured in."""
         return self.axes[_ROWS[row]].unit
 
-    def limits(self, variants: list[VariantTerms]) -> list[tuple[Terms, float]]:
-        """Every row with what it may be at most, those of shared cycles included."""
+    def limits(self) -> list[tuple[Terms, float]]:
+        """Every row with what it may be at most, those of shares included."""
         shares = [
-            (v.compute.above, share_unit(v, self.beyond)) for v in variants if v.compute.above and self.beyond
+            (part.above, self.share(family, part))
+            for family, parts in self.shares.items()
+            for part in parts.values()
         ]
         return [(terms, self.most(name)) for name, (terms, _) in self.rows.items()] + shares
+
+    def share(self, family: str, part: Disaggregated) -> float:
+        """What one unit of a family's variables stands for.
+
+        All that there is; of cycles no more than is of interest beside any input-channel tile.
+        """
+        if family not in ("share", "turn"):
+            return part.most
+        least = min(n for (name, _), n in part.terms.items() if name == family)
+        return min(part.most, self.beyond / least)
 
 
 def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
@@ -86,18 +103,31 @@ def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Q
         lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")
         ticks = beyond(caps["latency"]) * axes["latency"].unit + axes["latency"].floor - lowest
         cycles = ticks / space.problem.hardware.tick.per_cycle
-    return Quantities(rows, axes, caps, per_time, cycles)
+    return Quantities(rows, axes, caps, per_time, cycles, _shared(variants, rows))
+
+
+def _shared(
+    variants: list[VariantTerms], rows: Mapping[str, tuple[Terms, int]]
+) -> dict[str, dict[str, Disaggregated]]:
+    """What the rows have of each family of shares."""
+    asked = {family for terms, _ in rows.values() for family, _ in terms}
+    parts = {
+        family: {v.name: part for v in variants if (part := v.disaggregated[family]).above}
+        for family in SHARES
+        if family in asked
+    }
+    return {family: found for family, found in parts.items() if found}
 
 
 def add_quantities(model: Any, variants: list[VariantTerms], asked: Quantities, spans: Spans) -> None:
     """Variables, and rows that hold them at what they are at least."""
     for name, cap in asked.caps.items():
         setattr(model, name, pyo.Var(bounds=(0, cap)))
-    most = _shares(model, variants, asked.beyond, spans) if asked.beyond else {}
+    most = {family: _shares(model, family, asked, spans) for family in asked.shares}
     for name, (terms, low) in asked.rows.items():
         quantity = _ROWS[name]
         axis, variable = asked.axes[quantity], getattr(model, quantity)
-        whole = {key: n * most[key[1][0]] if key[0] == "share" else n for key, n in terms.items()}
+        whole = {key: n * most[key[0]][key[1][0]] if key[0] in most else n for key, n in terms.items()}
         start = axis.scaled(low)
         cut = beyond(asked.caps[quantity]) - start
         total = rounded_sum(model, in_full(whole, spans), axis.unit, cut) + start
@@ -118,13 +148,16 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
     hardware = space.problem.hardware
     tick = hardware.tick
+    started = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     work = []
     for variant in variants:
         edge = [variant.window.terms, variant.pixels.terms, variant.beside.terms]
         bits = merge(edge) if hardware.double_buffered else {}
         ticks = {key: n * tick.per_bit for key, n in bits.items()}
+        if hardware.double_buffered and started:
+            ticks["variant", (variant.name,)] = started
         work.append(merge([{key: n * tick.per_cycle for key, n in variant.compute.terms.items()}, ticks]))
-    moved = [{key: n * tick.per_bit for key, n in v.traffic.items()} for v in variants]
+    moved = [_transfers(variant, tick) for variant in variants]
     if hardware.double_buffered:
         sides = {"computes": work, "transfers": moved}
     else:
@@ -132,31 +165,26 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     return {name: shifted(variants, terms) for name, terms in sides.items()}
 
 
-def share_unit(variant: VariantTerms, beyond: float) -> float:
-    """Array cycles that one unit of a variant's ``share`` stands for.
-
-    Args:
-        variant: disaggregates its pairs.
-        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
-            any input-channel tile, they reach it.
-    """
-    least = min(n for (family, _), n in variant.compute.terms.items() if family == "share")
-    return min(variant.compute.most, beyond / least)
+def _transfers(variant: VariantTerms, tick: Tick) -> Terms:
+    """Ticks of all transfers: their bits, and setting them up."""
+    bits = {key: n * tick.per_bit for key, n in variant.traffic.items()}
+    return merge([bits, {key: n * tick.per_cycle for key, n in variant.setup.terms.items()}])
 
 
-def _shares(model: Any, variants: list[VariantTerms], beyond: float, spans: Spans) -> dict[str, float]:
-    """Disaggregated pairs; what one unit of a variant's ``share`` stands for."""
-    parts = {v.name: v.compute for v in variants if v.compute.above}
-    most = {v.name: share_unit(v, beyond) for v in variants if v.compute.above}
-    index = [key for part in parts.values() for family, key in part.terms if family == "share"]
-    model.share = pyo.Var(index, bounds=(0, 1))
-    model.share_of = pyo.Constraint(index, rule=lambda m, *key: m.share[key] <= m.inp[key])
+def _shares(model: Any, family: str, asked: Quantities, spans: Spans) -> dict[str, float]:
+    """Variables and rows of a family of shares; what one unit of a variant's stands for."""
+    parts = asked.shares[family]
+    most = {name: asked.share(family, part) for name, part in parts.items()}
+    index = [key for part in parts.values() for name, key in part.terms if name == family]
+    share = pyo.Var(index, bounds=(0, 1))
+    setattr(model, family, share)
+    setattr(model, f"{family}_of", pyo.Constraint(index, rule=lambda m, *key: share[key] <= m.inp[key]))
 
     def adds_up(m: Any, name: str) -> Any:
-        mine = [m.share[key] for key in index if key[0] == name]
+        mine = [share[key] for key in index if key[0] == name]
         return pyo.quicksum(mine) == rounded_sum(m, in_full(parts[name].above, spans), most[name], 1.0)
 
-    model.shares = pyo.Constraint(list(parts), rule=adds_up)
+    setattr(model, f"{family}_sum", pyo.Constraint(list(parts), rule=adds_up))
     return most
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.price import Price
-from formulation.program.coefficients import CHOICES, Keys, Terms, VariantTerms
+from formulation.program.coefficients import VariantTerms
+from formulation.program.terms import CHOICES, Keys, Terms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0

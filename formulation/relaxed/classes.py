@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import array_passes, fits, footprint, passes, tile_bits
+from formulation.cost import Trips, array_passes, fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
@@ -18,7 +18,7 @@ from formulation.objective import ENERGY, least_price
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
-from formulation.relaxed.structure import LOWEST, TENSORS, Structure
+from formulation.relaxed.structure import LOWEST, TENSORS, Structure, class_passes
 from formulation.relaxed.underestimates import (
     Underestimate,
     always_fetches,
@@ -26,6 +26,7 @@ from formulation.relaxed.underestimates import (
     channel_cycles_underestimate,
     least_product,
     spatial_cycles_underestimate,
+    underestimate,
 )
 from formulation.words import in_words
 
@@ -141,12 +142,13 @@ class Relaxation:
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
         seen, energetic = set(), self.problem.objective.needs(ENERGY)
+        set_up = timed and self.problem.hardware.transfer_setup > 0
         for partial_sums in (False, True):
             for stationary in Stationary:
                 layer, hardware = self.problem.layer, self.problem.hardware
                 double = hardware.double_buffered
-                energies = energetic, energetic and self.apart
-                structure = Structure(len(layer.axes), stationary, partial_sums, double, timed, *energies)
+                flags = partial_sums, double, timed, energetic, energetic and self.apart, set_up
+                structure = Structure(len(layer.axes), stationary, *flags)
                 key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
                 if key in seen or not self._fits(partial_sums):
                     continue
@@ -224,7 +226,15 @@ class Relaxation:
             for group in (Group.CO, Group.CI):
                 of_range = variant.tile_range(group.value)
                 found["cycles"][group.value] = channel_cycles_underestimate(layer, hardware, group, *of_range)
-        return found
+        return found | self._writes(variant)
+
+    def _writes(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
+        """Of the times that an ofmap tile moves, out and in, by the trips of the input channels."""
+        if not variant.structure.set_up:
+            return {}
+        trips = np.unique(self.counts(variant, "ci"))
+        moved = class_passes(variant.structure, Trips(1, trips, 1)).ci * np.ones_like(trips)
+        return {"writes": {"ci": underestimate(trips, 2 * moved - 1, 1)}}
 
     def log_trips_range(self, variant: Variant, index: str) -> tuple[float, float]:
         """Bounds on the logarithm of the trips of a dimension or of a group of loops."""
@@ -291,6 +301,8 @@ class Relaxation:
         for name, weight, cap in aim.terms(m.structure.quantities):
             m.weight[name].set_value(weight)
             set_range(getattr(m, name), LOWEST[name], cap)
+        if m.structure.set_up:
+            m.setup_share.set_value(hardware.transfer_setup / self.roofline_cycles)
         if m.structure.energetic:
             self._load_energy(m)
         self._load_partition(m)

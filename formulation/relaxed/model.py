@@ -20,6 +20,7 @@ are those of ``formulation.cost``, called with the model's expressions instead o
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,8 @@ from pyomo.core.expr import exp
 
 from formulation.cost import Trips, array_traffic, tile_bits
 from formulation.mapping import Group
-from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_traffic
+from formulation.price import EDGE_TRANSFERS
+from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_passes, class_traffic
 from formulation.relaxed.underestimates import LINES, MONOMIALS
 
 _LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
@@ -50,8 +52,9 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
               part_I + part_O + part_W <= capacity,   part_x <= share_x * capacity
               passes_I * I + passes_W * W + ofmap writes and reads <= traffic
               groups * cycles_co * cycles_ci * cycles_sp + edge <= latency             (double-buffered)
-              transfer(traffic) <= latency                                             (double-buffered)
-              groups * cycles_co * cycles_ci * cycles_sp + transfer <= latency         (otherwise)
+              transfer(traffic) + set-ups <= latency                                   (double-buffered)
+              groups * cycles_co * cycles_ci * cycles_sp + transfer + set-ups <= latency    (otherwise)
+              log_writes    >= under-estimate of the times that an ofmap tile moves(n_ci)      (with set-ups)
               e_mac * MACs + e_sram * (array + traffic) + e_dram * traffic + p * latency <= energy
 
     Why no term exceeds its exact value at any integer mapping is said by the function that adds it. Banks
@@ -85,11 +88,21 @@ def _parameters(m: Any, s: Structure) -> None:
     m.extent = Param(s.dims, mutable=True, initialize=1.0)
     m.product = Param(s.dims, mutable=True, initialize=1.0)
     m.share = Param(TENSORS, mutable=True, initialize=1.0)
-    by_group = ((name, GROUPS) for name in s.grouped)
-    for name, index in (("fetched", s.dims[3:]), ("largest", s.dims[3:]), *by_group):
+    if s.set_up:
+        m.setup_share = Param(mutable=True, initialize=1.0)
+    for name, index in _epigraphs(s):
         setattr(m, f"{name}_line", Param(index, range(LINES), ("A", "B"), mutable=True, initialize=1.0))
         monomial = Param(index, range(MONOMIALS), ("C", "S"), mutable=True, initialize=1.0)
         setattr(m, f"{name}_monomial", monomial)
+
+
+def _epigraphs(s: Structure) -> Iterator[tuple[str, Sequence[str]]]:
+    """What is bounded by under-estimates: names and indices."""
+    yield "fetched", s.dims[3:]
+    yield "largest", s.dims[3:]
+    yield from ((name, GROUPS) for name in s.grouped)
+    if s.set_up:
+        yield "writes", ("ci",)
 
 
 def _variables(m: Any, s: Structure) -> None:
@@ -101,6 +114,8 @@ def _variables(m: Any, s: Structure) -> None:
         setattr(m, name, Var())
     for name in s.grouped:
         setattr(m, f"log_{name}", Var(GROUPS))
+    if s.set_up:
+        m.log_writes = Var(["ci"])
 
 
 def _trips(m: Any, s: Structure, group: Group) -> Any:
@@ -199,16 +214,33 @@ def _traffic_constraint(m: Any, s: Structure) -> None:
 def _latency_constraints(m: Any, s: Structure, held: Any) -> None:
     """``max(compute + edge, transfer)`` as two constraints if double-buffered, else their sum.
 
-    Below the exact latency since cycles, tiles and traffic are.
+    Below the exact latency since cycles, tiles, traffic and the transfers that are set up are.
     """
     compute = m.groups * exp(sum(m.log_cycles[g] for g in GROUPS)) / m.roofline_cycles
     per_bit = m.cycles_per_bit / m.roofline_cycles
     transfer = m.compulsory_bits * per_bit * m.traffic
+    edge = held.total * per_bit
+    if s.set_up:
+        transfer = transfer + _setup(m, s)
+        edge = edge + EDGE_TRANSFERS * m.setup_share
     if s.double_buffered:
-        m.computed = Constraint(expr=compute + held.total * per_bit <= m.latency)
+        m.computed = Constraint(expr=compute + edge <= m.latency)
         m.transferred = Constraint(expr=transfer <= m.latency)
     else:
         m.computed = Constraint(expr=compute + transfer <= m.latency)
+
+
+def _setup(m: Any, s: Structure) -> Any:
+    """Setting all transfers up: of each tensor its tiles, which are exact, times its passes.
+
+    Those of the ofmap, ``2 n - 1`` of n trips of the input channels, are no posynomial, and under-estimated.
+    """
+    _epigraph(m, "writes", {"ci": m.log_trips["ci"]}, 1)
+    logs = {group.value: _trips(m, s, group) for group in Group}
+    moved = class_passes(s, Trips(**{name: exp(log) for name, log in logs.items()}))
+    co, ci, sp = logs["co"], logs["ci"] if s.partial_sums else 0, logs["sp"]
+    weights, ifmap = exp(co + ci) * moved.sp, exp(ci + sp) * moved.co
+    return m.setup_share * m.groups * (weights + ifmap + exp(co + sp + m.log_writes["ci"]))
 
 
 def _energy_constraint(m: Any, s: Structure) -> None:

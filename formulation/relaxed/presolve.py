@@ -38,7 +38,7 @@ from formulation.mapping import Group
 from formulation.price import energy_quanta, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
-from formulation.relaxed.structure import class_traffic
+from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.space.blocks import pairs, sift
 from formulation.space.space import Space
 from formulation.space.tables import ChannelTable, SpatialTable
@@ -249,7 +249,8 @@ class Presolve:
         if structure.timed:
             compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
             tile = TensorBits(1.0 * held.total, 0, 0)
-            latency = latency_ticks(hardware, compute, bits, tile) / self._roofline
+            setup = class_setup(hardware, layer.groups, structure, trips)
+            latency = latency_ticks(hardware, compute, bits, tile, setup) / self._roofline
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
         if structure.energetic:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from formulation.cost import Tensors, Traffic, Trips, passes
+from formulation.cost import Tensors, Traffic, Trips, moved_tiles, passes
+from formulation.hardware import Hardware
 from formulation.mapping import Group, Stationary
 
 GROUPS = tuple(group.value for group in Group)
@@ -27,6 +28,7 @@ class Structure:
         energetic: whether energy is modelled.
         apart: whether how often tensors go between buffer and array has variables of its own,
             other than those of the array's cycles.
+        set_up: whether setting transfers up takes time.
     """
 
     axes: int
@@ -36,6 +38,7 @@ class Structure:
     timed: bool
     energetic: bool = False
     apart: bool = False
+    set_up: bool = False
 
     @property
     def trips(self) -> Trips:
@@ -63,6 +66,20 @@ class Structure:
         return ("co", "ci", "batch", *(f"axis{i}" for i in range(self.axes)))
 
 
+def class_passes(structure: Structure, trips: Trips) -> Trips:
+    """How often the tensor that is independent of each group is moved whole, in a class.
+
+    Args:
+        structure: of the class.
+        trips: of the three groups; those of the input channels are not looked at without partial sums.
+    """
+    each = {}
+    for group in Group:
+        many = passes(structure.stationary, group, structure.trips) > 1
+        each[group.value] = trips.of(group) if many else 1
+    return Trips(**each)
+
+
 def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Trips) -> Traffic:
     """Words moved in a class: its tensors' passes are those of its loop order with all trips above one.
 
@@ -70,17 +87,26 @@ def class_traffic(layer: Tensors, structure: Structure, one_pass: Any, trips: Tr
         layer: gives the words of weights and ofmap.
         structure: of the class.
         one_pass: ifmap words of one pass, one group.
-        trips: of the three groups; those of the input channels are not looked at without partial sums.
+        trips: as of ``class_passes``.
     """
-
-    def moved(group: Group) -> Any:
-        many = passes(structure.stationary, group, structure.trips) > 1
-        return trips.of(group) if many else 1
-
-    writes = moved(Group.CI)
+    moved = class_passes(structure, trips)
     return Traffic(
-        ifmap=layer.groups * one_pass * moved(Group.CO),
-        weights=layer.weight_words * moved(Group.SP),
-        ofmap_write=layer.ofmap_words * writes,
-        ofmap_read=layer.ofmap_words * (writes - 1),
+        ifmap=layer.groups * one_pass * moved.co,
+        weights=layer.weight_words * moved.sp,
+        ofmap_write=layer.ofmap_words * moved.ci,
+        ofmap_read=layer.ofmap_words * (moved.ci - 1),
     )
+
+
+def class_setup(hardware: Hardware, groups: int, structure: Structure, trips: Trips) -> Any:
+    """Cycles to set up the transfers of a class: as ``cost.setup_cycles``, with the passes of the class.
+
+    A mapping of a group that takes one trip may have fewer passes in its loop order. Tensor by tensor these
+    are the passes of another class, whose words and transfers are then its own: see ``class_traffic``.
+    """
+    if not structure.set_up:
+        return 0.0
+    ci = trips.ci if structure.partial_sums else 1
+    moved = class_passes(structure, trips)
+    each = Trips(trips.co, ci, trips.sp)
+    return hardware.transfer_setup * groups * (1.0 * moved_tiles(each, moved))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from formulation.counts import Counts, layer_counts
+from formulation.counts import Counts, layer_counts, most_setup
 from formulation.objective import ENERGY
 from formulation.shared.problem import SharedProblem
 
@@ -33,5 +33,7 @@ def shared_counts(problem: SharedProblem) -> Counts:
     held = sum(part.held for part in parts) + hardware.copies * tiles
     words = rounds * rounds * max(taps, deconv.pixels)
     extent = max(part.extent for part in parts)
+    grid = prod(len(dim.tile) for dim in kernels.dims)
+    setup = most_setup(hardware, deconv.groups, rounds, deconv.in_channels, grid)
     cycles, array = ((taps + 1) * sum(getattr(part, n) for part in parts) for n in ("cycles", "array"))
-    return Counts(cycles, bits, max(held, words), extent, array=array)
+    return Counts(cycles + setup, bits, max(held, words), extent, array=array)

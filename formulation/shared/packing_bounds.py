@@ -64,9 +64,15 @@ class PackedBounds:
         assert self.ports is not None
         return np.where(self.splits, self.ports[1], self.ports[0])
 
-    def price(self, space: SharedSpace, bits: Num) -> Price:
-        """What packings cost at least, quantity by quantity, where any fits; ``bits`` of traffic."""
-        latency = space.latency(self.least, bits)
+    def price(self, space: SharedSpace, bits: Num, setup: Num = 0) -> Price:
+        """What packings cost at least, quantity by quantity, where any fits.
+
+        Args:
+            space: of the tiles.
+            bits: of traffic.
+            setup: of transfers [cycles].
+        """
+        latency = space.latency(self.least, bits, setup)
         if self.ports is None:
             return Price.of(latency, bits)
         time = latency if space.wide else np.where(self.fits, latency, 0)

@@ -15,7 +15,7 @@ from formulation.cost import Num, Trips
 from formulation.extents import Ints
 from formulation.price import energy_quanta
 from formulation.relaxed.classes import Aim, Variant
-from formulation.relaxed.structure import class_traffic
+from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.shared.packing_bounds import packed_bounds
 from formulation.shared.relaxed import SharedRelaxation
 from formulation.space.tables import SpatialTable
@@ -76,7 +76,8 @@ class SharedPresolve:
         price, inside = aim.weights.traffic / self.relaxation.compulsory_bits * bits, bounds.fits
         ticks: Num = 0.0
         if variant.structure.timed:
-            ticks = space.latency(bounds.least.astype(float), bits)
+            setup = class_setup(space.hardware, space.kernels.groups, variant.structure, trips)
+            ticks = space.latency(bounds.least.astype(float), bits, setup)
             latency = ticks / float(self.relaxation.least.latency)
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))

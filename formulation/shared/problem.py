@@ -32,6 +32,7 @@ from formulation.cost import (
     channel_tiles,
     group_cycles,
     held_bits,
+    setup_cycles,
     spatial_tiles,
     traffic,
 )
@@ -41,7 +42,7 @@ from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
 from formulation.objective import Objective
-from formulation.price import Cost
+from formulation.price import Cost, written_ticks
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
 
@@ -120,6 +121,11 @@ class SubKernels:
         """Ofmap that no tap reaches."""
         return sum(sub.ofmap_words for sub in self.subs if sub.layer is None)
 
+    def zero_ticks(self, hardware: Hardware) -> int:
+        """Time to write them, those of each sub-kernel by one transfer."""
+        parts = sum(sub.layer is None for sub in self.subs)
+        return written_ticks(hardware, self.zero_words * hardware.bits.ofmap, parts)
+
     @cached_property
     def dims(self) -> tuple[AxisTable, ...]:
         """Tables of the batch and of each axis of the common grid, for every tile size."""
@@ -141,7 +147,7 @@ class SharedProblem(Posed[SharedMapping]):
         aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
-        ValueError: if no sub-kernel has taps.
+        ValueError: if no sub-kernel has taps, or transfers take bursts.
     """
 
     deconv: Deconvolution
@@ -154,6 +160,8 @@ class SharedProblem(Posed[SharedMapping]):
     def __post_init__(self) -> None:
         if not self.kernels.layers:
             raise ValueError("no sub-kernel has taps: nothing is shared")
+        if self.hardware.burst_bytes:
+            raise ValueError("bursts are not counted where ifmap tiles are shared")
 
     @property
     def operator(self) -> Deconvolution:
@@ -187,7 +195,8 @@ class SharedProblem(Posed[SharedMapping]):
         compute = deconv.groups * sum(cycles for cycles, _ in each)
         array = Traffic(*(sum(getattr(words, name) for _, words in each) for name in Traffic.__slots__))
         macs = sum(layer.macs for layer in kernels.layers)
-        return cost_of(hardware, macs, Work(n, moved, compute, array, held))
+        setup = setup_cycles(hardware, deconv.groups, mapping.stationary, n)
+        return cost_of(hardware, macs, Work(n, moved, compute, array, held, setup))
 
     def smallest_tiles(self) -> Iterable[TensorBits]:
         """Bits of tiles of one grid point, one filter a round, with one and with all input channels.

@@ -198,7 +198,7 @@ class SharedRelaxation(Relaxation):
             found["cycles"] = {"co": _ONE, "ci": _ONE, "sp": cycles}
         if variant.structure.apart:
             found["ports"] = self._ports(variant)
-        return found
+        return found | self._writes(variant)
 
     def _ports(self, variant: Variant) -> dict[str, Underestimate]:
         """Of how often tensors go between buffer and array, over all sub-kernels, by group of loops."""

@@ -25,6 +25,7 @@ from formulation.cost import (
     footprint,
     group_cycles,
     held_bits,
+    setup_cycles,
     spatial_tiles,
     traffic,
 )
@@ -161,6 +162,11 @@ class SharedSpace:
         moved = traffic(self.kernels, stationary, n, table.fetched, table.slid)
         return moved.bits(self.hardware)
 
+    def setup(self, stationary: Stationary, rounds: Num, trips_ci: Num, table: SpatialTable) -> Num:
+        """Cycles to set the transfers up: exact."""
+        n = Trips(rounds, trips_ci, table.trips)
+        return setup_cycles(self.hardware, self.kernels.groups, stationary, n)
+
     def pass_cost(self, kind: int, tiles: Tiles, ci: Num) -> tuple[Num, Num]:
         """Cycles of a sub-kernel whatever its packing, and of each pass; ``ci`` are positions in ``ci``."""
         cycles = self.problem.deconv.groups * self.ci_cycles[kind, ci]
@@ -222,9 +228,9 @@ class SharedSpace:
             cheapest.append(each)
         return total + max(rounds - self.passes, 0) * np.minimum.reduce(cheapest)
 
-    def latency(self, array: Num, bits: Num) -> Num:
-        """Latency [ticks] from the array's time with the edge [ticks] and the traffic [bits]."""
-        return overlapped(self.hardware, array, bits)
+    def latency(self, array: Num, bits: Num, setup: Num = 0) -> Num:
+        """Latency [ticks] from the array's and the edge's [ticks], traffic [bits] and set-ups [cycles]."""
+        return overlapped(self.hardware, array, bits, setup)
 
     def array(self, compute: Num, held: TensorBits) -> Num:
         """The array's time with the edge [ticks]."""
@@ -245,8 +251,8 @@ class SharedSpace:
         channels, trips = int(self.ci[ci]), int(self.trips_ci[ci])
         held = held_bits(hardware, channels * int(table.largest[0]), unit, channels, trips)
 
-        def edge(ifmap: int, ofmap: int, weights: int) -> int:
-            return int(array_ticks(hardware, 0, TensorBits(ifmap, ofmap, weights)))
+        def edge(bits: int) -> int:
+            return hardware.tick.of(0, bits) if hardware.double_buffered else 0
 
         def fit(p: int, q: int) -> bool:
             return bool(self.feasible(TensorBits(held.ifmap, q * held.ofmap, p * held.weights)))
@@ -259,11 +265,11 @@ class SharedSpace:
                 tuple(p // unit for p in pixels),
             ),
             tuple(costs),
-            edge(0, 0, held.weights),
-            edge(0, held.ofmap, 0),
+            edge(held.weights),
+            edge(held.ofmap),
             unit,
             fit,
-            compute * hardware.tick.per_cycle + edge(held.ifmap, 0, 0),
+            array_ticks(hardware, compute, TensorBits(held.ifmap, 0, 0)),
             held,
         )
 
@@ -292,4 +298,6 @@ class SharedSpace:
         ports: Num,
     ) -> Price:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
-        return self.price(latency_ticks(self.hardware, compute, bits, held, wide=self.wide), bits, ports)
+        setup = self.setup(stationary, rounds, trips_ci, tiles.table)
+        latency = latency_ticks(self.hardware, compute, bits, held, setup, wide=self.wide)
+        return self.price(latency, bits, ports)

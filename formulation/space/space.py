@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from formulation.bursts import pins
 from formulation.cost import (
     Num,
     TensorBits,
@@ -20,6 +21,7 @@ from formulation.cost import (
     array_traffic,
     fits,
     footprint,
+    setup_cycles,
     tile_bits,
     traffic,
 )
@@ -110,6 +112,17 @@ class Space:
         """
         cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
         trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
+        if not self.problem.hardware.burst_bytes:
+            return self.least_price(stationary, co, ci, sp, sp_cycles)
+        bits = self._burst_bits(stationary, trips, co, ci, sp)
+        return self._priced(bits, stationary, trips, trips, cycles, self.tile(co, ci, sp))
+
+    def least_price(
+        self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num
+    ) -> Price:
+        """As ``price`` from the tiles' columns alone, so that it bounds blocks; bursts are left out."""
+        cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
+        trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
         pieces = self._pieces(trips, co, ci, sp)
         return self._price(stationary, trips, pieces, cycles, self.tile(co, ci, sp), sp)
 
@@ -120,6 +133,12 @@ class Space:
     def _slid(self, sp: SpatialTable) -> Ints:
         """Ifmap words of one pass that slides where it may."""
         return sp.slid
+
+    def _burst_bits(self, stationary: Stationary, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Num:
+        """Traffic where runs take whole bursts [bits]."""
+        tiles = self.co.tile[co], self.ci.tile[ci]
+        problem, sizes = self.problem, self.grid.tiles(sp.rank)
+        return pins(problem.layer, problem.hardware, stationary, trips, *tiles, sizes).total
 
     def _price(
         self,
@@ -133,8 +152,22 @@ class Space:
         """Of mappings of these trips and, by group, pieces and factors of the array's cycles."""
         layer, hardware = self.problem.layer, self.problem.hardware
         bits = traffic(layer, stationary, trips, sp.fetched, self._slid(sp), self.cut).bits(hardware)
+        return self._priced(bits, stationary, trips, pieces, cycles, held)
+
+    def _priced(
+        self,
+        bits: Num,
+        stationary: Stationary,
+        trips: Trips,
+        pieces: Trips,
+        cycles: Trips,
+        held: TensorBits,
+    ) -> Price:
+        """Of mappings that move so many bits."""
+        layer, hardware = self.problem.layer, self.problem.hardware
         compute = layer.groups * cycles.product
-        latency = latency_ticks(hardware, compute, bits, held, wide=self.wide)
+        setup = setup_cycles(hardware, layer.groups, stationary, trips)
+        latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)
         energy = self._energy(pieces, cycles, bits, latency) if self.energetic else None
         return Price.of(latency, bits, energy)
 

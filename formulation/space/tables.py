@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dnns.layer import Layer
+from formulation.bursts import channel_bursts, spatial_bursts
 from formulation.cost import batch_axis, channel_tiles, group_cycles, spatial_tiles
 from formulation.extents import AxisTable, Ints, full_axis_table, trip_count
 from formulation.hardware import Halo, Hardware
@@ -45,8 +46,9 @@ class ChannelTable:
 def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTable:
     """All undominated tiles of the output or the input channels.
 
-    A tile is dominated if another is at most as large and has at most as many trips and cycles. The table is
-    kept for the machines to come that have the same array.
+    A tile is dominated if another is at most as large and has at most as many trips and cycles; and bursts,
+    where runs take whole ones, wherever a run may end (``formulation.bursts``). The table is kept for the
+    machines to come that have the same array.
     """
     return _channel_table(layer, hardware.array_only, group)
 
@@ -62,8 +64,24 @@ def _channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTab
     run = np.cumsum(np.r_[0, np.diff(trips) != 0])
     value = cycles - run * (cycles.max() + 1)
     keep = np.r_[True, value[1:] < np.minimum.accumulate(value)[:-1]]
+    if hardware.burst_bytes:
+        columns = [cycles, *channel_bursts(layer, hardware, group, tile)]
+        keep = _undominated_in_runs(run, np.stack(columns))
     tile, trips, cycles = tile[keep], trips[keep], cycles[keep]
     return ChannelTable(tile, trips, cycles, least_from(trips, cycles, extent))
+
+
+def _undominated_in_runs(run: Ints, columns: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Where no column before of the same run is at most as great in every row."""
+    keep = np.ones(len(run), dtype=np.bool_)
+    for first, stop in zip(*(np.searchsorted(run, np.unique(run), side) for side in _SIDES), strict=True):
+        for at in range(first + 1, stop):
+            before = columns[:, first:at][:, keep[first:at]]
+            keep[at] = not (before <= columns[:, at : at + 1]).all(axis=0).any()
+    return keep
+
+
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
@@ -199,6 +217,18 @@ class SpatialGrid(TileGrid):
         trips, full, edge = ([getattr(self.dims[d], n)[index[d]] for d in used] for n in _CUT)
         tiles = spatial_tiles(trips, full, edge)
         return np.asarray(group_cycles(self.layer, self.hardware, Group.SP, table.trips, tiles))
+
+    def columns(self, table: SpatialTable, cycles: Ints) -> list[Ints]:
+        """All that a tile costs by: no cost is less where one of these is greater, and all others the same.
+
+        Args:
+            table: tiles.
+            cycles: their cycle factors.
+        """
+        columns = [cycles, table.trips, table.fetched, table.slid, table.largest, table.pixels]
+        if not self.hardware.burst_bytes:
+            return columns
+        return columns + spatial_bursts(self.layer, self.hardware, self.tiles(table.rank))
 
     def least_cycles(self, table: SpatialTable) -> Ints:
         """A cheap bound below ``cycles``: as if all pixels were one tile, or every tile one pixel."""

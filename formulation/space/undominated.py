@@ -2,8 +2,10 @@
 
 A tile over the batch and the spatial axes enters footprint, traffic and latency only through six numbers:
 trip count, ifmap words (refetched and slid), the largest ifmap tile, pixels and array cycles. All of
-footprint, traffic and latency are non-decreasing in each. So a tile may be left out if another one is at
-most as large in all six, whatever the partition of the buffer, the latency cap and the objective.
+footprint, traffic and latency are non-decreasing in each. Where runs take whole bursts, it enters traffic
+also through the bursts of both feature maps, in which all is non-decreasing as well. So a tile may be left
+out if another one is at most as large in all of these, whatever the partition of the buffer, the latency
+cap and the objective.
 """
 
 from __future__ import annotations
@@ -33,8 +35,7 @@ def undominated_tiles(
 
 
 def _front(grid: SpatialGrid, table: SpatialTable) -> SpatialTable:
-    columns = (table.trips, table.fetched, table.slid, table.largest, table.pixels, grid.cycles(table))
-    return table.take(undominated(np.stack(columns)))
+    return table.take(undominated(np.stack(grid.columns(table, grid.cycles(table)))))
 
 
 def undominated(columns: Ints, check: Callable[[], object] = bool) -> NDArray[np.int64]:

@@ -123,6 +123,12 @@ def _machine_options(p: argparse.ArgumentParser) -> None:
     _option(group, "streaming", **flag, help=text)
     text = "whether zeros of the padding are fetched and stored like other words"
     _option(group, "padding", choices=("clipped", "counted"), help=text)
+    text = "to set up each transfer of a tile between DRAM and buffer [cycles] (0)"
+    _option(group, "transfer_setup", type=_whole, metavar="CYCLES", help=text)
+    text = "bursts of which each contiguous run that is transferred takes whole ones [bytes] (none)"
+    _option(group, "burst_bytes", type=_whole, metavar="BYTES", help=text)
+    text = "with bursts: how feature maps lie in the DRAM, which says what is contiguous (NCHW)"
+    _option(group, "layout", choices=("NCHW", "NHWC"), help=text)
     each = ("MAC", "SRAM", "DRAM", "STATIC")
     text = "energy of a multiply-accumulate [pJ], of a bit at SRAM and DRAM [pJ/bit], and static power [mW]"
     _option(group, "energy", nargs=4, type=number, metavar=each, help=text)

@@ -23,6 +23,9 @@ _MACHINE = (
     "bank_bytes",
     "streaming",
     "padding",
+    "transfer_setup",
+    "burst_bytes",
+    "layout",
 )
 _OBJECTIVE = {"kind": "objective", "tolerance": "tolerance", "tolerance_over": "tolerance_over"}
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dnns.layer import Network
 from formulation.hardware import Hardware
 from formulation.network.frontier import LayerWay, Point
+from formulation.price import written_ticks
 from formulation.problem import Problem
 from solvers.explore.plan import part_problem, settled, splits, wanted_layers
 from solvers.network.attempt import Failure
@@ -148,18 +149,18 @@ def _made(
 
 def _layer_front(planned: Planned, made: dict[Problem, tuple[Point, ...]]) -> LayerFront:
     runs, machine = planned.operator.count, planned.machine
-    parts, columns, written = [], [], 0
+    parts, columns, written, ticks = [], [], 0, 0
     for part in planned.parts:
         if part.layer is None:
-            written += runs * part.count * part.ofmap_words * machine.bits.ofmap
+            bits = part.ofmap_words * machine.bits.ofmap
+            written += runs * part.count * bits
+            ticks += runs * part.count * written_ticks(machine, bits)
             continue
         points, times = tuple(made[part_problem(planned, part.layer)]), runs * part.count
         parts.append((points, times))
         columns.append(_sums(points, times))
     sums = summed(columns)
-    extra = replace(
-        sums, latency=sums.latency + written * machine.tick.per_bit, traffic=sums.traffic + written
-    )
+    extra = replace(sums, latency=sums.latency + ticks, traffic=sums.traffic + written)
     return LayerFront(planned, tuple(parts), extra)
 
 

@@ -23,7 +23,7 @@ def wanted_layers(scenario: Scenario, network: Network, layer: str | None) -> li
     """The layers, or the one of that name; deconvolutions split, or zero-inserted if the scenario says so.
 
     Raises:
-        InputError: for a given partition, or if there is no such layer.
+        InputError: for a given partition, for bursts, or if there is no such layer.
     """
     if scenario.is_static:
         problem = "got a given partition (static), allowed: a free one"
@@ -31,6 +31,9 @@ def wanted_layers(scenario: Scenario, network: Network, layer: str | None) -> li
     if scenario.hardware.streaming:
         problem = "got true, curves and fronts are of whole tiles, allowed: false"
         raise InputError(scenario.source, "hardware.streaming", problem)
+    if scenario.hardware.burst_bytes:
+        problem = "got bursts, which no frontier counts, allowed: null"
+        raise InputError(scenario.source, "hardware.burst_bytes", problem)
     naive = scenario.treatment is Treatment.NAIVE
     plan = plan_of(network, scenario.replace(deconvolution="naive" if naive else "split"))
     wanted = [planned for planned in plan if layer in (None, planned.operator.name)]

@@ -124,7 +124,7 @@ class Interest:
             part = blocks.take(rows)
             fits = np.flatnonzero(space.feasible(space.tile(cos, ci, part)))
             rows, cos, ci, part = rows[fits], cos[fits], ci[fits], part.take(fits)
-            price = space.price(space.orders[which], cos, ci, part, cycles[rows])
+            price = space.least_price(space.orders[which], cos, ci, part, cycles[rows])
             kept[rows[self._before(which, price, cos, ci, part)]] = True
 
     def _before(self, which: int, price: Price, co: Ints, ci: Ints, sp: SpatialTable) -> Mask:
@@ -181,7 +181,8 @@ class Interest:
             return fits & goal.wanted(prices[list(space.orders).index(which)], best)
 
         same = space.feasible(space.tile(best_co, best_ci, sp)) & (sp.rank < rank)
-        same &= goal.wanted(space.price(space.orders[which], best_co, best_ci, sp, cycles), best)
+        least = space.least_price(space.orders[which], best_co, best_ci, sp, cycles)
+        same &= goal.wanted(least, best)
         co_tile, ci_tile = (np.r_[0, table.tile] for table in (space.co, space.ci))
         sooner = same | as_good(co_tile[-1], ci_tile[best_ci])
         if co is None:

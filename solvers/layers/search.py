@@ -49,7 +49,7 @@ class Search:
     def _short(self) -> TileBounds | None:
         """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
         space, problem = self.space, self.space.problem
-        if space.cut is not None or len(space.grid) > _SHORT:
+        if space.cut is not None or problem.hardware.burst_bytes or len(space.grid) > _SHORT:
             return None
         return TileBounds.of(space, *short_list(problem.layer, problem.hardware.array_only))
 

@@ -45,6 +45,10 @@ def check_network_level(scenario: Scenario) -> None:
         raise InputError(scenario.source, "longest_stack", f"{got}, allowed with: fused")
     if level == "layers":
         return
+    for field in ("transfer_setup", "burst_bytes"):
+        if getattr(scenario.hardware, field):
+            problem = f"got {level} on a machine with {field}, which counts for layers one by one only"
+            raise InputError(scenario.source, "network_level", f"{problem}, allowed: layers")
     if scenario.is_static:
         problem = f"got {level} with a given partition (static), allowed: a free one, or layers"
         raise InputError(scenario.source, "network_level", problem)

@@ -18,7 +18,7 @@ from formulation.bounds import (
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.price import energy_quanta
+from formulation.price import energy_quanta, written_bits, written_ticks
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
@@ -68,23 +68,23 @@ class PartReport:
     def latency_cycles(self) -> Fraction | None:
         """Latency of one occurrence."""
         if self.result is None:
-            bits = self.ofmap_words * self.hardware.bits.ofmap
-            return self.hardware.tick.cycles(bits * self.hardware.tick.per_bit)
+            bits = written_bits(self.hardware, self.ofmap_words)
+            return self.hardware.tick.cycles(written_ticks(self.hardware, bits))
         return self.result.cost.latency_cycles if self.result.cost else None
 
     @property
     def traffic_bytes(self) -> Fraction | None:
         """Traffic of one occurrence."""
         if self.result is None:
-            return Fraction(self.ofmap_words * self.hardware.bits.ofmap, 8)
+            return Fraction(written_bits(self.hardware, self.ofmap_words), 8)
         return self.result.cost.traffic_bytes if self.result.cost else None
 
     @property
     def energy_pj(self) -> Fraction | None:
         """Energy of one occurrence."""
         if self.result is None:
-            bits = self.ofmap_words * self.hardware.bits.ofmap
-            quanta = energy_quanta(self.hardware, 0, 0, bits, bits * self.hardware.tick.per_bit)
+            bits = written_bits(self.hardware, self.ofmap_words)
+            quanta = energy_quanta(self.hardware, 0, 0, bits, written_ticks(self.hardware, bits))
             return self.hardware.quantum.pj(quanta)
         return self.hardware.quantum.pj(self.result.cost.energy) if self.result.cost else None
 
@@ -262,6 +262,13 @@ class RunTotals:
     def least_energy_pj(self) -> Fraction:
         """Energy below which no mappings can be, over the layers that fit."""
         return sum((layer.least_energy_pj for layer in self.solved_layers), Fraction(0))
+
+    @property
+    def splits_for_bursts(self) -> bool:
+        """Whether deconvolutions run apart, though they might share tiles, since transfers take bursts."""
+        some = any(layer.treatment is Treatment.SPLIT for layer in self.layers)
+        asked = self.scenario.deconvolution == Treatment.COMBINE.value
+        return some and asked and self.hardware.burst_bytes is not None
 
     @property
     def energy_delay(self) -> Fraction:

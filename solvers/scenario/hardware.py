@@ -5,10 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from dnns.yaml_reader.validation import StrictModel
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.problem import Kind, Objective
 from solvers.scenario.presets import presets, with_preset
 from solvers.scenario.quantities import bandwidth, frequency, of_length, size
@@ -61,6 +68,10 @@ class EnergyModel(StrictModel):
         return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
 
 
+_UNTOLD = {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
+"""Fields that are left out of results while they have this value, with which nothing is different."""
+
+
 class HardwareModel(StrictModel):
     """The machine."""
 
@@ -97,6 +108,12 @@ class HardwareModel(StrictModel):
     """Whether a tile may run in inner steps, of which one tensor is held in part."""
     padding: Literal["clipped", "counted"] = "clipped"
     """Whether zeros of the padding are fetched and stored like other words."""
+    transfer_setup: Annotated[int, Field(ge=0, le=10**6)] = 0
+    """To set a transfer between DRAM and buffer up [cycles]; 0 if that takes no time."""
+    burst_bytes: Annotated[int, Field(ge=1, le=2**20)] | None = None
+    """Bursts of which each contiguous run that is transferred takes whole ones [bytes]; null for none."""
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    """How feature maps lie in the DRAM, which says what is contiguous; with burst_bytes alone."""
 
     def build(self) -> Hardware:
         """The machine as the formulation sees it; raises ValueError where fields do not fit together."""
@@ -116,6 +133,9 @@ class HardwareModel(StrictModel):
             fill=Fill(self.fill),
             energy=self.energy.build(),
             streaming=self.streaming,
+            transfer_setup=self.transfer_setup,
+            burst_bytes=self.burst_bytes,
+            layout=Layout(self.layout),
         )
 
     @property
@@ -134,6 +154,11 @@ class HardwareModel(StrictModel):
         w = self.bit_width
         return BitWidths(w.ifmap, w.weights, w.ofmap, w.partial_sums or w.ofmap)
 
+    @model_serializer(mode="wrap")
+    def _without_what_is_off(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = fields(self)
+        return {name: told[name] for name in told if name not in _UNTOLD or told[name] != _UNTOLD[name]}
+
     @model_validator(mode="before")
     @classmethod
     def _on_top_of_the_preset(cls, fields: Any) -> Any:
@@ -148,6 +173,8 @@ class HardwareModel(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> HardwareModel:
+        if self.layout != "NCHW" and self.burst_bytes is None:
+            raise ValueError(f"layout: {self.layout}, where nothing depends on it, allowed with: burst_bytes")
         self.build()
         return self
 

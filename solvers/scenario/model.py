@@ -143,6 +143,8 @@ class Scenario(StrictModel):
                 raise ValueError(f"tolerance_over: {problem}")
         for problem in self._unsupported(programs):
             raise ValueError(problem)
+        if self.hardware.burst_bytes:
+            self._judge_bursts()
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
             raise ValueError(f"exact_after: {problem}")
@@ -168,6 +170,15 @@ class Scenario(StrictModel):
         if self.objective.tolerance_over == "network":
             yield "streaming: true, with tolerance_over network, allowed with: layer"
 
+    def _judge_bursts(self) -> None:
+        """Raise ValueError for what does not count the bursts of transfers."""
+        if self.dump_models is not None:
+            raise ValueError(
+                "dump_models: the integer nonlinear programs among them do not count burst_bytes"
+            )
+        if self.objective.tolerance_over == "network":
+            raise ValueError("tolerance_over: network, whose fronts do not count burst_bytes, allowed: layer")
+
     @property
     def solves_programs(self) -> bool:
         """Whether mixed-integer programs are solved."""
@@ -185,9 +196,10 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run; where padding is counted, ``combine`` is ``split``."""
+        """How deconvolutions are run; where padding is counted, or with bursts, ``combine`` is ``split``."""
         asked = Treatment(self.deconvolution)
-        apart = asked is Treatment.COMBINE and self.hardware.padding != "clipped"
+        alone = self.hardware.padding != "clipped" or self.hardware.burst_bytes
+        apart = asked is Treatment.COMBINE and alone
         return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:

@@ -34,6 +34,7 @@ class Candidate:
         most: P and Q that might fit.
         target: P and Q that packings without a split pass might have.
         traffic: in bits.
+        setup: of the transfers [cycles].
         ports: bits between buffer and array without, and at least with a split pass; None where energy is not
             asked for.
     """
@@ -45,6 +46,7 @@ class Candidate:
     most: tuple[int, int]
     target: tuple[int, int]
     traffic: int
+    setup: int = 0
     ports: tuple[int, int] | None = None
 
 
@@ -59,6 +61,7 @@ class Batch:
     keys: tuple[Any, ...]
     bounds: PackedBounds
     traffic: Any
+    setup: Any = 0
 
     def candidate(self, i: int) -> Candidate:
         """One of them."""
@@ -71,6 +74,7 @@ class Batch:
             (int(most[0][i]), int(most[1][i])),
             (int(target[0][i]), int(target[1][i])),
             int(self.traffic[i]),
+            int(np.broadcast_to(self.setup, self.traffic.shape)[i]),
             None if ports is None else (int(ports[0][i]), int(ports[1][i])),
         )
 
@@ -93,9 +97,10 @@ def in_order(batches: list[Batch]) -> Iterable[Candidate]:
         yield batches[batch[i]].candidate(int(place[i]))
 
 
-def transfer_ticks(space: SharedSpace, traffic: int) -> int:
-    """What latency is no less than, by its traffic alone; 0 where transfers and computation are added."""
-    return int(space.latency(0, traffic)) if space.hardware.double_buffered else 0
+def transfer_ticks(space: SharedSpace, candidate: Candidate) -> int:
+    """What latency is no less than, by its transfers alone; 0 where these and computation are added."""
+    double = space.hardware.double_buffered
+    return int(space.latency(0, candidate.traffic, candidate.setup)) if double else 0
 
 
 def posed_packing(
@@ -111,7 +116,7 @@ def posed_packing(
         candidate: the choices but for the packing.
         packing: the packing problem of the array's time.
     """
-    measure, transfer = goal.measures[0], transfer_ticks(space, candidate.traffic)
+    measure, transfer = goal.measures[0], transfer_ticks(space, candidate)
     whole, split = candidate.bounds
     if space.energy is None or candidate.ports is None or not measure.weights.energy:
         return packing, max(min(whole, split), transfer) - packing.fixed, split - packing.fixed
@@ -132,6 +137,7 @@ def packed_price(space: SharedSpace, candidate: Candidate, packing: PackingProbl
         packing: the packing problem of the array's time.
         found: a packing.
     """
-    latency = int(space.latency(packing.price(found) + packing.fixed, candidate.traffic))
+    array = packing.price(found) + packing.fixed
+    latency = int(space.latency(array, candidate.traffic, candidate.setup))
     ports = candidate.ports and space.energy and space.energy.packed_bits(candidate.ports[0], found.passes)
     return space.price(latency, candidate.traffic, ports)

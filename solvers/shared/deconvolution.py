@@ -85,7 +85,7 @@ def combine(
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
-    zero_ticks = zero_bits * hardware.tick.per_bit
+    zero_ticks = kernels.zero_ticks(hardware)
     spent = energy_quanta(hardware, 0, 0, zero_bits, zero_ticks) if objective.needs(ENERGY) else None
     aside = Price.of(zero_ticks, zero_bits, spent)
     apart = _split_total(parts, aside)

@@ -111,8 +111,9 @@ class DeconvolutionResult:
     @property
     def energy_pj(self) -> Fraction | None:
         """Energy of the choice, zeros that are only written included [pJ]."""
-        zeros = SubKernels(self.deconv).zero_words * self.hardware.bits.ofmap
-        found = [energy_quanta(self.hardware, 0, 0, zeros, zeros * self.hardware.tick.per_bit)]
+        kernels = SubKernels(self.deconv)
+        zeros, ticks = kernels.zero_words * self.hardware.bits.ofmap, kernels.zero_ticks(self.hardware)
+        found = [energy_quanta(self.hardware, 0, 0, zeros, ticks)]
         if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.cost is not None:
             found.append(self.shared.cost.energy)
         elif self.total is not None:

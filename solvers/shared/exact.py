@@ -140,7 +140,7 @@ class ExactSearch(SharedSearch):
             if candidate.choice not in seen:
                 seen.add(candidate.choice)
                 items = self.space.packing(candidate.tile, candidate.choice[2]).items
-                groups[candidate.traffic, candidate.choice[1], items].append(candidate)
+                groups[candidate.traffic, candidate.setup, candidate.choice[1], items].append(candidate)
         left = None
         for members in sorted(groups.values(), key=lambda g: min((c.keys, c.choice) for c in g)):
             members.sort(key=lambda c: (c.keys, c.choice))
@@ -157,7 +157,7 @@ class ExactSearch(SharedSearch):
     def _solve(self, goal: Goal, members: list[Candidate]) -> Any:
         """The models of one group; returns a bound on the goal's first quantity if it is not settled."""
         space, choices = self.space, list[PackingChoice]()
-        transfer = transfer_ticks(space, members[0].traffic)
+        transfer = transfer_ticks(space, members[0])
         for candidate in members:
             problem = space.packing(candidate.tile, candidate.choice[2])
             most = candidate.most[0], candidate.most[1] // problem.unit
@@ -194,7 +194,7 @@ class ExactSearch(SharedSearch):
         try:
             solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         except TimeUp:  # before the solver had begun
-            return self._open(goal, milp.floor, members[0].traffic, Termination.TIME_LIMIT, spent)
+            return self._open(goal, milp.floor, members[0], Termination.TIME_LIMIT, spent)
         self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None
@@ -204,7 +204,7 @@ class ExactSearch(SharedSearch):
         least = milp.floor
         if solved.bound is not None:
             least = max(least, floor(milp.told(solved.bound) * (1 - _SAFETY)))
-        return self._open(goal, least, members[0].traffic, solved.termination, spent)
+        return self._open(goal, least, members[0], solved.termination, spent)
 
     def _heading(
         self, milp: PackingMilp, members: list[Candidate], spending: Spending | None
@@ -251,11 +251,12 @@ class ExactSearch(SharedSearch):
         self._offer(goal, candidate.choice, mapping, price)
 
     def _open(
-        self, goal: Goal, least: int, traffic: int, termination: Termination, spent: Spent | None
+        self, goal: Goal, least: int, alike: Candidate, termination: Termination, spent: Spent | None
     ) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
         if spent is None:
-            price = Price.of(int(self.space.latency(least, traffic)), traffic)
+            latency = int(self.space.latency(least, alike.traffic, alike.setup))
+            price = Price.of(latency, alike.traffic)
             if not goal.allows(price):
                 return None
             first = goal.values(price)[0]

@@ -184,7 +184,8 @@ class SharedSearch:
             if len(good):
                 keys = goal.keys(price.take(good))
                 bits, kept = price.traffic[good], bounds.take(good)
-                yield Batch(which, part.take(good), cis[good], rounds[good], keys, kept, bits)
+                chosen = part.take(good), cis[good], rounds[good]
+                yield Batch(which, *chosen, keys, kept, bits, self._setup(which, *chosen))
             start += _BLOCK
             on = fewest + start <= top
             tiles, ci, fewest = tiles.take(on), ci[on], fewest[on]
@@ -196,11 +197,11 @@ class SharedSearch:
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
-        return bounds.price(self.space, bits)
+        return bounds.price(self.space, bits, self._setup(which, tiles, ci, rounds))
 
-    def _latency(self, array: Any, bits: Any) -> Any:
-        """Latency from the array's time with the edge, and the traffic [ticks]."""
-        return self.space.latency(array, bits)
+    def _setup(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Any:
+        """Cycles to set the transfers up."""
+        return self.space.setup(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table)
 
     def _floor(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Price:
         """What mappings of at least so many rounds cost at least; ``rounds`` has a row for each tile.
@@ -210,12 +211,14 @@ class SharedSearch:
         space, rows = self.space, np.s_[:, None]
         more = np.maximum(rounds - space.passes, 0)
         each = np.minimum.reduce([space.pass_cost(k, tiles, ci)[1] for k in range(len(space.kinds))])
+        trips, table = space.trips_ci[ci][rows], tiles.table.take(rows)
         array = space.array(space.least_cycles(tiles, ci)[rows] + more * each[rows], TensorBits(0, 0, 0))
-        bits = space.moved_bits(CLASSES[which], rounds, space.trips_ci[ci][rows], tiles.table.take(rows))
+        bits = space.moved_bits(CLASSES[which], rounds, trips, table)
+        setup = space.setup(CLASSES[which], rounds, trips, table)
         ports = None
         if space.energy is not None:
             ports = space.energy.array_bits(tiles, ci)[rows] + more * min(space.energy.read_bits)
-        return space.price(self._latency(array, bits), bits, ports)
+        return space.price(space.latency(array, bits, setup), bits, ports)
 
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""

@@ -29,7 +29,7 @@ class Spent:
 
     @classmethod
     def of(cls, space: SharedSpace, measure: Measure, members: Sequence[Candidate]) -> Spent:
-        """Of candidates of equal traffic.
+        """Of candidates of equal traffic and set-ups.
 
         The latency of a program is that of the array where transfers are added to it: the rest has these.
         """
@@ -41,7 +41,7 @@ class Spent:
         reads = [energy.read_bits[energy.of[j]] for j in range(len(space.kernels.layers))]
         fewest = energy.passes * sum(reads)
         base = tuple(bit * (c.ports[0] - fewest) for c in members if c.ports is not None)
-        added = 0 if space.hardware.double_buffered else int(space.latency(0, traffic))
+        added = 0 if space.hardware.double_buffered else int(space.latency(0, traffic, members[0].setup))
         rest = measure.exact(space.price(added, traffic, 0))
         return cls(Spending(base, tuple(bit * r for r in reads), rate), scale, rest)
 

@@ -7,6 +7,9 @@ before the tile after the next is begun. The array begins a step when it is done
 step's tiles are there. An ofmap tile that stays for several steps may be written in as many pieces, one in
 the queue of each step of the next tile.
 
+Each transfer of a tile is set up first, also that of a tile without words; the engine does nothing else
+meanwhile. One that is written in pieces is set up once, a share of it with each piece.
+
 With one half nothing overlaps: an ofmap tile goes out before the next step's tiles come in.
 
 A date is a tuple: ticks after each of several dates in the past of which the latest decides. Where that past
@@ -66,10 +69,11 @@ START = Clock(*((0,) for _ in range(5)))
 
 @dataclass(frozen=True, slots=True)
 class OfmapTile:
-    """An ofmap tile in the buffer: its words, and whether they are final."""
+    """An ofmap tile in the buffer: its words, whether they are final, and the bits that it goes out with."""
 
     words: int
     final: bool
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Pace:
 
     def left(self, step: TileStep, unwritten: Unwritten) -> Unwritten:
         """What is unwritten behind a step."""
-        current = OfmapTile(step.ofmap, step.final)
+        current = OfmapTile(step.ofmap, step.final, step.bits.final if step.final else step.bits.partial)
         if self.machine.halves == 2 and step.opens:
             return Unwritten(current, unwritten.current)
         return Unwritten(current, unwritten.done if self.pieces > 1 else None)
@@ -165,21 +169,19 @@ class Pace:
 
     def _queue(self, step: TileStep, unwritten: Unwritten) -> Iterator[tuple[str, int]]:
         """Transfers in the queue of a step: tensor and ticks."""
-        widths, per_bit = self.machine.widths, self.machine.ticks_per_bit
+        per_bit, setup = self.machine.ticks_per_bit, self.machine.setup_ticks
         moved: dict[str, list[int]] = {WEIGHTS: [], IFMAP: [], OFMAP: []}
         if step.weights is not None:
-            moved[WEIGHTS].append(step.weights * widths.weights * per_bit)
+            moved[WEIGHTS].append(step.bits.weights * per_bit + setup)
         if step.ifmap is not None:
-            moved[IFMAP].append(step.ifmap * widths.ifmap * per_bit)
+            moved[IFMAP].append(step.bits.ifmap * per_bit + setup)
         in_pieces = self.pieces > 1 and not step.opens
         if (tile := unwritten.done if in_pieces else self.written(step, unwritten)) is not None:
             moved[OFMAP].append(self._write_ticks(tile) // self.pieces)
         if step.partial is not None:
-            moved[OFMAP].append(step.partial * widths.partial_sums * per_bit)
+            moved[OFMAP].append(step.bits.partial * per_bit + setup)
         for tensor in _QUEUE[self.stays]:
             yield from ((tensor, ticks) for ticks in moved[tensor])
 
     def _write_ticks(self, tile: OfmapTile) -> int:
-        widths = self.machine.widths
-        width = widths.ofmap if tile.final else widths.partial_sums
-        return tile.words * width * self.machine.ticks_per_bit
+        return tile.bits * self.machine.ticks_per_bit + self.machine.setup_ticks

@@ -35,6 +35,9 @@ class Accelerator:
         ticks_per_cycle: of the array.
         ticks_per_bit: of the DMA engine.
         widths: of words.
+        setup: cycles in which the DMA engine sets a transfer up, and moves nothing.
+        burst_bits: of which each run that is transferred takes whole ones; 1 for none.
+        channels_last: whether a pixel's channels lie side by side in the DRAM, not a channel's pixels.
     """
 
     rows: int
@@ -48,6 +51,9 @@ class Accelerator:
     ticks_per_cycle: int
     ticks_per_bit: int
     widths: WordWidths
+    setup: int = 0
+    burst_bits: int = 1
+    channels_last: bool = False
 
     @classmethod
     def of(cls, fields: HardwareModel, bits: Mapping[str, int]) -> Accelerator:
@@ -73,7 +79,15 @@ class Accelerator:
             ticks_per_cycle=rate.numerator,
             ticks_per_bit=rate.denominator,
             widths=WordWidths(**{name: bits[name] for name in WordWidths.__slots__}),
+            setup=fields.transfer_setup,
+            burst_bits=8 * fields.burst_bytes if fields.burst_bytes else 1,
+            channels_last=fields.layout == "NHWC",
         )
+
+    @property
+    def setup_ticks(self) -> int:
+        """Ticks to set a transfer up."""
+        return self.setup * self.ticks_per_cycle
 
     def array_cycles(self, pixels: int, filters: int, channels: int, taps: int) -> int:
         """Cycles of one tile: passes over the array, each of what streams.

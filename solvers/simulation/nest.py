@@ -6,12 +6,14 @@ replaced is decided by the loop that has just gone on: by it and by the loops in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Any
 
 from solvers.simulation.machine import Accelerator
+from solvers.simulation.runs import StoredTensor
 from solvers.simulation.tiles import AxisPiece, ChannelPiece, Runs
 
 WEIGHTS, IFMAP, OFMAP = "weights", "ifmap", "ofmap"
@@ -65,6 +67,23 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossingBits:
+    """Bits that cross the DRAM's pins when a tile moves.
+
+    Attributes:
+        weights: of the weights.
+        ifmap: of what is fetched of the ifmap.
+        partial: of the ofmap as partial sums, out or in.
+        final: of the ofmap as results.
+    """
+
+    weights: int
+    ifmap: int
+    partial: int
+    final: int
+
+
+@dataclass(frozen=True, slots=True)
 class TileStep:
     """One step of the nest.
 
@@ -79,6 +98,7 @@ class TileStep:
         partial_sums: whether the ofmap tile holds partial sums at some time.
         cycles: of the array.
         macs: multiply-accumulates.
+        bits: that cross the DRAM's pins if they move: of weights, ifmap, partial sums, and results.
     """
 
     weights: int | None
@@ -91,6 +111,7 @@ class TileStep:
     partial_sums: bool
     cycles: int
     macs: int
+    bits: CrossingBits
 
 
 @dataclass(frozen=True)
@@ -102,12 +123,14 @@ class Nest:
         loops: outermost first, each dimension once.
         taps: of each kernel that shares the ifmap tiles; of one if nothing is shared.
         sliding: the loop along which ifmap tiles slide, None if there is none.
+        stored: how each tensor lies in the DRAM; empty where only words matter.
     """
 
     machine: Accelerator
     loops: tuple[NestLoop, ...]
     taps: tuple[int, ...]
     sliding: str | None
+    stored: Mapping[str, StoredTensor] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -179,6 +202,26 @@ class Nest:
             partial_sums=channels.begun or not channels.ends,
             cycles=sum(cycles(p, f, channels.length, taps) for f, p, taps in kernels),
             macs=channels.length * sum(p * f * taps for f, p, taps in kernels),
+            bits=self._bits(weights, fetched, ofmap, picked),
+        )
+
+    def _bits(self, weights: int, ifmap: int, ofmap: int, picked: Picked) -> CrossingBits:
+        """What crosses the pins for so many words, or, in bursts, for the tiles that they are of."""
+        width, burst = self.machine.widths, self.machine.burst_bits
+        if not self.stored:
+            partial = ofmap * width.partial_sums
+            return CrossingBits(weights * width.weights, ifmap * width.ifmap, partial, ofmap * width.ofmap)
+        (filters,) = self._tile("outputs", picked)
+        ends = {"outputs": filters, "in_channels": self._tile("in_channels", picked).length}
+        axes = {name: self._tile(name, picked) for name in self.axes}
+        inputs = {name: axis.inputs for name, axis in axes.items()} | ends
+        outputs = {name: axis.outputs[0] for name, axis in axes.items()} | ends
+        inputs["batch"] = outputs["batch"] = self._tile("batch", picked)
+        return CrossingBits(
+            self.stored[WEIGHTS].bits(ends, self.taps[0] * width.weights, burst),
+            self.stored[IFMAP].bits(inputs, width.ifmap, burst),
+            self.stored[OFMAP].bits(outputs, width.partial_sums, burst),
+            self.stored[OFMAP].bits(outputs, width.ofmap, burst),
         )
 
     def _tile(self, name: str, picked: Picked) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from solvers.simulation.machine import Accelerator
 from solvers.simulation.nest import Nest, NestLoop
+from solvers.simulation.runs import StoredTensor
 from solvers.simulation.tiles import Runs, SpatialAxis, axis_pieces, channel_pieces, cut, runs
 
 Data = Mapping[str, Any]
@@ -116,7 +117,36 @@ def _nest(
     taps = tuple(prod(axis["kernel"] for axis in kernel["axes"]) for kernel in shapes)
     slide = mapping["sliding_axis"]
     sliding = None if slide is None else f"spatial.{slide}"
-    return Nest(machine, tuple(NestLoop(name, loops[name]) for name in names), taps, sliding)
+    nest = tuple(NestLoop(name, loops[name]) for name in names)
+    return Nest(machine, nest, taps, sliding, _stored(nest, groups, shape, machine))
+
+
+def _stored(
+    nest: Sequence[NestLoop], groups: int, shape: Data, machine: Accelerator
+) -> dict[str, StoredTensor]:
+    """How the tensors lie in the DRAM; nothing where only words matter."""
+    if machine.burst_bits == 1:
+        return {}
+    whole = {loop.name for loop in nest if loop.trips == 1 and loop.name != "groups"}
+    whole |= {"groups"} if groups == 1 else set()
+    axes = tuple(f"spatial.{i}" for i in range(len(shape["axes"])))
+    short = set()  # axes of which the ifmap's tiles leave something out
+    for loop in nest:
+        if loop.name in axes and loop.trips == 1:
+            ((_, tile),) = loop.runs
+            if tile.inputs < shape["axes"][axes.index(loop.name)]["ifmap"]:
+                short.add(loop.name)
+
+    def of_map(channels: str, cut: set[str]) -> StoredTensor:
+        beside = "groups", channels
+        inner = (*axes, *beside) if machine.channels_last else (*beside, *axes)
+        return StoredTensor(("batch", *inner), frozenset(whole - cut))
+
+    return {
+        "weights": StoredTensor(("outputs", "in_channels"), frozenset(whole)),
+        "ifmap": of_map("in_channels", short),
+        "ofmap": of_map("outputs", set()),
+    }
 
 
 _LOOP_NAMES = {"out_channels": "outputs", "rounds": "outputs"}

@@ -9,6 +9,7 @@ from solvers.simulation.clock import START, Pace, Unwritten
 from solvers.simulation.machine import Accelerator
 from solvers.simulation.nest import Nest
 from solvers.simulation.plain import plain_run
+from solvers.simulation.runs import StoredTensor
 from solvers.simulation.skipping import SkippingRun
 from solvers.simulation.totals import LargestTiles, MovedTotals
 
@@ -56,7 +57,7 @@ class SimulatedRun:
     @property
     def traffic_bits(self) -> int:
         """Between DRAM and buffer."""
-        return self.moved.bits(self.machine)
+        return self.moved.bits
 
     @property
     def part_bits(self) -> dict[str, int]:
@@ -68,12 +69,13 @@ class SimulatedRun:
         """The model's latency of such a run.
 
         Double-buffered the greater of the array's cycles, with the first tiles and the last besides, each as
-        large as the largest, and of all transfers; otherwise both, one after another.
+        large as the largest, and of all transfers, set-ups included; otherwise both, one after another.
         """
         machine = self.machine
         array = self.moved.cycles * machine.ticks_per_cycle
-        transfers = self.traffic_bits * machine.ticks_per_bit
-        ends = sum(getattr(self.largest, name) for name in LargestTiles.__slots__) * machine.ticks_per_bit
+        transfers = self.traffic_bits * machine.ticks_per_bit + self.moved.transfers * machine.setup_ticks
+        tiles = [getattr(self.largest, name) for name in LargestTiles.__slots__]
+        ends = sum(tiles) * machine.ticks_per_bit + len(tiles) * machine.setup_ticks
         return machine.cycles(max(array + ends, transfers) if machine.halves == 2 else array + transfers)
 
 
@@ -99,6 +101,9 @@ def run_nest(nest: Nest, *, in_pieces: bool = False, every_step: bool = False) -
 
 def run_writing(machine: Accelerator, words: int) -> SimulatedRun:
     """Write words that nothing is computed for: zeros."""
-    ticks = words * machine.widths.ofmap * machine.ticks_per_bit
-    moved = MovedTotals(ofmap_write=words, final=words)
+    bits = StoredTensor(("words",), frozenset()).bits(
+        {"words": words}, machine.widths.ofmap, machine.burst_bits
+    )
+    ticks = bits * machine.ticks_per_bit + machine.setup_ticks
+    moved = MovedTotals(ofmap_write=words, final=words, transfers=1, bits=bits)
     return SimulatedRun(machine, moved, LargestTiles(), ticks, 0, ticks)

@@ -23,6 +23,8 @@ class MovedTotals:
         final: words written that are final.
         cycles: of the array.
         macs: multiply-accumulates.
+        transfers: of tiles, in and out.
+        bits: between DRAM and buffer.
     """
 
     steps: int = 0
@@ -33,17 +35,25 @@ class MovedTotals:
     final: int = 0
     cycles: int = 0
     macs: int = 0
+    transfers: int = 0
+    bits: int = 0
 
     @classmethod
     def of(cls, step: TileStep, written: OfmapTile | None) -> Self:
         """Of one step, and of the ofmap tile in its queue."""
-        moved = cls(1, step.ifmap or 0, step.weights or 0, 0, step.partial or 0, 0, step.cycles, step.macs)
+        fetched = step.ifmap, step.weights, step.partial
+        ifmap, weights, partial = (words or 0 for words in fetched)
+        transfers = sum(words is not None for words in fetched)
+        crossing = step.bits.ifmap, step.bits.weights, step.bits.partial
+        bits = sum(each for each, words in zip(crossing, fetched, strict=True) if words is not None)
+        moved = cls(1, ifmap, weights, 0, partial, 0, step.cycles, step.macs, transfers, bits)
         return moved if written is None else moved + cls.of_written(written)
 
     @classmethod
     def of_written(cls, tile: OfmapTile) -> Self:
         """Of an ofmap tile that is written."""
-        return cls(ofmap_write=tile.words, final=tile.words if tile.final else 0)
+        final = tile.words if tile.final else 0
+        return cls(ofmap_write=tile.words, final=final, transfers=1, bits=tile.bits)
 
     def __add__(self, other: Self) -> Self:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
@@ -52,13 +62,6 @@ class MovedTotals:
     def times(self, count: int) -> Self:
         """Of so many like these."""
         return type(self)(*(count * getattr(self, f.name) for f in fields(self)))
-
-    def bits(self, machine: Accelerator) -> int:
-        """Bits between DRAM and buffer: ofmap words that are not final move at the partial sums' width."""
-        width = machine.widths
-        sums = self.ofmap_write - self.final + self.ofmap_read
-        fetched = self.ifmap * width.ifmap + self.weights * width.weights
-        return fetched + self.final * width.ofmap + sums * width.partial_sums
 
 
 @dataclass(frozen=True, slots=True)

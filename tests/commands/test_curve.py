@@ -12,7 +12,7 @@ from solvers.scenario.model import build_scenario
 from tests.commands.test_network_level import scenario  # noqa: F401
 
 NAMES = {"traffic": "traffic_bytes", "latency": "latency_cycles", "energy": "energy_pj"}
-HARDWARE = {"bank_bytes": 32, "halo": "reuse", "energy": {"static": 3}}
+HARDWARE = {"transfer_setup": 3, "bank_bytes": 32, "halo": "reuse", "energy": {"static": 3}}
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def test_every_field_of_the_machine_has_an_option(tiny):
         "bank_bytes": ("1KiB", 1024),
         "streaming": ("True", True),
         "padding": ("counted", "counted"),
+        "transfer_setup": ("70", 70),
     }
     words = [word for name, (text, _) in options.items() for word in (f"--{name}", text)]
     widths = {"ifmap": 8, "weights": 4, "ofmap": 8, "partial_sums": 32}
@@ -43,6 +44,46 @@ def test_every_field_of_the_machine_has_an_option(tiny):
         "energy": {"mac": 1, "sram": 2.5, "dram": 30, "static": 0},
         "preset": "gemmini",
     }
+
+
+def test_bursts_have_options_and_what_does_not_count_them_says_so(tiny, capsys):
+    hardware = machine(tiny, "--burst_bytes", "32", "--layout", "NHWC", "--search_method", "exact")
+    assert (hardware["burst_bytes"], hardware["layout"]) == (32, "NHWC")
+    assert not {"burst_bytes", "layout", "transfer_setup"} & set(machine(tiny))
+    assert main([str(tiny), "--combine", "--burst_bytes", "32"]) == 0
+    assert "bursts are not counted over shared ifmap tiles" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--layout NHWC", "layout: NHWC, where nothing depends on it, allowed with: burst_bytes"),
+        ("--burst_bytes 0", "--burst_bytes: got 0"),
+        ("--burst_bytes 8 --halo reuse", "burst_bytes does not count the bursts of a sliding window"),
+        ("--burst_bytes 8 --network_level resident", "got resident on a machine with burst_bytes"),
+        ("--burst_bytes 8 --tolerance_over network", "network, whose fronts do not count burst_bytes"),
+        ("--burst_bytes 8 --search_method exact --dump_models x", "dump_models: the integer nonlinear"),
+        ("--burst_bytes 8 --certificate c.json", "a machine with burst_bytes has no certificates"),
+        ("--transfer_setup -1", "--transfer_setup: got -1"),
+        ("--transfer_setup 2 --certificate c.json", "a machine with transfer_setup has no certificates"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_in_one_line(tiny, capsys, options, message):
+    assert main([str(tiny), *options.split()]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["curve", "pareto"])
+def test_frontiers_count_set_ups_and_refuse_bursts(tiny, capsys, command):
+    from solvers import curve, pareto
+
+    run = {"curve": curve.main, "pareto": pareto.main}[command]
+    for field, code in (("transfer_setup", 0), ("burst_bytes", 2)):
+        tiny.write_text(f"network: tiny.yaml\nhardware: {{{field}: 9}}\n")
+        assert run([str(tiny), "--quiet"]) == code
+    assert "hardware.burst_bytes: got bursts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

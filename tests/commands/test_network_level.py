@@ -176,6 +176,7 @@ def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level):
             ["--longest_stack", "3"],
             "longest_stack: got 3 with network_level resident, which has no stacks, allowed with: fused",
         ),
+        (["--transfer_setup", "4"], "network_level: got resident on a machine with transfer_setup"),
         (["--network_level", "all"], "--network_level: got 'all', allowed: 'layers', 'resident' or 'fused'"),
     ],
 )

@@ -17,7 +17,12 @@ from tests.commands.test_network_level import scenario  # noqa: F401
 def machine(scenario):  # noqa: F811
     """The machine of a scenario with an awkward bandwidth, layer by layer."""
     data = yaml.safe_load(scenario.read_text()) | {"network_level": "layers"}
-    data["hardware"] = {"bufsize": 3000, "memory_bandwidth": 9.7654321, "sa_size": [4, 8]}
+    data["hardware"] = {
+        "bufsize": 3000,
+        "memory_bandwidth": 9.7654321,
+        "sa_size": [4, 8],
+        "transfer_setup": 3,
+    }
     scenario.write_text(yaml.safe_dump(data))
     return scenario
 

@@ -29,7 +29,7 @@ from tests.strategies import examples
 @st.composite
 def networks(draw, most=4):
     """Layers with counts on one machine with one objective; few units, so that brute force is quick."""
-    machine = draw(strategies.hardware())
+    machine = draw(strategies.hardware(set_up=True))
     banks = draw(st.integers(2, 7))
     machine = replace(machine, bank_bytes=max(1, machine.buffer_bytes // banks))
     objective = draw(strategies.objectives())

@@ -24,6 +24,10 @@ MACHINES = [
     "--dataflow weight --objective latency",
     "--dataflow input --frequency 0.7 --objective traffic",
     "--objective energy",
+    "--combine --transfer_setup 30",
+    "--double_buffered false --transfer_setup 5",
+    "--burst_bytes 64 --transfer_setup 20",
+    "--burst_bytes 16 --layout NHWC --objective energy",
 ]
 
 

@@ -1,5 +1,6 @@
 """Known answers: every mapping of a small problem, counted by the reference machines, which share no code."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import ceil
@@ -10,10 +11,23 @@ from formulation.deconv import split
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.shared.problem import SharedMapping
+from tests.bursts import BurstWalk
 from tests.ports import PortWalk, shared_ports
 from tests.shared_walker import Machine, taps_of
 from tests.walker import Walk
 
+
+class BurstPortWalk(BurstWalk, PortWalk):
+    """Bursts and the array's ports."""
+
+
+#: By whether bursts are counted, and energy.
+WALKS = {
+    (False, False): Walk,
+    (False, True): PortWalk,
+    (True, False): BurstWalk,
+    (True, True): BurstPortWalk,
+}
 TENSORS = ("ifmap", "ofmap", "weights")
 
 
@@ -27,12 +41,12 @@ def sizes(*extents):
 
 def layer_prices(layer, hardware, partition, *, energetic=False):
     """Latency [cycles], traffic [bits] and energy [pJ; None unless asked for] of every mapping that fits."""
-    return prices(hardware, partition, layer_runs(layer, hardware, energetic))
+    return prices(hardware, partition, layer_runs(layer, replace(hardware, transfer_setup=0), energetic))
 
 
 def shared_prices(deconv, hardware, partition, *, energetic=False):
     """The same of every tile, loop order and packing of filters into rounds."""
-    return prices(hardware, partition, shared_runs(deconv, hardware, energetic))
+    return prices(hardware, partition, shared_runs(deconv, replace(hardware, transfer_setup=0), energetic))
 
 
 @cache
@@ -42,14 +56,16 @@ def prices(hardware, partition, runs):
 
 @cache
 def layer_runs(layer, hardware, energetic):
-    """Words, largest tiles, cycles, and the energy of MACs and the array's ports, of every mapping."""
+    """Words, transfers, largest tiles, cycles, and energy of MACs and the array's ports, of every mapping."""
     found = set()
+    kind = WALKS[bool(hardware.burst_bytes), energetic]
     extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
     for co, ci, n, *spatial in sizes(*extents):
         tile = Tile(co, ci, n, tuple(spatial))
         for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
-            walk = (PortWalk if energetic else Walk)(layer, hardware, Mapping(tile, stationary, slide))
-            words = walk.ifmap, walk.weights, walk.writes, walk.reads
+            walk = kind(layer, hardware, Mapping(tile, stationary, slide))
+            words = walk.ifmap, walk.weights, walk.writes, walk.reads, walk.transfers
+            words += (sum(walk.bits.values()) if hardware.burst_bytes else None,)
             some = ci < layer.in_channels
             largest = tuple(walk.largest[name] for name in TENSORS)
             apart = walk.energy(0, 0) if energetic else None
@@ -79,6 +95,7 @@ def shared_runs(deconv, hardware, energetic):
             mapping = SharedMapping(ci, n, tuple(spatial), rounds, order, slide)
             run = Machine(deconv, hardware, mapping, ifmap, weights)
             words = tuple(run.counts[name] for name in ("ifmap", "weights", "ofmap_write", "ofmap_read"))
+            words += run.transfers, None
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
             apart = spent_apart(deconv, hardware, mapping) if energetic else None
@@ -113,9 +130,10 @@ def packings(filters, kernels):
 def price(hardware, partition, words, largest, compute, outputs, partial_sums, apart):
     """Latency, traffic and energy by the model's words; None if the largest tiles do not fit."""
     width = hardware.bits
-    ifmap, weights, writes, reads = words
+    ifmap, weights, writes, reads, transfers, crossed = words
     bits = ifmap * width.ifmap + weights * width.weights + outputs * width.ofmap
     bits += (writes - outputs + reads) * width.partial_sums
+    bits = bits if crossed is None else crossed
     widths = width.ifmap, width.partial_sums if partial_sums else width.ofmap, width.weights
     held = [size * bit for size, bit in zip(largest, widths, strict=True)]
     bank = 8 * hardware.bank_bytes if hardware.bank_bytes else 1
@@ -127,9 +145,11 @@ def price(hardware, partition, words, largest, compute, outputs, partial_sums, a
     if not fits:
         return None
     per_cycle = 8 * hardware.bandwidth / hardware.frequency
-    latency = compute + bits / per_cycle
+    moving = bits / per_cycle + transfers * hardware.transfer_setup
+    latency = compute + moving
     if hardware.double_buffered:
-        latency = max(compute + sum(held) / per_cycle, bits / per_cycle)
+        edge = sum(held) / per_cycle + 3 * hardware.transfer_setup
+        latency = max(compute + edge, moving)
     each = hardware.energy
     moved = (each.sram + each.dram) * bits + each.static * latency / hardware.frequency
     return latency, bits, None if apart is None else apart + moved

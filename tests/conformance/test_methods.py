@@ -12,7 +12,7 @@ import pytest
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split, unique_layers
-from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.mapping import Partition
 from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective, Problem
@@ -69,6 +69,17 @@ MACHINES = {
         energy=Energy(Fraction(1, 5), Fraction(3, 10), Fraction(7), Fraction(45)),
     ),
 }
+SLOW_TO_START = {
+    "plain, set-ups": replace(MACHINES["plain"], transfer_setup=3),
+    "awkward, set-ups": replace(MACHINES["awkward"], transfer_setup=11),
+}
+BURSTING = {
+    "plain, bursts": replace(MACHINES["plain"], burst_bytes=5, transfer_setup=1),
+    "awkward, bursts": replace(
+        MACHINES["awkward"], halo=Halo.REFETCH, burst_bytes=4, layout=Layout.NHWC, transfer_setup=2
+    ),
+}
+EVERY_MACHINE = MACHINES | SLOW_TO_START | BURSTING
 LAYERS = {
     "1-D": Layer("1-D", 6, 5, (Axis(7, 3, 1, 1, 1, 1, 7),)),
     "2-D": Layer("2-D", 4, 3, (Axis(3, 3, 2, 1, 1, 1, 5), Axis(4, 2, 1, 2, 1, 1, 4)), batch=2, groups=2),
@@ -176,7 +187,7 @@ def conforms(problem, prices, result, method):
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("method", OF_LAYERS)
 def test_layers(method, machine, layer, objective):
-    how, hardware = OF_LAYERS[method], MACHINES[machine]
+    how, hardware = OF_LAYERS[method], EVERY_MACHINE[machine]
     problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
@@ -187,11 +198,26 @@ def test_layers(method, machine, layer, objective):
     assert result.method == how.name
 
 
+@pytest.mark.parametrize("objective", ["latency", "balanced, 20 %", "weighted, energy"])
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("machine", SLOW_TO_START)
+@pytest.mark.parametrize("method", OF_LAYERS)
+def test_layers_where_transfers_are_set_up(method, machine, layer, objective):
+    test_layers(method, machine, layer, objective)
+
+
+@pytest.mark.parametrize("objective", ["balanced, 20 %", "weighted, energy"])
+@pytest.mark.parametrize(("layer", "machine"), [("1-D", "plain, bursts"), ("2-D", "awkward, bursts")])
+@pytest.mark.parametrize("method", OF_LAYERS)
+def test_layers_where_transfers_take_bursts(method, machine, layer, objective):
+    test_layers(method, machine, layer, objective)
+
+
 @pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_with_shared_tiles(method, machine, deconvolution, objective):
-    how, hardware = METHODS[method], MACHINES[machine]
+    how, hardware = METHODS[method], EVERY_MACHINE[machine]
     goal = (OBJECTIVES | ENERGETIC)[objective]
     problem = SharedProblem(DECONVOLUTIONS[deconvolution], hardware, goal)
     if how.name == "static":
@@ -201,6 +227,14 @@ def test_deconvolutions_with_shared_tiles(method, machine, deconvolution, object
     prices = shared_prices(problem.deconv, hardware, problem.partition, energetic=energetic)
     conforms(problem, prices, result, how)
     assert result.method == how.name
+
+
+@pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
+@pytest.mark.parametrize("method", METHODS)
+def test_deconvolutions_where_transfers_are_set_up(method, machine, deconvolution):
+    machine, objective = f"{machine}, set-ups", "balanced, 20 %"
+    test_deconvolutions_with_shared_tiles(method, machine, deconvolution, objective)
+    test_deconvolutions_run_the_better_way(method, machine, deconvolution, objective)
 
 
 def better_way(problem, prices, parts):
@@ -229,7 +263,7 @@ def better_way(problem, prices, parts):
 @pytest.mark.parametrize(("deconvolution", "machine"), SHARED)
 @pytest.mark.parametrize("method", METHODS)
 def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objective):
-    how, hardware, goal = METHODS[method], MACHINES[machine], (OBJECTIVES | ENERGETIC)[objective]
+    how, hardware, goal = METHODS[method], EVERY_MACHINE[machine], (OBJECTIVES | ENERGETIC)[objective]
     deconv, given = (
         DECONVOLUTIONS[deconvolution],
         parts(hardware) if METHODS[method].name == "static" else None,

@@ -38,7 +38,9 @@ def whole(grid):
 
 
 @examples(150)
-@given(strategies.layers(most=14, channels=3), strategies.hardware(), st.integers(1, 40), st.data())
+@given(
+    strategies.layers(most=14, channels=3), strategies.hardware(set_up=True), st.integers(1, 40), st.data()
+)
 def test_every_wanted_tile_is_kept_and_whole(layer, machine, size, data):
     grid = SpatialGrid(layer, machine)
     every = whole(grid)
@@ -96,7 +98,9 @@ def test_blocks_that_are_not_wanted_are_not_looked_at():
 
 
 @examples(100)
-@given(strategies.problems(most=14, channels=6, most_axes=2), st.integers(0, 2), st.integers(1, 4))
+@given(
+    strategies.problems(set_up=True, most=14, channels=6, most_axes=2), st.integers(0, 2), st.integers(1, 4)
+)
 def test_survivors_hold_every_mapping_that_is_as_good_and_no_tile_whose_bound_is_worse(problem, which, many):
     space = Space(problem)
     best = Rounder(space).smallest(least_traffic()) if problem.fits_at_all else None
@@ -147,7 +151,7 @@ def with_many_ties(draw):
     layer = Layer(
         "ties", draw(st.integers(1, 6)), draw(st.integers(1, 6)), axes, draw(st.sampled_from((1, 3)))
     )
-    machine = draw(strategies.hardware())
+    machine = draw(strategies.hardware(set_up=True))
     bandwidth = draw(st.sampled_from((Fraction(1, 50), machine.bandwidth)))
     machine = replace(machine, bandwidth=bandwidth, buffer_bytes=draw(st.integers(40, 900)), bank_bytes=None)
     return Problem(layer, machine, draw(strategies.objectives()))
@@ -170,7 +174,7 @@ def priced(problem):
 
 @examples(60)
 @given(
-    with_many_ties() | strategies.problems(most=9, channels=5),
+    with_many_ties() | strategies.problems(set_up=True, most=9, channels=5),
     st.floats(0, 0.999),
     st.integers(1, 3),
     st.sampled_from((0, 1 << 15)),
@@ -225,7 +229,7 @@ def test_a_tie_in_an_earlier_loop_order_comes_first():
 @given(
     st.lists(strategies.transposed_axes(most=5), min_size=1, max_size=2),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    strategies.hardware(),
+    strategies.hardware(set_up=True),
     strategies.objectives(energetic=False),
     st.floats(0, 0.999),
 )

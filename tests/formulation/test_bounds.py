@@ -52,7 +52,7 @@ def test_pairs_of_a_transposed_axis(axis):
 @given(st.data())
 @examples(300)
 def test_no_walk_of_a_mapping_that_fits_moves_less(data):
-    layer, machine = data.draw(strategies.layers(6)), data.draw(strategies.hardware())
+    layer, machine = data.draw(strategies.layers(6)), data.draw(strategies.hardware(set_up=True))
     machine = replace(machine, rows=1, cols=1, buffer_bytes=data.draw(st.integers(8, 400)), bank_bytes=None)
     mapping = data.draw(strategies.mappings(layer, machine))
     problem = Problem(layer, machine)
@@ -65,7 +65,7 @@ def test_no_walk_of_a_mapping_that_fits_moves_less(data):
     assert compulsory_bits(layer, machine) <= moved
 
 
-@given(strategies.problems())
+@given(strategies.problems(set_up=True))
 @examples(200)
 def test_no_optimum_is_below(problem):
     assume(problem.fits_at_all)

@@ -30,7 +30,7 @@ from tests.walker import cuts, span
 @examples(400)
 @given(st.data())
 def test_counts_equal_a_walk_of_the_tiles(data):
-    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
+    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware(set_up=True))
     mapping = data.draw(strategies.mappings(layer, machine))
     cost, walk = evaluate(layer, machine, mapping), PortWalk(layer, machine, mapping)
     moved = cost.traffic
@@ -55,14 +55,15 @@ def test_counts_equal_a_walk_of_the_tiles(data):
     copies = 2 if machine.double_buffered else 1
     assert cost.footprint.parts == tuple(-(-copies * part // bank) * bank for part in held)
     per_cycle = 8 * machine.bandwidth / machine.frequency
-    transfer = bits / per_cycle
+    setup = machine.transfer_setup
+    transfer = bits / per_cycle + walk.transfers * setup
     ports = cost.array
     assert (ports.ifmap, ports.weights) == (walk.port_ifmap, walk.port_weights)
     assert (ports.ofmap_write, ports.ofmap_read) == (walk.port_writes, walk.port_reads)
     energy = machine.quantum.pj(cost.energy)
     assert energy == walk.energy(bits, cost.latency_cycles)
     if machine.double_buffered:
-        assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle, transfer)
+        assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle + 3 * setup, transfer)
     else:
         assert cost.latency_cycles == walk.compute + transfer
 
@@ -144,7 +145,7 @@ def test_other_loop_orders_slide_always(stationary, tile_ci):
 
 
 @examples(60)
-@given(strategies.problems(most=5, channels=5))
+@given(strategies.problems(set_up=True, most=5, channels=5))
 def test_a_mapping_names_a_sliding_axis_only_where_it_saves_words(problem):
     problem = replace(problem, hardware=replace(problem.hardware, halo=Halo.REUSE))
     space = Space(problem)

@@ -113,7 +113,7 @@ def test_each_loop_order_has_the_least_of_its_mappings(tmp_path, name, measure):
 @given(st.data())
 def test_every_mapping_costs_what_it_costs(tmp_path_factory, data):
     """Tiles given, all else follows: any machine, layer, loop order and measure."""
-    problem = data.draw(strategies.problems(most=6, channels=5, most_axes=2))
+    problem = data.draw(strategies.problems(set_up=True, most=6, channels=5, most_axes=2))
     mapping = data.draw(strategies.mappings(problem.layer, replace(problem.hardware, halo=Halo.REFETCH)))
     measure = data.draw(
         st.sampled_from([*(step.measures[0] for step in problem.steps), Measure.only(LATENCY)])

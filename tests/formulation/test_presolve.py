@@ -32,7 +32,7 @@ def all_prices(problem):
 
 
 @strategies.examples(60)
-@given(strategies.problems(most=4, channels=4, most_axes=2), st.data())
+@given(strategies.problems(set_up=True, most=4, channels=4, most_axes=2), st.data())
 def test_the_least_of_what_is_left_is_the_optimum(problem, data):
     """Any objective, cap and known mapping; a part of a class is cut as if by branching."""
     prices = list(all_prices(problem))
@@ -60,7 +60,7 @@ def test_the_least_of_what_is_left_is_the_optimum(problem, data):
     assert isclose(min(least), min(within), rel_tol=1e-9)
 
 
-@given(strategies.problems(most=9, channels=12))
+@given(strategies.problems(set_up=True, most=9, channels=12))
 def test_a_class_is_cut_down_to_what_its_lists_span(problem):
     relaxation = Relaxation(problem)
     variants = list(relaxation.variants(True)) if problem.fits_at_all else []

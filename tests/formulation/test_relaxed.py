@@ -75,7 +75,7 @@ def test_plain_convolution_loses_nothing():
     assert np.allclose(np.exp(found.log(np.log(table.trips))), table.fetched, rtol=1e-9)
 
 
-@given(strategies.layers(most=12, channels=40), strategies.hardware())
+@given(strategies.layers(most=12, channels=40), strategies.hardware(set_up=True))
 def test_array_cycles_are_underestimated_at_every_tile(layer, machine):
     for group, extent in ((Group.CO, layer.out_channels), (Group.CI, layer.in_channels)):
         table = channel_table(layer, machine, group)
@@ -87,7 +87,7 @@ def test_array_cycles_are_underestimated_at_every_tile(layer, machine):
     assert below(under, table.trips, grid.cycles(table))
 
 
-@given(strategies.layers(most=12, channels=4), strategies.hardware())
+@given(strategies.layers(most=12, channels=4), strategies.hardware(set_up=True))
 def test_array_cycles_of_many_pixels_need_no_table(layer, machine):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("formulation.relaxed.underestimates._GRID", 0)
@@ -136,7 +136,7 @@ def relaxed_cost(relaxation, variant, tile):
 TIMES = ("computed", "transferred")
 
 
-@given(strategies.problems(most=9, channels=9), st.data())
+@given(strategies.problems(set_up=True, most=9, channels=9), st.data())
 def test_no_mapping_costs_less_than_all_its_relaxations(problem, data):
     """Each mapping has a model that is below it in footprint, traffic and latency."""
     mapping = data.draw(strategies.mappings(problem.layer, problem.hardware))
@@ -158,7 +158,7 @@ def test_no_mapping_costs_less_than_all_its_relaxations(problem, data):
     )
 
 
-@given(strategies.problems(most=9, channels=9), st.data())
+@given(strategies.problems(set_up=True, most=9, channels=9), st.data())
 def test_a_model_of_one_tile_is_the_cost_module(problem, data):
     """Restricted to a single tile, a model gives the exact cost, where all groups take several trips."""
     mapping = data.draw(strategies.mappings(problem.layer, replace(problem.hardware, halo=Halo.REFETCH)))

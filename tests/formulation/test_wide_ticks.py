@@ -100,16 +100,18 @@ def test_the_rates_of_extreme_machines_are_compared_exactly():
 @examples(200)
 @given(st.data())
 def test_no_mapping_exceeds_the_counts(data):
-    layer, machine = data.draw(strategies.layers()), data.draw(strategies.hardware())
+    layer = data.draw(strategies.layers())
+    machine = data.draw(st.one_of(strategies.hardware(set_up=True), strategies.bursting()))
     cost = evaluate(layer, machine, data.draw(strategies.mappings(layer, machine)))
     most = layer_counts(layer, machine)
+    assert cost.latency_ticks <= machine.tick.of(most.cycles, most.bits + most.held)
     assert cost.compute_cycles <= most.cycles
     assert cost.traffic_bits <= most.bits
     assert cost.footprint.total <= most.held
 
 
 @examples(100)
-@given(strategies.problems(most=4, channels=4))
+@given(strategies.problems(set_up=True, most=4, channels=4))
 def test_ticks_are_wide_only_where_they_may_not_fit(problem):
     space, most = Space(problem), layer_counts(problem.layer, problem.hardware)
     ticks = problem.hardware.tick.of(most.cycles, most.bits + most.held)

@@ -55,7 +55,7 @@ def no_worse(result, start, least):
 
 
 @settings(max_examples=settings.default.max_examples // 4)
-@given(strategies.problems(most=5, channels=5, most_axes=2))
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2))
 def test_never_worse_than_any_static_start(problem):
     start = Partition.from_ratio((3, 3, 4), problem.hardware.buffer_bits, problem.hardware.bank_bits)
     result = combined.solve(problem, start=start)

@@ -67,7 +67,7 @@ def without_lists(monkeypatch):
     monkeypatch.setattr(presolve, "_TILES", -1)
 
 
-@given(strategies.problems(most=8, channels=8), st.sampled_from(sorted(HELP)))
+@given(strategies.problems(set_up=True, most=8, channels=8), st.sampled_from(sorted(HELP)))
 def test_bound_is_never_above_the_optimum(problem, of):
     """With all means or without some; thousands with ``--hypothesis-profile thorough``."""
     with pytest.MonkeyPatch.context() as patch:

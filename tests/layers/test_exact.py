@@ -54,13 +54,13 @@ def assert_same(result, reference):
 
 
 @examples(60)
-@given(strategies.problems(most=7, channels=8))
+@given(strategies.problems(set_up=True, most=7, channels=8))
 def test_equals_exhaustive(problem):
     assert_same(exact.solve(problem), exhaustive.solve(problem))
 
 
 @examples(25)
-@given(strategies.problems(most=3, channels=4, most_axes=2))
+@given(strategies.problems(set_up=True, most=3, channels=4, most_axes=2))
 def test_the_unpruned_program_equals_exhaustive(problem):
     assert_same(exact.solve(problem, sieve="none"), exhaustive.solve(problem))
 
@@ -78,7 +78,7 @@ def test_equals_exhaustive_on_networks(network, shape, kind):
 
 
 @examples(60)
-@given(strategies.problems(most=4, channels=4))
+@given(strategies.problems(set_up=True, most=4, channels=4))
 def test_sieves_lose_nothing(problem):
     """Every price that plain enumeration finds is reached, or beaten in both parts, by a candidate."""
     space = Space(problem)
@@ -184,7 +184,7 @@ def coefficients(row):
 
 
 @examples(40)
-@given(strategies.problems(most=5, channels=5, most_axes=2))
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2))
 def test_the_program_does_the_whole_proof(problem):
     """With bounds alone as a sieve HiGHS compares all prices; every start that it looks at is accepted."""
     result = exact.solve(problem, sieve="bounds")

@@ -103,7 +103,7 @@ def plain_optimum(problem):
 
 
 @examples(60)
-@given(strategies.problems(most=5, channels=5))
+@given(strategies.problems(set_up=True, most=5, channels=5))
 def test_equals_plain_enumeration_ties_included(problem):
     result = exhaustive.solve(problem)
     if result.mapping is None:

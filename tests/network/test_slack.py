@@ -46,7 +46,7 @@ def least(fronts, counts, tolerance):
 @examples(40)
 @given(
     st.lists(st.tuples(layers(most=4, channels=4, most_axes=2), st.integers(1, 3)), min_size=1, max_size=3),
-    hardware(),
+    hardware(set_up=True),
     st.sampled_from([Fraction(0), Fraction(1, 20), Fraction(1, 2)]),
     st.sampled_from(["exhaustive", "exact"]),
 )

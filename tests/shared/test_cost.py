@@ -90,7 +90,7 @@ def small_problems(draw):
     )
     kernels = SubKernels(deconv)
     assume(1 <= len(kernels.layers) <= 4 and deconv.out_channels * len(kernels.layers) <= 6)
-    machine = draw(strategies.hardware())
+    machine = draw(strategies.hardware(set_up=True))
     machine = replace(machine, buffer_bytes=draw(st.integers(20, 400)), bank_bytes=None)
     if draw(st.booleans()):
         machine = replace(machine, bank_bytes=max(1, machine.buffer_bytes // 9))

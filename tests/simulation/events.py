@@ -178,7 +178,8 @@ class Machine:
                 kind, r, bits, after, needed = queue[0]
                 single = halves == 1 and needed > 0
                 if (after is None or after in over) and (not single or needed - 1 in over):
-                    engine = (now + bits / rate, (kind, r))
+                    setup = Fraction(self.hardware.transfer_setup, self.pieces if kind == "write" else 1)
+                    engine = (now + setup + bits / rate, (kind, r))
                     queue.pop(0)
             if array is None and step < len(self.steps):
                 needs = [(tensor, tile_of[tensor][step]) for tensor in ("weights", "ifmap")]

@@ -41,6 +41,9 @@ def accelerator(machine):
         rate.numerator,
         rate.denominator,
         WordWidths(**machine.bits.to_dict()),
+        machine.transfer_setup,
+        machine.burst_bits,
+        machine.layout == "NHWC",
     )
 
 
@@ -87,12 +90,25 @@ def check_events(nest, mapping, kernels, machine, in_pieces):
 @examples(150)
 @given(st.data())
 def test_skipped_unskipped_and_event_by_event_are_the_same(data):
-    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware())
+    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware(set_up=True))
     mapping = data.draw(strategies.mappings(layer, machine))
     nest, fields, kernels = nest_of(layer, machine, mapping)
     assume(prod(loop.trips for loop in nest.loops) <= 1500)
     run = check_events(nest, fields, kernels, machine, data.draw(st.booleans()))
     check_counts(run, evaluate(layer, machine, mapping), machine)
+
+
+@examples(100)
+@given(st.data())
+def test_bursts_are_those_of_the_model(data):
+    layer, machine = data.draw(strategies.layers(most=6)), data.draw(strategies.bursting())
+    mapping = data.draw(strategies.mappings(layer, machine))
+    nest, _, _ = nest_of(layer, machine, mapping)
+    assume(prod(loop.trips for loop in nest.loops) <= 1500)
+    run = run_nest(nest)
+    assert run == run_nest(nest, every_step=True)
+    check_counts(run, evaluate(layer, machine, mapping), machine)
+    assert machine.double_buffered or run.latency_cycles == run.expected_cycles
 
 
 @st.composite
@@ -102,7 +118,7 @@ def shared_cases(draw):
     deconv = Deconvolution(
         "d", *sizes, axes, batch=draw(st.integers(1, 2)), groups=draw(st.sampled_from((1, 1, 2)))
     )
-    machine = draw(strategies.hardware())
+    machine = draw(strategies.hardware(set_up=True))
     assume(any(sub.layer is not None for sub in split(deconv)))
     problem = SharedProblem(deconv, machine)
     count = draw(st.integers(1, 3))
@@ -150,7 +166,7 @@ def test_shared_ifmap_tiles_too(case, in_pieces):
 @examples(25)
 @given(data=st.data())
 def test_what_is_found_is_what_runs(method, data):
-    problem = data.draw(strategies.problems())
+    problem = data.draw(strategies.problems(set_up=True))
     if method == "static" and problem.partition is None:
         machine = problem.hardware
         parts = Partition.from_ratio((1, 1, 1), machine.buffer_bits, machine.bank_bits)

@@ -10,6 +10,7 @@ from formulation.cost import Traffic
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.objective import QUANTITIES, Objective
+from formulation.price import written_bits
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
 from solvers.result import (
@@ -25,6 +26,8 @@ from solvers.result import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from formulation.deconv import SubConvolution
     from formulation.price import Cost
     from solvers.network.data.fields import (
@@ -134,19 +137,20 @@ def _energy(part: PartReport) -> EnergyData | None:
         cost = part.result.cost
         return None if layer is None or cost is None else energy_dict(hardware, layer.macs, cost)
     nothing, moved = Traffic(0, 0, 0, 0), Traffic(0, 0, part.ofmap_words, 0)
-    return energy_parts(hardware, 0, nothing, moved, part.latency_cycles or Fraction(0))
+    bits = moved.by_tensor(hardware) | {"ofmap": written_bits(hardware, part.ofmap_words)}
+    return energy_parts(hardware, 0, nothing, bits, part.latency_cycles or Fraction(0))
 
 
 def energy_dict(hardware: Hardware, macs: int, cost: Cost) -> EnergyData:
     """Energy by what takes it."""
-    return energy_parts(hardware, macs, cost.array, cost.traffic, cost.latency_cycles)
+    return energy_parts(hardware, macs, cost.array, cost.moved_bits(hardware), cost.latency_cycles)
 
 
 def energy_parts(
-    hardware: Hardware, macs: int, array: Traffic, moved: Traffic, cycles: Fraction
+    hardware: Hardware, macs: int, array: Traffic, dram: Mapping[str, int], cycles: Fraction
 ) -> EnergyData:
-    """Energy by what takes it: of words at the array, of words at the DRAM, and of time."""
-    each, sram, dram = hardware.energy, array.by_tensor(hardware), moved.by_tensor(hardware)
+    """Energy by what takes it: of words at the array, of bits at the DRAM by tensor, and of time."""
+    each, sram = hardware.energy, array.by_tensor(hardware)
     return {
         "mac": number(each.mac * macs),
         "static": number(each.static * cycles / Fraction(hardware.frequency)),

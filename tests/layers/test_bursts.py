@@ -1,0 +1,46 @@
+"""Bursts with every method: the whole program and the relaxation beside the exhaustive search."""
+
+from dataclasses import replace
+
+from hypothesis import given
+
+from formulation.objective import ENERGY, LATENCY
+from formulation.problem import Kind, Problem
+from solvers.methods import solve
+from solvers.result import SolutionStatus
+from tests import strategies
+from tests.strategies import examples
+
+
+@examples(12)
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2), strategies.bursting())
+def test_the_whole_program_has_the_optimum_and_no_bound_is_above_it(problem, machine):
+    problem = Problem(problem.layer, machine, problem.objective)
+    best = solve(problem)
+    if best.cost is None:
+        return
+    price = problem.price(best.cost)
+    whole = solve(problem, method="exact", sieve="none")
+    assert whole.solution_status is SolutionStatus.OPTIMAL
+    assert problem.price(whole.cost) == price
+    relaxed = solve(problem, method="constrained")
+    assert problem.values(problem.price(relaxed.cost)) >= problem.values(price)
+    for quantity in (LATENCY, ENERGY):
+        bound = relaxed.lower_bound.of(quantity.key)
+        if bound is not None and problem.objective.kind in (Kind.LATENCY, Kind.ENERGY):
+            told = best.lower_bound.of(quantity.key)
+            assert told is None or bound <= told * (1 + 1e-8)
+
+
+@examples(12)
+@given(strategies.problems(set_up=True, most=5, channels=5, most_axes=2), strategies.bursting())
+def test_bursts_of_one_word_change_nothing(problem, machine):
+    """Words of a byte, bursts of a byte."""
+    plain = replace(machine, burst_bytes=None, layout=strategies.Layout.NCHW)
+    fine = replace(plain, burst_bytes=1, bits=type(plain.bits).uniform(8))
+    plain = replace(plain, bits=fine.bits)
+    problems = [Problem(problem.layer, m, problem.objective) for m in (plain, fine)]
+    costs = [solve(p).cost for p in problems]
+    assert (costs[0] is None) == (costs[1] is None)
+    if costs[0] is not None:
+        assert problems[0].price(costs[0]) == problems[1].price(costs[1])
