@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
@@ -160,9 +160,10 @@ class Hardware:
         return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
 
     @property
-    def array_only(self) -> Hardware:
-        """The array and the halo, on the default machine: all that tables of tiles depend on."""
-        return Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
+    def for_tables(self) -> Hardware:
+        """With the default buffer, DRAM rate and energies, on which no table of tiles depends."""
+        plain = {name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES}
+        return replace(self, **plain)
 
     @property
     def fill_cycles(self) -> int:
@@ -187,6 +188,10 @@ class Hardware:
     def buffer_bits(self) -> int:
         """Usable buffer [bits]: whole banks."""
         return 8 * self.buffer_bytes // self.bank_bits * self.bank_bits
+
+
+_PLAIN = Hardware()
+_NOT_IN_TABLES = ("buffer_bytes", "bandwidth", "frequency", "bank_bytes", "energy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTabl
     A tile is dominated if another is at most as large and has at most as many trips and cycles. The table is
     kept for the machines to come that have the same array.
     """
-    return _channel_table(layer, hardware.array_only, group)
+    return _channel_table(layer, hardware.for_tables, group)
 
 
 @lru_cache(maxsize=512)

@@ -55,7 +55,7 @@ class Search:
     def _short(self) -> TileBounds:
         """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
         problem = self.space.problem
-        return TileBounds.of(self.space, *short_list(problem.layer, problem.hardware.array_only))
+        return TileBounds.of(self.space, *short_list(problem.layer, problem.hardware.for_tables))
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.
