@@ -185,7 +185,8 @@ class VariantTerms:
     def _passes(self, group: Group, trips: Any) -> Any:
         """Passes of a tensor when all other groups have several trips: never below the true ones."""
         several = {other.value: 2 for other in Group} | {group.value: trips}
-        return passes(self.stationary, group, Trips(**several)) * np.ones_like(trips)
+        once = passes(self.stationary, group, Trips(**several))
+        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
 
     @cached_property
     def compute(self) -> Compute:
