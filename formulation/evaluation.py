@@ -58,7 +58,7 @@ class Work:
     pins: TensorPins | None = None
 
 
-@lru_cache(maxsize=64)  # an answer is priced when it is found, and again when it is checked
+@lru_cache(maxsize=1024)  # an answer is priced when it is found, checked, kept and told
 def evaluate(layer: Layer, hardware: Hardware, mapping: Mapping) -> Cost:
     """The cost of one mapping in Python's integers, whether or not it fits the buffer.
 

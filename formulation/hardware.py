@@ -189,12 +189,10 @@ class Hardware:
         return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
 
     @property
-    def array_only(self) -> Hardware:
-        """The array, the halo and bursts, on the default machine: all that tables of tiles depend on."""
-        array = Hardware(self.rows, self.cols, dataflow=self.dataflow, halo=self.halo, fill=self.fill)
-        if self.burst_bytes is None:
-            return array
-        return replace(array, bits=self.bits, burst_bytes=self.burst_bytes, layout=self.layout)
+    def for_tables(self) -> Hardware:
+        """With the default buffer, DRAM rate and energies, on which no table of tiles depends."""
+        plain = {name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES}
+        return replace(self, **plain)
 
     @property
     def fill_cycles(self) -> int:
@@ -224,6 +222,10 @@ class Hardware:
     def buffer_bits(self) -> int:
         """Usable buffer [bits]: whole banks."""
         return 8 * self.buffer_bytes // self.bank_bits * self.bank_bits
+
+
+_PLAIN = Hardware()
+_NOT_IN_TABLES = ("buffer_bytes", "bandwidth", "frequency", "bank_bytes", "energy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,7 +220,8 @@ class VariantTerms:
         return int(moved.bits(self.space.problem.hardware))
 
     def _passes(self, group: Group, trips: Any) -> Any:
-        return most_passes(self.stationary, group, trips) * np.ones_like(trips)
+        once = most_passes(self.stationary, group, trips)
+        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
 
     @property
     def _one_factor(self) -> int | None:

@@ -4,8 +4,8 @@ A tile enters every cost and footprint through its columns in ``SpatialTable`` a
 of these falls where one of those rises. The columns are products over the dimensions. Take tiles that differ
 in one dimension only, a run of sizes along which none of its columns falls (so its trips stay). One of them
 is never the answer if an earlier one of the run has as few cycles: that is as good in all else, and comes
-first in the order that breaks ties. Buffer, bandwidth, widths and objective do not matter, so a sweep over
-them makes the list once.
+first in the order that breaks ties. Buffer, bandwidth and objective do not matter, so a sweep over them makes
+the list once.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _COLUMNS = tuple(name for name in AxisTable.__slots__ if name not in ("tile", "e
 
 
 @lru_cache(maxsize=_KEPT)
-def short_list(layer: Layer, array: Hardware) -> tuple[SpatialTable, Ints]:
-    """Tiles, of which one is the optimum's whatever the machine beside its array, and their cycle factors.
+def short_list(layer: Layer, machine: Hardware) -> tuple[SpatialTable, Ints]:
+    """Tiles, of which one is the optimum's whatever the buffer and the DRAM, and their cycle factors.
 
     Args:
         layer: whose tiles; in lexicographic order.
-        array: ``Hardware.array_only`` of the machine.
+        machine: ``Hardware.for_tables`` of it.
     """
-    grid = SpatialGrid(layer, array)
+    grid = SpatialGrid(layer, machine)
     table = grid.table([np.arange(n) for n in grid.shape])
     cycles = grid.cycles(table)
     keep = _first_of_runs(grid, cycles)

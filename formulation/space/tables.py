@@ -50,7 +50,7 @@ def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTabl
     where runs take whole ones, wherever a run may end (``formulation.bursts``). The table is kept for the
     machines to come that have the same array.
     """
-    return _channel_table(layer, hardware.array_only, group)
+    return _channel_table(layer, hardware.for_tables, group)
 
 
 @lru_cache(maxsize=512)

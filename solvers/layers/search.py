@@ -1,11 +1,12 @@
 """Best-first search of the whole map space: bounds first, then exact prices of what they leave.
 
-Spatial tiles are the long list (hundreds of thousands in 2-D, millions in 3-D), so they are bounded in blocks
-(``formulation.space.blocks``), then one by one, against the best mapping of a coarse grid. What survives is
-taken in ascending order of its bound, extended by output channels, bounded again, extended by input
-channels, and priced exactly. When the next bound is above the incumbent, the incumbent is optimal. Nothing
-is left out but what is proven dominated, worse than the incumbent, or equal to it and after it in the order
-that breaks ties.
+Of a small layer there is a short list of spatial tiles (``formulation.space.shortlist``), bounded once for
+all goals. Of others they are the long list (hundreds of thousands in 2-D, millions in 3-D), so they are
+bounded in blocks (``formulation.space.blocks``), then one by one, against the best mapping of a coarse grid.
+What survives is taken in ascending order of its bound, extended by output channels, bounded again, extended
+by input channels, and priced exactly. When the next bound is above the incumbent, the incumbent is optimal.
+Nothing is left out but what is proven dominated, worse than the incumbent, or equal to it and after it in the
+order that breaks ties.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Search:
         space, problem = self.space, self.space.problem
         if space.cut is not None or problem.hardware.burst_bytes or len(space.grid) > _SHORT:
             return None
-        return TileBounds.of(space, *short_list(problem.layer, problem.hardware.array_only))
+        return TileBounds.of(space, *short_list(problem.layer, problem.hardware.for_tables))
 
     def minimise(self, goal: Goal, known: Sequence[LayerFound] = ()) -> Outcome[Mapping]:
         """The optimum of a goal over the whole space, or the best by the deadline.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
+from benchmarks import original
 from dnns.terminal.streams import show
 from dnns.terminal.tables import printed
 from formulation.mapping import Partition
@@ -43,3 +44,11 @@ def test_the_papers_columns_are_the_first_to_go(capsys, monkeypatch):
     assert "traffic" in text
     assert "energy\n" not in text
     assert all(len(line) <= 48 for line in text.splitlines())
+
+
+def test_the_original_tools_own_mappings_are_those_of_its_run_and_priced_in_the_page():
+    found = [one for _, _, one in original.problems()]
+    assert (sum(one.cycles for one in found), sum(one.words for one in found)) == (256_957_376, 126_453_216)
+    text = original.table()
+    assert "12 too large, 13 twice" in text
+    assert text in original.PAGE.read_text()

@@ -66,7 +66,7 @@ def test_every_wanted_tile_is_kept_and_whole(layer, machine, size, data):
 def test_what_a_short_list_leaves_out_has_an_earlier_tile_that_is_as_small(layer, machine):
     grid = SpatialGrid(layer, machine)
     every = whole(grid)
-    kept, cycles = short_list(layer, machine.array_only)
+    kept, cycles = short_list(layer, machine.for_tables)
     assert np.array_equal(cycles, grid.cycles(kept))
     columns = {name: getattr(every, name) for name in COLUMNS} | {"cycles": grid.cycles(every)}
     for name in SpatialTable.__slots__:
@@ -79,13 +79,11 @@ def test_what_a_short_list_leaves_out_has_an_earlier_tile_that_is_as_small(layer
 def test_short_lists_serve_all_machines_with_the_same_array():
     layer = Layer("l", 4, 4, (Axis(20, in_size=20), Axis(20, in_size=20)))
     machine = Hardware(rows=3, cols=5)
-    larger = replace(
-        machine, buffer_bytes=1 << 22, bandwidth=Fraction(7), bank_bytes=64, double_buffered=False
-    )
-    assert short_list(layer, larger.array_only) is short_list(layer, machine.array_only)
+    larger = replace(machine, buffer_bytes=1 << 22, bandwidth=Fraction(7), bank_bytes=64)
+    assert short_list(layer, larger.for_tables) is short_list(layer, machine.for_tables)
     for field in ({"rows": 4}, {"cols": 4}, {"dataflow": Dataflow.INPUT}, {"halo": Halo.REUSE}):
         other = replace(machine, **field)
-        assert short_list(layer, other.array_only) is not short_list(layer, machine.array_only)
+        assert short_list(layer, other.for_tables) is not short_list(layer, machine.for_tables)
 
 
 def test_blocks_that_are_not_wanted_are_not_looked_at():
