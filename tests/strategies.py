@@ -20,7 +20,7 @@ ENERGIES = (
     Energy(Fraction(1, 5), Fraction(3, 10), Fraction(7), Fraction(45)),
     Energy(Fraction(0), Fraction("0.1234567890123456789"), Fraction("3.3333333333333333"), Fraction(1)),
 )
-#: Objectives without energy, which is not counted for shared tiles, nor for the network as one problem.
+#: Objectives without energy.
 BARE = tuple(kind for kind in Kind if kind is not Kind.ENERGY)
 
 

@@ -38,6 +38,9 @@ from formulation.mapping import Partition
 from formulation.shared.packing import Packing
 from formulation.shared.packing_search import PackingProblem
 
+#: Relative; what is taken off a proven bound on what is spent, for the solver's rounding.
+ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class PackingChoice:
@@ -62,12 +65,14 @@ class Spending:
         base: per candidate, what is spent whatever the packing, with no pass.
         ports: per sub-kernel, of a pass.
         rate: of a tick of latency.
+        bound: per candidate, proven on what is spent.
         most: what may be spent at most, latency being minimised; None if the sum is.
     """
 
     base: tuple[int, ...]
     ports: tuple[int, ...]
     rate: int
+    bound: tuple[int, ...]
     most: int | None = None
 
 
@@ -234,6 +239,8 @@ def _spent(m: Any, spending: Spending, floor: int, unit: int) -> PackingMilp:
     for j, port in enumerate(spending.ports):
         spent = spent + port / scale * (sum(m.y[j, r] for r in m.R) - passes)
     spent = spent + spending.rate * unit / scale * m.latency
+    proven = sum((bound - least) / scale * m.z[c] for c, bound in enumerate(spending.bound))
+    m.thrift = pyo.Constraint(expr=spent >= proven * (1 - ROUNDING))
     if spending.most is None:
         m.objective = pyo.Objective(expr=spent)
         return PackingMilp(m, least, scale)

@@ -10,7 +10,7 @@ from math import floor, lcm
 from formulation.objective import Measure
 from formulation.shared.milp import Spending
 from formulation.shared.space import SharedSpace
-from solvers.shared.candidates import Candidate
+from solvers.shared.candidates import Candidate, transfer_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ class Spent:
         base = tuple(bit * (c.ports[0] - fewest) for c in members if c.ports is not None)
         added = 0 if space.hardware.double_buffered else int(space.latency(0, traffic, members[0].setup))
         rest = measure.exact(space.price(added, traffic, 0))
-        return cls(Spending(base, tuple(bit * r for r in reads), rate), scale, rest)
+        transfer, bound = transfer_ticks(space, traffic), []
+        for c in members:
+            assert c.ports is not None
+            ways = zip(c.ports, c.bounds, strict=True)
+            bound.append(min(bit * ports + rate * max(ticks, transfer) for ports, ticks in ways))
+        return cls(Spending(base, tuple(bit * r for r in reads), rate, tuple(bound)), scale, rest)
 
     def first(self, spent: int) -> Fraction | int:
         """The measure of what is spent."""

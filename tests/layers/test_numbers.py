@@ -17,7 +17,6 @@ from solvers.methods import solve
 from solvers.network.partition import best_partition
 from solvers.result import SolutionStatus
 from solvers.shared.methods import solve as solve_shared
-from tests.strategies import BARE
 
 METHODS = ("exact", "constrained", "combined")
 
@@ -148,7 +147,7 @@ SHARED = {
 }
 
 
-SHARED_CASES = [(name, kind) for name in SHARED for kind in BARE if name != "large" or kind is Kind.LATENCY]
+SHARED_CASES = [(name, kind) for name in SHARED for kind in Kind if name != "large" or kind is Kind.LATENCY]
 
 
 @pytest.mark.parametrize(("name", "kind"), SHARED_CASES)
