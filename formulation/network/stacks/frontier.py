@@ -110,7 +110,8 @@ class _Search:
         self.space, self.front, self.room, self.stop = space, front, room, stop
         self.cuts, self.layers = space.cuts, range(len(space.weights))
         self.waits = [False] * len(self.layers)
-        sets = np.arange(1 << len(self.layers))
+        every = 1 << len(self.layers)
+        sets = np.arange(every - 1 if space.stack.resident else 0, every)
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
 
     def run(self) -> None:
@@ -204,11 +205,11 @@ class _Extension:
     def run(self) -> None:
         """Bound every set, and settle what is open."""
         search, none = self.search, 0 * self.maps
-        room = self._sums([r[:, 0] for r in self.rooms], [r[:, 1:].min(axis=1) for r in self.rooms])
+        room = self._sums([r[:, 0] for r in self.rooms], [_streamed(r).min(axis=1) for r in self.rooms])
         room = room + self.maps[:, None]
         traffic = self.moved[:, None] + self._sums([none for _ in self.again], self.again)
-        cycles = self._sums([c[:, 0] for c in self.cycles], [c[:, 1:].min(axis=1) for c in self.cycles])
-        edge = self._sums([none + e[0] for e in self.edges], [none + e[1:].min() for e in self.edges])
+        cycles = self._sums([c[:, 0] for c in self.cycles], [_streamed(c).min(axis=1) for c in self.cycles])
+        edge = self._sums([none + e[0] for e in self.edges], [none + _streamed(e).min() for e in self.edges])
         edge = edge + self.ends[:, None]
         cut, chosen = np.nonzero(room <= search.room)
         traffic = traffic[cut, chosen]
@@ -223,8 +224,7 @@ class _Extension:
         search, front = self.search, self.search.front
         picked = []
         for layer in search.layers:
-            ticks = self._ticks(layer)[:, 1:]
-            fastest = 1 + np.argmin(ticks, axis=1)
+            fastest = 1 + np.argmin(_streamed(self._ticks(layer)), axis=1)
             picked.append(np.where(search.kept[layer, chosen] == 1, 0, fastest[cut]))
         room = self.maps[cut] + sum(r[cut, p] for r, p in zip(self.rooms, picked, strict=True))
         fits = room <= search.room
@@ -274,6 +274,11 @@ class _Extension:
         choice = np.zeros((5, len(cut)), dtype=np.int64)
         choice[0], choice[1] = self.rank[cut], code
         search.front.add(search.price(cycles, edge, traffic), room, choice)
+
+
+def _streamed(figures: Any) -> Any:
+    """Those of weights that are streamed; of weights that stay for good, which never are, their own."""
+    return figures[..., 1:] if figures.shape[-1] > 1 else figures
 
 
 def _best(states: Iterable[tuple[int, int, list[int]]]) -> list[tuple[int, int, list[int]]]:

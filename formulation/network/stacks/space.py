@@ -53,7 +53,7 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        return tuple(choices(layer, self.hardware) for layer in self.stack.layers)
+        return tuple(choices(layer, self.hardware, self.stack.resident) for layer in self.stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
+import os
 from pathlib import Path
 from time import monotonic
 
@@ -29,6 +30,7 @@ from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
+from solvers.network.resident.growth import Growth
 from solvers.programs.backend import MilpAnswer, Size
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
@@ -38,6 +40,7 @@ LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
 _MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
+_WITHIN = 0.9  # of a step: a gap within which no better solution is
 _LEAST_SECONDS = 0.1  # for a stage once the time is up
 
 
@@ -111,6 +114,7 @@ class Chooser:
         least: latency [ticks] and traffic [bits] of any schedule, which is all that is proven where the
             frontier of some block is not complete.
         dump: folder and name for the programs; None for none.
+        growth: what the blocks grow by, if weights may stay for good.
     """
 
     def __init__(
@@ -123,9 +127,11 @@ class Chooser:
         time_limit: float | None = None,
         least: tuple[int, int] = (0, 0),
         dump: tuple[Path, str] | None = None,
+        growth: Growth | None = None,
     ) -> None:
         self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
-        self.backend, self.dump = backend, dump
+        self.backend, self.dump, self.growth = backend, dump, growth
+        self.weights = () if growth is None else growth.weights
         self.deadline = None if time_limit is None else monotonic() + time_limit
         self.stages: list[Stage] = []
         self.least = least
@@ -166,6 +172,8 @@ class Chooser:
         return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
 
     def _points(self, chosen: Chosen) -> tuple[Point, ...]:
+        if self.growth is not None:
+            return tuple(self.growth.real(self.blocks[b], s, p) for b, s, p in chosen.runs)
         return tuple(self.blocks[b].states[s].points[p] for b, s, p in chosen.runs)
 
     def _total(self, measure: TotalMeasure, chosen: Chosen) -> int:
@@ -187,9 +195,13 @@ class Chooser:
         while True:
             before = None if known is None else self._total(measure, known)
             aim = NetworkAim(measure, caps, before, refused)
-            program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+            program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
             answer = self._answer(program, known)
             found = None if answer.x is None else program.solution()
+            if found is not None and self.growth is not None and not self.growth.fits(self.blocks, found):
+                known = self._grown(found, measure, caps, known)
+                if os.environ.get("NETDEBUG"): print(measure.name, "relaxed", float(program.value(answer.objective or 0)), answer.bound and float(program.value(answer.bound)), "known", known and self._total(measure, known), answer.size, monotonic()-started)
+                continue
             if found is not None and not self._keeps(found, caps):
                 refused = (*refused, found)
                 if len(refused) > _REFUSALS:
@@ -224,12 +236,30 @@ class Chooser:
         """A solution of the program with a few points of each state: what it costs leaves out most others."""
         before = None if known is None else self._total(measure, known)
         aim = NetworkAim(measure, caps, before, thin=_FEW, start=known)
-        program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+        program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
         answer = self._answer(program, known)
         found = None if answer.x is None else program.solution()
+        if found is not None and self.growth is not None and not self.growth.fits(self.blocks, found):
+            return self._grown(found, measure, caps, known)
         if found is None or not self._keeps(found, caps):
             return known
         totals = [c for c in (known, found) if c is not None]
+        return min(totals, key=lambda c: self._total(measure, c))
+
+    def _grown(
+        self,
+        found: Chosen,
+        measure: TotalMeasure,
+        caps: tuple[tuple[TotalMeasure, int], ...],
+        known: Chosen | None,
+    ) -> Chosen | None:
+        """Let the frontiers grow where a solution does not really fit; the best that does so far."""
+        assert self.growth is not None
+        self.blocks = self.growth.grown(self.blocks, found)
+        repaired = self.growth.repaired(self.blocks, found, measure, [m for m, _ in caps])
+        if repaired is None or not self._keeps(repaired, caps):
+            return known
+        totals = [c for c in (known, repaired) if c is not None]
         return min(totals, key=lambda c: self._total(measure, c))
 
     def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
@@ -243,7 +273,11 @@ class Chooser:
     def _solved(self, program: NetworkMilp, known: Chosen | None, left: float | None) -> MilpAnswer:
         start = [] if known is None else program.start(known)
         # without presolve: HiGHS's has lost optima of the last of three programs (FlowNetC, fused)
-        return solve_milp(program.model, backend=self.backend, time_limit=left, start=start, presolve=False)
+        # within a step, beside weights: sums of all but equal knapsacks differ by no less, and are many
+        gap = 0.0 if self.growth is None else _WITHIN * float(program.step / program.unit)
+        return solve_milp(
+            program.model, backend=self.backend, time_limit=left, start=start, presolve=False, gap=gap
+        )
 
     @staticmethod
     def _bound(program: NetworkMilp, bound: float, total: int) -> int:
@@ -255,11 +289,12 @@ class Chooser:
         """Whether a solution keeps all caps and capacities, in integers."""
         if any(self._total(measure, chosen) > cap for measure, cap in caps):
             return False
+        held = sum(self.weights[w].bits for w in chosen.weights)
         for (b, _, _), point in zip(chosen.runs, self._points(chosen), strict=True):
             positions = self.blocks[b].positions
             kept = (t for t in chosen.stays if any(self.tensors[t].alive(p) for p in positions))
             bits = sum(kept_bits(self.hardware, self.tensors[t]) for t in kept)
-            if point.need + bits > self.hardware.buffer_bits:
+            if point.need + bits + held > self.hardware.buffer_bits:
                 return False
         return True
 
@@ -267,7 +302,7 @@ class Chooser:
         """The best blocks that cover all layers while nothing stays; None if there are none."""
         ending: dict[int, list[tuple[int, int, Key]]] = {}
         for b, block in enumerate(self.blocks):
-            points = [(measure.of(p), s, i) for s, i, p in block.choices() if not any(block.states[s].stay)]
+            points = [(measure.of(p), s, i) for s, i, p in block.choices() if not block.states[s].anything]
             if points:
                 value, s, i = min(points)
                 ending.setdefault(block.last, []).append((block.first, value, (b, s, i)))

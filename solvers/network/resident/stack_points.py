@@ -73,7 +73,7 @@ def stack_blocks(
         for stack in stacks(graph, longest)
         if without.isdisjoint(range(stack.first, stack.last + 1))
     ]
-    most = _most_latency(hardware, found, layers, cap)
+    most = most_latencies(hardware, found, layers, cap)
     wanted = [_wanted(states, limit) for states, limit in zip(found, most, strict=True)]
     names: dict[WantedStack, str] = {}
     for states, frontier in zip(found, wanted, strict=True):
@@ -108,7 +108,7 @@ def _wanted(found: StackStates, most_latency: int | None) -> WantedStack:
     return WantedStack(stack, states, most_latency)
 
 
-def _most_latency(
+def most_latencies(
     hardware: Hardware, found: Sequence[StackStates], layers: Sequence[Block], cap: int | None
 ) -> list[int | None]:
     """What each stack may take at most if all other layers are as fast as they can be [ticks]."""
@@ -147,7 +147,7 @@ def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> 
     states = tuple(
         BlockState(
             state.stay,
-            tuple(_named(point, found.stack, state.stays) for point in frontier.points),
+            tuple(named(point, found.stack, state.stays) for point in frontier.points),
             frontier.complete,
         )
         for state, frontier in zip(found.states, made, strict=True)
@@ -156,7 +156,7 @@ def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> 
     return Block(stack.first, stack.last, kinds, states, stack_name(graph, stack))
 
 
-def _named(point: Point, stack: Stack, stays: frozenset[int]) -> Point:
+def named(point: Point, stack: Stack, stays: frozenset[int]) -> Point:
     """A point of a stack without names as one of the stack itself."""
     (way,) = point.ways
     assert isinstance(way, StackWay)

@@ -1,0 +1,90 @@
+"""Trained weights that stay for good, inference after inference, and the room that they take throughout.
+
+``size[w]`` are the bits of the weights w, in whole banks. Binary ``keep[w]``; a block may run as if the weights
+of its layers stayed (state s of b is *resident*) only if they do, and they take room beside every layer:
+
+    for_good[l,w]:  sum over b at l, s resident of use[b,s] <= keep[w]     for each layer l that has the weights w
+    kept:           held >= sum over w of size[w] * keep[w]
+
+``held`` is part of every row ``room[l]`` of ``formulation.network.milp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyomo.core as pyo
+
+from formulation.hardware import Hardware
+from formulation.network.graph import LayerUse, TensorGraph
+from formulation.network.movement import stored_bits
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedWeights:
+    """Weights of one layer, or shared by several.
+
+    Attributes:
+        name: of the first layer that has them.
+        positions: of the layers that have them, ascending.
+        bits: that they take, in whole banks.
+    """
+
+    name: str
+    positions: tuple[int, ...]
+    bits: int
+
+
+def trained_weights(graph: TensorGraph, hardware: Hardware) -> tuple[TrainedWeights, ...]:
+    """All trained weights that the buffer holds, by the first layer that has them.
+
+    Runs of a repeated layer have their own; layers that share theirs (``LayerUse.twin``) keep them once.
+    """
+    owners: dict[str, list[LayerUse]] = {}
+    for use in graph.layers:
+        if not use.weights:
+            owners.setdefault(weights_name(use), []).append(use)
+    found = []
+    for uses in owners.values():
+        words = max(use.layer.weight_words for use in uses)
+        bits = stored_bits(hardware, words, hardware.bits.weights)
+        if bits <= hardware.buffer_bits:
+            found.append(TrainedWeights(uses[0].name, tuple(use.position for use in uses), bits))
+    return tuple(found)
+
+
+def weights_name(use: LayerUse) -> str:
+    """The same for layers with the same trained weights."""
+    return (use.twin or use.node) if use.name == use.node else use.name
+
+
+def bits_for_good(weights: Sequence[TrainedWeights], positions: Iterable[int]) -> int | None:
+    """What the weights of some layers take, each once; None if those of one do not fit or are not trained."""
+    wanted = set(positions)
+    named = [w for w in weights if not wanted.isdisjoint(w.positions)]
+    if wanted - {p for w in named for p in w.positions}:
+        return None
+    return sum(w.bits for w in named)
+
+
+def keep_for_good(
+    m: Any, weights: Sequence[TrainedWeights], resident: Mapping[int, Sequence[Any]], buffer: int
+) -> Any:
+    """Add the module's rows to a model; what is kept takes ``held`` of every room, in buffers.
+
+    Args:
+        m: the model; ``keep`` is added, by the weights' names.
+        weights: that may stay for good.
+        resident: for each position the binaries of points whose blocks need that its weights stay.
+        buffer: bits.
+    """
+    m.keep = pyo.Var([w.name for w in weights], domain=pyo.Binary)
+    m.held = pyo.Var(domain=pyo.NonNegativeReals, bounds=(0, 1))
+    m.for_good = pyo.ConstraintList()
+    for w in weights:
+        for position in w.positions:
+            m.for_good.add(pyo.quicksum(resident[position]) <= m.keep[w.name])
+    m.kept = pyo.Constraint(expr=pyo.quicksum(w.bits / buffer * m.keep[w.name] for w in weights) <= m.held)
+    return m.held
