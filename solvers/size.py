@@ -107,6 +107,9 @@ def _main(args: argparse.Namespace) -> int:
         if scenario.network_level == "layers":
             scenario = scenario.model_copy(update={"network_level": "resident"})
         check_network_level(scenario)
+        if scenario.weights_resident:
+            problem = "got true, sizes are of one inference by itself, allowed: false"
+            raise InputError(scenario.source, "weights_resident", problem)
         found = sizing(scenario, wanted, Kind(args.target), workers=workers, notify=notify)
     outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
     failed = deliver(

@@ -22,7 +22,9 @@ class BlockSums:
         self.resident: dict[int, list[Any]] = {}  # by position, of states whose weights stay for good
         self.at: dict[int, list[int]] = {}
         for b, block in enumerate(blocks):
-            good = [v for s, state in enumerate(block.states) if state.resident for v in self.runs.get((b, s), ())]
+            good = [
+                v for s, state in enumerate(block.states) if state.resident for v in self.runs.get((b, s), ())
+            ]
             for position in block.positions:
                 self.at.setdefault(position, []).append(b)
                 self.resident.setdefault(position, []).extend(good)

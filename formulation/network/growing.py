@@ -1,14 +1,14 @@
 """A frontier that is known for some rooms only, and what bounds it from below for all others.
 
-``rooms`` g_0 > g_1 > ... > g_k are those whose fronts are known. A point of theirs that needs n bits is told to
-need
+``rooms`` g_0 > g_1 > ... > g_k are those whose fronts are known. A point of theirs that needs n bits is told
+to need
 
     need'(n) = 1 + the largest known room below n, and 0 if there is none
 
-Whatever a mapping needs, m bits, it lies in some (g_j+1, g_j]; a point of the front of g_j is no worse than it in
-latency and traffic, and is told to need no more than 1 + g_j+1 <= m. So points told so are a relaxation: no
-choice costs less than the least choice of them. One that is chosen and does not fit the room that is left to
-it asks for the front of that room, after which it is told not to fit there.
+Whatever a mapping needs, m bits, it lies in some (g_j+1, g_j], or in [0, g_k]; a point of the front of g_j is
+no worse than it in latency and traffic, and is told to need no more than 1 + g_j+1 <= m. So points told so are a
+relaxation: no choice costs less than the least choice of them. One that is chosen and does not fit the room
+that is left to it asks for the front of that room, after which it is told not to fit there.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ SPAN = 1000.0
 ROUNDING = 1e-9
 
 Label = tuple[str, str, int]
-"""The same by the block's name, and the numbers that stay of its kinds (and ``w`` if its weights stay for good)."""
+"""The same by the block's name, and the numbers that stay of its kinds, with ``w`` if its weights stay."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _kinds(graph: TensorGraph, use: LayerUse) -> tuple[tuple[int, ...], ...]:
 
 
 def for_good(hardware: Hardware, states: LayerStates, bits: int) -> LayerStates:
-    """The same states, then each once more with the layer's trained weights, of so many bits, staying for good.
+    """The same states, then each once more while the layer's weights, of so many bits, stay for good.
 
     What all weights that stay leave to a layer is any room: none is listed.
     """

@@ -43,6 +43,9 @@ def check_network_level(scenario: Scenario) -> None:
     if level != "fused" and scenario.longest_stack != DEFAULT_LONGEST_STACK:
         got = f"got {scenario.longest_stack} with network_level {level}, which has no stacks"
         raise InputError(scenario.source, "longest_stack", f"{got}, allowed with: fused")
+    if level == "layers" and scenario.weights_resident:
+        problem = "got true with network_level layers, where nothing stays, allowed with: resident, fused"
+        raise InputError(scenario.source, "weights_resident", problem)
     if level == "layers":
         return
     if scenario.is_static:

@@ -75,11 +75,9 @@ def stack_states(
 
 
 def stack_for_good(states: StackStates, bits: int) -> StackStates:
-    """The same states, then each once more with all its layers' weights, of so many bits, staying for good."""
+    """The same states, then each once more while all its layers' weights, of so many bits, stay for good."""
     found = [replace(state, rooms=None) for state in states.states]
-    found += [
-        replace(state, most=state.most - bits, resident=True) for state in found if bits <= state.most
-    ]
+    found += [replace(state, most=state.most - bits, resident=True) for state in found if bits <= state.most]
     return replace(states, states=tuple(found))
 
 

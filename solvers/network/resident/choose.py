@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
-import os
 from pathlib import Path
 from time import monotonic
 
@@ -129,13 +128,13 @@ class Chooser:
         dump: tuple[Path, str] | None = None,
         growth: Growth | None = None,
     ) -> None:
-        self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
+        self.hardware, self.tensors = hardware, tensors
+        self.blocks = tuple(blocks) if growth is None else growth.filled(blocks)
         self.backend, self.dump, self.growth = backend, dump, growth
         self.weights = () if growth is None else growth.weights
         self.deadline = None if time_limit is None else monotonic() + time_limit
         self.stages: list[Stage] = []
         self.least = least
-        self.complete = all(state.complete for block in self.blocks for state in block.states)
 
     def solve(self, objective: Objective, weights: tuple[Fraction, Fraction] | None = None) -> Choice | None:
         """The optimum, or the best by the time limit; None if nothing fits.
@@ -198,31 +197,31 @@ class Chooser:
             program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
             answer = self._answer(program, known)
             found = None if answer.x is None else program.solution()
-            if found is not None and self.growth is not None and not self.growth.fits(self.blocks, found):
-                known = self._grown(found, measure, caps, known)
-                if os.environ.get("NETDEBUG"): print(measure.name, "relaxed", float(program.value(answer.objective or 0)), answer.bound and float(program.value(answer.bound)), "known", known and self._total(measure, known), answer.size, monotonic()-started)
-                continue
+            grows = found is not None and self._grow(found)
+            if grows and found is not None:
+                known, found = self._repaired(found, measure, caps, known), None
             if found is not None and not self._keeps(found, caps):
                 refused = (*refused, found)
                 if len(refused) > _REFUSALS:
                     raise AssertionError("the solver's rounding is beyond repair")
                 continue
-            known = min(
-                (c for c in (found, known) if c is not None),
-                key=lambda c: self._total(measure, c),
-                default=None,
-            )
+            known = self._better(measure, found, known)
+            proven = answer.termination is Termination.OPTIMAL
+            if known is None and grows and proven:
+                continue
             if known is None:
                 return None
             total = self._total(measure, known)
             bound = program.floor if answer.bound is None else self._bound(program, answer.bound, total)
+            if grows and bound < total and proven:
+                continue
             again = before is None or 2 * (total - program.floor) < before - program.floor
-            if bound == total or answer.termination is not Termination.OPTIMAL or not again:
+            if bound == total or not proven or not again:
                 break
         self._dump(program, measure)
         size = answer.size.rows, answer.size.cols
         termination = answer.termination
-        if not self.complete:
+        if not all(state.complete for block in self.blocks for state in block.states):
             latency, traffic = self.least
             bound = min(bound, measure.tick * latency + measure.bit * traffic)
             termination = Termination.TIME_LIMIT
@@ -239,28 +238,38 @@ class Chooser:
         program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
         answer = self._answer(program, known)
         found = None if answer.x is None else program.solution()
-        if found is not None and self.growth is not None and not self.growth.fits(self.blocks, found):
-            return self._grown(found, measure, caps, known)
+        if found is not None and self._grow(found):
+            return self._repaired(found, measure, caps, known)
         if found is None or not self._keeps(found, caps):
             return known
-        totals = [c for c in (known, found) if c is not None]
-        return min(totals, key=lambda c: self._total(measure, c))
+        return self._better(measure, known, found)
 
-    def _grown(
+    def _better(self, measure: TotalMeasure, *found: Chosen | None) -> Chosen | None:
+        """The first of the best; None if there is none."""
+        some = (chosen for chosen in found if chosen is not None)
+        return min(some, key=lambda c: self._total(measure, c), default=None)
+
+    def _grow(self, found: Chosen) -> bool:
+        """Let the frontiers grow where a solution does not fit by what it really needs; whether any did."""
+        if self.growth is None or self.growth.fits(self.blocks, found):
+            return False
+        grown = self.growth.grown(self.blocks, found)
+        self.blocks = self.blocks if grown is None else grown
+        return grown is not None
+
+    def _repaired(
         self,
         found: Chosen,
         measure: TotalMeasure,
         caps: tuple[tuple[TotalMeasure, int], ...],
         known: Chosen | None,
     ) -> Chosen | None:
-        """Let the frontiers grow where a solution does not really fit; the best that does so far."""
+        """The better of a known solution and of one that has in it what stays in another, and fits."""
         assert self.growth is not None
-        self.blocks = self.growth.grown(self.blocks, found)
         repaired = self.growth.repaired(self.blocks, found, measure, [m for m, _ in caps])
         if repaired is None or not self._keeps(repaired, caps):
             return known
-        totals = [c for c in (known, repaired) if c is not None]
-        return min(totals, key=lambda c: self._total(measure, c))
+        return self._better(measure, known, repaired)
 
     def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
         left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
@@ -274,7 +283,8 @@ class Chooser:
         start = [] if known is None else program.start(known)
         # without presolve: HiGHS's has lost optima of the last of three programs (FlowNetC, fused)
         # within a step, beside weights: sums of all but equal knapsacks differ by no less, and are many
-        gap = 0.0 if self.growth is None else _WITHIN * float(program.step / program.unit)
+        step = float(program.step / program.unit)
+        gap = 0.0 if self.growth is None else max(0.0, _WITHIN * step - _ROUNDING)
         return solve_milp(
             program.model, backend=self.backend, time_limit=left, start=start, presolve=False, gap=gap
         )

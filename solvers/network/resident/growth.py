@@ -1,9 +1,9 @@
 """Blocks beside trained weights that stay for good: frontiers that grow where a program's answer needs it.
 
-What all weights that stay leave to a layer may be any room, and the fronts of all rooms are many points. So the
-fronts of a few rooms are made, a program is solved with what they bound from below
+What all weights that stay leave to a layer may be any room, and the fronts of all of them are many points. So
+the fronts of a few rooms are made, a program is solved with what they bound from below
 (``formulation.network.growing``), and where what it chose does not fit the room that is left, the front of
-that room is made and the program solved again. An answer that fits is an optimum of all rooms.
+that room is made and the program solved again. An answer that fits is an optimum over all rooms.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Making:
 
 
 Recipe = Wanted | WantedStack
-"""A layer beside a state of its operands, or a stack without names beside one state; the rooms are left open."""
+"""A layer beside a state of its operands, or a stack without names beside one; the rooms are left open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class Growth:
         self.errors: dict[int, str] = {}
         self._entries: dict[StateKey, Entry] = {}
         self._known: dict[Recipe, GrowingFrontier] = {}
+        self._failed: dict[Recipe, str] = {}
 
     def layers(self) -> list[Block]:
         """A block for every layer; one without points does not fit."""
@@ -151,7 +152,7 @@ class Growth:
             if without.isdisjoint(range(stack.first, stack.last + 1)):
                 states = stack_states(self.graph, self.hardware, stack)
                 bits = bits_for_good(self.weights, range(stack.first, stack.last + 1))
-                found.append(stack_for_good(states, bits))
+                found.append(states if bits is None else stack_for_good(states, bits))
         drafts = []
         limits = most_latencies(self.hardware, found, layers, cap)
         for states, limit in zip(found, limits, strict=True):
@@ -189,13 +190,19 @@ class Growth:
                 entry = self._entries[block.name, state.stay, state.resident]
                 rooms.setdefault(entry.recipe, set()).add(entry.most)
                 names.setdefault(entry.recipe, block.name)
-        for wanted in rooms.values():
+        for recipe, wanted in rooms.items():
             room = min(wanted) // _FEWER
-            while room > _LEAST_ROOM:
+            while room > _LEAST_ROOM and isinstance(recipe, Wanted):
                 wanted.add(room)
                 room //= _FEWER
         self._make(rooms, names)
-        return [self._filled(block) for block in drafts]
+        for block in drafts:
+            for state in block.states:
+                recipe = self._entries[block.name, state.stay, state.resident].recipe
+                if recipe in self._failed:
+                    stack = "" if isinstance(recipe, Wanted) else f"stack {block.name}: "
+                    self.errors.setdefault(block.first, stack + self._failed[recipe])
+        return list(self.filled(drafts))
 
     def _make(self, rooms: dict[Recipe, set[int]], names: dict[Recipe, str]) -> None:
         """Make the fronts of some rooms."""
@@ -206,26 +213,39 @@ class Growth:
         ]
         made = run_tasks(tasks, workers=self.workers, notify=self.notify)
         for (recipe, wanted), outcome in zip(asked.items(), made, strict=True):
-            if isinstance(outcome, Failed):
-                outcome = MadeFrontier((), False)  # TODO
             known = self._known.setdefault(recipe, GrowingFrontier())
-            known.add(wanted, outcome.points, outcome.complete)
+            if isinstance(outcome, Failed):
+                self._failed[recipe] = outcome.text
+                known.add(wanted, (), False)
+            else:
+                known.add(wanted, outcome.points, outcome.complete)
 
-    def _filled(self, block: Block) -> Block:
-        """A block with what is known."""
-        states = []
-        for state in block.states:
-            entry = self._entries[block.name, state.stay, state.resident]
-            known = self._known[entry.recipe]
-            own = tuple(entry.own(point) for point in known.relaxed())
-            states.append(replace(state, points=own, complete=known.complete))
-        return replace(block, states=tuple(states))
+    def filled(self, blocks: Sequence[Block]) -> tuple[Block, ...]:
+        """Blocks with what is known by now; points that they have keep their places."""
+        return tuple(
+            replace(block, states=tuple(self._filled(block, state) for state in block.states))
+            for block in blocks
+        )
+
+    def _filled(self, block: Block, state: BlockState) -> BlockState:
+        entry = self._entry(block, state)
+        if entry is None:
+            return state
+        known = self._known[entry.recipe]
+        own = tuple(entry.own(point) for point in known.relaxed())
+        return replace(state, points=own, complete=known.complete)
+
+    def _entry(self, block: Block, state: BlockState) -> Entry | None:
+        """Of a state; None for what stands in for a layer that does not fit."""
+        entry = self._entries.get((block.name, state.stay, state.resident))
+        stands_in = entry is not None and state.points and not self._known[entry.recipe].points
+        return None if stands_in else entry
 
     def real(self, block: Block, s: int, p: int) -> Point:
         """A point with what it really needs."""
-        state = block.states[s]
-        entry = self._entries.get((block.name, state.stay, state.resident))
-        return state.points[p] if entry is None else entry.own(self._known[entry.recipe].points[p])
+        entry = self._entry(block, block.states[s])
+        own = block.states[s].points[p]
+        return own if entry is None else replace(own, need=self._known[entry.recipe].points[p].need)
 
     def rooms(self, blocks: Sequence[Block], chosen: Chosen) -> list[int]:
         """What is left to each block that is used [bits]."""
@@ -242,33 +262,29 @@ class Growth:
         runs = zip(chosen.runs, self.rooms(blocks, chosen), strict=True)
         return all(self.real(blocks[b], s, p).need <= room for (b, s, p), room in runs)
 
-    def grown(self, blocks: Sequence[Block], chosen: Chosen) -> tuple[Block, ...]:
-        """The blocks with the fronts of the rooms that are left where a solution does not fit."""
+    def grown(self, blocks: Sequence[Block], chosen: Chosen) -> tuple[Block, ...] | None:
+        """The blocks with the fronts of the rooms that are left where a solution does not fit.
+
+        None if all of these are known: a solver's rounding let the solution through.
+        """
         rooms: dict[Recipe, set[int]] = {}
         names: dict[Recipe, str] = {}
         for (b, s, p), room in zip(chosen.runs, self.rooms(blocks, chosen), strict=True):
-            block, state = blocks[b], blocks[b].states[s]
-            entry = self._entries.get((block.name, state.stay, state.resident))
-            if entry is not None and self.real(block, s, p).need > room:
+            entry = self._entry(blocks[b], blocks[b].states[s])
+            if entry is None or self.real(blocks[b], s, p).need <= room:
+                continue
+            if not self._known[entry.recipe].knows(room):
                 rooms.setdefault(entry.recipe, set()).add(room)
-                names.setdefault(entry.recipe, block.name)
+                names.setdefault(entry.recipe, blocks[b].name)
+        if not rooms:
+            return None
         self._make(rooms, names)
-        changed = {r for r in rooms}
-        return tuple(
-            self._filled(block)
-            if any(
-                (e := self._entries.get((block.name, s.stay, s.resident))) is not None
-                and e.recipe in changed
-                for s in block.states
-            )
-            else block
-            for block in blocks
-        )
+        return self.filled(blocks)
 
     def repaired(
         self, blocks: Sequence[Block], chosen: Chosen, measure: TotalMeasure, caps: Iterable[TotalMeasure]
     ) -> Chosen | None:
-        """A solution with the same tensors and weights that fits, block by block no worse in caps if it can."""
+        """A solution that fits, with what stays as it is; block by block no worse in caps if it can."""
         runs: list[Key] = []
         for (b, s, p), room in zip(chosen.runs, self.rooms(blocks, chosen), strict=True):
             state = blocks[b].states[s]

@@ -19,6 +19,7 @@ from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Choice, Chooser
+from solvers.network.resident.growth import Growth, Making
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.report import NetworkReport
 from solvers.network.resident.stack_points import stack_blocks
@@ -63,26 +64,18 @@ def run_network(
             from solvers.network.workers import Workers
 
             workers = stack.enter_context(Workers(jobs))
-        blocks, errors = layer_blocks(
-            graph,
-            machine,
-            scenario.treatment,
-            objective.kind,
-            time_limit=scenario.time_limit,
-            workers=workers,
-            notify=notify,
-        )
+        programs = _Programs(scenario, machine, graph, objective)
+        blocks, errors = programs.layers(workers, notify)
         unfit = frozenset(b.first for b in blocks if not any(state.points for state in b.states))
         layers = [_stand_in(block) if block.first in unfit else block for block in blocks]
-        programs = _Programs(scenario, machine, graph, objective)
         stacks: list[Block] = []
         if scenario.network_level == "fused":
             stacks, failed = programs.stacks(layers, unfit, workers, notify)
             errors = failed | errors
-    frontiers = monotonic() - started - programs.seconds
-    apart = programs.solved([_alone(b) for b in layers])
-    single = programs.solved([*layers, *(b for b in stacks if b.first == b.last)]) if stacks else None
-    choice = programs.solved([*layers, *stacks], _name(network))
+        frontiers = monotonic() - started - programs.seconds
+        apart = programs.solved([_alone(b) for b in layers])
+        single = programs.solved([*layers, *(b for b in stacks if b.first == b.last)]) if stacks else None
+        choice = programs.solved([*layers, *stacks], _name(network))
     if choice is None:
         raise InputError(scenario.network_file, "", "no choice of what stays leaves room for every layer")
     return NetworkReport(
@@ -100,6 +93,7 @@ def run_network(
         errors,
         frontiers,
         monotonic() - started,
+        () if programs.growth is None else programs.growth.weights,
     )
 
 
@@ -109,6 +103,7 @@ class _Programs:
 
     Attributes:
         seconds: that programs took before all frontiers were made.
+        growth: what the blocks grow by, if weights may stay for good.
     """
 
     scenario: Scenario
@@ -116,6 +111,24 @@ class _Programs:
     graph: TensorGraph
     objective: Objective
     seconds: float = 0.0
+    growth: Growth | None = None
+
+    def layers(self, workers: Workers | None, notify: Notify | None) -> tuple[list[Block], dict[int, str]]:
+        """A block for every layer, and internal errors by position."""
+        scenario, kind = self.scenario, self.objective.kind
+        if scenario.weights_resident:
+            making = Making(self.machine, scenario.treatment, kind, scenario.time_limit)
+            self.growth = Growth(self.graph, making, workers, notify)
+            return self.growth.layers(), self.growth.errors
+        return layer_blocks(
+            self.graph,
+            self.machine,
+            scenario.treatment,
+            kind,
+            time_limit=scenario.time_limit,
+            workers=workers,
+            notify=notify,
+        )
 
     def stacks(
         self,
@@ -134,6 +147,9 @@ class _Programs:
             fastest = self.solved(layers, objective=replace(self.objective, kind=Kind.LATENCY))
             cap = None if fastest is None else self.objective.cap(fastest.latency)
         self.seconds = monotonic() - started
+        if self.growth is not None:
+            longest = self.scenario.longest_stack
+            return self.growth.stacks(longest, layers, unfit, cap), self.growth.errors
         return stack_blocks(
             self.graph,
             self.machine,
@@ -151,8 +167,9 @@ class _Programs:
         """Latency [ticks] and traffic [bits] of any schedule; nothing is known where a layer does not fit."""
         if any(_NOT_RUN in state.points for block in blocks for state in block.states):
             return 0, 0
-        ticks = roofline_ticks(self.graph, self.machine)
-        return ceil(ticks), compulsory_bits(self.graph, self.machine)
+        for_good = self.growth is not None
+        ticks = roofline_ticks(self.graph, self.machine, for_good)
+        return ceil(ticks), compulsory_bits(self.graph, self.machine, for_good)
 
     def solved(
         self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
@@ -170,8 +187,17 @@ class _Programs:
             time_limit=self.scenario.time_limit,
             least=self.least(blocks),
             dump=dump,
+            growth=self.growth,
         )
-        return chooser.solve(objective or self.objective, _weights(self.graph, self.machine, self.objective))
+        return chooser.solve(objective or self.objective, self._weights())
+
+    def _weights(self) -> tuple[Fraction, Fraction]:
+        """Weights of a tick and of a bit in the weighted objective: the network's."""
+        graph, machine, for_good = self.graph, self.machine, self.growth is not None
+        return (
+            Fraction(self.objective.latency_weight) / roofline_ticks(graph, machine, for_good),
+            Fraction(self.objective.traffic_weight) / compulsory_bits(graph, machine, for_good),
+        )
 
 
 def _name(network: Network) -> str:
@@ -185,12 +211,4 @@ def _stand_in(block: Block) -> Block:
 
 def _alone(block: Block) -> Block:
     """A block if nothing stays."""
-    return replace(block, states=tuple(state for state in block.states if not any(state.stay)))
-
-
-def _weights(graph: TensorGraph, machine: Hardware, objective: Objective) -> tuple[Fraction, Fraction]:
-    """Weights of a tick and of a bit in the weighted objective: the network's."""
-    return (
-        Fraction(objective.latency_weight) / roofline_ticks(graph, machine),
-        Fraction(objective.traffic_weight) / compulsory_bits(graph, machine),
-    )
+    return replace(block, states=tuple(state for state in block.states if not state.anything))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from formulation.hardware import Hardware
@@ -15,6 +16,7 @@ from formulation.network.stacks.frontier import StackWay, stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states
+from formulation.network.stacks.tables import StackAxis
 from formulation.problem import Kind
 from solvers.network.resident.points import Failed, MadeFrontier, stop_after
 from solvers.network.tasks import Notify, Task, run_tasks
@@ -134,13 +136,19 @@ def stack_points(
     hardware: Hardware, kind: Kind, wanted: WantedStack, time_limit: float | None
 ) -> list[MadeFrontier]:
     """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
-    tables = stack_tables(wanted.stack, hardware) if wanted.states else ()
+    tables = _tables(replace(wanted.stack, resident=False), hardware) if wanted.states else ()
     found = []
     for stays, most, rooms in wanted.states:
         space, stop = StackSpace(wanted.stack, hardware, tables, stays), stop_after(time_limit)
         points = stack_frontier(space, rooms, most, kind, wanted.most_latency, stop)
         found.append(MadeFrontier(tuple(points), not stop.stopped))
     return found
+
+
+@lru_cache(maxsize=4)
+def _tables(stack: Stack, hardware: Hardware) -> tuple[StackAxis, ...]:
+    """As of ``stack_tables``; states of a stack are made one after another."""
+    return stack_tables(stack, hardware)
 
 
 def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> Block:
