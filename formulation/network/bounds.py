@@ -54,7 +54,7 @@ def _touched_by_ifmap(use: LayerUse, tensor: Tensor) -> int:
 
 
 def roofline_ticks(graph: TensorGraph, hardware: Hardware, for_good: bool = False) -> Fraction:
-    """``max(MACs / (rows*cols), compulsory / bandwidth)`` in ticks; ``for_good`` as of ``compulsory_bits``."""
+    """``max(MACs / (rows*cols), compulsory / bandwidth)`` in ticks; ``for_good`` as for compulsory bits."""
     tick = hardware.tick
     macs = sum(use.layer.macs for use in graph.layers)
     compute = Fraction(macs * tick.per_cycle, hardware.rows * hardware.cols)

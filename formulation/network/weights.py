@@ -1,7 +1,7 @@
 """Trained weights that stay for good, inference after inference, and the room that they take throughout.
 
-``size[w]`` are the bits of the weights w, in whole banks. Binary ``keep[w]``; a block may run as if the weights of
-its layers stayed (state s of b is *resident*) only if they do, and they take room beside every layer:
+``size[w]`` are the bits of the weights w, in whole banks. Binary ``keep[w]``; a block may run as if the
+weights of its layers stayed (state s of b is *resident*) only if they do. They take room beside every layer:
 
     for_good[l,w]:  sum over b at l, s resident of use[b,s] <= keep[w]     for each layer l with the weights w
     kept:           held >= sum over w of size[w] * keep[w]

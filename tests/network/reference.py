@@ -34,6 +34,7 @@ class Step:
     layer: object
     ifmap: list
     weights: str | None = None
+    owner: str = ""  # of its trained weights: the first layer that has them
     emits: list = field(default_factory=list)
     reads: list = field(default_factory=list)
 
@@ -76,6 +77,8 @@ class Plan:
         step = Step(node.layer, operands[0])
         if len(operands) > 1:
             (step.weights,) = operands[1]
+        else:
+            step.owner = node.twin or node.name
         for tensor in chain(*operands):
             named.setdefault(tensor, []).append(position)
         self.steps.append(step)
@@ -115,8 +118,11 @@ def room(hardware):
     return hardware.buffer_bytes * 8 // unit * unit
 
 
-def run_layer(plan, hardware, position, walk, stays):
-    """What one layer takes [bits], and costs: (need, latency in cycles, traffic in bits), from its walk."""
+def run_layer(plan, hardware, position, walk, stays, good=False):
+    """What one layer takes [bits], and costs: (need, latency in cycles, traffic in bits), from its walk.
+
+    ``good`` says that its trained weights are there already; what they take is not counted here.
+    """
     step, width = plan.steps[position], hardware.bits
     layer, copies = step.layer, 2 if hardware.double_buffered else 1
     own = plan.own[position]
@@ -127,7 +133,7 @@ def run_layer(plan, hardware, position, walk, stays):
     held_width = width.partial_sums if trips_ci > 1 else width.ofmap
     sources = plan.channels(step.ifmap)
     there = sum(c for t, c in sources.items() if t in stays)
-    all_stay, weights_stay = there == sum(sources.values()), step.weights in stays
+    all_stay, weights_stay = there == sum(sources.values()), good or step.weights in stays
     tiles = {
         "ifmap": 0 if all_stay else walk.largest["ifmap"] * width.ifmap,
         "weights": 0 if weights_stay else walk.largest["weights"] * width.weights,
@@ -166,17 +172,41 @@ def every_mapping(layer, hardware):
             yield Mapping(Tile(co, ci, batch, tuple(spatial)), which, slide)
 
 
-def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
-    """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits."""
+def subsets(names):
+    """All of them."""
+    return map(frozenset, chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)))
+
+
+def owned_bits(plan, hardware):
+    """What each layer's trained weights take, whole banks, by their owner [bits]."""
+    found = {}
+    for step in plan.steps:
+        if step.owner:
+            layer = step.layer
+            words = layer.groups * layer.out_channels * layer.in_channels * prod(a.kernel for a in layer.axes)
+            found[step.owner] = banks(hardware, words * hardware.bits.weights)
+    return found
+
+
+def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None, for_good=False):
+    """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits.
+
+    With ``for_good`` every set of trained weights is tried, that are there from the inference before.
+    """
     walks = [[Walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
-    names, fronts = plan.movable(), []
-    for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
-        front = [(Fraction(0), Fraction(0))]
-        for position, candidates in enumerate(walks):
-            runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
-            fits = {(latency, bits) for need, latency, bits in runs if need <= room(hardware)}
-            front = pareto({(a + c, b + d) for a, b in front for c, d in pareto(fits)})
-        fronts += front
+    owned, fronts = owned_bits(plan, hardware) if for_good else {}, []
+    for stays in subsets(plan.movable()):
+        runs = [
+            [{run_layer(plan, hardware, p, walk, stays, good) for walk in each} for good in (False, True)]
+            for p, each in enumerate(walks)
+        ]
+        for good in subsets(owned):
+            left = room(hardware) - sum(owned[owner] for owner in good)
+            front = [(Fraction(0), Fraction(0))]
+            for step, each in zip(plan.steps, runs, strict=True):
+                fits = {(t, bits) for need, t, bits in each[step.owner in good] if need <= left}
+                front = pareto({(a + c, b + d) for a, b in front for c, d in pareto(fits)})
+            fronts += front
     front = pareto(set(fronts))
     if not front:
         return None

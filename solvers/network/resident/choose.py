@@ -12,7 +12,6 @@ capacity or a cap, it is refused and the program solved again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
 from pathlib import Path
@@ -30,75 +29,17 @@ from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
 from solvers.network.resident.growth import Growth
+from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice, Stage
 from solvers.programs.backend import MilpAnswer, Size
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
-LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
 _MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
 _WITHIN = 0.9  # of a step: a gap within which no better solution is
 _LEAST_SECONDS = 0.1  # for a stage once the time is up
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One program of the hierarchy, solved.
-
-    Attributes:
-        measure: what was minimised.
-        total: of the solution.
-        bound: proven; equal to ``total`` if that is optimal.
-        termination: why it ended.
-        seconds: it took, building included.
-        nodes: of the branch-and-bound tree.
-        size: rows and columns of the program.
-    """
-
-    measure: TotalMeasure
-    total: int
-    bound: int
-    termination: Termination
-    seconds: float
-    nodes: int
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What was found.
-
-    Attributes:
-        chosen: tensors that stay, and how each block is run.
-        points: of the blocks that are used, in order.
-        stages: of the hierarchy, in order; the last is what ``chosen`` solves.
-    """
-
-    chosen: Chosen
-    points: tuple[Point, ...]
-    stages: tuple[Stage, ...]
-
-    @property
-    def latency(self) -> int:
-        """Total [ticks]."""
-        return sum(point.latency for point in self.points)
-
-    @property
-    def traffic(self) -> int:
-        """Total [bits]."""
-        return sum(point.traffic for point in self.points)
-
-    def bound(self, measure: TotalMeasure) -> int | None:
-        """What is proven of a measure, by the first program that minimises it; None if none does."""
-        return next((stage.bound for stage in self.stages if stage.measure == measure), None)
-
-    @property
-    def termination(self) -> Termination:
-        """``OPTIMAL`` if all programs were solved."""
-        ends = [stage.termination for stage in self.stages]
-        return next((end for end in ends if end is not Termination.OPTIMAL), Termination.OPTIMAL)
 
 
 class Chooser:

@@ -17,7 +17,7 @@ from formulation.network.movement import kept_bits
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.weights import TrainedWeights
 from formulation.problem import Kind, Objective, Problem
-from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice
+from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice
 from solvers.result import SolutionStatus, Termination
 from solvers.scenario import Scenario
 

@@ -18,9 +18,11 @@ from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
-from solvers.network.resident.choose import Choice, Chooser
-from solvers.network.resident.growth import Growth, Making
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.growth import Growth
+from solvers.network.resident.outcome import Choice
 from solvers.network.resident.points import layer_blocks
+from solvers.network.resident.recipes import Making
 from solvers.network.resident.report import NetworkReport
 from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify

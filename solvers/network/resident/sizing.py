@@ -22,7 +22,8 @@ from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
-from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice, Chooser
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify

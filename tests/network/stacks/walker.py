@@ -94,9 +94,13 @@ class Stack:
 
 
 class Walk:
-    """Runs a stack; ``pieces`` are rows of a band and widths of strips, ``tiles`` as in a schedule."""
+    """Runs a stack; ``pieces`` are rows of a band and widths of strips, ``tiles`` as in a schedule.
 
-    def __init__(self, network, first, last, hardware, pieces, tiles, stays=()):
+    With ``good`` all weights are there already, and what they take is not counted.
+    """
+
+    def __init__(self, network, first, last, hardware, pieces, tiles, stays=(), good=False):
+        self.good = good
         self.stack, self.first, self.last = Stack(network, first, last), first, last
         self.hardware, self.tiles, self.stays = hardware, tiles, set(stays)
         self.batch = network.batch
@@ -318,6 +322,9 @@ class Walk:
             layer = node.layer
             taps, largest = self.weights(layer)
             words = layer.groups * layer.out_channels * layer.in_channels * taps * bits.weights
+            if self.good:
+                assert tile is None
+                continue
             one = words if tile is None else tile[0] * tile[1] * largest * bits.weights
             copies = 1 if tile is None else hardware.copies
             self.room += ceil(copies * one / bank) * bank
