@@ -41,6 +41,24 @@ def test_every_size_is_what_a_run_finds(scenario, level, target):  # noqa: F811
     assert [int(row["buffer_bytes"]) for row in csv.DictReader(lines.read_text().splitlines())] == SIZES
 
 
+@pytest.mark.parametrize(("level", "target"), [("fused", "traffic"), ("resident", "latency")])
+def test_exact_sizes_are_where_the_optimum_changes(scenario, level, target):  # noqa: F811
+    """Against every size: at some of them, one byte less and one more as well, and at sizes in between."""
+    ends, out = (4000, 5200), scenario.parent / "size.json"
+    options = ["--sram", "4000:5200", "--target", target, "--network_level", level, "--quiet"]
+    assert main([str(scenario), *options, "--step", "exact", "--outfile", str(out)]) == 0
+    exact = json.loads(out.read_text())["sizes"]
+    name = {"traffic": "traffic_bytes", "latency": "latency_cycles"}[target]
+    assert len({row[name] for row in exact}) > 2  # a test of nothing otherwise
+    assert all(row["optimal"] and row["taken_bytes"] <= row["buffer_bytes"] for row in exact)
+    assert main([str(scenario), *options, "--step", "1", "--outfile", str(out)]) == 0
+    every = json.loads(out.read_text())["sizes"]
+    assert [row["buffer_bytes"] for row in every] == list(range(ends[0], ends[1] + 1))
+    for row in every:
+        holds = [e for e in exact if e["buffer_bytes"] <= row["buffer_bytes"]]
+        assert holds[-1][name] == row[name]
+
+
 def test_the_table_has_the_steps_and_says_what_is_reached(scenario, capsys):  # noqa: F811
     assert main([str(scenario), "--sram", "2K:8K", "--step", "1K", "--reach", "40000"]) == 0
     text = capsys.readouterr().out

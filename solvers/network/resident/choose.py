@@ -112,9 +112,16 @@ class Chooser:
         return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
 
     def _points(self, chosen: Chosen) -> tuple[Point, ...]:
-        if self.growth is not None:
-            return tuple(self.growth.real(self.blocks[b], s, p) for b, s, p in chosen.runs)
-        return tuple(self.blocks[b].states[s].points[p] for b, s, p in chosen.runs)
+        return tuple(self._point(key) for key in chosen.runs)
+
+    def _point(self, key: Key) -> Point:
+        """A point with what it really needs."""
+        b, s, p = key
+        return (
+            self.blocks[b].states[s].points[p]
+            if self.growth is None
+            else self.growth.real(self.blocks[b], s, p)
+        )
 
     def _total(self, measure: TotalMeasure, chosen: Chosen) -> int:
         return sum(measure.of(point) for point in self._points(chosen))
@@ -192,9 +199,10 @@ class Chooser:
 
     def _grow(self, found: Chosen) -> bool:
         """Let the frontiers grow where a solution does not fit by what it really needs; whether any did."""
-        if self.growth is None or self.growth.fits(self.blocks, found):
+        buffer = self.hardware.buffer_bits
+        if self.growth is None or self.growth.fits(buffer, self.blocks, found):
             return False
-        grown = self.growth.grown(self.blocks, found)
+        grown = self.growth.grown(buffer, self.blocks, found)
         self.blocks = self.blocks if grown is None else grown
         return grown is not None
 
@@ -207,7 +215,8 @@ class Chooser:
     ) -> Chosen | None:
         """The better of a known solution and of one that has in it what stays in another, and fits."""
         assert self.growth is not None
-        repaired = self.growth.repaired(self.blocks, found, measure, [m for m, _ in caps])
+        buffer, others = self.hardware.buffer_bits, [m for m, _ in caps]
+        repaired = self.growth.repaired(buffer, self.blocks, found, measure, others)
         if repaired is None or not self._keeps(repaired, caps):
             return known
         return self._better(measure, known, repaired)
@@ -253,7 +262,11 @@ class Chooser:
         """The best blocks that cover all layers while nothing stays; None if there are none."""
         ending: dict[int, list[tuple[int, int, Key]]] = {}
         for b, block in enumerate(self.blocks):
-            points = [(measure.of(p), s, i) for s, i, p in block.choices() if not block.states[s].anything]
+            points = [
+                (measure.of(p), s, i)
+                for s, i, p in block.choices()
+                if not block.states[s].anything and self._point((b, s, i)).need <= self.hardware.buffer_bits
+            ]
             if points:
                 value, s, i = min(points)
                 ending.setdefault(block.last, []).append((block.first, value, (b, s, i)))

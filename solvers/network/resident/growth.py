@@ -41,7 +41,8 @@ class Growth:
 
     Args:
         graph: the network.
-        making: what frontiers are made for.
+        making: what frontiers are made for, with the largest buffer.
+        for_good: whether trained weights may stay from one inference to the next.
         workers: processes to use; the blocks do not depend on them.
         notify: called after each frontier.
 
@@ -54,12 +55,13 @@ class Growth:
         self,
         graph: TensorGraph,
         making: Making,
+        for_good: bool = True,
         workers: Workers | None = None,
         notify: Notify | None = None,
     ) -> None:
         self.graph, self.making, self.hardware = graph, making, making.hardware
         self.workers, self.notify = workers, notify
-        self.weights = trained_weights(graph, making.hardware)
+        self.weights = trained_weights(graph, making.hardware) if for_good else ()
         self.errors: dict[int, str] = {}
         self._entries: dict[StateKey, Entry] = {}
         self._growing: dict[Recipe, Growing] = {}
@@ -175,9 +177,9 @@ class Growth:
         entry = self._entry(block, block.states[s])
         return block.states[s].points[p].need if entry is None else entry.growing.known.points[p].need
 
-    def rooms(self, blocks: Sequence[Block], chosen: Chosen) -> list[int]:
-        """What is left to each block that is used [bits]."""
-        tensors, buffer = self.graph.tensors, self.hardware.buffer_bits
+    def rooms(self, buffer: int, blocks: Sequence[Block], chosen: Chosen) -> list[int]:
+        """What is left of a buffer to each block that is used [bits]."""
+        tensors = self.graph.tensors
         held = sum(self.weights[w].bits for w in chosen.weights)
         left = []
         for b, _, _ in chosen.runs:
@@ -185,18 +187,18 @@ class Growth:
             left.append(buffer - held - sum(kept_bits(self.hardware, tensors[t]) for t in kept))
         return left
 
-    def fits(self, blocks: Sequence[Block], chosen: Chosen) -> bool:
-        """Whether what is used really fits."""
-        runs = zip(chosen.runs, self.rooms(blocks, chosen), strict=True)
+    def fits(self, buffer: int, blocks: Sequence[Block], chosen: Chosen) -> bool:
+        """Whether what is used really fits a buffer [bits]."""
+        runs = zip(chosen.runs, self.rooms(buffer, blocks, chosen), strict=True)
         return all(self._need(blocks[b], s, p) <= room for (b, s, p), room in runs)
 
-    def grown(self, blocks: Sequence[Block], chosen: Chosen) -> tuple[Block, ...] | None:
-        """The blocks with the fronts of the rooms that are left where a solution does not fit.
+    def grown(self, buffer: int, blocks: Sequence[Block], chosen: Chosen) -> tuple[Block, ...] | None:
+        """The blocks with the fronts of the rooms that a buffer leaves where a solution does not fit.
 
         None if all of these are known: a solver's rounding let the solution through.
         """
         rooms: dict[Growing, set[int]] = {}
-        for (b, s, p), room in zip(chosen.runs, self.rooms(blocks, chosen), strict=True):
+        for (b, s, p), room in zip(chosen.runs, self.rooms(buffer, blocks, chosen), strict=True):
             entry = self._entry(blocks[b], blocks[b].states[s])
             needs = self._need(blocks[b], s, p)
             if entry is not None and needs > room and not entry.growing.known.knows(room):
@@ -207,11 +209,16 @@ class Growth:
         return self.filled(blocks, rooms)
 
     def repaired(
-        self, blocks: Sequence[Block], chosen: Chosen, measure: TotalMeasure, caps: Iterable[TotalMeasure]
+        self,
+        buffer: int,
+        blocks: Sequence[Block],
+        chosen: Chosen,
+        measure: TotalMeasure,
+        caps: Iterable[TotalMeasure],
     ) -> Chosen | None:
         """A solution that fits, with what stays as it is; block by block no worse in caps if it can."""
         runs: list[Key] = []
-        for (b, s, p), room in zip(chosen.runs, self.rooms(blocks, chosen), strict=True):
+        for (b, s, p), room in zip(chosen.runs, self.rooms(buffer, blocks, chosen), strict=True):
             state = blocks[b].states[s]
             was = state.points[p]
             found = [

@@ -120,7 +120,7 @@ class _Programs:
         scenario, kind = self.scenario, self.objective.kind
         if scenario.weights_resident:
             making = Making(self.machine, scenario.treatment, kind, scenario.time_limit)
-            self.growth = Growth(self.graph, making, workers, notify)
+            self.growth = Growth(self.graph, making, workers=workers, notify=notify)
             return self.growth.layers(), self.growth.errors
         return layer_blocks(
             self.graph,
