@@ -22,7 +22,7 @@ from formulation.network.stacks.states import nameless, stack_for_good, stack_st
 from formulation.network.states import for_good, layer_states
 from formulation.network.weights import bits_for_good, trained_weights
 from solvers.network.resident.points import Failed, MadeFrontier, Wanted, wanted_layer
-from solvers.network.resident.recipes import Entry, Growing, Making, Recipe, fronts
+from solvers.network.resident.recipes import Growing, Making, Recipe, StateEntry, fronts
 from solvers.network.resident.stack_points import WantedStack, most_latencies, stack_name
 from solvers.network.tasks import Notify, Task, run_tasks
 
@@ -63,7 +63,7 @@ class Growth:
         self.workers, self.notify = workers, notify
         self.weights = trained_weights(graph, making.hardware) if for_good else ()
         self.errors: dict[int, str] = {}
-        self._entries: dict[StateKey, Entry] = {}
+        self._entries: dict[StateKey, StateEntry] = {}
         self._growing: dict[Recipe, Growing] = {}
 
     def layers(self) -> list[Block]:
@@ -77,7 +77,7 @@ class Growth:
             states = []
             for state in found.states:
                 growing = self._alike(wanted_layer(found, state), use.name)
-                entry = Entry(growing, self.hardware.buffer_bits - state.kept)
+                entry = StateEntry(growing, self.hardware.buffer_bits - state.kept)
                 self._entries[use.name, state.stay, state.resident] = entry
                 states.append(BlockState(state.stay, (), True, state.resident))
             drafts.append(Block(use.position, use.position, found.kinds, tuple(states), use.name))
@@ -101,7 +101,7 @@ class Growth:
                 own = replace(stack, resident=state.resident)
                 plain, stays = nameless(own, state.stays)
                 growing = self._alike(WantedStack(plain, ((stays, 0, None),), limit), name)
-                entry = Entry(growing, state.most, own, state.stays)
+                entry = StateEntry(growing, state.most, own, state.stays)
                 self._entries[name, state.stay, state.resident] = entry
             kinds = tuple((tensor,) for tensor in states.tensors)
             drafts.append(
@@ -161,7 +161,7 @@ class Growth:
 
         return tuple(replace(b, states=tuple(state_of(b, state) for state in b.states)) for b in blocks)
 
-    def _entry(self, block: Block, state: BlockState) -> Entry | None:
+    def _entry(self, block: Block, state: BlockState) -> StateEntry | None:
         """Of a state; None for what stands in for a layer that does not fit."""
         entry = self._entries.get(_key(block, state))
         stands_in = entry is not None and state.points and not entry.growing.known.points

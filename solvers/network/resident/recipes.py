@@ -53,7 +53,7 @@ class Growing:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StateEntry:
     """A state of a block.
 
     Attributes:
