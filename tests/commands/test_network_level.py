@@ -152,11 +152,13 @@ def test_the_table_and_one_csv_line_for_each_part(scenario, capsys):
     )
 
 
-@pytest.mark.parametrize("level", ["resident", "fused"])
-def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level):
+@pytest.mark.parametrize(
+    ("level", "more"), [("resident", []), ("fused", []), ("fused", ["--weights_resident"])]
+)
+def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level, more):
     pyscipopt = pytest.importorskip("pyscipopt")
     folder = scenario.parent / "models"
-    data = run(scenario, "--dump-models", str(folder), "--network_level", level)
+    data = run(scenario, "--dump-models", str(folder), "--network_level", level, *more)
     first, second, third = sorted(folder.glob("*.lp"))
     assert [path.name for path in (first, second, third)] == [
         f"net.{stage}.lp" for stage in ("1.latency", "2.traffic", "3.latency")
