@@ -39,8 +39,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("scenario", help="scenario file (.yaml); its bufsize and objective do not matter here")
     text = "smallest and largest SRAM [bytes], K and M for KiB and MiB (128K:4M)"
     p.add_argument("--sram", default="128K:4M", metavar="FROM:TO", help=text)
-    text = "between the sizes that are looked at [bytes] (64K)"
-    p.add_argument("--step", default="64K", metavar="BYTES", help=text)
+    text = (
+        "between the sizes that are looked at [bytes] (64K); exact: every size at which the optimum changes"
+    )
+    p.add_argument("--step", default="64K", metavar="BYTES|exact", help=text)
     text = "what is least: traffic, or latency"
     p.add_argument("--target", default="traffic", choices=("traffic", "latency"), help=text)
     text = "say the smallest SRAM with so much traffic [bytes] or latency [cycles] at most"
@@ -93,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    wanted = sizes(args.sram, args.step)
+    exact = args.step.lower() == "exact"
+    low, high = ends(args.sram)
+    wanted = [] if exact else sizes(args.sram, args.step)
     check_outputs({"--outfile": args.outfile, "--csv": args.csv}, (args.scenario,))
     check_plots(args.plots)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
@@ -107,7 +111,16 @@ def _main(args: argparse.Namespace) -> int:
         if scenario.network_level == "layers":
             scenario = scenario.model_copy(update={"network_level": "resident"})
         check_network_level(scenario)
-        found = sizing(scenario, wanted, Kind(args.target), workers=workers, notify=notify)
+        if scenario.weights_resident:
+            problem = "got true, sizes are of one inference by itself, allowed: false"
+            raise InputError(scenario.source, "weights_resident", problem)
+        target = Kind(args.target)
+        if exact:
+            from solvers.network.resident.exact_sizing import exact_sizing
+
+            found = exact_sizing(scenario, low, high, target, workers=workers, notify=notify)
+        else:
+            found = sizing(scenario, wanted, target, workers=workers, notify=notify)
     outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
     failed = deliver(
         outputs, None if args.quiet else lambda: _text(found, scenario.network_level, args.reach)
@@ -175,7 +188,7 @@ def _text(found: Sizing, level: str, reach: float | None) -> str:
         value = found.value(step)
         saved = _saved(found, steps[place - 1], step) if place else ""
         bar = "█" * round(_BAR * float((value - found.least) / top)) if top else ""
-        cells = (f"{step.buffer_bytes / 1024:,.0f}", f"{float(step.taken_bytes) / 1024:,.0f}")
+        cells = (_kib(step.buffer_bytes), f"{float(step.taken_bytes) / 1024:,.0f}")
         ratio = f"{float(value / found.least):.2f}" if found.least else "-"
         rows.append(
             (*cells, f"{float(value) / unit:,.2f}", ratio, saved, bar, "yes" if step.optimal else "no")
@@ -188,6 +201,11 @@ def _text(found: Sizing, level: str, reach: float | None) -> str:
             console.print(_reached(found, reach))
 
     return printed(prints)
+
+
+def _kib(size: int) -> str:
+    """With the digits that tell bytes apart where it is no whole number."""
+    return f"{size / 1024:,.3f}" if size % 1024 else f"{size // 1024:,}"
 
 
 def _saved(found: Sizing, before: Sized, after: Sized) -> str:

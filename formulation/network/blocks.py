@@ -17,11 +17,18 @@ class BlockState:
         stay: per kind of tensor, how many stay.
         points: capacity-cost frontier.
         complete: whether it holds all that nothing beats; if not, nothing is proven with it.
+        resident: whether the trained weights of its layers stay for good.
     """
 
     stay: tuple[int, ...]
     points: tuple[Point, ...]
     complete: bool = True
+    resident: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether anything stays."""
+        return self.resident or any(self.stay)
 
 
 @dataclass(frozen=True, slots=True)

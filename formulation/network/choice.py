@@ -17,10 +17,12 @@ class Chosen:
     Attributes:
         stays: indices of the tensors that stay.
         runs: block and state and point of each block that is used, in the layers' order.
+        weights: positions, in the program's list, of the trained weights that stay for good.
     """
 
     stays: frozenset[int]
     runs: tuple[Key, ...]
+    weights: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ use[b] - 1):
     room[l]:        sum over b at l of (need[p] + m[b,s,l]) * run[b,s,p] + sum over t alive at l of
                     size[t]*stay[t] + sum over b, t' of size[t']*beside[b,t'] <= buffer
 
+Trained weights that stay for good (``formulation.network.weights``) take their room in all of these rows.
+
 Latency, traffic and weighted sums of them are sums of ``value[p] * run[b,s,p]``. Each block's value is taken
 less the difference of the least sums before its ends (``Potentials``), so that coefficients are small and not
 negative:
@@ -43,11 +45,13 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.hardware import Hardware
+from formulation.network.block_sums import BlockSums
 from formulation.network.blocks import Block, Potentials, TotalMeasure
 from formulation.network.choice import Chosen, Key, NetworkAim
 from formulation.network.frontier import Point
 from formulation.network.graph import Tensor
 from formulation.network.movement import kept_bits
+from formulation.network.weights import TrainedWeights, keep_for_good
 
 #: What the objective's excess of a known solution becomes.
 SPAN = 1000.0
@@ -55,7 +59,7 @@ SPAN = 1000.0
 ROUNDING = 1e-9
 
 Label = tuple[str, str, int]
-"""The same by the block's name, and the numbers that stay of its kinds."""
+"""The same by the block's name, and the numbers that stay of its kinds, with ``w`` if its weights stay."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class NetworkMilp:
         step: all totals are ``floor`` and a multiple of it.
         names: of the tensors, as ``stay`` is indexed.
         labels: of block, state and point, as ``run`` is indexed.
+        weights: those that may stay for good.
     """
 
     model: Any
@@ -79,6 +84,7 @@ class NetworkMilp:
     floor: int
     unit: Fraction
     step: int
+    weights: tuple[TrainedWeights, ...] = ()
 
     def value(self, objective: float) -> Fraction:
         """The measure of an objective's value."""
@@ -92,17 +98,24 @@ class NetworkMilp:
             t for b, _, _ in runs for kind in self.blocks[b].kinds for t in kind
         }  # else it is inside one
         stays = frozenset(t for t, name in self.names.items() if t in named and m.stay[name].value > 0.5)
-        return Chosen(stays, tuple(sorted(runs, key=lambda key: self.blocks[key[0]].first)))
+        good = {p for b, s, _ in runs if self.blocks[b].states[s].resident for p in self.blocks[b].positions}
+        weights = frozenset(i for i, w in enumerate(self.weights) if not good.isdisjoint(w.positions))
+        return Chosen(stays, tuple(sorted(runs, key=lambda key: self.blocks[key[0]].first)), weights)
 
     def start(self, chosen: Chosen) -> list[tuple[Any, float]]:
         """Values of the binaries for a solution; of those that the model has."""
         m, runs = self.model, set(chosen.runs)
         values = [(m.stay[name], float(t in chosen.stays)) for t, name in self.names.items()]
+        values += [(m.keep[w.name], float(i in chosen.weights)) for i, w in enumerate(self.weights)]
         return values + [(m.run[label], float(key in runs)) for key, label in self.labels.items()]
 
 
 def build_network_milp(
-    hardware: Hardware, tensors: Sequence[Tensor], blocks: Sequence[Block], aim: NetworkAim
+    hardware: Hardware,
+    tensors: Sequence[Tensor],
+    blocks: Sequence[Block],
+    aim: NetworkAim,
+    weights: Sequence[TrainedWeights] = (),
 ) -> NetworkMilp:
     """The program of a network; see the module's equations.
 
@@ -111,6 +124,7 @@ def build_network_milp(
         tensors: of the graph, by index.
         blocks: every layer has one that ends with it.
         aim: what is minimised.
+        weights: trained ones that may stay for good.
     """
     count = 1 + max(block.last for block in blocks)
     sums = {m: Potentials.of(count, blocks, m) for m in (aim.measure, *(m for m, _ in aim.caps))}
@@ -140,10 +154,11 @@ def build_network_milp(
     m.run = pyo.Var(list(labels.values()), domain=pyo.Binary)
     stay = {t: m.stay[name] for t, name in names.items()}
     run = {key: m.run[label] for key, label in labels.items()}
-    used = _Used(blocks, run)
+    used = BlockSums(blocks, run)
     _cover(m, count, used)
     _agreement(m, count, used, stay)
-    _capacity(m, hardware, tensors, used, points, stay)
+    held = keep_for_good(m, weights, used.resident, hardware.buffer_bits) if weights else 0
+    _capacity(m, hardware, tensors, used, points, stay, held)
     for measure, cap in aim.caps:
         _cap(m, blocks, points, run, sums[measure], measure, cap)
     _refuse(m, run, aim.refused)
@@ -151,57 +166,23 @@ def build_network_milp(
         expr=pyo.quicksum(float(cost / unit) * run[key] for key, cost in costs.items())
     )
     step = gcd(*costs.values()) or 1
-    return NetworkMilp(m, tuple(blocks), names, labels, floor, unit, step)
+    return NetworkMilp(m, tuple(blocks), names, labels, floor, unit, step, tuple(weights))
 
 
 def _label(blocks: Sequence[Block], key: Key) -> Label:
     block = blocks[key[0]]
-    return block.name, "".join(map(str, block.states[key[1]].stay)) or "0", key[2]
+    state = block.states[key[1]]
+    return block.name, ("".join(map(str, state.stay)) or "0") + "w" * state.resident, key[2]
 
 
-class _Used:
-    """Sums of the binaries of blocks and states."""
-
-    def __init__(self, blocks: Sequence[Block], run: Mapping[Key, Any]) -> None:
-        self.blocks, self.run = blocks, run
-        self.runs: dict[tuple[int, int], list[Any]] = {}
-        for key, variable in run.items():
-            self.runs.setdefault(key[:2], []).append(variable)
-        self.at: dict[int, list[int]] = {}
-        for b, block in enumerate(blocks):
-            for position in block.positions:
-                self.at.setdefault(position, []).append(b)
-
-    def states(self, b: int) -> list[tuple[tuple[int, ...], Any]]:
-        """The states of a block that have points, each with its ``use``."""
-        found = []
-        for s, state in enumerate(self.blocks[b].states):
-            if (b, s) in self.runs:
-                found.append((state.stay, pyo.quicksum(self.runs[b, s])))
-        return found
-
-    def of(self, b: int) -> Any:
-        """``use`` of a block."""
-        return pyo.quicksum(use for _, use in self.states(b))
-
-    def of_all(self, position: int) -> Any:
-        """The sum over the blocks at a position."""
-        return pyo.quicksum(self.of(b) for b in self.at[position])
-
-    def name(self, position: int) -> str:
-        """Of a layer: that of the shortest block that begins or ends with it."""
-        blocks = [self.blocks[b] for b in self.at[position]]
-        return min(blocks, key=lambda block: block.last - block.first).name
-
-
-def _cover(m: Any, count: int, used: _Used) -> None:
+def _cover(m: Any, count: int, used: BlockSums) -> None:
     """One block for each layer."""
     m.cover = pyo.Constraint(pyo.Any)
     for position in range(count):
         m.cover[used.name(position)] = used.of_all(position) == 1
 
 
-def _agreement(m: Any, count: int, used: _Used, stay: Mapping[int, Any]) -> None:
+def _agreement(m: Any, count: int, used: BlockSums, stay: Mapping[int, Any]) -> None:
     """States agree with the tensors."""
     m.same, m.some, m.rest = (pyo.ConstraintList() for _ in range(3))
     told: set[tuple[object, ...]] = set()
@@ -232,11 +213,12 @@ def _capacity(
     m: Any,
     hardware: Hardware,
     tensors: Sequence[Tensor],
-    used: _Used,
+    used: BlockSums,
     points: Mapping[Key, Point],
     stay: Mapping[int, Any],
+    held: Any,
 ) -> None:
-    """What runs and what stays fits the buffer, at every layer."""
+    """What runs and what stays fits the buffer, at every layer; ``held`` is what weights take for good."""
     buffer = hardware.buffer_bits
     size = {t.index: kept_bits(hardware, t) / buffer for t in tensors if t.may_stay}
     alive: dict[int, set[int]] = {
@@ -268,7 +250,7 @@ def _capacity(
                 extra = sum(size[t] for t in kept)
                 terms.append((point.need / buffer + extra) * used.run[key])
             terms += [size[t] * v for t, v in elsewhere[b].items() if t not in alive[position]]
-        m.room[used.name(position)] = pyo.quicksum(terms) <= 1 + ROUNDING
+        m.room[used.name(position)] = pyo.quicksum(terms) + held <= 1 + ROUNDING
 
 
 def _named_elsewhere(block: Block, stay: tuple[int, ...], alive: set[int]) -> list[int]:

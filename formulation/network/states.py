@@ -9,7 +9,7 @@ every sum of theirs that may occur is a room of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from dnns.errors import InputError
@@ -31,12 +31,14 @@ class State:
         kept: bits that the tensors named by the layer take.
         rooms: bits that may be left for the layer's own parts, descending; None for any number up to
             ``buffer - kept``.
+        resident: whether the layer's trained weights stay for good; they are part of ``kept``.
     """
 
     stay: tuple[int, ...]
     movement: Movement
     kept: int
     rooms: tuple[int, ...] | None
+    resident: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,19 @@ def _kinds(graph: TensorGraph, use: LayerUse) -> tuple[tuple[int, ...], ...]:
         emitted = index in use.emits
         alike.setdefault((tensor.words, parts, emitted, emitted and tensor.is_output, own), []).append(index)
     return tuple(tuple(kind) for kind in alike.values())
+
+
+def for_good(hardware: Hardware, states: LayerStates, bits: int) -> LayerStates:
+    """The same states, then each once more while the layer's weights, of so many bits, stay for good.
+
+    What all weights that stay leave to a layer is any room: none is listed.
+    """
+    found = [replace(state, rooms=None) for state in states.states]
+    for state in states.states:
+        if state.kept + bits <= hardware.buffer_bits:
+            movement = replace(state.movement, weights=(1, 0))
+            found.append(State(state.stay, movement, state.kept + bits, None, True))
+    return replace(states, states=tuple(found))
 
 
 def rooms_beside(most: int, passing: Iterable[int], smaller: Sequence[int] = (0,)) -> tuple[int, ...] | None:

@@ -159,6 +159,8 @@ def _search_options(p: argparse.ArgumentParser) -> None:
     text = "layers one by one, or the network as one problem: resident feature maps, fused layers besides"
     _option(group, "network_level", metavar="layers|resident|fused", help=text)
     _option(group, "longest_stack", type=_whole, metavar="N", help="fused: layers of a stack at most (8)")
+    text = "resident, fused: inference after inference, trained weights of some layers stay for good"
+    _option(group, "weights_resident", **flag, help=text)
     text = "Combined: go on to the mixed-integer program from the best mapping"
     _option(group, "exact_after", **flag, help=text)
     text = f"Exact: solver of the mixed-integer programs ({DEFAULT_MILP}); scip needs the package pyscipopt"

@@ -16,6 +16,7 @@ from formulation.problem import Problem
 from solvers.cli.comparison_rows import MethodAnswer, answers, written_only
 from solvers.methods import METHODS
 from solvers.network.data.report import flat
+from solvers.network.levels import check_layers_only
 from solvers.network.report import Report
 from solvers.network.schedule import run_scenario
 from solvers.network.tasks import Notify
@@ -185,10 +186,11 @@ def compare(
         workers: processes that have been started already, in place of ``jobs``.
 
     Raises:
-        InputError: if something cannot be read or a method is not available.
+        InputError: if something cannot be read, a method is not available, or the network is one problem.
     """
     if not isinstance(scenario, Scenario):
         scenario = read_scenario(scenario)
+    check_layers_only(scenario, "methods are compared for layers")
     network = scenario.read_network()
     reports = {}
     for method in dict.fromkeys(name.lower() for name in methods):

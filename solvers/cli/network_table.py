@@ -17,6 +17,7 @@ from formulation.network.graph import LayerUse, Value
 from formulation.network.stacks.cost import layer_shares, stack_cost
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
+from formulation.network.weights import weights_name
 from formulation.objective import ENERGY
 from formulation.problem import Kind
 from solvers.cli.columns import Unit, buffer_unit
@@ -56,9 +57,21 @@ def _heading(report: NetworkReport) -> Text:
     line.append(f"{unit(machine.buffer_bits)} {unit.name}, {float(machine.bandwidth):g} GB/s")
     line.append(f"\n{subject_line(report.scenario, report.source)}")
     line.append(f"\nnetwork as one problem, {report.scenario.network_level}: {kind}")
+    if report.scenario.weights_resident:
+        line.append(f"\n{_for_good(report)}")
     if report.splits_what_could_share:
         line.append("\ndeconvolutions are split; sharing ifmap tiles (combine) is not part of this map space")
     return line
+
+
+def _for_good(report: NetworkReport) -> str:
+    """How many trained weights stay for good."""
+    stay, unit = report.staying_weights, buffer_unit(report.hardware)
+    every = len({weights_name(use) for use in report.graph.layers if not use.weights})
+    bits = sum(weights.bits for weights in stay)
+    return (
+        f"inference after inference: {len(stay)} of {every} weights stay for good, {unit(bits)} {unit.name}"
+    )
 
 
 def _layers(report: NetworkReport, console: Console) -> Table:
@@ -141,10 +154,10 @@ def _stack_rows(
         yield (
             f"  {use.name}",
             "" if tile is None else "x".join(map(str, tile)),
-            "weights kept" if tile is None else "streamed",
+            "streamed" if tile is not None else "weights stay" if stack.resident else "weights kept",
             _on_chip(report, use),
             _staying(report, use),
-            units["buffer"](weights_of(use.layer, machine, tile).room),
+            units["buffer"](weights_of(use.layer, machine, tile, stack.resident).room),
             "",
             units["cycles"](share.compute_cycles),
             "",
@@ -184,6 +197,8 @@ def _on_chip(report: NetworkReport, use: LayerUse) -> str:
         share = _share(sources, stays)
         if share:
             marks.append(mark if share == 1 else f"{mark} {100 * float(share):.0f}%")
+        elif mark == "W" and report.resident(use.position):
+            marks.append(mark)
     return " ".join(marks)
 
 

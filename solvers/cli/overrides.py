@@ -69,6 +69,7 @@ def overrides(args: argparse.Namespace) -> dict[str, Any]:
         "static",
         "network_level",
         "longest_stack",
+        "weights_resident",
         "exact_after",
         "backend",
         "sieve",

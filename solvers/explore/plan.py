@@ -11,6 +11,7 @@ from dnns.layer import Deconvolution, Layer, Network
 from formulation.deconv import Treatment
 from formulation.problem import Kind, Objective, Problem
 from solvers.network.attempt import Failure
+from solvers.network.levels import check_layers_only
 from solvers.network.plan import Planned, plan_of
 from solvers.network.tasks import Notify, Task, run_tasks
 from solvers.scenario import Scenario
@@ -23,8 +24,9 @@ def wanted_layers(scenario: Scenario, network: Network, layer: str | None) -> li
     """The layers, or the one of that name; deconvolutions split, or zero-inserted if the scenario says so.
 
     Raises:
-        InputError: for a given partition, for bursts, or if there is no such layer.
+        InputError: for a network as one problem, a given partition, bursts, or if there is no such layer.
     """
+    check_layers_only(scenario, "curves and fronts are of layers")
     if scenario.is_static:
         problem = "got a given partition (static), allowed: a free one"
         raise InputError(scenario.source, "search_method", problem)

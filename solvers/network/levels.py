@@ -37,12 +37,29 @@ def run_scenario(
     return run_network(scenario, network=network, jobs=jobs, notify=notify, workers=workers)
 
 
+def check_layers_only(scenario: Scenario, what: str) -> None:
+    """Raise InputError for a network as one problem where layers are looked at one by one.
+
+    Args:
+        scenario: what was asked for.
+        what: what looks at layers only, in a few words.
+    """
+    level = scenario.network_level
+    if level != "layers":
+        problem = f"got {level}, {what} one by one, allowed: layers"
+        raise InputError(scenario.source, "network_level", problem)
+    check_network_level(scenario)
+
+
 def check_network_level(scenario: Scenario) -> None:
     """Raise InputError for fields that have no meaning at the scenario's level, or are not allowed there."""
     level = scenario.network_level
     if level != "fused" and scenario.longest_stack != DEFAULT_LONGEST_STACK:
         got = f"got {scenario.longest_stack} with network_level {level}, which has no stacks"
         raise InputError(scenario.source, "longest_stack", f"{got}, allowed with: fused")
+    if level == "layers" and scenario.weights_resident:
+        problem = "got true with network_level layers, where nothing stays, allowed with: resident, fused"
+        raise InputError(scenario.source, "weights_resident", problem)
     if level == "layers":
         return
     for field in ("transfer_setup", "burst_bytes"):

@@ -28,7 +28,8 @@ from formulation.problem import Objective, Problem
 from solvers.backends import DEFAULT_MILP
 from solvers.network.attempt import Failure
 from solvers.network.plan import Part, Planned
-from solvers.network.resident.choose import TRAFFIC, Choice, Chooser
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.outcome import TRAFFIC, Choice
 from solvers.network.tasks import Notify, Task, run_tasks
 from solvers.network.work import effort
 from solvers.result import Termination

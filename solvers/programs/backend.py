@@ -64,19 +64,21 @@ class LinearProgram:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to solve a program, always to a zero gap and to ``TOLERANCE``.
+    """How to solve a program, to a zero gap unless told otherwise, and to ``TOLERANCE``.
 
     Attributes:
         time_limit: seconds; None for none.
         threads: of the solver; more than one only where it is capable of ``THREADS``.
         seed: of its random numbers; the same seed gives the same answer.
         presolve: whether it may reduce the program first.
+        gap: absolute, of the objective, at which it may stop: less than any two solutions differ by.
     """
 
     time_limit: float | None = None
     threads: int = 1
     seed: int = 0
     presolve: bool = True
+    gap: float = 0.0
 
 
 class Capability(StrEnum):

@@ -73,7 +73,7 @@ def _solver(settings: Settings) -> Any:
         "output_flag": False,
         "log_to_console": False,
         "mip_rel_gap": 0.0,
-        "mip_abs_gap": 0.0,
+        "mip_abs_gap": settings.gap,
         "mip_feasibility_tolerance": TOLERANCE,
         "primal_feasibility_tolerance": TOLERANCE,
         "dual_feasibility_tolerance": TOLERANCE,

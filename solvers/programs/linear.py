@@ -25,8 +25,9 @@ def solve_milp(
     threads: int = 1,
     seed: int = 0,
     presolve: bool = True,
+    gap: float = 0.0,
 ) -> MilpAnswer:
-    """Minimise a linear model to a zero gap.
+    """Minimise a linear model to a zero gap, unless told otherwise.
 
     Args:
         model: a Pyomo model with one linear objective to be minimised.
@@ -37,6 +38,7 @@ def solve_milp(
         threads: of the solver.
         seed: of the solver.
         presolve: whether the solver may reduce the model first.
+        gap: absolute, at which it may stop: less than any two solutions differ by.
 
     Returns:
         The solver's answer; the model's variables hold the solution, if there is one.
@@ -55,7 +57,7 @@ def solve_milp(
     begin = [(column[id(v)], float(value)) for v, value in start]
     answer = solver.solve(
         program,
-        Settings(deadline.left, threads, seed, presolve),
+        Settings(deadline.left, threads, seed, presolve, gap),
         begin if Capability.START in solver.capabilities else [],
     )
     if answer.x is not None:

@@ -64,6 +64,7 @@ def _model(settings: Settings) -> Any:
     model = Model("program")
     model.hideOutput()
     model.setParams({**_PARAMETERS, "randomization/randomseedshift": settings.seed})
+    model.setParam("limits/absgap", settings.gap)
     if settings.time_limit is not None:
         model.setParam("limits/time", max(0.0, float(settings.time_limit)))
     if not settings.presolve:

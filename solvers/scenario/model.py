@@ -71,6 +71,8 @@ class Scenario(StrictModel):
     runs of layers are fused besides."""
     longest_stack: Annotated[int, Field(ge=1, le=64)] = DEFAULT_LONGEST_STACK
     """Fused: layers of a stack at most."""
+    weights_resident: bool = False
+    """Resident, fused: inference after inference, the trained weights of some layers stay for good."""
     deconvolution: Literal["naive", "split", "combine"] = "combine"
     """How deconvolutions are run."""
     time_limit: Real | None = 60

@@ -219,3 +219,25 @@ def test_csv_of_nothing_proven_has_empty_cells(scenario):
     write_csv([compare(scenario(time_limit=None), ("exhaustive",))], stream)
     rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
     assert rows[0]["iterations"] == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            "network_level: resident",
+            "network_level: got resident, methods are compared for layers one by one,",
+        ),
+        ("network_level: fused", "network_level: got fused, methods are compared for layers one by one,"),
+        (
+            "weights_resident: true",
+            "weights_resident: got true with network_level layers, where nothing stays,",
+        ),
+    ],
+)
+def test_a_network_as_one_problem_is_refused_in_one_line(file, fields, message, capsys):
+    file.write_text(file.read_text() + fields + "\n")
+    assert main([str(file)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{file}: {message} allowed")
+    assert error.count("\n") == 1

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import solvers
+import solvers.pareto
 from solvers.curve import main, sizes
 from solvers.scenario.model import build_scenario
 from tests.commands.test_network_level import scenario  # noqa: F401
@@ -133,6 +134,23 @@ def test_bad_input_in_one_line(wide, capsys, options, message):
     assert main([str(wide), *options]) == 2
     err = capsys.readouterr().err
     assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [main, solvers.pareto.main])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"network_level": "fused"}, "network_level: got fused, curves and fronts are of layers one by one,"),
+        ({"weights_resident": True}, "weights_resident: got true with network_level layers,"),
+    ],
+)
+def test_a_network_as_one_problem_is_refused(wide, capsys, command, fields, message):
+    wide.write_text(yaml.safe_dump(yaml.safe_load(wide.read_text()) | fields))
+    assert command([str(wide)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{wide}: {message}")
+    assert "allowed" in err
     assert err.count("\n") == 1
 
 

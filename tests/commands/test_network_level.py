@@ -98,6 +98,32 @@ def test_what_stays_moves_nothing(scenario):
 
 
 @pytest.mark.parametrize("level", ["resident", "fused"])
+def test_weights_that_stay_for_good_move_nothing(scenario, capsys, level):
+    options = ("--objective", "traffic", "--network_level", level)
+    before = run(scenario, *options)
+    data = run(scenario, *options, "--weights_resident")
+    by_name = {layer["name"]: layer for layer in data["layers"]}
+    totals, staying = data["totals"], [name for weights in data["weights"] for name in weights["layers"]]
+    assert data["scenario"]["weights_resident"] is True
+    assert "weights" not in before
+    assert {"a", "up"} <= set(staying) < set(by_name)  # 720 and 1024 bytes of 16 KiB; the last layer's never
+    assert all(not part["traffic"]["weights"] for name in staying for part in by_name[name]["parts"])
+    held = sum(weights["bytes"] for weights in data["weights"])
+    assert all(layer["held_bytes"] >= held for layer in data["layers"])
+    assert totals["solution_status"] == "optimal"
+    assert totals["traffic_bytes"] == totals["lower_bound"]["traffic_bytes"]
+    assert totals["compulsory_bytes"] <= totals["traffic_bytes"] <= before["totals"]["traffic_bytes"] - held
+    assert totals["traffic_bytes_layers"] == before["totals"]["traffic_bytes_layers"]
+    assert plain(data) == plain(run(scenario, *options, "--weights_resident", "--jobs", "2"))
+    assert main([str(scenario), *options, "--weights_resident"]) == 0
+    text = capsys.readouterr().out
+    assert f"inference after inference: {len(staying)} of {len(by_name)} weights stay for good" in text
+    if level == "resident":
+        row = next(line for line in text.splitlines() if line.startswith(" a "))
+        assert " W " in row
+
+
+@pytest.mark.parametrize("level", ["resident", "fused"])
 def test_nothing_depends_on_the_number_of_processes(scenario, level):
     options = ("--network_level", level)
     assert plain(run(scenario, *options)) == plain(run(scenario, *options, "--jobs", "2"))
@@ -142,11 +168,13 @@ def test_the_table_and_one_csv_line_for_each_part(scenario, capsys):
     )
 
 
-@pytest.mark.parametrize("level", ["resident", "fused"])
-def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level):
+@pytest.mark.parametrize(
+    ("level", "more"), [("resident", []), ("fused", []), ("fused", ["--weights_resident"])]
+)
+def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level, more):
     pyscipopt = pytest.importorskip("pyscipopt")
     folder = scenario.parent / "models"
-    data = run(scenario, "--dump-models", str(folder), "--network_level", level)
+    data = run(scenario, "--dump-models", str(folder), "--network_level", level, *more)
     first, second, third = sorted(folder.glob("*.lp"))
     assert [path.name for path in (first, second, third)] == [
         f"net.{stage}.lp" for stage in ("1.latency", "2.traffic", "3.latency")
@@ -177,6 +205,10 @@ def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level):
             "longest_stack: got 3 with network_level resident, which has no stacks, allowed with: fused",
         ),
         (["--transfer_setup", "4"], "network_level: got resident on a machine with transfer_setup"),
+        (
+            ["--network_level", "layers", "--weights_resident"],
+            "weights_resident: got true with network_level layers, where nothing stays,",
+        ),
         (["--network_level", "all"], "--network_level: got 'all', allowed: 'layers', 'resident' or 'fused'"),
     ],
 )

@@ -124,7 +124,12 @@ def test_every_scenarios_result_keeps_to_the_schema(name):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"network_level": "resident"}, {"network_level": "fused", "longest_stack": 2}]
+    "fields",
+    [
+        {"network_level": "resident"},
+        {"network_level": "fused", "longest_stack": 2},
+        {"network_level": "fused", "longest_stack": 2, "weights_resident": True},
+    ],
 )
 def test_the_result_of_a_network_as_one_problem_does_too(fields):
     report = run_scenario(read_scenario("dcgan").replace(**fields))

@@ -41,6 +41,24 @@ def test_every_size_is_what_a_run_finds(scenario, level, target):  # noqa: F811
     assert [int(row["buffer_bytes"]) for row in csv.DictReader(lines.read_text().splitlines())] == SIZES
 
 
+@pytest.mark.parametrize(("level", "target"), [("fused", "traffic"), ("resident", "latency")])
+def test_exact_sizes_are_where_the_optimum_changes(scenario, level, target):  # noqa: F811
+    """Against every size in bytes."""
+    ends, out = (1180, 1450), scenario.parent / "size.json"
+    options = ["--sram", "1180:1450", "--target", target, "--network_level", level, "--quiet"]
+    assert main([str(scenario), *options, "--step", "exact", "--outfile", str(out)]) == 0
+    exact = json.loads(out.read_text())["sizes"]
+    name = {"traffic": "traffic_bytes", "latency": "latency_cycles"}[target]
+    assert len({row[name] for row in exact}) > 1  # a test of nothing otherwise
+    assert all(row["optimal"] and row["taken_bytes"] <= row["buffer_bytes"] for row in exact)
+    assert main([str(scenario), *options, "--step", "1", "--outfile", str(out)]) == 0
+    every = json.loads(out.read_text())["sizes"]
+    assert [row["buffer_bytes"] for row in every] == list(range(ends[0], ends[1] + 1))
+    for row in every:
+        holds = [e for e in exact if e["buffer_bytes"] <= row["buffer_bytes"]]
+        assert holds[-1][name] == row[name]
+
+
 def test_the_table_has_the_steps_and_says_what_is_reached(scenario, capsys):  # noqa: F811
     assert main([str(scenario), "--sram", "2K:8K", "--step", "1K", "--reach", "40000"]) == 0
     text = capsys.readouterr().out
@@ -64,6 +82,7 @@ def test_both_ends_are_looked_at():
         (["--step", "0"], "--step: got '0', allowed: bytes"),
         (["--sram", "1:4M", "--step", "1"], "--step: got 1, that is 4,194,304 sizes, at most 4,096"),
         (["--sram", "2:5", "--step", "1"], "some layer does not fit 5 bytes, nor less"),
+        (["--sram", "2:5", "--step", "exact"], "some layer does not fit 5 bytes, nor less"),
         (["--jobs", "0"], "--jobs: got 0, must be at least 1"),
     ],
 )

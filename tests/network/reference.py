@@ -35,6 +35,7 @@ class Step:
     layer: object
     ifmap: list
     weights: str | None = None
+    owner: str = ""  # of its trained weights: the first layer that has them
     emits: list = field(default_factory=list)
     reads: list = field(default_factory=list)
 
@@ -77,6 +78,8 @@ class Plan:
         step = Step(node.layer, operands[0])
         if len(operands) > 1:
             (step.weights,) = operands[1]
+        else:
+            step.owner = node.twin or node.name
         for tensor in chain(*operands):
             named.setdefault(tensor, []).append(position)
         self.steps.append(step)
@@ -116,8 +119,10 @@ def room(hardware):
     return hardware.buffer_bytes * 8 // unit * unit
 
 
-def run_layer(plan, hardware, position, walk, stays):
+def run_layer(plan, hardware, position, walk, stays, good=False):
     """What one layer takes [bits], and costs, from its walk.
+
+    ``good`` says that its trained weights are there already; what they take is not counted here.
 
     Returns:
         Need, latency in cycles, traffic in bits, energy in pJ (None unless the walk counts at the ports).
@@ -132,7 +137,7 @@ def run_layer(plan, hardware, position, walk, stays):
     held_width = width.partial_sums if trips_ci > 1 else width.ofmap
     sources = plan.channels(step.ifmap)
     there = sum(c for t, c in sources.items() if t in stays)
-    all_stay, weights_stay = there == sum(sources.values()), step.weights in stays
+    all_stay, weights_stay = there == sum(sources.values()), good or step.weights in stays
     tiles = {
         "ifmap": 0 if all_stay else walk.largest["ifmap"] * width.ifmap,
         "weights": 0 if weights_stay else walk.largest["weights"] * width.weights,
@@ -171,23 +176,54 @@ def every_mapping(layer, hardware):
             yield Mapping(Tile(co, ci, batch, tuple(spatial)), which, slide)
 
 
-def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
+def subsets(names):
+    """All of them."""
+    return map(frozenset, chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)))
+
+
+def owned_bits(plan, hardware):
+    """What each layer's trained weights take, whole banks, by their owner [bits]."""
+    found = {}
+    for step in plan.steps:
+        if step.owner:
+            layer = step.layer
+            words = layer.groups * layer.out_channels * layer.in_channels * prod(a.kernel for a in layer.axes)
+            found[step.owner] = banks(hardware, words * hardware.bits.weights)
+    return found
+
+
+def fitting(plan, hardware, walks, owned):
+    """For every set of tensors and of trained weights that stay, the prices of each layer that fit."""
+    states = (False, True) if owned else (False,)
+    for stays in subsets(plan.movable()):
+        runs = [
+            [{run_layer(plan, hardware, p, walk, stays, good) for walk in each} for good in states]
+            for p, each in enumerate(walks)
+        ]
+        for good in subsets(owned):
+            left = room(hardware) - sum(owned[owner] for owner in good)
+            steps = zip(plan.steps, runs, strict=True)
+            yield [{run[1:] for run in each[s.owner in good] if run[0] <= left} for s, each in steps]
+
+
+def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None, for_good=False):
     """The optimum by trying everything: (latency, traffic), exact, or None if nothing fits.
 
-    Where energy counts (``energy``, or a third weight), energy is the third.
+    Where energy counts (``energy``, or a third weight), energy is the third. With ``for_good`` every set of
+    trained weights is tried, that are there from the inference before.
     """
     energetic = kind == "energy" or len(weights or ()) > 2
     walk = PortWalk if energetic else Walk
     walks = [[walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
+    every = fitting(plan, hardware, walks, owned_bits(plan, hardware) if for_good else {})
     if energetic:
-        return best_sum(plan, hardware, walks, (0, 0, 1) if kind == "energy" else weights)
-    names, fronts = plan.movable(), []
-    for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
+        return best_sum(every, (0, 0, 1) if kind == "energy" else weights)
+    fronts = []
+    for layers in every:
         front = [(Fraction(0), Fraction(0))]
-        for position, candidates in enumerate(walks):
-            runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
-            fits = {(latency, bits) for need, latency, bits, _ in runs if need <= room(hardware)}
-            front = pareto({(a + c, b + d) for a, b in front for c, d in pareto(fits)})
+        for fits in layers:
+            pairs = pareto({price[:2] for price in fits})
+            front = pareto({(a + c, b + d) for a, b in front for c, d in pairs})
         fronts += front
     front = pareto(set(fronts))
     if not front:
@@ -202,18 +238,19 @@ def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None):
     return min((p for p in front if p[0] <= cap), key=lambda p: (p[1], p[0]))
 
 
-def best_sum(plan, hardware, walks, weights):
-    """The optimum of a weighted sum of latency, traffic and energy: the sum of the least of each layer."""
+def best_sum(every, weights):
+    """The optimum of a weighted sum of latency, traffic and energy: the sum of the least of each layer.
+
+    ``every`` has, for each choice of what stays, the prices of each layer that fit.
+    """
 
     def key(price):
         return sum(w * x for w, x in zip(weights, price, strict=True)), *price
 
-    names, found = plan.movable(), []
-    for stays in chain.from_iterable(combinations(names, k) for k in range(len(names) + 1)):
+    found = []
+    for layers in every:
         total = (Fraction(0),) * 3
-        for position, candidates in enumerate(walks):
-            runs = (run_layer(plan, hardware, position, walk, set(stays)) for walk in candidates)
-            fits = [price for need, *price in runs if need <= room(hardware)]
+        for fits in layers:
             if not fits:
                 break
             total = tuple(a + b for a, b in zip(total, min(fits, key=key), strict=True))

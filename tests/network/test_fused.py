@@ -85,7 +85,7 @@ def covers(count, runs):
                 yield (*before, (first, count - 1))
 
 
-def ways(plan, network, graph, machine, stays, run, walks, every):
+def ways(plan, network, graph, machine, stays, run, walks, every, ports):
     """(latency, traffic, energy) of each way to run some layers beside what stays."""
     first, last = run
     if first == last:
@@ -99,7 +99,7 @@ def ways(plan, network, graph, machine, stays, run, walks, every):
     width = machine.bits.ofmap
     kept = sum(reference.banks(machine, plan.stored[t].words * width) for t in alive)
     for pieces, tiles in every[run]:
-        walk = StackWalk(network, first, last, machine, pieces, tiles, stays)
+        walk = StackWalk(network, first, last, machine, pieces, tiles, stays, ports=ports)
         if walk.room + kept <= reference.room(machine):
             yield walk.latency, walk.traffic, walk.energy
 
@@ -135,7 +135,7 @@ def best(network, graph, machine, kind, longest):
         front = {}
         for run in runs:
             if run[0] == run[1] or not inside(plan, run, stays):
-                prices = set(ways(plan, network, graph, machine, stays, run, walks, every))
+                prices = set(ways(plan, network, graph, machine, stays, run, walks, every, energetic))
                 least = sorted(prices, key=thrift)[:1]
                 front[run] = least if energetic else reference.pareto({price[:2] for price in prices})
         for cover in covers(count, front.keys()):

@@ -285,7 +285,8 @@ def schedule_cuts(
     if len(schedule.tiles) != len(stack.layers) or not all(1 <= n <= most for n, most in sizes):
         raise ValueError(f"{schedule} is no schedule of {len(stack.layers)} layers to {extents}")
     tables = [axis_table(stack, hardware, a, np.array([n])) for a, n in enumerate(schedule.pieces)]
-    weights = [weights_of(x, hardware, t) for x, t in zip(stack.layers, schedule.tiles, strict=True)]
+    held = zip(stack.layers, schedule.tiles, strict=True)
+    weights = [weights_of(layer, hardware, tile, stack.resident) for layer, tile in held]
     return Cuts(stack, hardware, tables, stays, wide=True), [np.array([0]) for _ in extents], weights
 
 

@@ -120,7 +120,8 @@ class _Search:
         self.space, self.front, self.room, self.stop = space, front, room, stop
         self.cuts, self.layers = space.cuts, range(len(space.weights))
         self.waits = [False] * len(self.layers)
-        sets = np.arange(1 << len(self.layers))
+        every = 1 << len(self.layers)
+        sets = np.arange(every - 1 if space.stack.resident else 0, every)
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
         self.most = max(1, _CELLS >> len(self.layers))  # cuts
         if space.energetic:  # far more tiles matter
@@ -246,11 +247,11 @@ class _Extension:
     def run(self) -> None:
         """Bound every set, and settle what is open."""
         search, none = self.search, 0 * self.maps
-        room = self._sums([r[:, 0] for r in self.rooms], [r[:, 1:].min(axis=1) for r in self.rooms])
+        room = self._sums([r[:, 0] for r in self.rooms], [_streamed(r).min(axis=1) for r in self.rooms])
         room = room + self.maps[:, None]
         traffic = self.moved[:, None] + self._sums([none for _ in self.again], self.again)
-        cycles = self._sums([c[:, 0] for c in self.cycles], [c[:, 1:].min(axis=1) for c in self.cycles])
-        edge = self._sums([none + e[0] for e in self.edges], [none + e[1:].min() for e in self.edges])
+        cycles = self._sums([c[:, 0] for c in self.cycles], [_streamed(c).min(axis=1) for c in self.cycles])
+        edge = self._sums([none + e[0] for e in self.edges], [none + _streamed(e).min() for e in self.edges])
         edge = edge + self.ends[:, None]
         cut, chosen = np.nonzero(room <= search.room)
         traffic = traffic[cut, chosen]
@@ -291,13 +292,14 @@ class _Extension:
         for some in np.array_split(left, 1 + len(left) // _CLOSER):
             at, kept = cut[some], search.kept[:, chosen[some]] == 1
             rooms = [
-                np.where(k, r[at, 0], r[at, 1:].min(axis=1)) for k, r in zip(kept, self.rooms, strict=True)
+                np.where(k, r[at, 0], _streamed(r[at]).min(axis=1))
+                for k, r in zip(kept, self.rooms, strict=True)
             ]
             spare, fewest = search.room - self.maps[at] - sum(rooms), 0 * at
             for layer, least in enumerate(rooms):
                 array, taken = self.array[layer][at], self.rooms[layer][at]
                 fits = taken <= (spare + least)[:, None]
-                within = np.where(fits[:, 1:], array[:, 1:], SAFE).min(axis=1)
+                within = np.where(_streamed(fits), _streamed(array), SAFE).min(axis=1)
                 fewest = fewest + np.where(kept[layer], array[:, 0], within)
             time = bound.latency[some]
             energy = spent(search.space.hardware, self.macs[at], fewest, traffic[some], time)
@@ -313,10 +315,10 @@ class _Extension:
         The fastest one. Where energy is asked for, of those with the fewest bits at the array: no other is
         better, unless a faster one may be because time costs something.
         """
-        ticks = self._ticks(layer)[:, 1:]
+        ticks = _streamed(self._ticks(layer))
         if not self.array:
             return 1 + np.argmin(ticks, axis=1), np.ones(len(ticks), dtype=bool)
-        array = self.array[layer][:, 1:]
+        array = _streamed(self.array[layer])
         few = array == array.min(axis=1, keepdims=True)
         best = np.argmin(np.where(few, ticks, ticks.max() + 1), axis=1)
         fastest = ticks[np.arange(len(best)), best] == ticks.min(axis=1)
@@ -369,3 +371,8 @@ class _Extension:
         choice = np.zeros((5, len(cut)), dtype=np.int64)
         choice[0], choice[1] = self.rank[cut], code
         search.front.add(search.price(cycles, edge, traffic, ports), room, choice)
+
+
+def _streamed(figures: Any) -> Any:
+    """Those of weights that are streamed; of weights that stay for good, which never are, their own."""
+    return figures[..., 1:] if figures.shape[-1] > 1 else figures

@@ -55,7 +55,8 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        return tuple(choices(y, self.hardware, energetic=self.energetic) for y in self.stack.layers)
+        stack, energetic = self.stack, self.energetic
+        return tuple(choices(y, self.hardware, stack.resident, energetic=energetic) for y in stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:

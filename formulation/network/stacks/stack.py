@@ -73,12 +73,14 @@ class Stack:
         layers: the operators, in order.
         maps: those from outside first, then in the order in which they are made.
         batch: images, run one after another.
+        resident: whether the weights of all its layers stay for good: none is moved, none takes a part.
     """
 
     first: int
     layers: tuple[Operator, ...]
     maps: tuple[Map, ...]
     batch: int
+    resident: bool = False
 
     @property
     def last(self) -> int:

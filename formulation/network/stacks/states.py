@@ -27,12 +27,14 @@ class StackState:
         stays: indices of those that stay.
         most: bits that are left for the stack itself.
         rooms: bits that may be left, descending; None for any number up to ``most``.
+        resident: whether the trained weights of all its layers stay for good.
     """
 
     stay: tuple[int, ...]
     stays: frozenset[int]
     most: int
     rooms: tuple[int, ...] | None
+    resident: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,13 @@ def stack_states(
         if most >= 0:
             states.append(StackState(stay, stays, most, rooms_beside(most, passing, smaller)))
     return StackStates(stack, named, tuple(states))
+
+
+def stack_for_good(states: StackStates, bits: int) -> StackStates:
+    """The same states, then each once more while all its layers' weights, of so many bits, stay for good."""
+    found = [replace(state, rooms=None) for state in states.states]
+    found += [replace(state, most=state.most - bits, resident=True) for state in found if bits <= state.most]
+    return replace(states, states=tuple(found))
 
 
 def _passes(graph: TensorGraph, stack: Stack, tensor: int) -> bool:

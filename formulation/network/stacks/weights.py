@@ -50,8 +50,12 @@ class Weights:
         return (self.edge, *self.cycles, self.partial, *passes)
 
 
-def weights_of(layer: Operator, hardware: Hardware, tile: tuple[int, int] | None) -> Weights:
+def weights_of(
+    layer: Operator, hardware: Hardware, tile: tuple[int, int] | None, resident: bool = False
+) -> Weights:
     """What weights kept (no tile) or streamed in tiles of (output, input) channels take and cost.
+
+    Those that stay for good (resident) are kept, are not moved, and take their room outside the stack.
 
     A kernel's cycles for one unit of its spatial factor are ``groups`` times the factors of output and
     input channels (``cost.group_cycles``). A tile of a deconvolution is one of its largest kernel.
@@ -60,7 +64,7 @@ def weights_of(layer: Operator, hardware: Hardware, tile: tuple[int, int] | None
     co, ci = tile or (layer.out_channels, layer.in_channels)
     width = hardware.bits
     channels = layer.groups * layer.out_channels * layer.in_channels
-    moved = channels * sum(part.taps for part in parts) * width.weights
+    moved = 0 if resident else channels * sum(part.taps for part in parts) * width.weights
     edge = moved if tile is None else co * ci * max((p.taps for p in parts), default=0) * width.weights
     copies = 1 if tile is None else hardware.copies
     wider = width.partial_sums > width.ofmap
@@ -91,14 +95,21 @@ def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: i
 
 
 @lru_cache(maxsize=1024)
-def choices(layer: Operator, hardware: Hardware, *, energetic: bool = False) -> tuple[Weights, ...]:
+def choices(
+    layer: Operator, hardware: Hardware, resident: bool = False, *, energetic: bool = False
+) -> tuple[Weights, ...]:
     """Kept, then every tile that no other one can stand for, the smallest first.
+
+    Weights that stay for good (resident) are kept: no tile has fewer cycles or passes at the ports, and they
+    take and move nothing.
 
     Of output channels only those tiles are looked at that have fewer cycles (of some kernel) than every
     smaller one; of input channels the same, and all of them, which need no partial sums. A tile of other
     extents could be made smaller in one of them: its size falls, and no cycles are added. Where energy is
     asked for, fewer passes at the ports count as fewer cycles do.
     """
+    if resident:
+        return (weights_of(layer, hardware, None, resident),)
     co = _falling(layer, hardware, Group.CO, layer.out_channels, energetic)
     ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, energetic), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]

@@ -124,6 +124,14 @@ strict(StayingData)
 
 
 @strict
+class StayingWeightsData(TypedDict):
+    """Trained weights that stay for good: the layers that have them, and what they take."""
+
+    layers: list[str]
+    bytes: Number
+
+
+@strict
 class NetworkTotalsData(TypedDict):
     """Sums over the network, and what is proven for every choice of this map space."""
 
@@ -171,4 +179,6 @@ class NetworkResult(SubjectData):
     stacks: list[StackData]
     tensors: list[StayingData]
     """What stays."""
+    weights: NotRequired[list[StayingWeightsData]]
+    """With ``weights_resident``: trained weights that stay for good."""
     totals: NetworkTotalsData

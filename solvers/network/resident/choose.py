@@ -13,7 +13,6 @@ capacity or a cap, it is refused and the program solved again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, lcm
 from pathlib import Path
@@ -29,79 +28,18 @@ from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
+from solvers.network.resident.growth import Growth
+from solvers.network.resident.outcome import ENERGY, LATENCY, TRAFFIC, Choice, Stage
 from solvers.programs.backend import MilpAnswer, Size
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
-LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
-ENERGY = TotalMeasure("energy", 0, 0, 1)
 _REFUSALS = 100
 _ROUNDING = 1e-6  # of the solver's bound, where a known solution's objective is 1000 at most
 _MANY, _FEW = 4000, 6  # points in all beyond which a few of each state are tried first
+_WITHIN = 0.9  # of a step: a gap within which no better solution is
 _LEAST_SECONDS = 0.1  # for a stage once the time is up
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One program of the hierarchy, solved.
-
-    Attributes:
-        measure: what was minimised.
-        total: of the solution.
-        bound: proven; equal to ``total`` if that is optimal.
-        termination: why it ended.
-        seconds: it took, building included.
-        nodes: of the branch-and-bound tree.
-        size: rows and columns of the program.
-    """
-
-    measure: TotalMeasure
-    total: int
-    bound: int
-    termination: Termination
-    seconds: float
-    nodes: int
-    size: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What was found.
-
-    Attributes:
-        chosen: tensors that stay, and how each block is run.
-        points: of the blocks that are used, in order.
-        stages: of the hierarchy, in order; the last is what ``chosen`` solves.
-    """
-
-    chosen: Chosen
-    points: tuple[Point, ...]
-    stages: tuple[Stage, ...]
-
-    @property
-    def latency(self) -> int:
-        """Total [ticks]."""
-        return sum(point.latency for point in self.points)
-
-    @property
-    def traffic(self) -> int:
-        """Total [bits]."""
-        return sum(point.traffic for point in self.points)
-
-    def energy(self, hardware: Hardware) -> int:
-        """Total [quanta], whether or not it was asked for."""
-        return sum(way.cost(hardware).energy for point in self.points for way in point.ways)
-
-    def bound(self, measure: TotalMeasure) -> int | None:
-        """What is proven of a measure, by the first program that minimises it; None if none does."""
-        return next((stage.bound for stage in self.stages if stage.measure == measure), None)
-
-    @property
-    def termination(self) -> Termination:
-        """``OPTIMAL`` if all programs were solved."""
-        ends = [stage.termination for stage in self.stages]
-        return next((end for end in ends if end is not Termination.OPTIMAL), Termination.OPTIMAL)
 
 
 class Chooser:
@@ -116,6 +54,7 @@ class Chooser:
         least: latency [ticks], traffic [bits] and energy [quanta] of any schedule: all that is proven where
             the frontier of some block is not complete.
         dump: folder and name for the programs; None for none.
+        growth: what the blocks grow by, if weights may stay for good.
     """
 
     def __init__(
@@ -128,13 +67,15 @@ class Chooser:
         time_limit: float | None = None,
         least: tuple[int, int, int] = (0, 0, 0),
         dump: tuple[Path, str] | None = None,
+        growth: Growth | None = None,
     ) -> None:
-        self.hardware, self.tensors, self.blocks = hardware, tensors, tuple(blocks)
-        self.backend, self.dump = backend, dump
+        self.hardware, self.tensors = hardware, tensors
+        self.blocks = tuple(blocks) if growth is None else growth.filled(blocks)
+        self.backend, self.dump, self.growth = backend, dump, growth
+        self.weights = () if growth is None else growth.weights
         self.deadline = None if time_limit is None else monotonic() + time_limit
         self.stages: list[Stage] = []
         self.least = least
-        self.complete = all(state.complete for block in self.blocks for state in block.states)
 
     def solve(self, objective: Objective, weights: Sequence[Fraction] | None = None) -> Choice | None:
         """The optimum, or the best by the time limit; None if nothing fits.
@@ -171,7 +112,16 @@ class Chooser:
         return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
 
     def _points(self, chosen: Chosen) -> tuple[Point, ...]:
-        return tuple(self.blocks[b].states[s].points[p] for b, s, p in chosen.runs)
+        return tuple(self._point(key) for key in chosen.runs)
+
+    def _point(self, key: Key) -> Point:
+        """A point with what it really needs."""
+        b, s, p = key
+        return (
+            self.blocks[b].states[s].points[p]
+            if self.growth is None
+            else self.growth.real(self.blocks[b], s, p)
+        )
 
     def _total(self, measure: TotalMeasure, chosen: Chosen) -> int:
         return sum(measure.of(point) for point in self._points(chosen))
@@ -192,30 +142,34 @@ class Chooser:
         while True:
             before = None if known is None else self._total(measure, known)
             aim = NetworkAim(measure, caps, before, refused)
-            program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+            program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
             answer = self._answer(program, known)
             found = None if answer.x is None else program.solution()
+            grows = found is not None and self._grow(found)
+            if grows and found is not None:
+                known, found = self._repaired(found, measure, caps, known), None
             if found is not None and not self._keeps(found, caps):
                 refused = (*refused, found)
                 if len(refused) > _REFUSALS:
                     raise AssertionError("the solver's rounding is beyond repair")
                 continue
-            known = min(
-                (c for c in (found, known) if c is not None),
-                key=lambda c: self._total(measure, c),
-                default=None,
-            )
+            known = self._better(measure, found, known)
+            proven = answer.termination is Termination.OPTIMAL
+            if known is None and grows and proven:
+                continue
             if known is None:
                 return None
             total = self._total(measure, known)
             bound = program.floor if answer.bound is None else self._bound(program, answer.bound, total)
+            if grows and bound < total and proven:
+                continue
             again = before is None or 2 * (total - program.floor) < before - program.floor
-            if bound == total or answer.termination is not Termination.OPTIMAL or not again:
+            if bound == total or not proven or not again:
                 break
         self._dump(program, measure)
         size = answer.size.rows, answer.size.cols
         termination = answer.termination
-        if not self.complete:
+        if not all(state.complete for block in self.blocks for state in block.states):
             latency, traffic, energy = self.least
             least = measure.tick * latency + measure.bit * traffic + measure.quantum * energy
             bound = min(bound, least)
@@ -230,13 +184,43 @@ class Chooser:
         """A solution of the program with a few points of each state: what it costs leaves out most others."""
         before = None if known is None else self._total(measure, known)
         aim = NetworkAim(measure, caps, before, thin=_FEW, start=known)
-        program = build_network_milp(self.hardware, self.tensors, self.blocks, aim)
+        program = build_network_milp(self.hardware, self.tensors, self.blocks, aim, self.weights)
         answer = self._answer(program, known)
         found = None if answer.x is None else program.solution()
+        if found is not None and self._grow(found):
+            return self._repaired(found, measure, caps, known)
         if found is None or not self._keeps(found, caps):
             return known
-        totals = [c for c in (known, found) if c is not None]
-        return min(totals, key=lambda c: self._total(measure, c))
+        return self._better(measure, known, found)
+
+    def _better(self, measure: TotalMeasure, *found: Chosen | None) -> Chosen | None:
+        """The first of the best; None if there is none."""
+        some = (chosen for chosen in found if chosen is not None)
+        return min(some, key=lambda c: self._total(measure, c), default=None)
+
+    def _grow(self, found: Chosen) -> bool:
+        """Let the frontiers grow where a solution does not fit by what it really needs; whether any did."""
+        buffer = self.hardware.buffer_bits
+        if self.growth is None or self.growth.fits(buffer, self.blocks, found):
+            return False
+        grown = self.growth.grown(buffer, self.blocks, found)
+        self.blocks = self.blocks if grown is None else grown
+        return grown is not None
+
+    def _repaired(
+        self,
+        found: Chosen,
+        measure: TotalMeasure,
+        caps: tuple[tuple[TotalMeasure, int], ...],
+        known: Chosen | None,
+    ) -> Chosen | None:
+        """The better of a known solution and of one that has in it what stays in another, and fits."""
+        assert self.growth is not None
+        buffer, others = self.hardware.buffer_bits, [m for m, _ in caps]
+        repaired = self.growth.repaired(buffer, self.blocks, found, measure, others)
+        if repaired is None or not self._keeps(repaired, caps):
+            return known
+        return self._better(measure, known, repaired)
 
     def _answer(self, program: NetworkMilp, known: Chosen | None) -> MilpAnswer:
         left = None if self.deadline is None else max(_LEAST_SECONDS, self.deadline - monotonic())
@@ -249,7 +233,12 @@ class Chooser:
     def _solved(self, program: NetworkMilp, known: Chosen | None, left: float | None) -> MilpAnswer:
         start = [] if known is None else program.start(known)
         # without presolve: HiGHS's has lost optima of the last of three programs (FlowNetC, fused)
-        return solve_milp(program.model, backend=self.backend, time_limit=left, start=start, presolve=False)
+        # within a step, beside weights: sums of all but equal knapsacks differ by no less, and are many
+        step = float(program.step / program.unit)
+        gap = 0.0 if self.growth is None else max(0.0, _WITHIN * step - _ROUNDING)
+        return solve_milp(
+            program.model, backend=self.backend, time_limit=left, start=start, presolve=False, gap=gap
+        )
 
     @staticmethod
     def _bound(program: NetworkMilp, bound: float, total: int) -> int:
@@ -261,11 +250,12 @@ class Chooser:
         """Whether a solution keeps all caps and capacities, in integers."""
         if any(self._total(measure, chosen) > cap for measure, cap in caps):
             return False
+        held = sum(self.weights[w].bits for w in chosen.weights)
         for (b, _, _), point in zip(chosen.runs, self._points(chosen), strict=True):
             positions = self.blocks[b].positions
             kept = (t for t in chosen.stays if any(self.tensors[t].alive(p) for p in positions))
             bits = sum(kept_bits(self.hardware, self.tensors[t]) for t in kept)
-            if point.need + bits > self.hardware.buffer_bits:
+            if point.need + bits + held > self.hardware.buffer_bits:
                 return False
         return True
 
@@ -273,7 +263,11 @@ class Chooser:
         """The best blocks that cover all layers while nothing stays; None if there are none."""
         ending: dict[int, list[tuple[int, int, Key]]] = {}
         for b, block in enumerate(self.blocks):
-            points = [(measure.of(p), s, i) for s, i, p in block.choices() if not any(block.states[s].stay)]
+            points = [
+                (measure.of(p), s, i)
+                for s, i, p in block.choices()
+                if not block.states[s].anything and self._point((b, s, i)).need <= self.hardware.buffer_bits
+            ]
             if points:
                 value, s, i = min(points)
                 ending.setdefault(block.last, []).append((block.first, value, (b, s, i)))

@@ -15,8 +15,9 @@ from formulation.network.frontier import Point
 from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.network.stacks.frontier import StackWay
+from formulation.network.weights import TrainedWeights
 from formulation.problem import Kind, Objective, Problem
-from solvers.network.resident.choose import ENERGY, LATENCY, TRAFFIC, Choice
+from solvers.network.resident.outcome import ENERGY, LATENCY, TRAFFIC, Choice
 from solvers.result import SolutionStatus, Termination
 from solvers.scenario import Scenario
 
@@ -59,6 +60,7 @@ class NetworkFound:
         errors: of the program, by the layer's position.
         frontier_seconds: wall time until all frontiers were made.
         seconds: wall time of the whole run.
+        weights: trained ones that could stay for good.
     """
 
     network: str
@@ -75,6 +77,7 @@ class NetworkFound:
     errors: dict[int, str]
     frontier_seconds: float
     seconds: float
+    weights: tuple[TrainedWeights, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -104,9 +107,19 @@ class NetworkFound:
         """The tensors that stay, in order."""
         return [tensor for tensor in self.graph.tensors if tensor.index in self.choice.chosen.stays]
 
+    @property
+    def staying_weights(self) -> list[TrainedWeights]:
+        """Those that stay for good, in order."""
+        return [self.weights[w] for w in sorted(self.choice.chosen.weights)]
+
+    def resident(self, position: int) -> bool:
+        """Whether a layer's trained weights stay for good."""
+        return any(position in w.positions for w in self.staying_weights)
+
     def held_bits(self, position: int) -> int:
-        """Bits of the tensors that stay while a layer runs."""
-        return sum(kept_bits(self.hardware, t) for t in self.staying if t.alive(position))
+        """Bits of what stays while a layer runs: tensors, and weights that do so for good."""
+        tensors = sum(kept_bits(self.hardware, t) for t in self.staying if t.alive(position))
+        return tensors + sum(w.bits for w in self.staying_weights)
 
     @property
     def traffic_bytes(self) -> Fraction:
@@ -125,7 +138,8 @@ class NetworkFound:
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy that any schedule of the network takes."""
-        return self.hardware.quantum.pj(least_energy_quanta(self.graph, self.hardware))
+        for_good = self.scenario.weights_resident
+        return self.hardware.quantum.pj(least_energy_quanta(self.graph, self.hardware, for_good))
 
     @property
     def energy_delay(self) -> Fraction:
@@ -135,12 +149,14 @@ class NetworkFound:
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that any schedule of the network moves."""
-        return Fraction(compulsory_bits(self.graph, self.hardware), 8)
+        for_good = self.scenario.weights_resident
+        return Fraction(compulsory_bits(self.graph, self.hardware, for_good), 8)
 
     @property
     def roofline_cycles(self) -> Fraction:
         """Cycles below which no schedule of the network can be."""
-        return Fraction(roofline_ticks(self.graph, self.hardware)) / self.hardware.tick.per_cycle
+        ticks = roofline_ticks(self.graph, self.hardware, self.scenario.weights_resident)
+        return ticks / self.hardware.tick.per_cycle
 
     @property
     def traffic_bound(self) -> Fraction | None:

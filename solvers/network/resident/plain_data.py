@@ -59,6 +59,14 @@ def network_dict(report: NetworkFound) -> NetworkResult:
     }
     if level == "fused":
         data["longest_stack"] = scenario.longest_stack
+    if scenario.weights_resident:
+        data["weights"] = [
+            {
+                "layers": [report.graph.layers[position].name for position in weights.positions],
+                "bytes": number(Fraction(weights.bits, 8)),
+            }
+            for weights in report.staying_weights
+        ]
     return data
 
 

@@ -87,7 +87,7 @@ def layer_blocks(
     names: dict[Wanted, str] = {}
     for found in states:
         for state in found.states:
-            names.setdefault(_wanted(found, state), found.use.name)
+            names.setdefault(wanted_layer(found, state), found.use.name)
     tasks = [
         Task(
             name,
@@ -101,14 +101,18 @@ def layer_blocks(
     made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
     errors = {}
     for found in states:
-        failed = (made[_wanted(found, state)] for state in found.states)
+        failed = (made[wanted_layer(found, state)] for state in found.states)
         texts = [outcome.text for outcome in failed if isinstance(outcome, Failed)]
         if texts:
             errors[found.use.position] = texts[0]
     return [_block(found, made, errors) for found in states], errors
 
 
-def _wanted(found: LayerStates, state: State) -> Wanted:
+def wanted_layer(found: LayerStates, state: State) -> Wanted:
+    """The frontier of a state of a layer, the same for states that are alike.
+
+    What the layer is called does not matter.
+    """
     return Wanted(replace(found.use.layer, name="", op="conv"), state.movement, state.rooms)
 
 
@@ -116,7 +120,7 @@ def _block(found: LayerStates, made: dict[Wanted, MadeFrontier], errors: dict[in
     position = found.use.position
     states = []
     for state in found.states:
-        frontier = MadeFrontier(()) if position in errors else made[_wanted(found, state)]
+        frontier = MadeFrontier(()) if position in errors else made[wanted_layer(found, state)]
         states.append(BlockState(state.stay, frontier.points, frontier.complete))
     return Block(position, position, found.kinds, tuple(states), found.use.name)
 

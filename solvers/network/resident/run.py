@@ -14,14 +14,17 @@ from dnns.layer import Network
 from formulation.hardware import Hardware
 from formulation.network.blocks import Block, BlockState
 from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
-from formulation.network.front import sought
+from formulation.network.front import Sought, sought
 from formulation.network.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
-from solvers.network.resident.choose import Choice, Chooser
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.growth import Growth
+from solvers.network.resident.outcome import Choice
 from solvers.network.resident.points import layer_blocks
+from solvers.network.resident.recipes import Making
 from solvers.network.resident.report import NetworkReport
 from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify
@@ -60,32 +63,23 @@ def run_network(
         raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
     machine, objective = network_machine(network, scenario), scenario.objective.build()
     graph = tensor_graph(network)
-    kind = sought(objective, _weights(graph, machine, objective))
     with ExitStack() as stack:
         if workers is None and jobs > 1:
             from solvers.network.workers import Workers
 
             workers = stack.enter_context(Workers(jobs))
-        blocks, errors = layer_blocks(
-            graph,
-            machine,
-            scenario.treatment,
-            kind,
-            time_limit=scenario.time_limit,
-            workers=workers,
-            notify=notify,
-        )
+        programs = _Programs(scenario, machine, graph, objective)
+        blocks, errors = programs.layers(workers, notify)
         unfit = frozenset(b.first for b in blocks if not any(state.points for state in b.states))
         layers = [_stand_in(block) if block.first in unfit else block for block in blocks]
-        programs = _Programs(scenario, machine, graph, objective)
         stacks: list[Block] = []
         if scenario.network_level == "fused":
             stacks, failed = programs.stacks(layers, unfit, workers, notify)
             errors = failed | errors
-    frontiers = monotonic() - started - programs.seconds
-    apart = programs.solved([_alone(b) for b in layers])
-    single = programs.solved([*layers, *(b for b in stacks if b.first == b.last)]) if stacks else None
-    choice = programs.solved([*layers, *stacks], _name(network))
+        frontiers = monotonic() - started - programs.seconds
+        apart = programs.solved([_alone(b) for b in layers])
+        single = programs.solved([*layers, *(b for b in stacks if b.first == b.last)]) if stacks else None
+        choice = programs.solved([*layers, *stacks], _name(network))
     if choice is None:
         raise InputError(scenario.network_file, "", "no choice of what stays leaves room for every layer")
     return NetworkReport(
@@ -103,6 +97,7 @@ def run_network(
         errors,
         frontiers,
         monotonic() - started,
+        () if programs.growth is None else programs.growth.weights,
     )
 
 
@@ -112,6 +107,7 @@ class _Programs:
 
     Attributes:
         seconds: that programs took before all frontiers were made.
+        growth: what the blocks grow by, if weights may stay for good.
     """
 
     scenario: Scenario
@@ -119,6 +115,24 @@ class _Programs:
     graph: TensorGraph
     objective: Objective
     seconds: float = 0.0
+    growth: Growth | None = None
+
+    def layers(self, workers: Workers | None, notify: Notify | None) -> tuple[list[Block], dict[int, str]]:
+        """A block for every layer, and internal errors by position."""
+        scenario, kind = self.scenario, self.sought
+        if scenario.weights_resident:
+            making = Making(self.machine, scenario.treatment, kind, scenario.time_limit)
+            self.growth = Growth(self.graph, making, workers=workers, notify=notify)
+            return self.growth.layers(), self.growth.errors
+        return layer_blocks(
+            self.graph,
+            self.machine,
+            scenario.treatment,
+            kind,
+            time_limit=scenario.time_limit,
+            workers=workers,
+            notify=notify,
+        )
 
     def stacks(
         self,
@@ -137,10 +151,13 @@ class _Programs:
             fastest = self.solved(layers, objective=replace(self.objective, kind=Kind.LATENCY))
             cap = None if fastest is None else self.objective.cap(fastest.latency)
         self.seconds = monotonic() - started
+        if self.growth is not None:
+            longest = self.scenario.longest_stack
+            return self.growth.stacks(longest, layers, unfit, cap), self.growth.errors
         return stack_blocks(
             self.graph,
             self.machine,
-            sought(self.objective, _weights(self.graph, self.machine, self.objective)),
+            self.sought,
             self.scenario.longest_stack,
             cap=cap,
             layers=layers,
@@ -154,8 +171,10 @@ class _Programs:
         """What any schedule takes [ticks, bits, quanta]; nothing is known where a layer does not fit."""
         if any(_NOT_RUN in state.points for block in blocks for state in block.states):
             return 0, 0, 0
-        ticks, energy = (of(self.graph, self.machine) for of in (roofline_ticks, least_energy_quanta))
-        return ceil(ticks), compulsory_bits(self.graph, self.machine), ceil(energy)
+        graph, machine, for_good = self.graph, self.machine, self.growth is not None
+        ticks = roofline_ticks(graph, machine, for_good)
+        energy = least_energy_quanta(graph, machine, for_good)
+        return ceil(ticks), compulsory_bits(graph, machine, for_good), ceil(energy)
 
     def solved(
         self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
@@ -173,8 +192,25 @@ class _Programs:
             time_limit=self.scenario.time_limit,
             least=self.least(blocks),
             dump=dump,
+            growth=self.growth,
         )
-        return chooser.solve(objective or self.objective, _weights(self.graph, self.machine, self.objective))
+        return chooser.solve(objective or self.objective, self._weights())
+
+    @property
+    def sought(self) -> Sought:
+        """What frontiers are made for."""
+        return sought(self.objective, self._weights())
+
+    def _weights(self) -> tuple[Fraction, ...]:
+        """Weights of a tick, a bit and, if it counts, a quantum in the weighted objective: the network's."""
+        aim, where = self.objective, (self.graph, self.machine, self.scenario.weights_resident)
+        weights = (
+            Fraction(aim.latency_weight) / roofline_ticks(*where),
+            Fraction(aim.traffic_weight) / compulsory_bits(*where),
+        )
+        if not aim.needs(ENERGY):
+            return weights
+        return (*weights, Fraction(aim.energy_weight) / least_energy_quanta(*where))
 
 
 def _name(network: Network) -> str:
@@ -188,15 +224,4 @@ def _stand_in(block: Block) -> Block:
 
 def _alone(block: Block) -> Block:
     """A block if nothing stays."""
-    return replace(block, states=tuple(state for state in block.states if not any(state.stay)))
-
-
-def _weights(graph: TensorGraph, machine: Hardware, objective: Objective) -> tuple[Fraction, ...]:
-    """Weights of a tick, a bit and, if it counts, a quantum in the weighted objective: the network's."""
-    weights = (
-        Fraction(objective.latency_weight) / roofline_ticks(graph, machine),
-        Fraction(objective.traffic_weight) / compulsory_bits(graph, machine),
-    )
-    if not objective.needs(ENERGY):
-        return weights
-    return (*weights, Fraction(objective.energy_weight) / least_energy_quanta(graph, machine))
+    return replace(block, states=tuple(state for state in block.states if not state.anything))

@@ -22,7 +22,8 @@ from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.network.movement import kept_bits
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
-from solvers.network.resident.choose import LATENCY, TRAFFIC, Choice, Chooser
+from solvers.network.resident.choose import Chooser
+from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify
@@ -146,11 +147,14 @@ def sizing(
     points, programs = _walk(scenario, graph, blocks, machines, target)
     if not points:
         raise InputError(network.name, "", f"some layer does not fit {sizes[-1]:,} bytes, nor less")
-    tick = machine.tick
-    least = Fraction(compulsory_bits(graph, machine), 8)
+    return Sizing(network.name, target, tuple(points[::-1]), least_of(graph, machine, target), programs)
+
+
+def least_of(graph: TensorGraph, machine: Hardware, target: Kind) -> Fraction:
+    """What the target is at least, whatever the size [bytes or cycles]."""
     if target is Kind.LATENCY:
-        least = Fraction(roofline_ticks(graph, machine)) / tick.per_cycle
-    return Sizing(network.name, target, tuple(points[::-1]), least, programs)
+        return Fraction(roofline_ticks(graph, machine)) / machine.tick.per_cycle
+    return Fraction(compulsory_bits(graph, machine), 8)
 
 
 def _walk(
@@ -180,8 +184,8 @@ def _walk(
             choice, programs = chooser.solve(Objective(target)), programs + 1
             if choice is None:
                 break
-            taken = _taken(machine, graph, within, choice)
-        points.append(_point(machine, choice, taken, target))
+            taken = taken_bits(machine, graph, within, choice)
+        points.append(sized(machine, choice, taken, target))
     return points, programs
 
 
@@ -191,7 +195,7 @@ def _within(block: Block, bits: int) -> Block:
     return replace(block, states=states)
 
 
-def _taken(machine: Hardware, graph: TensorGraph, blocks: Sequence[Block], choice: Choice) -> int:
+def taken_bits(machine: Hardware, graph: TensorGraph, blocks: Sequence[Block], choice: Choice) -> int:
     """The most that a solution takes of the buffer [bits]."""
     most = 0
     for (b, _, _), point in zip(choice.chosen.runs, choice.points, strict=True):
@@ -200,7 +204,8 @@ def _taken(machine: Hardware, graph: TensorGraph, blocks: Sequence[Block], choic
     return most
 
 
-def _point(machine: Hardware, choice: Choice, taken: int, target: Kind) -> Sized:
+def sized(machine: Hardware, choice: Choice, taken: int, target: Kind) -> Sized:
+    """The optimum of a size, from its program's answer and what that takes [bits]."""
     tick, measure = machine.tick, TRAFFIC if target is Kind.TRAFFIC else LATENCY
     bound = choice.bound(measure) or 0
     stage = choice.stages[0]

@@ -51,7 +51,7 @@ def stacked_parts(report: NetworkFound, way: StackWay) -> Iterator[PieceData]:
     shares = layer_shares(stack, machine, way.schedule, way.stays)
     uses = report.graph.layers[stack.first : stack.last + 1]
     for use, tile, share in zip(uses, way.schedule.tiles, shares, strict=True):
-        held = weights_of(use.layer, machine, tile)
+        held = weights_of(use.layer, machine, tile, stack.resident)
         streamed: ChannelTileData | None = None
         if tile is not None:
             streamed = {"out_channels": tile[0], "in_channels": tile[1]}

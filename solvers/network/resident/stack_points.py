@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from formulation.hardware import Hardware
@@ -16,6 +17,7 @@ from formulation.network.stacks.frontier import StackWay, stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states
+from formulation.network.stacks.tables import StackAxis
 from solvers.network.resident.points import Failed, MadeFrontier, stop_after
 from solvers.network.tasks import Notify, Task, run_tasks
 
@@ -73,7 +75,7 @@ def stack_blocks(
         for stack in stacks(graph, longest)
         if without.isdisjoint(range(stack.first, stack.last + 1))
     ]
-    most = _most_latency(hardware, found, layers, cap)
+    most = most_latencies(hardware, found, layers, cap)
     wanted = [_wanted(states, limit) for states, limit in zip(found, most, strict=True)]
     names: dict[WantedStack, str] = {}
     for states, frontier in zip(found, wanted, strict=True):
@@ -108,7 +110,7 @@ def _wanted(found: StackStates, most_latency: int | None) -> WantedStack:
     return WantedStack(stack, states, most_latency)
 
 
-def _most_latency(
+def most_latencies(
     hardware: Hardware, found: Sequence[StackStates], layers: Sequence[Block], cap: int | None
 ) -> list[int | None]:
     """What each stack may take at most if all other layers are as fast as they can be [ticks]."""
@@ -134,7 +136,7 @@ def stack_points(
     hardware: Hardware, kind: Sought, wanted: WantedStack, time_limit: float | None
 ) -> list[MadeFrontier]:
     """The frontier of a stack for each of its states; arguments as of ``stack_blocks``."""
-    tables = stack_tables(wanted.stack, hardware) if wanted.states else ()
+    tables = _tables(replace(wanted.stack, resident=False), hardware) if wanted.states else ()
     found = []
     for stays, most, rooms in wanted.states:
         space, stop = StackSpace(wanted.stack, hardware, tables, stays), stop_after(time_limit)
@@ -143,11 +145,17 @@ def stack_points(
     return found
 
 
+@lru_cache(maxsize=4)
+def _tables(stack: Stack, hardware: Hardware) -> tuple[StackAxis, ...]:
+    """As of ``stack_tables``; states of a stack are made one after another."""
+    return stack_tables(stack, hardware)
+
+
 def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> Block:
     states = tuple(
         BlockState(
             state.stay,
-            tuple(_named(point, found.stack, state.stays) for point in frontier.points),
+            tuple(named(point, found.stack, state.stays) for point in frontier.points),
             frontier.complete,
         )
         for state, frontier in zip(found.states, made, strict=True)
@@ -156,7 +164,7 @@ def _block(graph: TensorGraph, found: StackStates, made: list[MadeFrontier]) -> 
     return Block(stack.first, stack.last, kinds, states, stack_name(graph, stack))
 
 
-def _named(point: Point, stack: Stack, stays: frozenset[int]) -> Point:
+def named(point: Point, stack: Stack, stays: frozenset[int]) -> Point:
     """A point of a stack without names as one of the stack itself."""
     (way,) = point.ways
     assert isinstance(way, StackWay)

@@ -133,9 +133,14 @@ class Stack:
 
 
 class Walk:
-    """Runs a stack; ``pieces`` are rows of a band and widths of strips, ``tiles`` as in a schedule."""
+    """Runs a stack; ``pieces`` are rows of a band and widths of strips, ``tiles`` as in a schedule.
 
-    def __init__(self, network, first, last, hardware, pieces, tiles, stays=()):
+    With ``good`` all weights are there already, and what they take is not counted. Without ``ports`` nothing
+    is known of energy.
+    """
+
+    def __init__(self, network, first, last, hardware, pieces, tiles, stays=(), good=False, ports=True):
+        self.good, self.ported = good, ports
         self.stack, self.first, self.last = Stack(network, first, last), first, last
         self.hardware, self.tiles, self.stays = hardware, tiles, set(stays)
         self.batch = network.batch
@@ -328,7 +333,8 @@ class Walk:
                     on_rows, on_cols, stream = sides[hardware.dataflow]
                     passes = ceil(on_rows / hardware.rows) * ceil(on_cols / hardware.cols)
                     self.compute += layer.groups * passes * (stream + fill)
-        self.ports(layer, new, cuts, reduced)
+        if self.ported:
+            self.ports(layer, new, cuts, reduced)
 
     def ports(self, layer, new, cuts, reduced):
         """What one step takes of the MACs, and moves between buffer and array, fold by fold."""
@@ -375,6 +381,9 @@ class Walk:
             layer = node.layer
             taps, largest = self.weights(layer)
             words = layer.groups * layer.out_channels * layer.in_channels * taps * bits.weights
+            if self.good:
+                assert tile is None
+                continue
             one = words if tile is None else tile[0] * tile[1] * largest * bits.weights
             copies = 1 if tile is None else hardware.copies
             self.room += ceil(copies * one / bank) * bank
@@ -398,3 +407,5 @@ class Walk:
         self.energy += (
             each.sram + each.dram
         ) * self.traffic + each.static * self.latency / hardware.frequency
+        if not self.ported:
+            self.energy = None
