@@ -109,7 +109,7 @@ def _main(args: argparse.Namespace) -> int:
         level = {"network_level": args.network_level} if args.network_level else {}
         scenario = read_scenario(args.scenario, level)
         if scenario.network_level == "layers":
-            scenario = scenario.model_copy(update={"network_level": "resident"})
+            scenario = scenario.replace(network_level="resident")
         check_network_level(scenario)
         if scenario.weights_resident:
             problem = "got true, sizes are of one inference by itself, allowed: false"

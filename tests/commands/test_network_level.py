@@ -98,6 +98,20 @@ def test_what_stays_moves_nothing(scenario):
 
 
 @pytest.mark.parametrize("level", ["resident", "fused"])
+def test_weights_that_stay_for_good_save_energy(scenario, level):
+    options = ("--network_level", level, "--energy", "1", "0.5", "20", "0", "--objective", "energy")
+    before, data = run(scenario, *options), run(scenario, *options, "--weights_resident")
+    totals, held = data["totals"], sum(weights["bytes"] for weights in data["weights"])
+    assert held > 0
+    assert totals["energy_pj"] <= before["totals"]["energy_pj"] - 8 * held * 20.5  # each bit of theirs once
+    assert totals["energy_pj"] == totals["lower_bound"]["energy_pj"]
+    assert totals["least_energy_pj"] <= totals["energy_pj"]
+    assert totals["energy_pj_layers"] == before["totals"]["energy_pj_layers"]
+    pieces = [*(y for y in data["layers"] if y["stack"] is None), *data["stacks"]]
+    assert totals["energy_pj"] == pytest.approx(sum(piece["energy_pj"] for piece in pieces))
+
+
+@pytest.mark.parametrize("level", ["resident", "fused"])
 def test_weights_that_stay_for_good_move_nothing(scenario, capsys, level):
     options = ("--objective", "traffic", "--network_level", level)
     before = run(scenario, *options)

@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import yaml
 
 import solvers
 from solvers.scenario.model import build_scenario
@@ -88,6 +89,22 @@ def test_both_ends_are_looked_at():
 )
 def test_bad_input_is_one_line(scenario, capsys, options, message):  # noqa: F811
     assert main([str(scenario), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        ({"streaming": True}, "streaming: true, with the network as one problem, allowed"),
+        ({"transfer_setup": 3}, "network_level: got resident on a machine with transfer_setup"),
+    ],
+)
+def test_a_machine_that_sizes_do_not_know_is_refused(scenario, capsys, machine, message):  # noqa: F811
+    data = yaml.safe_load(scenario.read_text()) | {"network_level": "layers"}
+    scenario.write_text(yaml.safe_dump(data | {"hardware": {**data["hardware"], **machine}}))
+    assert main([str(scenario), "--sram", "2K:4K"]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
