@@ -43,7 +43,7 @@ class Sieve(StrEnum):
 
     PRICES = "prices"  # mappings whose bound, or price, is worse than the incumbent's
     BOUNDS = "bounds"  # those whose bound is: the program compares all prices
-    NONE = "none"  # nothing: the whole map space, for small layers
+    NONE = "none"  # nothing: the whole map space
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Coefficients of the mixed-integer program: what each choice, or pair of choices, takes, moves and costs.
+"""Coefficients of the mixed-integer program: what each choice takes, moves and costs, and products of two.
 
 A *variant* is a loop order together with whether all input channels are one tile; in each the widths of
 partial sums and the sliding ifmap are settled. All numbers come from ``formulation.cost``.
@@ -13,234 +13,218 @@ from typing import Any
 
 import numpy as np
 
-from formulation.bursts import (
-    channel_bursts,
-    ifmap_bits,
-    ofmap_bits,
-    split_ifmap_bits,
-    weight_bits,
-)
 from formulation.cost import (
+    TensorBits,
     Traffic,
     Trips,
     array_passes,
     array_traffic,
-    footprint,
     ifmap_pass_words,
-    moved_tiles,
     passes,
     tile_bits,
 )
+from formulation.extents import Ints
 from formulation.mapping import Group, Stationary
 from formulation.price import energy_quanta
-from formulation.program.candidates import Candidates
+from formulation.program.choices import Pairs, VariantChoices
 from formulation.space.space import CLASSES, Space
 
 TENSORS = ("ifmap", "ofmap", "weights")
 WHOLE = "_whole"
+CHOICES = ("variant", "out", "inp", "tile")
+"""Families of binaries; in a variant each sums to its own binary."""
 
 Keys = tuple[Any, ...]
 Terms = dict[tuple[str, Keys], int]
 """A linear function: coefficients by (family of variables, index)."""
 
 
-SHARES = ("share", "turn", "fetch", "spill")
-"""Families of variables that disaggregate a pair over the input channels: its cycles, its transfers, its
-bursts of the ifmap and of partial sums."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """``left * right`` of two choices, as one variable for each that the left one may be.
+
+    Attributes:
+        name: family of its variables; one stands for ``right`` above its least, 0 if the left is not chosen.
+        terms: the product, of binaries and of those variables.
+        least: that of ``right`` beside each left choice, by the index of its binary.
+        spread: by how much the greatest of ``right`` is above that.
+        right: by the index of its binary.
+        families: those of the left and of the right binaries.
+    """
+
+    name: str
+    terms: Terms
+    least: dict[Keys, int]
+    spread: dict[Keys, int]
+    right: dict[Keys, int]
+    families: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
-    """A factor of the input channels times one of the pair (output channels, tile), in a variant.
+class Compute:
+    """A factor of the input channels times something of the pair (output channels, tile): array cycles.
 
     Attributes:
-        terms: the product; of its family of ``SHARES`` per unit of the pair.
+        terms: the product; of ``family`` per unit of the pair.
         above: by how much each pair is above the least; empty if it needs no such variables.
+        most: the greatest of ``above``.
+        family: of the variables that share the pair out to the input channels.
     """
 
     terms: Terms
     above: Terms
-
-    def shared(self, variant: VariantTerms, co: int, ci: int, row: int) -> int:
-        """What the variables of its family add for a mapping."""
-        above = self.above.get(("ok", variant.index("ok", co, row)), 0)
-        factors = (self.terms.get((family, variant.index("inp", ci)), 0) for family in SHARES)
-        return above * sum(factors) if above else 0
+    most: int = 0
+    family: str = "share"
 
 
 class VariantTerms:
     """Coefficients of one variant, by family and index.
 
-    Families: ``out``, ``inp``, ``tile`` of one choice; ``ok``, ``ik``, ``oi`` of output channels and tile, of
-    input channels and tile, of output and input channels; and ``SHARES``, as ``formulation.program.model``
-    explains.
+    Families: ``out``, ``inp``, ``tile`` of one choice; those of its products; and ``share``, as
+    ``formulation.program.model`` explains.
 
     Args:
         space: the map space.
-        found: the variant's candidates.
-        which: position of its loop order in ``CLASSES``.
-        whole: whether all input channels are one tile.
+        chosen: the variant's choices.
         names: labels of the spatial tiles.
     """
 
-    def __init__(self, space: Space, found: Candidates, which: int, whole: bool, names: list[str]) -> None:
-        self.space, self.stationary = space, CLASSES[which]
-        self.name = variant_name(self.stationary, whole)
-        self.tiles, self.cycles, self.names, self.whole = found.tiles, found.cycles, names, whole
-        self.ok = _unique(found.co, found.row)
-        self.ik = _unique(found.ci, found.row)
-        self.oi = _unique(found.co, found.ci)
-        self.co, self.ci, self.rows = (np.unique(column) for column in (found.co, found.ci, found.row))
+    def __init__(self, space: Space, chosen: VariantChoices, names: list[str]) -> None:
+        self.space, self.stationary, self.whole = space, CLASSES[chosen.which], chosen.whole
+        self.name = variant_name(self.stationary, self.whole)
+        self.ok, self.ik, self.oi = chosen.ok, chosen.ik, chosen.oi
+        self.co, self.ci, self.rows = (np.unique(p) for p in (self.ok[0], self.ik[0], self.ok[1]))
+        self.tiles, self.cycles, self.names = chosen.tiles, chosen.cycles, names
+        self._out, self._inp = space.co, space.ci
 
-    def out(self, a: int) -> str:
-        """The label of an output-channel tile."""
-        return f"co{self.space.co.tile[a]}"
+    @property
+    def index(self) -> dict[str, dict[int, Keys]]:
+        """The labels under which binaries are known, by family and position."""
+        return {family: {int(i): self._label(family, int(i)) for i in at} for family, at in self.at.items()}
 
-    def inp(self, b: int) -> str:
-        """The label of an input-channel tile."""
-        return f"ci{self.space.ci.tile[b]}"
+    @property
+    def at(self) -> dict[str, Ints]:
+        """Positions of the choices, by family."""
+        return {"out": self.co, "inp": self.ci, "tile": self.rows}
 
-    def index(self, family: str, first: int, second: int | None = None) -> Keys:
-        """The labels under which a variable is known."""
-        label = {"out": self.out, "inp": self.inp, "tile": self.names.__getitem__}
-        if second is None:
-            return self.name, label[family](first)
-        one, two = {"ok": ("out", "tile"), "ik": ("inp", "tile"), "oi": ("out", "inp")}[family]
-        return self.name, label[one](first), label[two](second)
+    def _label(self, family: str, at: int) -> Keys:
+        if family == "tile":
+            return self.name, self.names[at]
+        return self.name, f"co{self._out.tile[at]}" if family == "out" else f"ci{self._inp.tile[at]}"
 
-    def terms(self, family: str, pairs: Any, values: Any) -> Terms:
-        """Values for the members of a family, given as positions or as pairs of them."""
-        if family in ("out", "inp", "tile"):
-            return {(family, self.index(family, i)): int(v) for i, v in zip(pairs, values, strict=True)}
-        places = zip(*pairs, values, strict=True)
-        return {(family, self.index(family, i, j)): int(v) for i, j, v in places}
+    def _terms(self, family: str, values: Any) -> Terms:
+        """Values of all choices of a family."""
+        places = zip(self.at[family], values, strict=True)
+        return {(family, self._label(family, int(i))): int(v) for i, v in places}
 
-    def needs(self) -> dict[str, Terms]:
-        """Buffer that each tensor's tile takes [banks, or bits]."""
-        hardware = self.space.problem.hardware
-        need, _ = self._held()
-        bank = hardware.bank_bits
-        return {name: {key: value // bank for key, value in terms.items()} for name, terms in need.items()}
+    def held(self, tensor: str) -> Terms:
+        """Bits of a tensor's tile."""
+        return {"ifmap": self.window, "ofmap": self.pixels, "weights": self.beside}[tensor].terms
 
-    def edge(self) -> Terms:
-        """Bits of the largest tiles."""
-        _, held = self._held()
-        return {key: value for terms in held.values() for key, value in terms.items()}
+    @cached_property
+    def window(self) -> Product:
+        """Bits of the ifmap's tile: input channels times words of the window."""
+        return self._product("window", "inp", "tile", self.ik, self._unit.ifmap, self.tiles.largest)
 
-    def _held(self) -> tuple[dict[str, Terms], dict[str, Terms]]:
-        """Footprints and bits of the tiles, by tensor."""
+    @cached_property
+    def pixels(self) -> Product:
+        """Bits of the ofmap's tile: output channels times pixels."""
+        return self._product("pixels", "out", "tile", self.ok, self._unit.ofmap, self.tiles.pixels)
+
+    @cached_property
+    def beside(self) -> Product:
+        """Bits of the weights' tile: input channels times the output channels beside them."""
+        return self._product("beside", "inp", "out", self.oi[::-1], self._unit.weights, self._out.tile)
+
+    @property
+    def _unit(self) -> TensorBits:
+        """Bits per pixel, word of the window and output channel, by channels of the other kind."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        trips_ci = 1 if self.whole else 2
-        need: dict[str, Terms] = {}
-        held: dict[str, Terms] = {}
-        for tensor, family, pairs in zip(
-            TENSORS, ("ik", "ok", "oi"), (self.ik, self.ok, self.oi), strict=True
-        ):
-            co, ci, row = self._places(family, pairs)
-            tiles = self.tiles.take(row)
-            bits = tile_bits(
-                layer,
-                hardware,
-                self.space.co.tile[co],
-                self.space.ci.tile[ci],
-                tiles.largest,
-                tiles.pixels,
-                trips_ci,
-            )
-            held[tensor] = self.terms(family, pairs, getattr(bits, tensor))
-            need[tensor] = self.terms(family, pairs, getattr(footprint(hardware, bits), tensor))
-        return need, held
+        trips = 1 if self.whole else 2
+        of_ofmap = tile_bits(layer, hardware, self._out.tile, 1, 1, 1, trips).ofmap
+        inner = tile_bits(layer, hardware, 1, self._inp.tile, 1, 1, trips)
+        return TensorBits(inner.ifmap, of_ofmap, inner.weights)
 
-    @staticmethod
-    def _places(family: str, pairs: Any) -> tuple[Any, Any, Any]:
-        """Positions of output channels, input channels and tiles behind pairs; 0 where a pair has none."""
-        first, second = pairs
-        none = np.zeros_like(first)
-        return {"ok": (first, none, second), "ik": (none, first, second), "oi": (first, second, none)}[family]
+    @cached_property
+    def words(self) -> Product:
+        """Bits of the ifmap that move: its passes times the words of one."""
+        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, self.tiles.slid)
+        each = self._passes(Group.CO, self._out.trips)
+        bits = Traffic(layer.groups * each * np.ones_like(self._out.trips), 0, 0, 0).bits(hardware)
+        return self._product("words", "out", "tile", self.ok, bits, words)
+
+    @cached_property
+    def work(self) -> Product:
+        """Array cycles of a pair (output channels, tile); of all where the input channels have one factor."""
+        factor = self.space.problem.layer.groups * self._out.cycles
+        if self._one_factor is not None:
+            factor = factor * self._one_factor
+        return self._product("work", "out", "tile", self.ok, factor, self.cycles)
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """All products."""
+        return self.window, self.pixels, self.beside, self.words, self.work
+
+    @property
+    def shares(self) -> tuple[Compute, ...]:
+        """What is shared out to the input channels besides ``compute``."""
+        return ()
+
+    @property
+    def set_ups(self) -> Terms:
+        """Cycles to set transfers up; nothing if that takes no time."""
+        return {}
+
+    def _product(self, name: str, one: str, two: str, pairs: Pairs, left: Ints, right: Ints) -> Product:
+        """A product over pairs; without variables where the left factor is the same for all."""
+        owners, partners = self.at[one], self.at[two]
+        values = {self._label(two, int(i)): int(right[i]) for i in partners}
+        if len(set(left[owners].tolist())) == 1:
+            same = int(left[owners[0]])
+            return Product(name, {(two, i): same * v for i, v in values.items()}, {}, {}, {}, (one, two))
+        least, most = (np.zeros(len(left), np.int64) for _ in range(2))
+        least[:] = np.iinfo(np.int64).max
+        np.minimum.at(least, pairs[0], right[pairs[1]])
+        np.maximum.at(most, pairs[0], right[pairs[1]])
+        index = {self._label(one, int(i)): int(i) for i in owners}
+        terms = {(one, key): int(left[i]) * int(least[i]) for key, i in index.items()}
+        terms |= {(name, key): int(left[i]) for key, i in index.items() if most[i] > least[i]}
+        low = {key: int(least[i]) for key, i in index.items()}
+        return Product(
+            name, terms, low, {k: int(most[i]) - low[k] for k, i in index.items()}, values, (one, two)
+        )
 
     @cached_property
     def traffic(self) -> Terms:
         """Bits moved."""
-        space = self.space
-        layer, hardware = space.problem.layer, space.problem.hardware
-        co, row = self.ok
-        tiles = self.tiles.take(row)
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tiles.fetched, tiles.slid)
-        ifmap = layer.groups * words * self._passes(Group.CO, space.co.trips[co])
-        weights = layer.weight_words * self._passes(Group.SP, tiles.trips)
-        writes = self._passes(Group.CI, space.ci.trips[self.ci])
-        written = Traffic(0, 0, layer.ofmap_words * writes, layer.ofmap_words * (writes - 1))
-        if hardware.burst_bytes:
-            return merge([self._fixed_bursts(), self.fetches.terms, self.spills.terms])
-        moved = self.terms("ok", self.ok, Traffic(ifmap, weights, 0, 0).bits(hardware))
-        return moved | self.terms("inp", self.ci, written.bits(hardware))
-
-    def _fixed_bursts(self) -> Terms:
-        """Bits across the pins but for ``fetches`` and ``spills``: exact for every mapping of the variant."""
-        space = self.space
-        layer, hardware = space.problem.layer, space.problem.hardware
-        co, row = self.ok
-        tile, sizes = space.co.tile[co], space.grid.tiles(self.tiles.rank[row])
-        if self.whole:
-            ifmap = ifmap_bits(layer, hardware, layer.in_channels, sizes)
-        else:
-            ifmap, _ = split_ifmap_bits(layer, hardware, sizes)
-        bits = ifmap * self._passes(Group.CO, space.co.trips[co])
-        bits = bits + ofmap_bits(layer, hardware, hardware.bits.ofmap, tile, sizes)
-        if self.whole:
-            weights = weight_bits(layer, hardware, tile, layer.in_channels)
-            bits = bits + weights * self._passes(Group.SP, self.tiles.trips[row])
-            return self.terms("ok", self.ok, layer.groups * bits)
-        ci, row = self.ik
-        weights = weight_bits(layer, hardware, 1, space.ci.tile[ci])
-        weights = layer.groups * weights * self._passes(Group.SP, self.tiles.trips[row])
-        return self.terms("ok", self.ok, layer.groups * bits) | self.terms("ik", self.ik, weights)
-
-    @cached_property
-    def fetches(self) -> Product:
-        """Bits of ifmap runs that end with the input channels, where these are cut."""
-        space = self.space
-        layer, hardware = space.problem.layer, space.problem.hardware
-        if self.whole or not hardware.burst_bytes:
-            return Product({}, {})
-        co, row = self.ok
-        _, each = split_ifmap_bits(layer, hardware, space.grid.tiles(self.tiles.rank[row]))
-        pair = layer.groups * each * self._passes(Group.CO, space.co.trips[co]) * np.ones_like(row)
-        bursts = channel_bursts(layer, hardware, Group.CI, space.ci.tile[self.ci])[0]
-        return self._product("fetch", bursts, pair)
-
-    @cached_property
-    def spills(self) -> Product:
-        """Bits of partial sums, out and in."""
-        space = self.space
-        layer, hardware = space.problem.layer, space.problem.hardware
-        if self.whole or not hardware.burst_bytes:
-            return Product({}, {})
-        co, row = self.ok
-        sizes = space.grid.tiles(self.tiles.rank[row])
-        bits = ofmap_bits(layer, hardware, hardware.bits.partial_sums, space.co.tile[co], sizes)
-        again = self._passes(Group.CI, space.ci.trips[self.ci]) - 1 + 0 * self.ci
-        return self._product("spill", again, 2 * layer.groups * bits)
+        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        trips = self.tiles.trips[self.rows]
+        weights = layer.weight_words * self._passes(Group.SP, trips) * np.ones_like(trips)
+        writes = self._passes(Group.CI, self._inp.trips[self.ci])
+        written = Traffic(0, 0, layer.ofmap_words * writes, layer.ofmap_words * (writes - 1)).bits(hardware)
+        moved = self._terms("tile", Traffic(0, weights, 0, 0).bits(hardware))
+        return merge([self.words.terms, moved, self._terms("inp", written * np.ones_like(self.ci))])
 
     @cached_property
     def energy(self) -> Terms:
         """Quanta but for those of time: MACs, DRAM and, by group, what passes the array's ports."""
-        space = self.space
-        layer, hardware = space.problem.layer, space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.space.problem.hardware
         each, tiles = hardware.quantum, self.tiles.take(self.rows)
         choices = {
-            Group.CO: ("out", self.co, space.co.trips[self.co], space.co.cycles[self.co]),
-            Group.CI: ("inp", self.ci, space.ci.trips[self.ci], space.ci.cycles[self.ci]),
-            Group.SP: ("tile", self.rows, tiles.trips, self.cycles[self.rows]),
+            Group.CO: ("out", self._out.trips[self.co], self._out.cycles[self.co]),
+            Group.CI: ("inp", self._inp.trips[self.ci], self._inp.cycles[self.ci]),
+            Group.SP: ("tile", tiles.trips, self.cycles[self.rows]),
         }
         none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
         fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
         moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
         terms = [fixed, moved]
-        for group, (family, at, trips, cycles) in choices.items():
+        for group, (family, trips, cycles) in choices.items():
             passes = {g.value: 0 for g in Group} | {group.value: array_passes(hardware, group, trips, cycles)}
             bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
-            terms.append(self.terms(family, at, [each.sram_bit * int(b) for b in bits]))
+            terms.append(self._terms(family, [each.sram_bit * int(b) for b in bits]))
         return merge(terms)
 
     def moves(self, co: int, ci: int, row: int) -> int | None:
@@ -248,70 +232,48 @@ class VariantTerms:
         pairs = ((self.ok, co, row), (self.ik, ci, row), (self.oi, co, ci))
         if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
             return None
-        keys = (("ok", co, row), ("ik", ci, row), ("inp", ci))
-        linear = sum(self.traffic.get((family, self.index(family, *at)), 0) for family, *at in keys)
-        return linear + self.fetches.shared(self, co, ci, row) + self.spills.shared(self, co, ci, row)
+        layer, tile = self.space.problem.layer, self.tiles.take(np.array([row]))
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, tile.slid)
+        writes = self._passes(Group.CI, int(self._inp.trips[ci]))
+        moved = Traffic(
+            layer.groups * int(words[0]) * self._passes(Group.CO, int(self._out.trips[co])),
+            layer.weight_words * self._passes(Group.SP, int(tile.trips[0])),
+            layer.ofmap_words * writes,
+            layer.ofmap_words * (writes - 1),
+        )
+        return int(moved.bits(self.space.problem.hardware))
 
     def _passes(self, group: Group, trips: Any) -> Any:
         """Passes of a tensor when all other groups have several trips: never below the true ones."""
         several = {other.value: 2 for other in Group} | {group.value: trips}
         return passes(self.stationary, group, Trips(**several))
 
+    @property
+    def _one_factor(self) -> int | None:
+        """The input channels' factor of the array's cycles, if it is the same for all."""
+        factors = set(self._inp.cycles[self.ci].tolist())
+        return factors.pop() if len(factors) == 1 else None
+
     @cached_property
-    def compute(self) -> Product:
+    def compute(self) -> Compute:
         """Array cycles."""
-        space = self.space
+        if self._one_factor is not None:
+            return Compute(self.work.terms, {})
         co, row = self.ok
-        pair = space.problem.layer.groups * space.co.cycles[co] * self.cycles[row]
-        return self._product("share", space.ci.cycles[self.ci], pair)
-
-    @cached_property
-    def setup(self) -> Product:
-        """Cycles to set the transfers up: ``moved_tiles`` is linear in the trips of the input channels."""
-        space = self.space
-        each = space.problem.hardware.transfer_setup * space.problem.layer.groups
-        if not each:
-            return Product({}, {})
-        co, row = self.ok
-        n_co, n_sp, trips = space.co.trips[co], self.tiles.trips[row], space.ci.trips[self.ci]
-        co_moves, sp_moves = self._passes(Group.CO, n_co), self._passes(Group.SP, n_sp)
-        one, two = (moved_tiles(Trips(n_co, n, n_sp), self._moved(co_moves, sp_moves, n)) for n in (1, 2))
-        product = self._product("turn", trips - 1, each * (two - one))
-        return Product(merge([self.terms("ok", self.ok, each * one), product.terms]), product.above)
-
-    def _moved(self, co: Any, sp: Any, trips: int) -> Trips:
-        """Passes beside so many trips of the input channels."""
-        return Trips(co, self._passes(Group.CI, trips), sp)
-
-    def _product(self, family: str, factor: Any, pair: Any) -> Product:
-        """A factor for each input-channel tile times one for each pair of ``ok``."""
-        if len(set(factor.tolist())) == 1:
-            return Product(self.terms("ok", self.ok, pair * factor[0]), {})
-        least = int(pair.min())
-        terms = self.terms("inp", self.ci, [int(f) * least for f in factor])
-        if least == pair.max():
-            return Product(terms, {})
-        shares = {(family, self.index("inp", b)): int(f) for b, f in zip(self.ci, factor, strict=True)}
-        return Product(terms | shares, self.terms("ok", self.ok, pair - least))
+        pair = self.space.problem.layer.groups * self._out.cycles[co] * self.cycles[row]
+        least, most = int(pair.min()), int(pair.max())
+        factor = self._inp.cycles[self.ci].tolist()
+        terms = self._terms("inp", [f * least for f in factor])
+        if least == most:
+            return Compute(terms, {})
+        shares = {("share", self._label("inp", int(b))): f for b, f in zip(self.ci, factor, strict=True)}
+        above = {key: n - least * (key[0] in CHOICES) for key, n in self.work.terms.items()}
+        return Compute(terms | shares, above, most - least)
 
 
 def variant_name(stationary: Stationary, whole: bool) -> str:
     """The name of a variant."""
     return stationary.value + (WHOLE if whole else "")
-
-
-def _unique(first: Any, second: Any) -> Any:
-    pairs = np.unique(np.stack([first, second]), axis=1)
-    return pairs[0], pairs[1]
-
-
-def variants_of(space: Space, found: Candidates) -> list[VariantTerms]:
-    """The variants that the candidates have, in a fixed order."""
-    whole = space.ci.trips[found.ci] == 1
-    sizes = np.stack(space.grid.tiles(found.tiles.rank), axis=1)
-    names = ["x".join(map(str, size)) for size in sizes.tolist()]
-    keys = sorted({(int(c), bool(w)) for c, w in zip(found.which, whole, strict=True)})
-    return [VariantTerms(space, found.take((found.which == c) & (whole == w)), c, w, names) for c, w in keys]
 
 
 def merge(terms: Iterable[Terms]) -> Terms:

@@ -8,34 +8,34 @@ Choice (``variant``, ``out``, ``inp``, ``tile`` are binary):
 
     sum_v variant[v] = 1,   sum_a out[v,a] = sum_b inp[v,b] = sum_k tile[v,k] = variant[v]
 
-Products of two choices by disaggregation, in hull form (each is the convex hull of the products, so no
-big-M is needed), ``>= 0``:
+Products of two choices (``formulation.program.products``), each by one variable for every left choice:
 
-    sum_k ok[v,a,k] = out[v,a],   sum_a ok[v,a,k] = tile[v,k]        and likewise ik (b, k), oi (a, b)
+    window(v)   ci_b * (words of the largest ifmap tile per channel)_k
+    pixels(v)   co_a * (pixels)_k
+    beside(v)   ci_b * co_a * taps
+    words(v)    n_a * (ifmap words of one pass)_k
+    work(v)     f_a * f_k, the cycle factors of output channels and tile
 
-Buffer, needs in whole banks if there are any; the parts are given, or variables:
+Buffer, in each variant; the parts are given, or variables, whole numbers if there are banks:
 
-    sum ik * ifmap_need(b,k) <= part[I]
-    sum ok * ofmap_need(a,k) <= part[O]
-    sum oi * weight_need(a,b) <= part[W],    part[I] + part[O] + part[W] <= buffer
+    window <= part[v,I],   pixels <= part[v,O],   beside <= part[v,W],   sum part[v,.] <= buffer * variant[v]
 
 Traffic, with n the trips (1 for the group that the loop order has innermost):
 
-    traffic = sum ok * (n_a * ifmap(k) + n_k * weights) + sum inp * (n_b writes, n_b - 1 reads of the ofmap)
+    traffic = sum_v words(v) + sum tile * n_k * weights + sum inp * (n_b writes, n_b - 1 reads of the ofmap)
 
-Compute is the product of three cycle factors. That of the pair (a, k) is known; if the input channels' differ
-between candidates, it is disaggregated over them, between its least value and its greatest of interest:
+Compute is the product of three cycle factors, ``f_b * work``; if the input channels' differ between
+candidates, ``work`` is disaggregated over them, between its least value z and its greatest of interest:
 
-    z(a,k) = f_a * f_k;  share[v,b] >= 0;  share[v,b] <= (max z - min z) * inp[v,b]
-    sum_b share[v,b] = sum ok * (z(a,k) - min z)
-    compute = groups * sum_b f_b * (min z * inp[v,b] + share[v,b])
+    share[v,b] >= 0;   share[v,b] <= (max - z) * inp[v,b];   sum_b share[v,b] = work(v) - z * variant[v]
+    compute = groups * sum_b f_b * (z * inp[v,b] + share[v,b])
 
-If setting transfers up takes time, their number is a product like ``compute``: of the input channels' trips
-beyond the first, and of how many more transfers each of these makes, known of the pair (a, k) (``turn``):
+If setting transfers up takes time, the same is done with ``pairs(v) = n_a * n_k``: each tensor that moves in
+several passes has ``n_b`` transfers for each, the ofmap one less than twice as many; the others ``n_b * n_a``
+and ``n_b * n_k`` (``turn``, ``filled``, ``opened``). Where runs take whole bursts, traffic is made of the
+products in ``formulation.program.transfers``.
 
-    set-ups = per transfer * (sum ok * (transfers with one trip) + sum_b (n_b - 1) * (min z' * inp + turn))
-
-Latency, with the edge the largest tile of each tensor once, and the set-ups of these:
+Latency, with the edge the largest tile of each tensor once:
 
     latency >= compute + edge,  latency >= transfer + set-ups      (double-buffered)
     latency  = compute + transfer + set-ups                        (otherwise)
@@ -60,18 +60,25 @@ import pyomo.core as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
 from formulation.mapping import Stationary
-from formulation.program.candidates import Candidates, Check
+from formulation.program.candidates import Check
+from formulation.program.choices import VariantChoices
 from formulation.program.coefficients import (
     TENSORS,
     WHOLE,
     Keys,
     VariantTerms,
-    merge,
     variant_name,
-    variants_of,
 )
-from formulation.program.quantities import add_axes, add_score_cap
+from formulation.program.products import Spans, add_products, spans_of
+from formulation.program.quantities import (
+    Quantities,
+    add_quantities,
+    add_score_cap,
+    in_full,
+    quantities,
+)
 from formulation.program.scaling import GRAIN, SPAN, ProgramAim, Scale, rounded_sum
+from formulation.program.transfers import variants_of
 from formulation.space.space import Space
 
 
@@ -130,61 +137,47 @@ class Milp:
         self.model.forbidden.add(sum(chosen) <= len(chosen) - 1)
 
 
-def build_milp(space: Space, found: Candidates, aim: ProgramAim, check: Check = bool) -> Milp:
-    """The program over the given candidates; the module's text has the equations.
+def build_milp(space: Space, chosen: Iterable[VariantChoices], aim: ProgramAim, check: Check = bool) -> Milp:
+    """The program over the given choices; the module's text has the equations.
 
     Args:
         space: the map space.
-        found: candidate mappings. Combinations of their tiles that are not among them are allowed as well.
+        chosen: what each variant chooses from. Combinations that are in none of its pairs are allowed as
+            well, at their price or above.
         aim: objective and caps.
         check: called between pieces of work; what it raises ends it.
     """
-    variants = variants_of(space, found)
+    variants = variants_of(space, chosen)
     model = pyo.ConcreteModel()
     labels = _choices(model, variants, check)
-    _buffer(model, space, variants)
+    asked = quantities(space, variants, aim)
     check()
-    axes = add_axes(model, space, variants, aim)
+    spans = spans_of(variants, asked.limits(variants))
+    slack = add_products(model, variants, spans)
+    check()
+    _buffer(model, space, variants, spans)
+    add_quantities(model, variants, asked, spans)
     if aim.score_cap is not None:
-        add_score_cap(model, aim.score_cap, axes)
+        add_score_cap(model, aim.score_cap, asked.axes)
     check()
-    return Milp(model, _objective(model, aim, axes), _margin(model), labels, tuple(variants), axes)
+    objective = _objective(model, aim, asked.axes)
+    return Milp(model, objective, _margin(model, asked, slack), labels, tuple(variants), asked.axes)
 
 
 def _choices(model: Any, variants: list[VariantTerms], check: Check) -> dict[tuple[str, Keys], int]:
-    """Unary choices, and products of two of them."""
+    """Unary choices."""
     model.variant = pyo.Var([v.name for v in variants], domain=pyo.Binary)
     labels: dict[tuple[str, Keys], int] = {}
-    for family, column in (("out", "co"), ("inp", "ci"), ("tile", "rows")):
+    for family in ("out", "inp", "tile"):
         for v in variants:
-            labels |= {(family, v.index(family, int(i))): int(i) for i in getattr(v, column)}
+            labels |= {(family, key): at for at, key in v.index[family].items()}
         check()
         index = [key for name, key in labels if name == family]
         setattr(model, family, pyo.Var(index, domain=pyo.Binary))
-    pairs = {family: [k for v in variants for k in _indices(v, family)] for family in ("ok", "ik", "oi")}
-    for family, index in pairs.items():
-        check()
-        setattr(model, family, pyo.Var(index, domain=pyo.NonNegativeReals))
     model.one_variant = pyo.Constraint(expr=sum(model.variant.values()) == 1)
     for family in ("out", "inp", "tile"):
         _sums(model, f"one_{family}", getattr(model, family), model.variant, lambda key: key[0], check)
-    for family, one, two in (("ok", "out", "tile"), ("ik", "inp", "tile"), ("oi", "out", "inp")):
-        _sums(
-            model, f"{family}_{one}", getattr(model, family), getattr(model, one), lambda key: key[:2], check
-        )
-        _sums(
-            model,
-            f"{family}_{two}",
-            getattr(model, family),
-            getattr(model, two),
-            lambda key: (key[0], key[2]),
-            check,
-        )
     return labels
-
-
-def _indices(variant: VariantTerms, family: str) -> Iterable[Keys]:
-    return (variant.index(family, int(i), int(j)) for i, j in zip(*getattr(variant, family), strict=True))
 
 
 def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) -> None:
@@ -200,43 +193,48 @@ def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) 
         rows[at] = pyo.quicksum(members[at]) == whole[at]
 
 
-def _buffer(model: Any, space: Space, variants: list[VariantTerms]) -> None:
-    """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks.
-
-    Needs are whole banks; so parts are, or can be cut down to it, and their variables need not be integer.
-    """
+def _buffer(model: Any, space: Space, variants: list[VariantTerms], spans: Spans) -> None:
+    """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks."""
     hardware, given = space.problem.hardware, space.problem.partition
-    banks = hardware.buffer_bits // hardware.bank_bits
-    unit = 1.0 if hardware.bank_bytes else banks / SPAN
-    model.part = pyo.Var(TENSORS, bounds=(0, banks / unit))
-    for tensor in TENSORS:
-        if given is not None:
-            model.part[tensor].fix(getattr(given, tensor) // hardware.bank_bits / unit)
-    needs = {tensor: merge(v.needs()[tensor] for v in variants) for tensor in TENSORS}
-
-    def fits(m: Any, tensor: str) -> Any:
-        return rounded_sum(m, needs[tensor], unit) <= m.part[tensor]
-
-    model.fits = pyo.Constraint(TENSORS, rule=fits)
+    unit = hardware.bank_bits if hardware.bank_bytes else hardware.buffer_bits / SPAN
+    size = hardware.buffer_bits // hardware.bank_bits if hardware.bank_bytes else SPAN
+    index = [(v.name, tensor) for v in variants for tensor in TENSORS]
+    needs = {(v.name, tensor): in_full(v.held(tensor), spans) for v in variants for tensor in TENSORS}
     if given is None:
-        model.buffer = pyo.Constraint(expr=sum(model.part.values()) <= banks / unit)
+        whole = pyo.NonNegativeIntegers if hardware.bank_bytes else pyo.NonNegativeReals
+        model.part = pyo.Var(index, domain=whole, bounds=(0, size))
+
+    def fits(m: Any, variant: str, tensor: str) -> Any:
+        need = rounded_sum(m, needs[variant, tensor], unit / hardware.copies)
+        if given is None:
+            return need <= m.part[variant, tensor]
+        return need <= getattr(given, tensor) / unit * m.variant[variant]
+
+    def buffer(m: Any, variant: str) -> Any:
+        return sum(m.part[variant, tensor] for tensor in TENSORS) <= size * m.variant[variant]
+
+    model.fits = pyo.Constraint(index, rule=fits)
+    if given is None:
+        model.buffer = pyo.Constraint([v.name for v in variants], rule=buffer)
 
 
-def _margin(model: Any) -> float:
-    """A mapping has at most one term of each of nine families in a row, each rounded by one grain; of eleven
-    where runs take whole bursts.
+def _margin(model: Any, asked: Quantities, slack: Mapping[tuple[str, Keys], int]) -> float:
+    """A mapping has at most one term of each of ten families in a row, each rounded by one grain.
 
-    Energy may have latency among its terms, and then what that is rounded by, as often as it is in it.
+    To this comes what factors are rounded by. Energy may have latency among its terms, and then all that is
+    below in it, as often as it is in it.
     """
-    names = ("moves", "computes", "transfers", "works", "spends")
-    rows = [getattr(model, name) for name in names if hasattr(model, name)]
-    forms = [generate_standard_repn(row.body, compute_values=True) for row in rows]
-    largest, again = max(abs(c) for form in forms for c in form.linear_coefs), 0.0
-    if hasattr(model, "spends") and hasattr(model, "latency"):
-        pairs = zip(forms[-1].linear_vars, forms[-1].linear_coefs, strict=True)
-        again = sum(abs(c) for v, c in pairs if v is model.latency)
-    terms = 12 if hasattr(model, "fetch") else 10
-    return float(terms * GRAIN * max(SPAN, largest) * (1 + again))
+    largest, lost = 0.0, 0.0
+    for name, (terms, _) in asked.rows.items():
+        form = generate_standard_repn(getattr(model, name).body, compute_values=True)
+        largest = max(largest, *(abs(c) for c in form.linear_coefs))
+        each: dict[str, float] = {}
+        for key, coefficient in terms.items():
+            each[key[0]] = max(each.get(key[0], 0.0), coefficient * slack.get(key, 0))
+        lost = max(lost, sum(each.values()) / asked.unit(name))
+    families = max(len({family for family, _ in terms}) for terms, _ in asked.rows.values())
+    terms_of_row = 10 if families <= 9 else 3 * families
+    return float((terms_of_row * GRAIN * max(SPAN, largest) + lost) * (1 + asked.spent))
 
 
 def _objective(model: Any, aim: ProgramAim, axes: Mapping[str, Scale]) -> Scale:

@@ -6,6 +6,7 @@ The equations are those of ``formulation.program.model``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -13,7 +14,8 @@ import pyomo.core as pyo
 
 from formulation.hardware import Tick
 from formulation.price import EDGE_TRANSFERS
-from formulation.program.coefficients import Product, Terms, VariantTerms, merge
+from formulation.program.coefficients import Compute, Keys, Terms, VariantTerms, merge
+from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,
     ProgramAim,
@@ -27,71 +29,105 @@ from formulation.program.scaling import (
 )
 from formulation.space.space import Space
 
+_ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
+_ROWS |= {"spends": "energy"}
 
-def add_axes(model: Any, space: Space, variants: list[VariantTerms], aim: ProgramAim) -> dict[str, Scale]:
-    """Every quantity that is needed above its floor, in units; the axes by name."""
+
+@dataclass(frozen=True, slots=True)
+class Quantities:
+    """What is modelled of latency, traffic and energy.
+
+    Attributes:
+        rows: by name, what a quantity is at least: terms above a floor, and the floor.
+        axes: scale of each quantity's variable.
+        caps: its greatest value on that scale; None for none.
+        spent: energy per unit of latency, both on their scales; 0 if none.
+        beyond: array cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
+    """
+
+    rows: Mapping[str, tuple[Terms, int]]
+    axes: Mapping[str, Scale]
+    caps: Mapping[str, float | None]
+    spent: float
+    beyond: float
+
+    def most(self, row: str) -> float:
+        """What a row may be above its floor, in its own unit, before it is of no interest."""
+        axis, cap = self.axes[_ROWS[row]], self.caps[_ROWS[row]]
+        return (beyond(cap) - axis.scaled(self.rows[row][1])) * axis.unit
+
+    def unit(self, row: str) -> float:
+        """What a row is measured in."""
+        return self.axes[_ROWS[row]].unit
+
+    def limits(self, variants: list[VariantTerms]) -> list[tuple[Terms, float]]:
+        """Every row with what it may be at most, those of shared cycles included."""
+        shares = [
+            (part.above, share_unit(part, part_beyond(part, self.beyond)))
+            for v in variants
+            for part in asked_shares(v, self.beyond)
+        ]
+        return [(terms, self.most(name)) for name, (terms, _) in self.rows.items()] + shares
+
+
+def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
+    """Every quantity that is needed above its floor, in units."""
     spent = space.problem.hardware.quantum.tick if aim.needs("energy") else 0
     timed = bool(aim.needs("latency") or spent)
-    sides = _sides(space, variants) if timed else {}
-    moved, low_traffic = shifted(variants, [v.traffic for v in variants])
-    floors: dict[str, list[int]] = {"latency": [low for _, low in sides.values()]} if timed else {}
-    floors |= {"traffic": [low_traffic]} if aim.needs("traffic") else {}
+    rows = _sides(space, variants) if timed else {}
+    floors: dict[str, list[int]] = {"latency": [low for _, low in rows.values()]} if timed else {}
+    if aim.needs("traffic"):
+        rows["moves"] = shifted(variants, [v.traffic for v in variants])
+        floors["traffic"] = [rows["moves"][1]]
     if aim.needs("energy"):
         energy, low = shifted(variants, [v.energy for v in variants])
         floors["energy"] = [low + spent * max(floors["latency"]) if spent else low]
+        rows["spends"] = energy, floors["energy"][0]
     axes = scales(aim, floors, spent)
     caps = {name: scaled_cap(axis, getattr(aim.caps, name)) for name, axis in axes.items()}
-    most = _burst_shares(model, variants) if space.problem.hardware.burst_bytes else {}
+    per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
+    cycles = 0.0
     if timed:
-        _latency(model, space, variants, sides, axes["latency"], caps["latency"], most)
-    if aim.needs("traffic"):
-        _linear(model, "traffic", _in_units(moved, most), axes["traffic"], caps["traffic"])
-    if aim.needs("energy"):
-        per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
-        _linear(model, "energy", _in_units(energy, most), axes["energy"], caps["energy"], per_time)
-    return axes
+        lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")
+        ticks = beyond(caps["latency"]) * axes["latency"].unit + axes["latency"].floor - lowest
+        cycles = ticks / space.problem.hardware.tick.per_cycle
+    return Quantities(rows, axes, caps, per_time, cycles)
 
 
-Units = dict[str, dict[str, float]]
-"""What one unit of a family's variables stands for, by variant."""
+def add_quantities(model: Any, variants: list[VariantTerms], asked: Quantities, spans: Spans) -> None:
+    """Variables, and rows that hold them at what they are at least."""
+    for name, cap in asked.caps.items():
+        setattr(model, name, pyo.Var(bounds=(0, cap)))
+    most = _shares(model, variants, asked.beyond, spans)
+    for name, (terms, low) in asked.rows.items():
+        quantity = _ROWS[name]
+        axis, variable = asked.axes[quantity], getattr(model, quantity)
+        whole = {key: n * most.get((key[0], key[1][0]), 1) for key, n in terms.items()}
+        start = axis.scaled(low)
+        cut = beyond(asked.caps[quantity]) - start
+        total = rounded_sum(model, in_full(whole, spans), axis.unit, cut) + start
+        if quantity == "latency":
+            expr = total <= variable
+        else:
+            time = asked.spent * model.latency if name == "spends" and asked.spent else 0
+            expr = total + time == variable
+        setattr(model, name, pyo.Constraint(expr=expr))
 
 
-def _in_units(terms: Mapping[Any, float], most: Units) -> dict[Any, float]:
-    """A function of variables of such units."""
-    return {key: n * (most[key[0]][key[1][0]] if key[0] in most else 1) for key, n in terms.items()}
-
-
-def _burst_shares(model: Any, variants: list[VariantTerms]) -> Units:
-    """Those of what is moved in bursts."""
-    return {
-        "fetch": _shares(model, "fetch", {v.name: v.fetches for v in variants}),
-        "spill": _shares(model, "spill", {v.name: v.spills for v in variants}),
-    }
-
-
-#: The row of each quantity that is a linear function of the choices.
-_ROWS = {"traffic": "moves", "energy": "spends"}
-
-
-def _linear(
-    model: Any, name: str, terms: Mapping[Any, float], axis: Scale, cap: float | None, per_time: float = 0.0
-) -> None:
-    """A quantity is the sum of its terms, and so much per unit of latency."""
-    variable = pyo.Var(bounds=(0, cap))
-    setattr(model, name, variable)
-    total = rounded_sum(model, terms, axis.unit, beyond(cap))
-    total = total + per_time * model.latency if per_time else total
-    setattr(model, _ROWS[name], pyo.Constraint(expr=total == variable))
+def in_full(terms: Mapping[tuple[str, Keys], float], spans: Spans) -> dict[tuple[str, Keys], float]:
+    """A function whose variables of products run from 0 to 1."""
+    return {key: n * spans[key] if key in spans else n for key, n in terms.items()}
 
 
 def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms, int]]:
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
     hardware = space.problem.hardware
     tick = hardware.tick
-    edge_setup = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     work = []
+    edge_setup = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     for variant in variants:
-        bits = variant.edge() if hardware.double_buffered else {}
+        edge = [variant.window.terms, variant.pixels.terms, variant.beside.terms]
+        bits = merge(edge) if hardware.double_buffered else {}
         ticks = {key: n * tick.per_bit for key, n in bits.items()}
         if hardware.double_buffered and edge_setup:
             ticks["variant", (variant.name,)] = edge_setup
@@ -107,62 +143,64 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
 def _transfers(variant: VariantTerms, tick: Tick) -> Terms:
     """Ticks of all transfers: their bits, and setting them up."""
     bits = {key: n * tick.per_bit for key, n in variant.traffic.items()}
-    setup = {key: n * tick.per_cycle for key, n in variant.setup.terms.items()}
+    setup = {key: n * tick.per_cycle for key, n in variant.set_ups.items()}
     return merge([bits, setup]) if setup else bits
 
 
-def _latency(
-    model: Any,
-    space: Space,
-    variants: list[VariantTerms],
-    sides: dict[str, tuple[Terms, int]],
-    axis: Scale,
-    cap: float | None,
-    known: Units,
-) -> None:
-    """Latency is at least each of the sides."""
-    model.latency = pyo.Var(bounds=(0, cap))
-    lowest = min(low for _, low in sides.values())
-    ticks = beyond(cap) * axis.unit + axis.floor - lowest
-    cycles = ticks / space.problem.hardware.tick.per_cycle
-    most = known | {"share": _shares(model, "share", {v.name: v.compute for v in variants}, cycles)}
-    if space.problem.hardware.transfer_setup:
-        most["turn"] = _shares(model, "turn", {v.name: v.setup for v in variants}, cycles)
-    for name, (terms, low) in sides.items():
-        whole = _in_units(terms, most)
-        start = axis.scaled(low)
-        expr = rounded_sum(model, whole, axis.unit, beyond(cap) - start) + start <= model.latency
-        setattr(model, name, pyo.Constraint(expr=expr))
+def asked_shares(variant: VariantTerms, beyond: float) -> list[Compute]:
+    """What is shared out to the input channels, but for cycles where latency is not asked for."""
+    parts = [variant.compute, *variant.shares] if beyond else list(variant.shares)
+    return [part for part in parts if part.above and (beyond or part.family not in _CYCLES)]
+
+
+_CYCLES = ("share", "turn")
+
+
+def part_beyond(part: Compute, beyond: float) -> float:
+    """The cycles that no mapping of interest takes; of bits nothing is known."""
+    return beyond if part.family in _CYCLES else inf
+
+
+def share_unit(part: Compute, beyond: float) -> float:
+    """What one unit of a variant's variables stands for.
+
+    Args:
+        part: disaggregates its pairs.
+        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
+            any input-channel tile, they reach it.
+    """
+    least = min(n for (family, _), n in part.terms.items() if family == part.family)
+    return min(part.most, beyond / least)
 
 
 def _shares(
-    model: Any, family: str, products: Mapping[str, Product], beyond: float = inf
-) -> dict[str, float]:
-    """Disaggregated pairs; what one unit of a variant's variables stands for.
+    model: Any, variants: list[VariantTerms], beyond: float, spans: Spans
+) -> dict[tuple[str, str], float]:
+    """Disaggregated pairs; what one unit of a variant's variables stands for, by family and variant."""
+    every = {(part.family, v.name): part for v in variants for part in asked_shares(v, beyond)}
+    most = {key: share_unit(part, part_beyond(part, beyond)) for key, part in every.items()}
+    for family in dict.fromkeys(
+        ["share", *(family for family, _ in every)] if beyond else (f for f, _ in every)
+    ):
+        parts = {name: part for (of, name), part in every.items() if of == family}
+        _add_shares(model, family, parts, {name: most[family, name] for name in parts}, spans)
+    return most
 
-    Args:
-        model: gets the variables, as ``family``.
-        family: of ``SHARES``.
-        products: by variant.
-        beyond: cycles, or bits, above the floor that no mapping of interest takes; pairs are cut where, with
-            any input-channel tile, they reach it.
-    """
-    parts = {name: part for name, part in products.items() if part.above}
+
+def _add_shares(
+    model: Any, family: str, parts: Mapping[str, Compute], most: Mapping[str, float], spans: Spans
+) -> None:
+    """Variables of a family, each at most its input-channel tile, that add up to the pair."""
     index = [key for part in parts.values() for of, key in part.terms if of == family]
     share = pyo.Var(index, bounds=(0, 1))
     setattr(model, family, share)
     setattr(model, f"{family}_of", pyo.Constraint(index, rule=lambda m, *key: share[key] <= m.inp[key]))
-    most: dict[str, float] = {}
-    for name, part in parts.items():
-        least = min(n for (of, _), n in part.terms.items() if of == family)
-        most[name] = min(max(part.above.values()), beyond / least)
 
     def adds_up(m: Any, name: str) -> Any:
         mine = [share[key] for key in index if key[0] == name]
-        return pyo.quicksum(mine) == rounded_sum(m, parts[name].above, most[name], 1.0)
+        return pyo.quicksum(mine) == rounded_sum(m, in_full(parts[name].above, spans), most[name], 1.0)
 
     setattr(model, f"{family}s", pyo.Constraint(list(parts), rule=adds_up))
-    return most
 
 
 def add_score_cap(model: Any, limit: ScoreCap, axes: Mapping[str, Scale]) -> None:

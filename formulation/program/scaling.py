@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, log2
 from typing import Any
 
 import pyomo.core as pyo
 
 from formulation.price import Price
-from formulation.program.coefficients import SHARES, Keys, Terms, VariantTerms
+from formulation.program.coefficients import CHOICES, Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -117,7 +117,7 @@ def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, in
     for variant_terms in terms:
         least: dict[str, int] = {}
         for (family, _), value in variant_terms.items():
-            if family not in SHARES:
+            if family in CHOICES:
                 least[family] = min(value, least.get(family, value))
         merged |= {(f, key): value - least.get(f, 0) for (f, key), value in variant_terms.items()}
         bases.append(sum(least.values()))
@@ -130,7 +130,10 @@ def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, in
 def rounded_sum(
     model: Any, terms: Mapping[tuple[str, Keys], float], unit: float, most: float = float("inf")
 ) -> Any:
-    """The function in units, its coefficients cut at ``most`` and rounded down to a millionth of the largest.
+    """The function in units, its coefficients cut at ``most`` and rounded down.
+
+    They are multiples of the power of two next below a millionth of the largest, so what is short in binary
+    stays.
 
     Args:
         model: has the variables.
@@ -139,8 +142,8 @@ def rounded_sum(
         most: a value that is out of the question, so that it does not matter by how much it is exceeded.
     """
     values = {key: value / unit for key, value in terms.items() if value}
-    values = {key: value if key[0] in SHARES else min(value, most) for key, value in values.items()}
-    grain = max(values.values(), default=1.0) * GRAIN
+    values = {key: min(value, most) if key[0] in CHOICES else value for key, value in values.items()}
+    grain = 2.0 ** floor(log2(max(values.values(), default=1.0) * GRAIN))
     rounded = ((key, floor(value / grain) * grain) for key, value in values.items())
     return pyo.quicksum(getattr(model, family)[key] * value for (family, key), value in rounded if value)
 

@@ -19,9 +19,17 @@ from formulation.extents import Ints
 from formulation.space.tables import SpatialGrid, SpatialTable
 
 
-def undominated_tiles(grid: SpatialGrid) -> tuple[SpatialTable, Ints]:
-    """The tiles of a grid that no other one dominates, and their cycle factors."""
-    kept = SpatialTable.join([_front(grid, slab) for slab in grid.slabs()])
+def undominated_tiles(
+    grid: SpatialGrid, fits: Callable[[SpatialTable], NDArray[np.bool_]] | None = None
+) -> tuple[SpatialTable, Ints]:
+    """The tiles of a grid that no other one dominates, and their cycle factors.
+
+    Args:
+        grid: all tiles.
+        fits: where a tile is of any use, which every tile then is that dominates it; None if all are.
+    """
+    slabs = (slab if fits is None else slab.take(fits(slab)) for slab in grid.slabs())
+    kept = SpatialTable.join([_front(grid, slab) for slab in slabs])
     kept = _front(grid, kept)
     return kept, grid.cycles(kept)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,8 +20,8 @@ from formulation.objective import Measure, least_price
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check, Sieve, candidates
+from formulation.program.choices import VariantChoices, whole_choices
 from formulation.space.space import Space
-from formulation.space.tables import SpatialTable
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import GRACE, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, sources, staged
@@ -58,7 +59,7 @@ def solve(
         seed: of the solver.
         sieve: what an incumbent takes from the program. By default whatever costs more than it does; with
             ``bounds`` the program holds everything that is not provably worse by its bound, and takes some
-            five times as long; with ``none`` every undominated mapping, which only small layers allow.
+            two times as long; with ``none`` every undominated mapping, which takes some seven times as long.
         dump_models: folder for programs as ``.lp`` and ``.mps``; None for none. ``<name>.<quantity>`` is a
             step's whole program, every undominated mapping; ``<name>.<number>-<quantity>.sieved`` is what was
             solved, where a sieve has left less.
@@ -108,9 +109,15 @@ class _Ladder:
     def __init__(self, problem: Problem, backend: Backend, sieve: Sieve) -> None:
         self.problem, self.backend, self.sieve = problem, backend, sieve
         self.steps: list[tuple[Goal, Measure, LayerFound]] = []
+        self.whole: list[VariantChoices] = []
         self.space = Space(problem)
         self.search = Search(self.space, backend.deadline)
         self.rounder = Rounder(self.space, backend.deadline.later(GRACE))
+
+    def _all(self, check: Check = bool) -> list[VariantChoices]:
+        """What the variants of the whole map space choose from."""
+        self.whole = self.whole or whole_choices(self.space, check)
+        return self.whole
 
     def minimise(self, goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
         """The optimum of a goal; of a step that only caps the next, in its first measure."""
@@ -118,14 +125,17 @@ class _Ladder:
         best = self.rounder.incumbent(goal, mappings)
         self.steps.append((goal, measures[0], best))
         try:
-            found = self._candidates(goal, measures[0], best)
+            found = None if self.sieve is Sieve.NONE else self._candidates(goal, measures[0], best)
+            whole = self._all(self.search.deadline.check) if found is None else ()
         except TimeUp:
             return Outcome(best, None, False)
         bound, origin = Fraction(0), BoundFrom.PROGRAM
         for i, measure in enumerate(measures):
-            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best)
-            nothing_better = not _below(measure, found.price, best).any()
-            if self._is_free(stage) or (i and (nothing_better or _all_alike(found.price))):
+            near = partial(self._near, goal)
+            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best, whole, near)
+            nothing_better = found is not None and not _below(measure, found.price, best).any()
+            alike = found is not None and _all_alike(found.price)
+            if self._is_free(stage) or (i and (nothing_better or alike)):
                 best, low, done = stage.nearest(best), Fraction(measure.exact(best.price)), True
             else:
                 best, low, done = self._few(stage).solve(self.backend)
@@ -134,6 +144,10 @@ class _Ladder:
                 origin = self._origin(stage, nothing_better)
             if not done:
                 return Outcome(best, bound, False, origin)
+            try:
+                found = self._near(goal, best) if found is None else found
+            except TimeUp:
+                return Outcome(best, bound, len(measures) == 1, origin)
             found = found.take(no_worse(measure, found.price, best))
         return Outcome(best, bound, True, origin)
 
@@ -158,23 +172,20 @@ class _Ladder:
         def wanted(price: Price) -> Any:
             return goal.within(price) & no_worse(first, price, best)
 
-        if self.sieve is Sieve.NONE:
-            return self._all(goal, self.search.deadline.check)
         tiles, cycles = self.search.survivors(goal, best)
-        exactly = wanted if self.sieve is Sieve.PRICES else goal.within
+        exactly = goal.within if self.sieve is Sieve.BOUNDS else wanted
         return candidates(self.space, tiles, cycles, wanted, exactly, self.search.deadline.check)
 
-    def _all(self, goal: Goal, check: Check = bool) -> Candidates:
-        """All that fits and is within the cap, without what is dominated."""
-        tiles = SpatialTable.join(list(self.space.grid.slabs()))
-        return candidates(self.space, tiles, self.space.grid.cycles(tiles), goal.within, check=check)
+    def _near(self, goal: Goal, best: LayerFound) -> Candidates:
+        """All that is within the cap and at least as good as a mapping in the goal's first measure."""
+        return self._candidates(goal, goal.measures[0], best)
 
     def dump_whole(self) -> None:
         """Write each step's whole program, if that is wanted; a known mapping only sets its scale."""
         if self.backend.files is None:
             return
         for goal, measure, best in self.steps:
-            stage = ProgramStage(self.space, goal, [measure], self._all(goal), best)
+            stage = ProgramStage(self.space, goal, [measure], None, best, self._all())
             self.backend.dump(stage.program(), self.problem, measure.name)
         dump_nonlinear(self.problem, [(m, goal.cap) for goal, m, _ in self.steps], *self.backend.files)
 
@@ -184,7 +195,7 @@ class _Ladder:
         Where very many are better, the best of them becomes the incumbent.
         """
         found, best, last = stage.found, stage.best, stage.measures[-1]
-        if len(found) <= _MANY or self.sieve is not Sieve.PRICES:
+        if found is None or len(found) <= _MANY or self.sieve is not Sieve.PRICES:
             return stage
         better = _below(last, found.price, best)
         if better.sum() > _MANY:

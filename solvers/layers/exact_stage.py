@@ -9,8 +9,8 @@ error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
@@ -22,6 +22,7 @@ from formulation.objective import LATENCY, QUANTITIES, Measure
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
+from formulation.program.choices import VariantChoices, sieved_choices
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
 from formulation.space.space import CLASSES, Space
@@ -84,15 +85,19 @@ class ProgramStage:
         space: the map space.
         goal: its cap holds.
         measures: to minimise, the most important first.
-        found: candidates.
+        found: candidates; None for a program over the whole map space.
         best: a known mapping.
+        whole: what the variants of the whole map space choose from; used where no candidates are given.
+        near: finds the candidates that are at least as good as a mapping; asked where none are given.
     """
 
     space: Space
     goal: Goal
     measures: Sequence[Measure]
-    found: Candidates
+    found: Candidates | None
     best: LayerFound
+    whole: Sequence[VariantChoices] = ()
+    near: Callable[[LayerFound], Candidates] | None = None
 
     def solve(self, backend: Backend) -> tuple[LayerFound, Fraction, bool]:
         """The best mapping, a bound on the last quantity, and whether the mapping is optimal.
@@ -117,7 +122,7 @@ class ProgramStage:
             solved = backend.solve(milp, stage, start, presolve)
             answer = None if solved.objective is None else self._priced(milp)
             if answer is not None and not self._allowed(answer):
-                milp.forbid(*self._place(answer.choice))
+                milp.forbid(*self._place(answer.choice, milp))
                 continue
             if answer is not None:
                 self._check_answer(answer, milp, solved)
@@ -128,16 +133,25 @@ class ProgramStage:
                     min(self._bound(milp, solved), Fraction(self.measures[-1].exact(best.price))),
                     False,
                 )
-            settled = self.nearest(best)
+            settled = self._closed(best).nearest(best)
             self._check_proof(settled, milp, solved)
             return settled, self._reached(settled), True
 
     def program(self, check: Check = bool) -> Milp:
         """Its program."""
-        return build_milp(self.space, self.found, self._aim(), check)
+        chosen = self.whole if self.found is None else sieved_choices(self.space, self.found)
+        return build_milp(self.space, chosen, self._aim(), check)
+
+    def _closed(self, best: LayerFound) -> ProgramStage:
+        """Itself with candidates: where it has none, those that are at least as good as a mapping."""
+        if self.found is not None or self.near is None:
+            return self
+        return replace(self, found=self.near(best))
 
     def nearest(self, best: LayerFound) -> LayerFound:
         """The best, in integers, of the candidates that are as good as a mapping in the last measure."""
+        if self.found is None:
+            return best
         price = self.found.price
         near = np.flatnonzero(no_worse(self.measures[-1], price, best))
         prices = {price.one(int(i)) for i in near}
@@ -148,7 +162,7 @@ class ProgramStage:
         if self._values(least) >= self._values(best.price):
             return best
         same = [values[near] == value for values, value in zip(price, least, strict=True)]
-        return self._found(int(near[np.argmax(np.logical_and.reduce(same))]))
+        return self._found(self.found, int(near[np.argmax(np.logical_and.reduce(same))]))
 
     def _reached(self, found: LayerFound) -> Fraction:
         return Fraction(self.measures[-1].exact(found.price))
@@ -195,15 +209,17 @@ class ProgramStage:
         return max(least, Fraction(milp.objective.value(solved.bound - milp.margin)))
 
     def _least(self) -> Fraction:
-        """The least of the last measure over the candidates within the cap."""
+        """The least of the last measure over the candidates within the cap; 0 where there are none."""
+        if self.found is None:
+            return Fraction(0)
         measure = self.measures[-1]
         values = measure.of(self.found.price)[self.goal.within(self.found.price)]
         known = self._reached(self.best)
         return min(known, Fraction(safe(values.min()))) if len(values) else known
 
-    def _found(self, at: int) -> LayerFound:
+    def _found(self, found: Candidates, at: int) -> LayerFound:
         """A candidate as a mapping."""
-        found, row = self.found, int(self.found.row[at])
+        row = int(found.row[at])
         rank, slide = int(found.tiles.rank[row]), int(found.tiles.slide[row])
         choice = int(found.which[at]), int(found.co[at]), int(found.ci[at]), rank
         mapping = self.space.mapping(CLASSES[choice[0]], *choice[1:], slide)
@@ -212,7 +228,8 @@ class ProgramStage:
     def _priced(self, milp: Milp) -> LayerFound:
         """The mapping of a solution, priced in integers."""
         stationary, co, ci, row = milp.choice()
-        rank, slide = int(self.found.tiles.rank[row]), int(self.found.tiles.slide[row])
+        tiles = milp.variants[0].tiles
+        rank, slide = int(tiles.rank[row]), int(tiles.slide[row])
         mapping = self.space.mapping(stationary, co, ci, rank, slide)
         choice, problem = (CLASSES.index(stationary), co, ci, rank), self.space.problem
         price = problem.price(problem.evaluate(mapping))
@@ -240,9 +257,9 @@ class ProgramStage:
             said = f"{solved.solver}'s least {key.name} is {milp.objective.value(least)}"
             raise SolverDisagreement(f"{said}, but that of {settled.mapping} {key.exact(settled.price)}")
 
-    def _place(self, choice: tuple[int, int, int, int]) -> tuple[Any, ...]:
+    def _place(self, choice: tuple[int, int, int, int], milp: Milp) -> tuple[Any, ...]:
         """A choice as the model knows it; empty if its tile is no candidate."""
-        row = np.flatnonzero(self.found.tiles.rank == choice[3])
+        row = np.flatnonzero(milp.variants[0].tiles.rank == choice[3])
         if choice[0] >= len(CLASSES) or not len(row):
             return ()
         whole = bool(self.space.ci.trips[choice[2]] == 1)
@@ -250,6 +267,6 @@ class ProgramStage:
 
     def _start(self, milp: Milp) -> list[tuple[Any, int]]:
         """The known mapping as a start; empty if the program does not have it."""
-        place = self._place(self.best.choice)
+        place = self._place(self.best.choice, milp)
         stationary = milp.cheapest(*place[1:]) if place else None
         return [] if stationary is None else milp.binaries(stationary, *place[1:])

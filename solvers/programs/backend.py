@@ -104,7 +104,7 @@ class MilpAnswer:
         bound: proven: no solution has less; None if there is none.
         nodes: of the branch-and-bound tree.
         iterations: of the simplex method.
-        presolved: what presolve makes of the program, used or not.
+        presolved: what presolve makes of the program, used or not; None if that was not looked at.
         start_accepted: whether the solver completed the given start and took it into its search; None if none
             was given, or if presolve left nothing to search.
     """

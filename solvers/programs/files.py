@@ -15,7 +15,10 @@ from formulation.words import in_words
 _LEGEND = (
     "variant(v): the loop order, by the tensor that stays; _whole: with all input channels in one tile",
     "out(v_t), inp(v_t), tile(v_...): tiles of output channels, input channels, batch and the axes",
-    "ok, ik, oi: products of out and tile, inp and tile, out and inp; part(x): of the buffer, for a tensor",
+    "pixels, words, work(v_t): with so many output channels, the tile's pixels, its ifmap words of one pass,",
+    "its array cycles; window, beside(v_t): with so many input channels, words of the ifmap's tile, output",
+    "channels beside them; each from its least (0) to its greatest (1) there, and 0 where t is not chosen",
+    "part(v_x): of the buffer, for a tensor",
     "an optimum read back: the variant, out, inp and tile that are 1 are the mapping",
 )
 _COMMENT = {"lp": "\\ ", "mps": "* "}

@@ -34,6 +34,8 @@ _TERMINATION = {
 
 _ACCEPTED = "MIP start solution is feasible"
 
+_SMALL = 2000  # nonzeros up to which it is told what presolve makes of a program: of more it takes seconds
+
 
 class Highs:
     """HiGHS, which completes a start by solving what it leaves open."""
@@ -56,8 +58,8 @@ class Highs:
                 solver.setSolution(len(index), index, values)
             solver.run()
             accepted = _ACCEPTED in log.read_text() if start else None
-        presolved = _presolved(lp)
-        if not accepted and settings.presolve and presolved.cols == 0:
+        presolved = _presolved(lp) if program.size.nonzeros <= _SMALL else None
+        if not accepted and settings.presolve and presolved and presolved.cols == 0:
             accepted = None
         return _read(solver, program, presolved, accepted)
 
@@ -102,7 +104,7 @@ def _translated(program: LinearProgram) -> Any:
     return lp
 
 
-def _read(solver: Any, program: LinearProgram, presolved: Size, accepted: bool | None) -> MilpAnswer:
+def _read(solver: Any, program: LinearProgram, presolved: Size | None, accepted: bool | None) -> MilpAnswer:
     info = solver.getInfo()
     solved = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     objective = float(info.objective_function_value) if solved else None

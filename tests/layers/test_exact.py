@@ -20,6 +20,7 @@ from formulation.mapping import Partition
 from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.program.candidates import candidates, undominated
+from formulation.program.choices import sieved_choices
 from formulation.program.model import build_milp
 from formulation.program.scaling import ProgramAim
 from formulation.space.space import CLASSES, Space
@@ -120,7 +121,7 @@ def test_a_fixed_mapping_costs_what_the_cost_module_says(double):
         for i in range(len(some)):
             milp = build_milp(
                 space,
-                some,
+                sieved_choices(space, some),
                 ProgramAim(Price.of(*weights), Price.of(*(int(values.max()) for values in some.price))),
             )
             place = CLASSES[some.which[i]], False, int(some.co[i]), int(some.ci[i]), int(some.row[i])
@@ -169,7 +170,7 @@ def test_a_tight_cap_meets_no_huge_coefficient():
     latency = int(found.price.latency.min())
     traffic = int(found.price.traffic[found.price.latency == latency].min())
     aim = ProgramAim(Price.of(0.0, 1.0), Price.of(latency, traffic), Price(latency, None, None))
-    milp = build_milp(space, found, aim)
+    milp = build_milp(space, sieved_choices(space, found), aim)
     largest = max(abs(c) for row in milp.model.works.values() for c in coefficients(row))
     assert largest <= 1e6
     assert milp.model.latency.ub >= 1e-4
@@ -278,7 +279,9 @@ def test_presolve_is_what_is_asked_for():
     space, found = whole_space(SMALL)
     price = found.price
     milp = build_milp(
-        space, found, ProgramAim(Price.of(1.0, 0.0), Price.of(*(int(values.max()) for values in price)))
+        space,
+        sieved_choices(space, found),
+        ProgramAim(Price.of(1.0, 0.0), Price.of(*(int(values.max()) for values in price))),
     )
     off, on = (solve_milp(milp.model, presolve=presolve) for presolve in (False, True))
     assert off.iterations != on.iterations

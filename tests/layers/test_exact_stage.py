@@ -22,7 +22,7 @@ def stage_of(problem):
     goal = Goal((Measure.only(LATENCY), Measure.only(TRAFFIC)))
     worst = int(np.argmax(found.price.latency))
     stage = exact_stage.ProgramStage(space, goal, goal.measures[:1], found, None)
-    stage = replace(stage, best=stage._found(worst))
+    stage = replace(stage, best=stage._found(found, worst))
     return stage, stage.program()
 
 
@@ -49,7 +49,7 @@ def test_what_a_solver_calls_optimal_is_held_against_the_candidates(monkeypatch,
     stage, _ = stage_of(SMALL)
     order = np.argsort(stage.found.price.latency, kind="stable")
     second = next(i for i in order if stage.found.price.latency[i] > stage.found.price.latency[order[0]])
-    answer = stage._found(int(second))
+    answer = stage._found(stage.found, int(second))
     program = exact_stage.ProgramStage.program
 
     def wide(self, check=bool):
@@ -76,7 +76,7 @@ def test_what_a_solver_calls_optimal_is_held_against_the_candidates(monkeypatch,
 @pytest.mark.parametrize("shift", [-0.5, 0.5])
 def test_a_mapping_that_does_not_cost_what_the_solver_says_is_an_error(shift):
     stage, milp = stage_of(SMALL)
-    answer = stage._found(int(np.argmin(stage.found.price.latency)))
+    answer = stage._found(stage.found, int(np.argmin(stage.found.price.latency)))
     true = milp.objective.scaled(float(answer.price.latency))
     said = replace(stopped(None, true + shift), termination=Termination.OPTIMAL)
     with pytest.raises(SolverDisagreement, match="latency"):
@@ -86,7 +86,7 @@ def test_a_mapping_that_does_not_cost_what_the_solver_says_is_an_error(shift):
 
 def test_a_proof_that_excludes_a_known_mapping_is_an_error():
     stage, milp = stage_of(SMALL)
-    answer = stage._found(int(np.argmin(stage.found.price.latency)))
+    answer = stage._found(stage.found, int(np.argmin(stage.found.price.latency)))
     true = milp.objective.scaled(float(answer.price.latency))
     with pytest.raises(SolverDisagreement, match="least latency"):
         stage._check_proof(answer, milp, stopped(None, true + 0.5))

@@ -30,11 +30,24 @@ def test_what_is_quoted_is_in_the_file(folder):
     assert len(scales) == 2
     for line in scales:
         assert f"{line}\n" in text
-    names = set(re.findall(r"\b(?:variant|out|inp|tile|ok|ik|oi|part)\([a-z_0-9]+\)", WALK))
+    names = set(re.findall(r"\b(?:variant|out|inp|tile|window|pixels|part)\([a-z_0-9]+\)", WALK))
     assert len(names) > 10
     for name in names:
         assert f" {name}\n" in text
-    assert "+187.5 ik(output_ci1_1x2x4)\n" in text
+    assert "+70.3125 inp(weight_ci1)\n" in text
+    assert "+210.9375 window(weight_ci1)\n" in text
+    row = (
+        text.partition("c_u_pixels_of(input_whole)_:\n")[2]
+        .partition("\n<= 0")[0]
+        .replace("3.0", "3")
+        .split("\n")
+    )
+    assert [term.replace("1 ", "") for term in row] == [
+        "+tile(input_whole_1x2x1)",
+        "+3 tile(input_whole_1x2x2)",
+        "-3 pixels(input_whole_co1)",
+        "-pixels(input_whole_co2)",
+    ]
     rows = {row for row in re.findall(r"^\| `(\w+)", WALK, re.MULTILINE) if row != "min"}
     assert len(rows) >= 8
     for row in rows:

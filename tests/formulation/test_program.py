@@ -1,0 +1,117 @@
+"""What the mixed-integer program is made of: choices that lose nothing, products that are never too high."""
+
+from itertools import product
+
+import numpy as np
+import pyomo.core as pyo
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formulation.program.choices import whole_choices
+from formulation.program.coefficients import Product
+from formulation.program.products import add_products, spans_of, unit_of
+from formulation.space.space import CLASSES, Space
+from solvers.programs.linear import solve_milp
+from tests import strategies
+from tests.layers.test_exhaustive import every_mapping
+from tests.strategies import examples
+
+
+@examples(40)
+@given(strategies.problems(most=4, channels=5))
+def test_the_choices_of_the_whole_map_space_lose_nothing(problem):
+    """Every mapping's latency and traffic are reached, or beaten in both, by choices that go together."""
+    if not problem.fits_at_all:
+        return
+    space = Space(problem)
+    found = set()
+    for variant in whole_choices(space):
+        ok, ik, oi = (
+            set(zip(*map(np.ndarray.tolist, p), strict=True)) for p in (variant.ok, variant.ik, variant.oi)
+        )
+        triples = [
+            (a, b, k) for (a, b), k in product(oi, {k for _, k in ok}) if (a, k) in ok and (b, k) in ik
+        ]
+        if not triples:
+            continue
+        co, ci, rows = np.array(triples).T
+        tiles = variant.tiles.take(rows)
+        price = space.price(CLASSES[variant.which], co, ci, tiles, variant.cycles[rows])
+        fits = space.feasible(space.tile(co, ci, tiles))
+        found |= {(price.one(int(i)).latency, price.one(int(i)).traffic) for i in np.flatnonzero(fits)}
+    for _, cost in every_mapping(problem):
+        assert any(a <= cost.latency_ticks and b <= cost.traffic_bits for a, b in found)
+
+
+class Variant:
+    """A variant that has but one product."""
+
+    def __init__(self, name, *products):
+        self.name, self.products = name, products
+
+
+def made(left, right, allowed):
+    """A product of some left and right factors, of which some pairs go together."""
+    beside = {("v", f"o{j}"): [right[i] for i in allowed[j]] for j in range(len(left))}
+    least = {key: min(values) for key, values in beside.items()}
+    spread = {key: max(values) - least[key] for key, values in beside.items()}
+    terms = {("out", key): n * least[key] for n, key in zip(left, least, strict=True)}
+    terms |= {("words", key): n for n, key in zip(left, least, strict=True) if spread[key]}
+    values = {("v", f"t{i}"): value for i, value in enumerate(right)}
+    return Product("words", terms, least, spread, values, ("out", "tile"))
+
+
+def least_of(found, j, i):
+    """The least that a product can be with two choices made, and by how much it may be too low."""
+    model = pyo.ConcreteModel()
+    for family, keys, one in (("out", found.least, j), ("tile", found.right, i)):
+        setattr(model, family, pyo.Var(list(keys), domain=pyo.Binary))
+        for at, variable in enumerate(getattr(model, family).values()):
+            variable.fix(int(at == one))
+    spans = spans_of([Variant("v", found)], [])
+    slack = add_products(model, [Variant("v", found)], spans)
+    terms = [
+        value * spans.get((family, key), 1) * getattr(model, family)[key]
+        for (family, key), value in found.terms.items()
+    ]
+    model.total = pyo.Objective(expr=pyo.quicksum(terms))
+    key = list(found.least)[j]
+    return solve_milp(model).objective, found.terms.get(("words", key), 0) * slack["words", key]
+
+
+@examples(60)
+@given(
+    st.lists(st.integers(1, 500), min_size=2, max_size=4, unique=True),
+    st.lists(st.integers(0, 10**4), min_size=2, max_size=6),
+    st.sampled_from([1, 7, 64 * 10**9]),
+    st.data(),
+)
+def test_a_product_is_what_it_is_wherever_its_choices_go_together(left, right, size, data):
+    right = [size * value for value in right]
+    places = st.lists(st.integers(0, len(right) - 1), min_size=1, unique=True)
+    allowed = [data.draw(places) for _ in left]
+    j = data.draw(st.integers(0, len(left) - 1))
+    i = data.draw(st.sampled_from(allowed[j]))
+    found, slack = least_of(made(left, right, allowed), j, i)
+    assert slack == 0
+    assert found == pytest.approx(left[j] * right[i], rel=1e-8, abs=1e-6 * size)
+
+
+def test_factors_that_span_too_much_are_rounded_down_and_by_how_much_is_known():
+    right = [1, 3 * 10**8 + 1, 10**9 + 7]
+    found = made([3, 50], right, [[0, 1, 2], [0, 1]])
+    unit = unit_of(found, spans_of([Variant("v", found)], []))
+    assert (unit.exact, unit.size) == (False, 1001)
+    for j, i in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1)):
+        least, slack = least_of(found, j, i)
+        exact = (3, 50)[j] * right[i]
+        assert 0 < slack == 2 * 1001 * (3, 50)[j]
+        assert exact - slack - 1 <= least <= exact + 1
+
+
+def test_what_does_not_fit_beside_a_choice_is_out_of_reach():
+    """A right factor above the greatest that goes with a left one has no solution with it."""
+    found = made([2, 5], [10, 20, 40], [[0, 1, 2], [0, 1]])
+    assert least_of(found, 0, 2)[0] == pytest.approx(80)
+    assert least_of(found, 1, 2)[0] is None
