@@ -7,6 +7,7 @@ partial sums and the sliding ifmap are settled. All numbers come from ``formulat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,27 +20,68 @@ from formulation.cost import (
     array_passes,
     array_traffic,
     ifmap_pass_words,
-    most_passes,
+    passes,
     tile_bits,
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Stationary
 from formulation.price import energy_quanta
-from formulation.program.bursts import VariantBursts
 from formulation.program.choices import Pairs, VariantChoices
-from formulation.program.terms import SHARES, Disaggregated, Keys, Product, Terms, disaggregated, merge, times
 from formulation.space.space import CLASSES, Space
 
 TENSORS = ("ifmap", "ofmap", "weights")
 WHOLE = "_whole"
+CHOICES = ("variant", "out", "inp", "tile")
+"""Families of binaries; in a variant each sums to its own binary."""
+
+Keys = tuple[Any, ...]
+Terms = dict[tuple[str, Keys], int]
+"""A linear function: coefficients by (family of variables, index)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """``left * right`` of two choices, as one variable for each that the left one may be.
+
+    Attributes:
+        name: family of its variables; one stands for ``right`` above its least, 0 if the left is not chosen.
+        terms: the product, of binaries and of those variables.
+        least: that of ``right`` beside each left choice, by the index of its binary.
+        spread: by how much the greatest of ``right`` is above that.
+        right: by the index of its binary.
+        families: those of the left and of the right binaries.
+    """
+
+    name: str
+    terms: Terms
+    least: dict[Keys, int]
+    spread: dict[Keys, int]
+    right: dict[Keys, int]
+    families: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A factor of the input channels times something of the pair (output channels, tile): array cycles.
+
+    Attributes:
+        terms: the product; of ``family`` per unit of the pair.
+        above: by how much each pair is above the least; empty if it needs no such variables.
+        most: the greatest of ``above``.
+        family: of the variables that share the pair out to the input channels.
+    """
+
+    terms: Terms
+    above: Terms
+    most: int = 0
+    family: str = "share"
 
 
 class VariantTerms:
     """Coefficients of one variant, by family and index.
 
-    Families: ``out``, ``inp``, ``tile`` of one choice; those of its products; ``ok`` and ``ik`` of output
-    channels and tile, of input channels and tile, where runs take whole bursts, of which a pair's is no
-    product; and ``SHARES``, as ``formulation.program.model`` explains.
+    Families: ``out``, ``inp``, ``tile`` of one choice; those of its products; and ``share``, as
+    ``formulation.program.model`` explains.
 
     Args:
         space: the map space.
@@ -74,16 +116,6 @@ class VariantTerms:
         """Values of all choices of a family."""
         places = zip(self.at[family], values, strict=True)
         return {(family, self._label(family, int(i))): int(v) for i, v in places}
-
-    def _pairs(self, family: str, values: Any) -> Terms:
-        """Values of all pairs of a family."""
-        places = zip(*getattr(self, family), values, strict=True)
-        return {(family, self.pair(family, int(i), int(j))): int(v) for i, j, v in places}
-
-    def pair(self, family: str, first: int, second: int) -> Keys:
-        """The label of a pair: its variant, and those of its two choices."""
-        one = {"ok": "out", "ik": "inp"}[family]
-        return *self._label(one, first), self.names[second]
 
     def held(self, tensor: str) -> Terms:
         """Bits of a tensor's tile."""
@@ -130,24 +162,20 @@ class VariantTerms:
             factor = factor * self._one_factor
         return self._product("work", "out", "tile", self.ok, factor, self.cycles)
 
-    @cached_property
-    def turns(self) -> Product:
-        """Trips of output channels and tiles together."""
-        return self._product("turns", "out", "tile", self.ok, self._out.trips, self.tiles.trips)
-
-    @property
-    def disaggregated(self) -> dict[str, Disaggregated]:
-        """All that is disaggregated over the input channels, by family of ``SHARES``."""
-        found = self.compute, self.setup, self.fetches, self.spills
-        return dict(zip(SHARES, found, strict=True))
-
     @property
     def products(self) -> tuple[Product, ...]:
         """All products."""
-        hardware = self.space.problem.hardware
-        moved = () if hardware.burst_bytes else (self.words,)
-        started = (self.turns,) if hardware.transfer_setup else ()
-        return self.window, self.pixels, self.beside, *moved, self.work, *started
+        return self.window, self.pixels, self.beside, self.words, self.work
+
+    @property
+    def shares(self) -> tuple[Compute, ...]:
+        """What is shared out to the input channels besides ``compute``."""
+        return ()
+
+    @property
+    def set_ups(self) -> Terms:
+        """Cycles to set transfers up; nothing if that takes no time."""
+        return {}
 
     def _product(self, name: str, one: str, two: str, pairs: Pairs, left: Ints, right: Ints) -> Product:
         """A product over pairs; without variables where the left factor is the same for all."""
@@ -172,8 +200,6 @@ class VariantTerms:
     def traffic(self) -> Terms:
         """Bits moved."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        if hardware.burst_bytes:
-            return merge([self._fixed_bursts(), self.fetches.terms, self.spills.terms])
         trips = self.tiles.trips[self.rows]
         weights = layer.weight_words * self._passes(Group.SP, trips) * np.ones_like(trips)
         writes = self._passes(Group.CI, self._inp.trips[self.ci])
@@ -206,8 +232,6 @@ class VariantTerms:
         pairs = ((self.ok, co, row), (self.ik, ci, row), (self.oi, co, ci))
         if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
             return None
-        if self.space.problem.hardware.burst_bytes:
-            return self.bursts.moves(co, ci, row)
         layer, tile = self.space.problem.layer, self.tiles.take(np.array([row]))
         words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, tile.slid)
         writes = self._passes(Group.CI, int(self._inp.trips[ci]))
@@ -220,8 +244,9 @@ class VariantTerms:
         return int(moved.bits(self.space.problem.hardware))
 
     def _passes(self, group: Group, trips: Any) -> Any:
-        once = most_passes(self.stationary, group, trips)
-        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
+        """Passes of a tensor when all other groups have several trips: never below the true ones."""
+        several = {other.value: 2 for other in Group} | {group.value: trips}
+        return passes(self.stationary, group, Trips(**several))
 
     @property
     def _one_factor(self) -> int | None:
@@ -230,71 +255,20 @@ class VariantTerms:
         return factors.pop() if len(factors) == 1 else None
 
     @cached_property
-    def compute(self) -> Disaggregated:
+    def compute(self) -> Compute:
         """Array cycles."""
         if self._one_factor is not None:
-            return Disaggregated(self.work.terms, {})
+            return Compute(self.work.terms, {})
         co, row = self.ok
         pair = self.space.problem.layer.groups * self._out.cycles[co] * self.cycles[row]
-        return self._disaggregated("share", self._inp.cycles[self.ci], self.work.terms, pair)
-
-    @cached_property
-    def setup(self) -> Disaggregated:
-        """Cycles to set transfers up (``cost.moved_tiles``), linear in the trips of the input channels.
-
-        With one of them ``weights + ifmap + n_co n_sp`` transfers, and as many more with each further one but
-        for the ofmap's, which are ``2 n_co n_sp`` where it spills and else none. The weights' tiles move
-        ``n_co n_sp`` times, or ``n_co`` where they stay; the ifmap's as often, or ``n_sp`` where that stays.
-        """
-        each = self.space.problem.hardware.transfer_setup * self.space.problem.layer.groups
-        if not each:
-            return Disaggregated({}, {})
-        both, (co, row) = self.turns.terms, self.ok
-        alone = {"out": self._out.trips[co], "tile": self.tiles.trips[row]}
-        alone["both"] = alone["out"] * alone["tile"]
-        moved = {
-            "both": both,
-            "out": self._terms("out", self._out.trips[self.co]),
-            "tile": self._terms("tile", self.tiles.trips[self.rows]),
-        }
-        weights = "out" if self.stationary is Stationary.WEIGHT else "both"
-        ifmap = "tile" if self.stationary is Stationary.INPUT else "both"
-        spills = 0 if self.stationary is Stationary.OUTPUT else 2
-        first = merge(times(t, each) for t in (moved[weights], moved[ifmap], both))
-        more = merge([times(moved[weights], each), times(moved[ifmap], each), times(both, spills * each)])
-        pair = each * (alone[weights] + alone[ifmap] + spills * alone["both"])
-        again = self._disaggregated("turn", self._inp.trips[self.ci] - 1, more, pair)
-        return Disaggregated(merge([first, again.terms]), again.above, again.most)
-
-    @property
-    def bursts(self) -> VariantBursts:
-        """What moves in whole bursts."""
-        return VariantBursts(self.space, self.stationary, self.whole, self.tiles)
-
-    @cached_property
-    def fetches(self) -> Disaggregated:
-        """Bits of ifmap runs that end with the input channels, where these are cut."""
-        if self.whole or not self.space.problem.hardware.burst_bytes:
-            return Disaggregated({}, {})
-        pair = self.bursts.fetched(*self.ok)
-        return self._disaggregated("fetch", self.bursts.runs(self.ci), self._pairs("ok", pair), pair)
-
-    @cached_property
-    def spills(self) -> Disaggregated:
-        """Bits of partial sums, out and in, where runs take whole bursts."""
-        if self.whole or not self.space.problem.hardware.burst_bytes:
-            return Disaggregated({}, {})
-        pair, again = self.bursts.spilled(*self.ok), self._passes(Group.CI, self._inp.trips[self.ci]) - 1
-        return self._disaggregated("spill", again, self._pairs("ok", pair), pair)
-
-    def _fixed_bursts(self) -> Terms:
-        """Bits across the pins but for ``fetches`` and ``spills``: exact for every mapping of the variant."""
-        fixed = self._pairs("ok", self.bursts.fixed(*self.ok))
-        return fixed if self.whole else fixed | self._pairs("ik", self.bursts.reloaded(*self.ik))
-
-    def _disaggregated(self, family: str, factor: Ints, function: Terms, pair: Ints) -> Disaggregated:
-        """A factor of each input-channel tile times a function, of which the pairs' values are given."""
-        return disaggregated(family, self._terms("inp", factor), function, int(pair.max()))
+        least, most = int(pair.min()), int(pair.max())
+        factor = self._inp.cycles[self.ci].tolist()
+        terms = self._terms("inp", [f * least for f in factor])
+        if least == most:
+            return Compute(terms, {})
+        shares = {("share", self._label("inp", int(b))): f for b, f in zip(self.ci, factor, strict=True)}
+        above = {key: n - least * (key[0] in CHOICES) for key, n in self.work.terms.items()}
+        return Compute(terms | shares, above, most - least)
 
 
 def variant_name(stationary: Stationary, whole: bool) -> str:
@@ -302,11 +276,10 @@ def variant_name(stationary: Stationary, whole: bool) -> str:
     return stationary.value + (WHOLE if whole else "")
 
 
-def variants_of(space: Space, chosen: Iterable[VariantChoices]) -> list[VariantTerms]:
-    """The coefficients of variants."""
-    variants = []
-    for one in chosen:
-        sizes = np.stack(space.grid.tiles(one.tiles.rank), axis=1)
-        names = ["x".join(map(str, size)) for size in sizes.tolist()]
-        variants.append(VariantTerms(space, one, names))
-    return variants
+def merge(terms: Iterable[Terms]) -> Terms:
+    """The sum of linear functions."""
+    merged: Terms = {}
+    for part in terms:
+        for key, value in part.items():
+            merged[key] = merged.get(key, 0) + value
+    return merged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -158,6 +159,10 @@ class HardwareModel(StrictModel):
     def _without_what_is_off(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = fields(self)
         return {name: told[name] for name in told if name not in _UNTOLD or told[name] != _UNTOLD[name]}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        told = super().__repr_args__()
+        return ((name, value) for name, value in told if name not in _UNTOLD or value != _UNTOLD[name])
 
     @model_validator(mode="before")
     @classmethod
