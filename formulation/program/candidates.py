@@ -23,7 +23,7 @@ from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from formulation.space.undominated import undominated as front
 
@@ -33,8 +33,6 @@ Wanted = Callable[[Price], Num]
 
 Check = Callable[[], object]
 """Called between pieces of work; what it raises ends the work."""
-
-_FRONT_COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
 
 
 class Sieve(StrEnum):
@@ -52,7 +50,7 @@ class Candidates:
     Attributes:
         tiles: spatial tiles.
         cycles: their cycle factors.
-        which: position of the loop order in ``CLASSES``, for each triple.
+        which: position of the loop order in the space's ``orders``, for each triple.
         co: position in the space's output-channel table, for each triple.
         ci: the same for input channels.
         row: the same for ``tiles``.
@@ -78,7 +76,8 @@ class Candidates:
 
 def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool) -> Ints:
     """Positions of spatial tiles that no other one dominates, ordered by columns; of equals the first."""
-    columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
+    names = (name for name in tiles.__match_args__ if name not in ("rank", "slide"))
+    columns = [cycles, *(getattr(tiles, name) for name in names)]
     order = np.lexsort([tiles.rank, *columns[::-1]])
     points = np.stack(columns)[:, order]
     first = np.r_[True, (points[:, 1:] != points[:, :-1]).any(axis=0)][: len(order)]
@@ -109,6 +108,9 @@ def candidates(
     pieces = []
     for order, rows, out in _pairs(space, tiles, cycles, wanted, check):
         pieces.append(_triples(space, tiles, cycles, order, rows, out, exactly or wanted))
+    if not pieces:
+        none = np.zeros(0, dtype=np.int64)
+        return Candidates(tiles, cycles, none, none, none, none, Price.of(none, none))
     which, co, ci, row, *prices = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return Candidates(tiles, cycles, which, co, ci, row, Price(*prices))
 
@@ -121,7 +123,7 @@ def _pairs(
     for row, co in pairs(len(tiles), len(space.co.tile)):
         check()
         fits, prices = space.bounds(tiles.take(row), cycles[row], co)
-        for which, price in enumerate(prices):
+        for which, price in zip(space.orders, prices, strict=True):
             keep = np.flatnonzero(fits & wanted(price))
             for first in range(0, max(1, len(keep)), size):
                 check()
@@ -138,7 +140,7 @@ def _triples(
     row, co = np.repeat(row, width), np.repeat(co, width)
     fits = np.flatnonzero(space.feasible(space.tile(co, ci, tiles.take(row))))
     ci, row, co = ci[fits], row[fits], co[fits]
-    price = space.price(CLASSES[which], co, ci, tiles.take(row), cycles[row])
+    price = space.price(space.orders[which], co, ci, tiles.take(row), cycles[row])
     keep = np.flatnonzero(wanted(price))
     ci, row, co = ci[keep], row[keep], co[keep]
     return np.full(len(keep), which), co, ci, row, *price.take(keep)

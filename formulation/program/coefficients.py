@@ -21,12 +21,11 @@ from formulation.cost import (
     footprint,
     ifmap_pass_words,
     passes,
-    tile_bits,
 )
 from formulation.mapping import Group, Stationary
 from formulation.price import energy_quanta
 from formulation.program.candidates import Candidates
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 
 TENSORS = ("ifmap", "ofmap", "weights")
 WHOLE = "_whole"
@@ -59,15 +58,23 @@ class VariantTerms:
     Args:
         space: the map space.
         found: the variant's candidates.
-        which: position of its loop order in ``CLASSES``.
+        which: position of its loop order in the space's ``orders``.
         whole: whether all input channels are one tile.
-        names: labels of the spatial tiles.
+        names: labels of all output-channel tiles, input-channel tiles, and the candidates' spatial tiles.
     """
 
-    def __init__(self, space: Space, found: Candidates, which: int, whole: bool, names: list[str]) -> None:
-        self.space, self.stationary = space, CLASSES[which]
+    def __init__(
+        self,
+        space: Space,
+        found: Candidates,
+        which: int,
+        whole: bool,
+        names: tuple[list[str], list[str], list[str]],
+    ) -> None:
+        self.space, self.stationary = space, space.orders[which]
         self.name = variant_name(self.stationary, whole)
-        self.tiles, self.cycles, self.names, self.whole = found.tiles, found.cycles, names, whole
+        self.tiles, self.cycles, self.names, self.whole = found.tiles, found.cycles, names[2], whole
+        self._labels = names
         self.ok = _unique(found.co, found.row)
         self.ik = _unique(found.ci, found.row)
         self.oi = _unique(found.co, found.ci)
@@ -75,11 +82,11 @@ class VariantTerms:
 
     def out(self, a: int) -> str:
         """The label of an output-channel tile."""
-        return f"co{self.space.co.tile[a]}"
+        return self._labels[0][a]
 
     def inp(self, b: int) -> str:
         """The label of an input-channel tile."""
-        return f"ci{self.space.ci.tile[b]}"
+        return self._labels[1][b]
 
     def index(self, family: str, first: int, second: int | None = None) -> Keys:
         """The labels under which a variable is known."""
@@ -110,7 +117,7 @@ class VariantTerms:
 
     def _held(self) -> tuple[dict[str, Terms], dict[str, Terms]]:
         """Footprints and bits of the tiles, by tensor."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        hardware = self.space.problem.hardware
         trips_ci = 1 if self.whole else 2
         need: dict[str, Terms] = {}
         held: dict[str, Terms] = {}
@@ -119,15 +126,7 @@ class VariantTerms:
         ):
             co, ci, row = self._places(family, pairs)
             tiles = self.tiles.take(row)
-            bits = tile_bits(
-                layer,
-                hardware,
-                self.space.co.tile[co],
-                self.space.ci.tile[ci],
-                tiles.largest,
-                tiles.pixels,
-                trips_ci,
-            )
+            bits = self.space.held(co, ci, tiles, trips_ci)
             held[tensor] = self.terms(family, pairs, getattr(bits, tensor))
             need[tensor] = self.terms(family, pairs, getattr(footprint(hardware, bits), tensor))
         return need, held
@@ -146,7 +145,7 @@ class VariantTerms:
         layer, hardware = space.problem.layer, space.problem.hardware
         co, row = self.ok
         tiles = self.tiles.take(row)
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tiles.fetched, tiles.slid)
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tiles.fetched, space.slid(tiles))
         ifmap = layer.groups * words * self._passes(Group.CO, space.co.trips[co])
         weights = layer.weight_words * self._passes(Group.SP, tiles.trips)
         writes = self._passes(Group.CI, space.ci.trips[self.ci])
@@ -161,16 +160,17 @@ class VariantTerms:
         layer, hardware = space.problem.layer, space.problem.hardware
         each, tiles = hardware.quantum, self.tiles.take(self.rows)
         choices = {
-            Group.CO: ("out", self.co, space.co.trips[self.co], space.co.cycles[self.co]),
-            Group.CI: ("inp", self.ci, space.ci.trips[self.ci], space.ci.cycles[self.ci]),
-            Group.SP: ("tile", self.rows, tiles.trips, self.cycles[self.rows]),
+            Group.CO: ("out", self.co, self.co, space.co.trips[self.co], space.co.cycles[self.co]),
+            Group.CI: ("inp", self.ci, self.ci, space.ci.trips[self.ci], space.ci.cycles[self.ci]),
+            Group.SP: ("tile", self.rows, tiles, tiles.trips, self.cycles[self.rows]),
         }
         none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
         fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
         moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
         terms = [fixed, moved]
-        for group, (family, at, trips, cycles) in choices.items():
-            passes = {g.value: 0 for g in Group} | {group.value: array_passes(hardware, group, trips, cycles)}
+        for group, (family, at, tile, trips, cycles) in choices.items():
+            moves = array_passes(hardware, group, space.pieces(group, trips, tile), cycles)
+            passes = {g.value: 0 for g in Group} | {group.value: moves}
             bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
             terms.append(self.terms(family, at, [each.sram_bit * int(b) for b in bits]))
         return merge(terms)
@@ -183,9 +183,15 @@ class VariantTerms:
         return self.traffic["ok", self.index("ok", co, row)] + self.traffic["inp", self.index("inp", ci)]
 
     def _passes(self, group: Group, trips: Any) -> Any:
-        """Passes of a tensor when all other groups have several trips: never below the true ones."""
-        several = {other.value: 2 for other in Group} | {group.value: trips}
-        return passes(self.stationary, group, Trips(**several))
+        """Passes of a tensor when all other groups have several trips: never below the true ones.
+
+        Of tiles that are cut the variant has one loop order only, so they are exact: there it is known which
+        groups have one trip.
+        """
+        whole = self.whole and self.space.cut is not None
+        single = self.space.single | ({Group.CI} if whole else frozenset())
+        several = {other.value: 1 if other in single else 2 for other in Group} | {group.value: trips}
+        return passes(self.stationary, group, Trips(**several), self.space.cut)
 
     @cached_property
     def compute(self) -> Compute:
@@ -218,8 +224,7 @@ def _unique(first: Any, second: Any) -> Any:
 def variants_of(space: Space, found: Candidates) -> list[VariantTerms]:
     """The variants that the candidates have, in a fixed order."""
     whole = space.ci.trips[found.ci] == 1
-    sizes = np.stack(space.grid.tiles(found.tiles.rank), axis=1)
-    names = ["x".join(map(str, size)) for size in sizes.tolist()]
+    names = space.names(np.arange(len(space.co.tile)), np.arange(len(space.ci.tile)), found.tiles)
     keys = sorted({(int(c), bool(w)) for c, w in zip(found.which, whole, strict=True)})
     return [VariantTerms(space, found.take((found.which == c) & (whole == w)), c, w, names) for c, w in keys]
 

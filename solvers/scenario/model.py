@@ -169,8 +169,10 @@ class Scenario(StrictModel):
             return
         if programs:
             yield "streaming: true, with the network as one problem, allowed with: network_level layers"
-        if self.search_method not in ("exhaustive", "static"):
-            yield f"streaming: true, with {self.search_method}, allowed with: exhaustive, static"
+        if self.search_method not in ("exhaustive", "static", "exact"):
+            yield f"streaming: true, with {self.search_method}, allowed with: exhaustive, static, exact"
+        if self.sieve != "prices" or self.dump_models is not None:
+            yield "streaming: true, with sieve or dump_models, allowed: sieve prices, no dump_models"
         if self.is_static and self.buffer_partition == "auto":
             yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
         if self.objective.tolerance_over == "network":
