@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.axes import Axis
+from dnns.errors import InputError
 from dnns.layer import Layer
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 from formulation.space import cut_grid
 from solvers.layers import exact, exhaustive, static
+from solvers.methods import solve
 from solvers.result import BoundFrom, Termination
 from tests import strategies
 from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
@@ -167,6 +169,12 @@ def test_a_program_proves_a_streamed_optimum(layer):
     assert solved.mapping.inner is not None
     assert solved.gap == 0
     assert solved.bound_from == {"traffic": BoundFrom.PROGRAM}
+
+
+@pytest.mark.parametrize("method", ["constrained", "Combined"])
+def test_a_method_of_whole_tiles_refuses_a_machine_that_streams(method):
+    with pytest.raises(InputError, match="knows whole tiles only"):
+        solve(small(CONV2, 64), method)
 
 
 def test_within_a_partition_and_from_a_known_mapping():
