@@ -149,7 +149,9 @@ class Scenario(StrictModel):
         if programs and self.hardware.preset is None and self.hardware.energy != EnergyModel():
             problem = f"counted layer by layer, not with network_level {self.network_level}"
             raise ValueError(f"energy: {problem}, allowed: layers")
-        for problem in self._unsupported(programs):
+        auto, over = self.is_static and self.buffer_partition == "auto", self.objective.tolerance_over
+        whole = self.sieve != "prices" or self.dump_models is not None
+        for problem in self.hardware.refused(self.search_method, programs, auto, over, whole):
             raise ValueError(problem)
         if self.exact_after and self.search_method != "combined":
             problem = f"{self.search_method} has nothing to go on from, allowed with: combined"
@@ -160,23 +162,6 @@ class Scenario(StrictModel):
             )
             raise ValueError(f"backend: {problem}")
         return self
-
-    def _unsupported(self, programs: bool) -> Iterator[str]:
-        """What a machine asks for that cannot be done here."""
-        if programs and self.hardware.padding != "clipped":
-            yield "padding: counted, with the network as one problem, allowed with: network_level layers"
-        if not self.hardware.streaming:
-            return
-        if programs:
-            yield "streaming: true, with the network as one problem, allowed with: network_level layers"
-        if self.search_method not in ("exhaustive", "static", "exact"):
-            yield f"streaming: true, with {self.search_method}, allowed with: exhaustive, static, exact"
-        if self.sieve != "prices" or self.dump_models is not None:
-            yield "streaming: true, with sieve or dump_models, allowed: sieve prices, no dump_models"
-        if self.is_static and self.buffer_partition == "auto":
-            yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
-        if self.objective.tolerance_over == "network":
-            yield "streaming: true, with tolerance_over network, allowed with: layer"
 
     @property
     def solves_programs(self) -> bool:
