@@ -19,15 +19,15 @@ from formulation.cost import (
     Trips,
     array_passes,
     array_traffic,
+    held_bits,
     ifmap_pass_words,
     passes,
-    tile_bits,
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Stationary
 from formulation.price import energy_quanta
 from formulation.program.choices import Pairs, VariantChoices
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Names, Space
 
 TENSORS = ("ifmap", "ofmap", "weights")
 WHOLE = "_whole"
@@ -86,11 +86,11 @@ class VariantTerms:
     Args:
         space: the map space.
         chosen: the variant's choices.
-        names: labels of the spatial tiles.
+        names: labels of all tiles of output channels, of input channels, and of the spatial ones.
     """
 
-    def __init__(self, space: Space, chosen: VariantChoices, names: list[str]) -> None:
-        self.space, self.stationary, self.whole = space, CLASSES[chosen.which], chosen.whole
+    def __init__(self, space: Space, chosen: VariantChoices, names: Names) -> None:
+        self.space, self.stationary, self.whole = space, space.orders[chosen.which], chosen.whole
         self.name = variant_name(self.stationary, self.whole)
         self.ok, self.ik, self.oi = chosen.ok, chosen.ik, chosen.oi
         self.co, self.ci, self.rows = (np.unique(p) for p in (self.ok[0], self.ik[0], self.ok[1]))
@@ -108,9 +108,7 @@ class VariantTerms:
         return {"out": self.co, "inp": self.ci, "tile": self.rows}
 
     def _label(self, family: str, at: int) -> Keys:
-        if family == "tile":
-            return self.name, self.names[at]
-        return self.name, f"co{self._out.tile[at]}" if family == "out" else f"ci{self._inp.tile[at]}"
+        return self.name, self.names[("out", "inp", "tile").index(family)][at]
 
     def _terms(self, family: str, values: Any) -> Terms:
         """Values of all choices of a family."""
@@ -134,22 +132,23 @@ class VariantTerms:
     @cached_property
     def beside(self) -> Product:
         """Bits of the weights' tile: input channels times the output channels beside them."""
-        return self._product("beside", "inp", "out", self.oi[::-1], self._unit.weights, self._out.tile)
+        held = self.space.channels("weights", Group.CO)
+        return self._product("beside", "inp", "out", self.oi[::-1], self._unit.weights, held)
 
     @property
     def _unit(self) -> TensorBits:
         """Bits per pixel, word of the window and output channel, by channels of the other kind."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        trips = 1 if self.whole else 2
-        of_ofmap = tile_bits(layer, hardware, self._out.tile, 1, 1, 1, trips).ofmap
-        inner = tile_bits(layer, hardware, 1, self._inp.tile, 1, 1, trips)
-        return TensorBits(inner.ifmap, of_ofmap, inner.weights)
+        held, taps = self.space.channels, self.space.problem.layer.taps
+        channels = held("ifmap", Group.CI), held("ofmap", Group.CO), held("weights", Group.CI) * taps
+        partial = not self.whole or self.space.cut is Group.CI
+        return held_bits(self.space.problem.hardware, *channels, 2 if partial else 1)
 
     @cached_property
     def words(self) -> Product:
         """Bits of the ifmap that move: its passes times the words of one."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, self.tiles.slid)
+        slid = self.space.slid(self.tiles)
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, slid)
         each = self._passes(Group.CO, self._out.trips)
         bits = Traffic(layer.groups * each * np.ones_like(self._out.trips), 0, 0, 0).bits(hardware)
         return self._product("words", "out", "tile", self.ok, bits, words)
@@ -213,16 +212,17 @@ class VariantTerms:
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
         each, tiles = hardware.quantum, self.tiles.take(self.rows)
         choices = {
-            Group.CO: ("out", self._out.trips[self.co], self._out.cycles[self.co]),
-            Group.CI: ("inp", self._inp.trips[self.ci], self._inp.cycles[self.ci]),
-            Group.SP: ("tile", tiles.trips, self.cycles[self.rows]),
+            Group.CO: ("out", self.co, self._out.trips[self.co], self._out.cycles[self.co]),
+            Group.CI: ("inp", self.ci, self._inp.trips[self.ci], self._inp.cycles[self.ci]),
+            Group.SP: ("tile", tiles, tiles.trips, self.cycles[self.rows]),
         }
         none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
         fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
         moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
         terms = [fixed, moved]
-        for group, (family, trips, cycles) in choices.items():
-            passes = {g.value: 0 for g in Group} | {group.value: array_passes(hardware, group, trips, cycles)}
+        for group, (family, at, trips, cycles) in choices.items():
+            moves = array_passes(hardware, group, self.space.pieces(group, trips, at), cycles)
+            passes = {g.value: 0 for g in Group} | {group.value: moves}
             bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
             terms.append(self._terms(family, [each.sram_bit * int(b) for b in bits]))
         return merge(terms)
@@ -233,7 +233,8 @@ class VariantTerms:
         if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
             return None
         layer, tile = self.space.problem.layer, self.tiles.take(np.array([row]))
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, tile.slid)
+        slid = self.space.slid(tile)
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, slid)
         writes = self._passes(Group.CI, int(self._inp.trips[ci]))
         moved = Traffic(
             layer.groups * int(words[0]) * self._passes(Group.CO, int(self._out.trips[co])),
@@ -244,9 +245,16 @@ class VariantTerms:
         return int(moved.bits(self.space.problem.hardware))
 
     def _passes(self, group: Group, trips: Any) -> Any:
-        """Passes of a tensor when all other groups have several trips: never below the true ones."""
-        several = {other.value: 2 for other in Group} | {group.value: trips}
-        return passes(self.stationary, group, Trips(**several))
+        """Passes of a tensor when all other groups have several trips: never below the true ones.
+
+        Of tiles that are cut the variant has one loop order only, so they are exact: there it is known which
+        groups have one trip.
+        """
+        whole = self.whole and self.space.cut is not None
+        single = self.space.single | ({Group.CI} if whole else frozenset())
+        several = {other.value: 1 if other in single else 2 for other in Group} | {group.value: trips}
+        once = passes(self.stationary, group, Trips(**several), self.space.cut)
+        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
 
     @property
     def _one_factor(self) -> int | None:

@@ -209,7 +209,6 @@ def variants_of(space: Space, chosen: Iterable[VariantChoices]) -> list[VariantT
     kind = TransferTerms if hardware.transfer_setup or hardware.burst_bytes else VariantTerms
     variants = []
     for one in chosen:
-        sizes = np.stack(space.grid.tiles(one.tiles.rank), axis=1)
-        names = ["x".join(map(str, size)) for size in sizes.tolist()]
+        names = space.names(np.arange(len(space.co.tile)), np.arange(len(space.ci.tile)), one.tiles)
         variants.append(kind(space, one, names))
     return variants

@@ -43,7 +43,7 @@ class Spent:
         base = tuple(bit * (c.ports[0] - fewest) for c in members if c.ports is not None)
         added = 0 if space.hardware.double_buffered else int(space.latency(0, traffic, members[0].setup))
         rest = measure.exact(space.price(added, traffic, 0))
-        transfer, bound = transfer_ticks(space, traffic), []
+        transfer, bound = transfer_ticks(space, members[0]), []
         for c in members:
             assert c.ports is not None
             ways = zip(c.ports, c.bounds, strict=True)

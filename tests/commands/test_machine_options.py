@@ -342,7 +342,7 @@ def test_padding_that_is_counted_is_data(padded):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--search_method", "exact"], "streaming: true, with exact, allowed with: exhaustive, static"),
+        (["--search_method", "exact", "--sieve", "none"], "streaming: true, with sieve or dump_models"),
         (["--search_method", "combined"], "streaming: true, with combined"),
         (["--search_method", "constrained"], "streaming: true, with constrained"),
         (["--network_level", "fused"], "streaming: true, with the network as one problem"),
