@@ -69,7 +69,8 @@ class EnergyModel(StrictModel):
         return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
 
 
-_UNTOLD = {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
+_UNTOLD = {"streaming": False, "padding": "clipped"}
+_UNTOLD |= {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
 """Fields that are left out of results while they have this value, with which nothing is different."""
 
 
