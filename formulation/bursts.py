@@ -195,7 +195,7 @@ def spatial_bursts(layer: Layer, hardware: Hardware, sizes: Sequence[Num]) -> li
     found = [ifmap_bits(layer, hardware, layer.in_channels, sizes), *split_ifmap_bits(layer, hardware, sizes)]
     for each in (width.ofmap, width.partial_sums):
         whole = ofmap_bits(layer, hardware, each, count, sizes)
-        found += [whole, *_split(partial(ofmap_bits, layer, hardware, each, 1, sizes), count)]
+        found += [whole, *split_ofmap_bits(layer, hardware, each, sizes)]
     return [np.broadcast_to(np.asarray(column), np.shape(sizes[0])) for column in found]
 
 
@@ -205,6 +205,11 @@ def split_ifmap_bits(layer: Layer, hardware: Hardware, sizes: Sequence[Num]) -> 
     The bursts are the first of ``channel_bursts``.
     """
     return _split(partial(ifmap_bits, layer, hardware, 1, sizes), layer.in_channels)
+
+
+def split_ofmap_bits(layer: Layer, hardware: Hardware, width: int, sizes: Sequence[Num]) -> tuple[Num, Num]:
+    """The same of the ofmap, at some width."""
+    return _split(partial(ofmap_bits, layer, hardware, width, 1, sizes), layer.out_channels)
 
 
 def _split(bits: Callable[[Cut], Num], extent: int) -> tuple[Num, Num]:

@@ -81,12 +81,6 @@ def passes(stationary: Stationary, group: Group, trips: Trips, cut: Group | None
     return 1 + (trips.of(group) - 1) * replaced
 
 
-def most_passes(stationary: Stationary, group: Group, trips: Num) -> Num:
-    """Passes when all other groups have several trips: not below ``passes``, and the same for some order."""
-    several = {other.value: 2 for other in Group} | {group.value: trips}
-    return passes(stationary, group, Trips(**several))
-
-
 def ifmap_pass_words(stationary: Stationary, trips_ci: Num, fetched: Num, slid: Num) -> Num:
     """Ifmap words of one pass: slid along the sliding axis where consecutive tiles share a channel tile.
 

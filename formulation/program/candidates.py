@@ -14,7 +14,7 @@ Three sieves, each lossless for mappings that are at least as good as the incumb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,8 +24,8 @@ from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.price import Price
 from formulation.space.blocks import CELLS, pairs
-from formulation.space.space import CLASSES, Space
-from formulation.space.tables import SpatialGrid, SpatialTable
+from formulation.space.space import Space
+from formulation.space.tables import SpatialTable
 from formulation.space.undominated import undominated as front
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -34,8 +34,6 @@ Wanted = Callable[[Price], Num]
 
 Check = Callable[[], object]
 """Called between pieces of work; what it raises ends the work."""
-
-_FRONT_COLUMNS = ("trips", "fetched", "slid", "largest", "pixels")
 
 
 class Sieve(StrEnum):
@@ -53,7 +51,7 @@ class Candidates:
     Attributes:
         tiles: spatial tiles.
         cycles: their cycle factors.
-        which: position of the loop order in ``CLASSES``, for each triple.
+        which: position of the loop order in the space's ``orders``, for each triple.
         co: position in the space's output-channel table, for each triple.
         ci: the same for input channels.
         row: the same for ``tiles``.
@@ -77,19 +75,17 @@ class Candidates:
         return Candidates(self.tiles, self.cycles, which, co, ci, row, self.price.take(keep))
 
 
-def undominated(
-    tiles: SpatialTable, cycles: Ints, check: Check = bool, grid: SpatialGrid | None = None
-) -> Ints:
+def undominated(tiles: SpatialTable, cycles: Ints, check: Check = bool, more: Sequence[Ints] = ()) -> Ints:
     """Positions of spatial tiles that no other one dominates, ordered by columns; of equals the first.
 
     Args:
         tiles: the tiles.
         cycles: their cycle factors.
         check: called between pieces of work; what it raises ends it.
-        grid: knows more columns of its tiles; None where there are no more.
+        more: columns by which the tiles cost besides their own.
     """
-    columns = [cycles, *(getattr(tiles, name) for name in _FRONT_COLUMNS)]
-    columns = columns if grid is None else grid.columns(tiles, cycles)
+    names = (name for name in tiles.__match_args__ if name not in ("rank", "slide"))
+    columns = [cycles, *(getattr(tiles, name) for name in names), *more]
     order = np.lexsort([tiles.rank, *columns[::-1]])
     points = np.stack(columns)[:, order]
     first = np.r_[True, (points[:, 1:] != points[:, :-1]).any(axis=0)][: len(order)]
@@ -115,11 +111,14 @@ def candidates(
         exactly: the same for the exact prices of triples, None if as for their bounds.
         check: called between pieces of work; what it raises ends it.
     """
-    kept = undominated(tiles, cycles, check, space.grid)
+    kept = undominated(tiles, cycles, check, space.more_columns(tiles))
     tiles, cycles = tiles.take(kept), cycles[kept]
     pieces = []
     for order, rows, out in _pairs(space, tiles, cycles, wanted, check):
         pieces.append(_triples(space, tiles, cycles, order, rows, out, exactly or wanted))
+    if not pieces:
+        none = np.zeros(0, dtype=np.int64)
+        return Candidates(tiles, cycles, none, none, none, none, Price.of(none, none))
     which, co, ci, row, *prices = (np.concatenate(column) for column in zip(*pieces, strict=True))
     return Candidates(tiles, cycles, which, co, ci, row, Price(*prices))
 
@@ -132,7 +131,7 @@ def _pairs(
     for row, co in pairs(len(tiles), len(space.co.tile)):
         check()
         fits, prices = space.bounds(tiles.take(row), cycles[row], co)
-        for which, price in enumerate(prices):
+        for which, price in zip(space.orders, prices, strict=True):
             keep = np.flatnonzero(fits & wanted(price))
             for first in range(0, max(1, len(keep)), size):
                 check()
@@ -149,7 +148,7 @@ def _triples(
     row, co = np.repeat(row, width), np.repeat(co, width)
     fits = np.flatnonzero(space.feasible(space.tile(co, ci, tiles.take(row))))
     ci, row, co = ci[fits], row[fits], co[fits]
-    price = space.price(CLASSES[which], co, ci, tiles.take(row), cycles[row])
+    price = space.price(space.orders[which], co, ci, tiles.take(row), cycles[row])
     keep = np.flatnonzero(wanted(price))
     ci, row, co = ci[keep], row[keep], co[keep]
     return np.full(len(keep), which), co, ci, row, *price.take(keep)

@@ -14,10 +14,10 @@ So a tile is left out, in one order, if another is at most as large in the colum
     spatial tiles     window, pixels, cycles; in WEIGHT the words, in INPUT words + n_sp * weights, in OUTPUT
                       words and trips
 
-Footprints and edges grow with sizes, compute with cycles, and energy and set-ups of transfers with trips as
-well, which are then in all of them. Where runs take whole bursts, only what the space leaves out is left out.
-Where all input channels are one tile OUTPUT is left out: INPUT has the same tiles, cycles and passes at the
-array, and moves the ifmap once.
+Footprints and edges grow with sizes, compute with cycles, and energy, with trips as well, which are then in
+all of them; so with set-ups of transfers. Where runs take whole bursts, nothing is left out here but what
+``formulation.space`` leaves out. Where all input channels are one tile OUTPUT is left out: INPUT has the same
+tiles, cycles and passes at the array, and moves the ifmap once.
 """
 
 from __future__ import annotations
@@ -103,24 +103,29 @@ def _variant(
 ) -> Iterator[VariantChoices]:
     """The variant of all that fits and is not dominated in it; nothing if nothing fits."""
     stationary = CLASSES[which]
-    co = _channels(space, space.co, stationary is not Stationary.INPUT)
+    everything, bursts = _by_trips(space), space.problem.hardware.burst_bytes is not None
+    co = _channels(space.co, everything or stationary is not Stationary.INPUT)
     inputs = np.flatnonzero((space.ci.trips == 1) == whole)
-    ci = inputs[_channels(space, space.ci, stationary is not Stationary.OUTPUT, inputs)]
+    ci = inputs[_channels(space.ci, everything or stationary is not Stationary.OUTPUT, inputs)]
+    if bursts:
+        co, ci = np.arange(len(space.co.tile)), inputs
     if not len(ci):
         return
     least = space.co.tile[co].min(), space.ci.tile[ci].min()
     left = np.flatnonzero(_fits(space, whole, *least, tiles.largest, tiles.pixels))
     columns = _columns(space, stationary, whole, tiles.take(left), cycles[left])
-    rows = left[undominated(np.stack(columns))] if len(left) else left
+    rows = left[undominated(np.stack(columns))] if len(left) and not bursts else left
     if len(rows):
         yield VariantChoices(which, whole, tiles, cycles, *_pairs(space, whole, co, ci, rows, tiles))
 
 
-def _channels(space: Space, table: ChannelTable, with_trips: bool, at: Ints | None = None) -> Ints:
+def _by_trips(space: Space) -> bool:
+    """Whether trips cost something in every loop order."""
+    return space.energetic or space.problem.hardware.transfer_setup > 0
+
+
+def _channels(table: ChannelTable, with_trips: bool, at: Ints | None = None) -> Ints:
     """Positions, among those given, of the channel tiles that no other dominates."""
-    if space.problem.hardware.burst_bytes:
-        return np.arange(len(table.tile) if at is None else len(at))
-    with_trips |= _trips_matter(space)
     columns = [table.tile, table.cycles, *([table.trips] if with_trips else [])]
     return undominated(np.stack([c if at is None else c[at] for c in columns]))
 
@@ -130,21 +135,14 @@ def _columns(
 ) -> list[Ints]:
     """What a loop order's price has of spatial tiles."""
     layer, hardware = space.problem.layer, space.problem.hardware
-    if hardware.burst_bytes:
-        return space.grid.columns(tiles, cycles)
     words = ifmap_pass_words(stationary, 1 if whole else 2, tiles.fetched, tiles.slid)
     columns = [words, tiles.largest, tiles.pixels, cycles]
     if stationary is Stationary.INPUT:
         moved = layer.groups * words * hardware.bits.ifmap
         columns[0] = moved + tiles.trips * (layer.weight_words * hardware.bits.weights)
-    if _trips_matter(space) or stationary is Stationary.OUTPUT:
+    if _by_trips(space) or stationary is Stationary.OUTPUT:
         columns.append(tiles.trips)
     return columns
-
-
-def _trips_matter(space: Space) -> bool:
-    """Whether trips are paid for whatever moves."""
-    return space.energetic or bool(space.problem.hardware.transfer_setup)
 
 
 def _pairs(

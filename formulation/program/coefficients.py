@@ -7,6 +7,7 @@ partial sums and the sliding ifmap are settled. All numbers come from ``formulat
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,37 +19,78 @@ from formulation.cost import (
     Trips,
     array_passes,
     array_traffic,
+    held_bits,
     ifmap_pass_words,
-    most_passes,
-    tile_bits,
+    passes,
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Stationary
 from formulation.price import energy_quanta
-from formulation.program.bursts import VariantBursts
 from formulation.program.choices import Pairs, VariantChoices
-from formulation.program.terms import SHARES, Disaggregated, Keys, Product, Terms, disaggregated, merge, times
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Names, Space
 
 TENSORS = ("ifmap", "ofmap", "weights")
 WHOLE = "_whole"
+CHOICES = ("variant", "out", "inp", "tile")
+"""Families of binaries; in a variant each sums to its own binary."""
+
+Keys = tuple[Any, ...]
+Terms = dict[tuple[str, Keys], int]
+"""A linear function: coefficients by (family of variables, index)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """``left * right`` of two choices, as one variable for each that the left one may be.
+
+    Attributes:
+        name: family of its variables; one stands for ``right`` above its least, 0 if the left is not chosen.
+        terms: the product, of binaries and of those variables.
+        least: that of ``right`` beside each left choice, by the index of its binary.
+        spread: by how much the greatest of ``right`` is above that.
+        right: by the index of its binary.
+        families: those of the left and of the right binaries.
+    """
+
+    name: str
+    terms: Terms
+    least: dict[Keys, int]
+    spread: dict[Keys, int]
+    right: dict[Keys, int]
+    families: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """A factor of the input channels times something of the pair (output channels, tile): array cycles.
+
+    Attributes:
+        terms: the product; of ``family`` per unit of the pair.
+        above: by how much each pair is above the least; empty if it needs no such variables.
+        most: the greatest of ``above``.
+        family: of the variables that share the pair out to the input channels.
+    """
+
+    terms: Terms
+    above: Terms
+    most: int = 0
+    family: str = "share"
 
 
 class VariantTerms:
     """Coefficients of one variant, by family and index.
 
-    Families: ``out``, ``inp``, ``tile`` of one choice; those of its products; ``ok`` and ``ik`` of output
-    channels and tile, of input channels and tile, where runs take whole bursts, of which a pair's is no
-    product; and ``SHARES``, as ``formulation.program.model`` explains.
+    Families: ``out``, ``inp``, ``tile`` of one choice; those of its products; and ``share``, as
+    ``formulation.program.model`` explains.
 
     Args:
         space: the map space.
         chosen: the variant's choices.
-        names: labels of the spatial tiles.
+        names: labels of all tiles of output channels, of input channels, and of the spatial ones.
     """
 
-    def __init__(self, space: Space, chosen: VariantChoices, names: list[str]) -> None:
-        self.space, self.stationary, self.whole = space, CLASSES[chosen.which], chosen.whole
+    def __init__(self, space: Space, chosen: VariantChoices, names: Names) -> None:
+        self.space, self.stationary, self.whole = space, space.orders[chosen.which], chosen.whole
         self.name = variant_name(self.stationary, self.whole)
         self.ok, self.ik, self.oi = chosen.ok, chosen.ik, chosen.oi
         self.co, self.ci, self.rows = (np.unique(p) for p in (self.ok[0], self.ik[0], self.ok[1]))
@@ -66,24 +108,12 @@ class VariantTerms:
         return {"out": self.co, "inp": self.ci, "tile": self.rows}
 
     def _label(self, family: str, at: int) -> Keys:
-        if family == "tile":
-            return self.name, self.names[at]
-        return self.name, f"co{self._out.tile[at]}" if family == "out" else f"ci{self._inp.tile[at]}"
+        return self.name, self.names[("out", "inp", "tile").index(family)][at]
 
     def _terms(self, family: str, values: Any) -> Terms:
         """Values of all choices of a family."""
         places = zip(self.at[family], values, strict=True)
         return {(family, self._label(family, int(i))): int(v) for i, v in places}
-
-    def _pairs(self, family: str, values: Any) -> Terms:
-        """Values of all pairs of a family."""
-        places = zip(*getattr(self, family), values, strict=True)
-        return {(family, self.pair(family, int(i), int(j))): int(v) for i, j, v in places}
-
-    def pair(self, family: str, first: int, second: int) -> Keys:
-        """The label of a pair: its variant, and those of its two choices."""
-        one = {"ok": "out", "ik": "inp"}[family]
-        return *self._label(one, first), self.names[second]
 
     def held(self, tensor: str) -> Terms:
         """Bits of a tensor's tile."""
@@ -102,22 +132,23 @@ class VariantTerms:
     @cached_property
     def beside(self) -> Product:
         """Bits of the weights' tile: input channels times the output channels beside them."""
-        return self._product("beside", "inp", "out", self.oi[::-1], self._unit.weights, self._out.tile)
+        held = self.space.channels("weights", Group.CO)
+        return self._product("beside", "inp", "out", self.oi[::-1], self._unit.weights, held)
 
     @property
     def _unit(self) -> TensorBits:
         """Bits per pixel, word of the window and output channel, by channels of the other kind."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        trips = 1 if self.whole else 2
-        of_ofmap = tile_bits(layer, hardware, self._out.tile, 1, 1, 1, trips).ofmap
-        inner = tile_bits(layer, hardware, 1, self._inp.tile, 1, 1, trips)
-        return TensorBits(inner.ifmap, of_ofmap, inner.weights)
+        held, taps = self.space.channels, self.space.problem.layer.taps
+        channels = held("ifmap", Group.CI), held("ofmap", Group.CO), held("weights", Group.CI) * taps
+        partial = not self.whole or self.space.cut is Group.CI
+        return held_bits(self.space.problem.hardware, *channels, 2 if partial else 1)
 
     @cached_property
     def words(self) -> Product:
         """Bits of the ifmap that move: its passes times the words of one."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, self.tiles.slid)
+        slid = self.space.slid(self.tiles)
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, slid)
         each = self._passes(Group.CO, self._out.trips)
         bits = Traffic(layer.groups * each * np.ones_like(self._out.trips), 0, 0, 0).bits(hardware)
         return self._product("words", "out", "tile", self.ok, bits, words)
@@ -130,24 +161,20 @@ class VariantTerms:
             factor = factor * self._one_factor
         return self._product("work", "out", "tile", self.ok, factor, self.cycles)
 
-    @cached_property
-    def turns(self) -> Product:
-        """Trips of output channels and tiles together."""
-        return self._product("turns", "out", "tile", self.ok, self._out.trips, self.tiles.trips)
-
-    @property
-    def disaggregated(self) -> dict[str, Disaggregated]:
-        """All that is disaggregated over the input channels, by family of ``SHARES``."""
-        found = self.compute, self.setup, self.fetches, self.spills
-        return dict(zip(SHARES, found, strict=True))
-
     @property
     def products(self) -> tuple[Product, ...]:
         """All products."""
-        hardware = self.space.problem.hardware
-        moved = () if hardware.burst_bytes else (self.words,)
-        started = (self.turns,) if hardware.transfer_setup else ()
-        return self.window, self.pixels, self.beside, *moved, self.work, *started
+        return self.window, self.pixels, self.beside, self.words, self.work
+
+    @property
+    def shares(self) -> tuple[Compute, ...]:
+        """What is shared out to the input channels besides ``compute``."""
+        return ()
+
+    @property
+    def set_ups(self) -> Terms:
+        """Cycles to set transfers up; nothing if that takes no time."""
+        return {}
 
     def _product(self, name: str, one: str, two: str, pairs: Pairs, left: Ints, right: Ints) -> Product:
         """A product over pairs; without variables where the left factor is the same for all."""
@@ -172,8 +199,6 @@ class VariantTerms:
     def traffic(self) -> Terms:
         """Bits moved."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        if hardware.burst_bytes:
-            return merge([self._fixed_bursts(), self.fetches.terms, self.spills.terms])
         trips = self.tiles.trips[self.rows]
         weights = layer.weight_words * self._passes(Group.SP, trips) * np.ones_like(trips)
         writes = self._passes(Group.CI, self._inp.trips[self.ci])
@@ -187,16 +212,17 @@ class VariantTerms:
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
         each, tiles = hardware.quantum, self.tiles.take(self.rows)
         choices = {
-            Group.CO: ("out", self._out.trips[self.co], self._out.cycles[self.co]),
-            Group.CI: ("inp", self._inp.trips[self.ci], self._inp.cycles[self.ci]),
-            Group.SP: ("tile", tiles.trips, self.cycles[self.rows]),
+            Group.CO: ("out", self.co, self._out.trips[self.co], self._out.cycles[self.co]),
+            Group.CI: ("inp", self.ci, self._inp.trips[self.ci], self._inp.cycles[self.ci]),
+            Group.SP: ("tile", tiles, tiles.trips, self.cycles[self.rows]),
         }
         none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
         fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
         moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
         terms = [fixed, moved]
-        for group, (family, trips, cycles) in choices.items():
-            passes = {g.value: 0 for g in Group} | {group.value: array_passes(hardware, group, trips, cycles)}
+        for group, (family, at, trips, cycles) in choices.items():
+            moves = array_passes(hardware, group, self.space.pieces(group, trips, at), cycles)
+            passes = {g.value: 0 for g in Group} | {group.value: moves}
             bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
             terms.append(self._terms(family, [each.sram_bit * int(b) for b in bits]))
         return merge(terms)
@@ -206,10 +232,9 @@ class VariantTerms:
         pairs = ((self.ok, co, row), (self.ik, ci, row), (self.oi, co, ci))
         if not all(((p[0] == i) & (p[1] == j)).any() for p, i, j in pairs):
             return None
-        if self.space.problem.hardware.burst_bytes:
-            return self.bursts.moves(co, ci, row)
         layer, tile = self.space.problem.layer, self.tiles.take(np.array([row]))
-        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, tile.slid)
+        slid = self.space.slid(tile)
+        words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, tile.fetched, slid)
         writes = self._passes(Group.CI, int(self._inp.trips[ci]))
         moved = Traffic(
             layer.groups * int(words[0]) * self._passes(Group.CO, int(self._out.trips[co])),
@@ -220,7 +245,15 @@ class VariantTerms:
         return int(moved.bits(self.space.problem.hardware))
 
     def _passes(self, group: Group, trips: Any) -> Any:
-        once = most_passes(self.stationary, group, trips)
+        """Passes of a tensor when all other groups have several trips: never below the true ones.
+
+        Of tiles that are cut the variant has one loop order only, so they are exact: there it is known which
+        groups have one trip.
+        """
+        whole = self.whole and self.space.cut is not None
+        single = self.space.single | ({Group.CI} if whole else frozenset())
+        several = {other.value: 1 if other in single else 2 for other in Group} | {group.value: trips}
+        once = passes(self.stationary, group, Trips(**several), self.space.cut)
         return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
 
     @property
@@ -230,71 +263,20 @@ class VariantTerms:
         return factors.pop() if len(factors) == 1 else None
 
     @cached_property
-    def compute(self) -> Disaggregated:
+    def compute(self) -> Compute:
         """Array cycles."""
         if self._one_factor is not None:
-            return Disaggregated(self.work.terms, {})
+            return Compute(self.work.terms, {})
         co, row = self.ok
         pair = self.space.problem.layer.groups * self._out.cycles[co] * self.cycles[row]
-        return self._disaggregated("share", self._inp.cycles[self.ci], self.work.terms, pair)
-
-    @cached_property
-    def setup(self) -> Disaggregated:
-        """Cycles to set transfers up (``cost.moved_tiles``), linear in the trips of the input channels.
-
-        With one of them ``weights + ifmap + n_co n_sp`` transfers, and as many more with each further one but
-        for the ofmap's, which are ``2 n_co n_sp`` where it spills and else none. The weights' tiles move
-        ``n_co n_sp`` times, or ``n_co`` where they stay; the ifmap's as often, or ``n_sp`` where that stays.
-        """
-        each = self.space.problem.hardware.transfer_setup * self.space.problem.layer.groups
-        if not each:
-            return Disaggregated({}, {})
-        both, (co, row) = self.turns.terms, self.ok
-        alone = {"out": self._out.trips[co], "tile": self.tiles.trips[row]}
-        alone["both"] = alone["out"] * alone["tile"]
-        moved = {
-            "both": both,
-            "out": self._terms("out", self._out.trips[self.co]),
-            "tile": self._terms("tile", self.tiles.trips[self.rows]),
-        }
-        weights = "out" if self.stationary is Stationary.WEIGHT else "both"
-        ifmap = "tile" if self.stationary is Stationary.INPUT else "both"
-        spills = 0 if self.stationary is Stationary.OUTPUT else 2
-        first = merge(times(t, each) for t in (moved[weights], moved[ifmap], both))
-        more = merge([times(moved[weights], each), times(moved[ifmap], each), times(both, spills * each)])
-        pair = each * (alone[weights] + alone[ifmap] + spills * alone["both"])
-        again = self._disaggregated("turn", self._inp.trips[self.ci] - 1, more, pair)
-        return Disaggregated(merge([first, again.terms]), again.above, again.most)
-
-    @property
-    def bursts(self) -> VariantBursts:
-        """What moves in whole bursts."""
-        return VariantBursts(self.space, self.stationary, self.whole, self.tiles)
-
-    @cached_property
-    def fetches(self) -> Disaggregated:
-        """Bits of ifmap runs that end with the input channels, where these are cut."""
-        if self.whole or not self.space.problem.hardware.burst_bytes:
-            return Disaggregated({}, {})
-        pair = self.bursts.fetched(*self.ok)
-        return self._disaggregated("fetch", self.bursts.runs(self.ci), self._pairs("ok", pair), pair)
-
-    @cached_property
-    def spills(self) -> Disaggregated:
-        """Bits of partial sums, out and in, where runs take whole bursts."""
-        if self.whole or not self.space.problem.hardware.burst_bytes:
-            return Disaggregated({}, {})
-        pair, again = self.bursts.spilled(*self.ok), self._passes(Group.CI, self._inp.trips[self.ci]) - 1
-        return self._disaggregated("spill", again, self._pairs("ok", pair), pair)
-
-    def _fixed_bursts(self) -> Terms:
-        """Bits across the pins but for ``fetches`` and ``spills``: exact for every mapping of the variant."""
-        fixed = self._pairs("ok", self.bursts.fixed(*self.ok))
-        return fixed if self.whole else fixed | self._pairs("ik", self.bursts.reloaded(*self.ik))
-
-    def _disaggregated(self, family: str, factor: Ints, function: Terms, pair: Ints) -> Disaggregated:
-        """A factor of each input-channel tile times a function, of which the pairs' values are given."""
-        return disaggregated(family, self._terms("inp", factor), function, int(pair.max()))
+        least, most = int(pair.min()), int(pair.max())
+        factor = self._inp.cycles[self.ci].tolist()
+        terms = self._terms("inp", [f * least for f in factor])
+        if least == most:
+            return Compute(terms, {})
+        shares = {("share", self._label("inp", int(b))): f for b, f in zip(self.ci, factor, strict=True)}
+        above = {key: n - least * (key[0] in CHOICES) for key, n in self.work.terms.items()}
+        return Compute(terms | shares, above, most - least)
 
 
 def variant_name(stationary: Stationary, whole: bool) -> str:
@@ -302,11 +284,10 @@ def variant_name(stationary: Stationary, whole: bool) -> str:
     return stationary.value + (WHOLE if whole else "")
 
 
-def variants_of(space: Space, chosen: Iterable[VariantChoices]) -> list[VariantTerms]:
-    """The coefficients of variants."""
-    variants = []
-    for one in chosen:
-        sizes = np.stack(space.grid.tiles(one.tiles.rank), axis=1)
-        names = ["x".join(map(str, size)) for size in sizes.tolist()]
-        variants.append(VariantTerms(space, one, names))
-    return variants
+def merge(terms: Iterable[Terms]) -> Terms:
+    """The sum of linear functions."""
+    merged: Terms = {}
+    for part in terms:
+        for key, value in part.items():
+            merged[key] = merged.get(key, 0) + value
+    return merged

@@ -30,14 +30,12 @@ candidates, ``work`` is disaggregated over them, between its least value z and i
     share[v,b] >= 0;   share[v,b] <= (max - z) * inp[v,b];   sum_b share[v,b] = work(v) - z * variant[v]
     compute = groups * sum_b f_b * (z * inp[v,b] + share[v,b])
 
-If setting transfers up takes time, their number is disaggregated likewise (``turn``): of the input channels'
-trips beyond the first, and of how many more transfers each of these makes; ``turns(v)`` is ``n_a * n_k``.
+If setting transfers up takes time, the same is done with ``pairs(v) = n_a * n_k``: each tensor that moves in
+several passes has ``n_b`` transfers for each, the ofmap one less than twice as many; the others ``n_b * n_a``
+and ``n_b * n_k`` (``turn``, ``filled``, ``opened``). Where runs take whole bursts, traffic is made of the
+products in ``formulation.program.transfers``.
 
-If runs take whole bursts, what a pair (a, k) or (b, k) moves is no product. Then each pair has a variable,
-``ok`` or ``ik``, whose sums over one partner are the other's binary; ``fetch`` and ``spill`` disaggregate the
-bursts of ifmap runs that end with cut input channels, and those of partial sums.
-
-Latency, with the edge the largest tile of each tensor once, and the set-ups of these:
+Latency, with the edge the largest tile of each tensor once:
 
     latency >= compute + edge,  latency >= transfer + set-ups      (double-buffered)
     latency  = compute + transfer + set-ups                        (otherwise)
@@ -67,9 +65,9 @@ from formulation.program.choices import VariantChoices
 from formulation.program.coefficients import (
     TENSORS,
     WHOLE,
+    Keys,
     VariantTerms,
     variant_name,
-    variants_of,
 )
 from formulation.program.products import Spans, add_products, spans_of
 from formulation.program.quantities import (
@@ -80,7 +78,7 @@ from formulation.program.quantities import (
     quantities,
 )
 from formulation.program.scaling import GRAIN, SPAN, ProgramAim, Scale, rounded_sum
-from formulation.program.terms import Keys
+from formulation.program.transfers import variants_of
 from formulation.space.space import Space
 
 
@@ -152,11 +150,9 @@ def build_milp(space: Space, chosen: Iterable[VariantChoices], aim: ProgramAim, 
     variants = variants_of(space, chosen)
     model = pyo.ConcreteModel()
     labels = _choices(model, variants, check)
-    if space.problem.hardware.burst_bytes:
-        _pairs(model, variants, check)
     asked = quantities(space, variants, aim)
     check()
-    spans = spans_of(variants, asked.limits())
+    spans = spans_of(variants, asked.limits(variants))
     slack = add_products(model, variants, spans)
     check()
     _buffer(model, space, variants, spans)
@@ -182,18 +178,6 @@ def _choices(model: Any, variants: list[VariantTerms], check: Check) -> dict[tup
     for family in ("out", "inp", "tile"):
         _sums(model, f"one_{family}", getattr(model, family), model.variant, lambda key: key[0], check)
     return labels
-
-
-def _pairs(model: Any, variants: list[VariantTerms], check: Check) -> None:
-    """Pairs of two choices, whose sums over either are the binaries of the other: their convex hull."""
-    for family, one in (("ok", "out"), ("ik", "inp")):
-        index = [
-            v.pair(family, int(i), int(j)) for v in variants for i, j in zip(*getattr(v, family), strict=True)
-        ]
-        setattr(model, family, pyo.Var(index, domain=pyo.NonNegativeReals))
-        pairs, left = getattr(model, family), getattr(model, one)
-        _sums(model, f"{family}_{one}", pairs, left, lambda key: key[:2], check)
-        _sums(model, f"{family}_tile", pairs, model.tile, lambda key: (key[0], key[2]), check)
 
 
 def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) -> None:
@@ -235,7 +219,7 @@ def _buffer(model: Any, space: Space, variants: list[VariantTerms], spans: Spans
 
 
 def _margin(model: Any, asked: Quantities, slack: Mapping[tuple[str, Keys], int]) -> float:
-    """A mapping has at most one term of each of twelve families in a row, each rounded by one grain.
+    """A mapping has at most one term of each of ten families in a row, each rounded by one grain.
 
     To this comes what factors are rounded by. Energy may have latency among its terms, and then all that is
     below in it, as often as it is in it.
@@ -248,7 +232,9 @@ def _margin(model: Any, asked: Quantities, slack: Mapping[tuple[str, Keys], int]
         for key, coefficient in terms.items():
             each[key[0]] = max(each.get(key[0], 0.0), coefficient * slack.get(key, 0))
         lost = max(lost, sum(each.values()) / asked.unit(name))
-    return float((12 * GRAIN * max(SPAN, largest) + lost) * (1 + asked.spent))
+    families = max(len({family for family, _ in terms}) for terms, _ in asked.rows.values())
+    terms_of_row = 10 if families <= 9 else 3 * families
+    return float((terms_of_row * GRAIN * max(SPAN, largest) + lost) * (1 + asked.spent))
 
 
 def _objective(model: Any, aim: ProgramAim, axes: Mapping[str, Scale]) -> Scale:

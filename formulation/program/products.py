@@ -24,9 +24,8 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.program.coefficients import VariantTerms
+from formulation.program.coefficients import Keys, Product, Terms, VariantTerms
 from formulation.program.scaling import GRAIN, SPAN
-from formulation.program.terms import Keys, Product, Terms
 
 Spans = dict[tuple[str, Keys], int]
 """By how much a factor may be above its least, by its variable."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import pyomo.core as pyo
 
 from formulation.hardware import Tick
 from formulation.price import EDGE_TRANSFERS
-from formulation.program.coefficients import VariantTerms
+from formulation.program.coefficients import Compute, Keys, Terms, VariantTerms, merge
 from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,
@@ -26,7 +27,6 @@ from formulation.program.scaling import (
     scales,
     shifted,
 )
-from formulation.program.terms import SHARES, Disaggregated, Keys, Terms, merge
 from formulation.space.space import Space
 
 _ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
@@ -42,8 +42,7 @@ class Quantities:
         axes: scale of each quantity's variable.
         caps: its greatest value on that scale; None for none.
         spent: energy per unit of latency, both on their scales; 0 if none.
-        beyond: cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
-        shares: by family and variant, what is disaggregated over the input channels.
+        beyond: array cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
     """
 
     rows: Mapping[str, tuple[Terms, int]]
@@ -51,7 +50,6 @@ class Quantities:
     caps: Mapping[str, float | None]
     spent: float
     beyond: float
-    shares: Mapping[str, Mapping[str, Disaggregated]]
 
     def most(self, row: str) -> float:
         """What a row may be above its floor, in its own unit, before it is of no interest."""
@@ -62,24 +60,14 @@ class Quantities:
         """What a row is measured in."""
         return self.axes[_ROWS[row]].unit
 
-    def limits(self) -> list[tuple[Terms, float]]:
-        """Every row with what it may be at most, those of shares included."""
+    def limits(self, variants: list[VariantTerms]) -> list[tuple[Terms, float]]:
+        """Every row with what it may be at most, those of shared cycles included."""
         shares = [
-            (part.above, self.share(family, part))
-            for family, parts in self.shares.items()
-            for part in parts.values()
+            (part.above, share_unit(part, part_beyond(part, self.beyond)))
+            for v in variants
+            for part in asked_shares(v, self.beyond)
         ]
         return [(terms, self.most(name)) for name, (terms, _) in self.rows.items()] + shares
-
-    def share(self, family: str, part: Disaggregated) -> float:
-        """What one unit of a family's variables stands for.
-
-        All that there is; of cycles no more than is of interest beside any input-channel tile.
-        """
-        if family not in ("share", "turn"):
-            return part.most
-        least = min(n for (name, _), n in part.terms.items() if name == family)
-        return min(part.most, self.beyond / least)
 
 
 def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
@@ -103,31 +91,18 @@ def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Q
         lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")
         ticks = beyond(caps["latency"]) * axes["latency"].unit + axes["latency"].floor - lowest
         cycles = ticks / space.problem.hardware.tick.per_cycle
-    return Quantities(rows, axes, caps, per_time, cycles, _shared(variants, rows))
-
-
-def _shared(
-    variants: list[VariantTerms], rows: Mapping[str, tuple[Terms, int]]
-) -> dict[str, dict[str, Disaggregated]]:
-    """What the rows have of each family of shares."""
-    asked = {family for terms, _ in rows.values() for family, _ in terms}
-    parts = {
-        family: {v.name: part for v in variants if (part := v.disaggregated[family]).above}
-        for family in SHARES
-        if family in asked
-    }
-    return {family: found for family, found in parts.items() if found}
+    return Quantities(rows, axes, caps, per_time, cycles)
 
 
 def add_quantities(model: Any, variants: list[VariantTerms], asked: Quantities, spans: Spans) -> None:
     """Variables, and rows that hold them at what they are at least."""
     for name, cap in asked.caps.items():
         setattr(model, name, pyo.Var(bounds=(0, cap)))
-    most = {family: _shares(model, family, asked, spans) for family in asked.shares}
+    most = _shares(model, variants, asked.beyond, spans)
     for name, (terms, low) in asked.rows.items():
         quantity = _ROWS[name]
         axis, variable = asked.axes[quantity], getattr(model, quantity)
-        whole = {key: n * most[key[0]][key[1][0]] if key[0] in most else n for key, n in terms.items()}
+        whole = {key: n * most.get((key[0], key[1][0]), 1) for key, n in terms.items()}
         start = axis.scaled(low)
         cut = beyond(asked.caps[quantity]) - start
         total = rounded_sum(model, in_full(whole, spans), axis.unit, cut) + start
@@ -148,14 +123,14 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
     hardware = space.problem.hardware
     tick = hardware.tick
-    started = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     work = []
+    edge_setup = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
     for variant in variants:
         edge = [variant.window.terms, variant.pixels.terms, variant.beside.terms]
         bits = merge(edge) if hardware.double_buffered else {}
         ticks = {key: n * tick.per_bit for key, n in bits.items()}
-        if hardware.double_buffered and started:
-            ticks["variant", (variant.name,)] = started
+        if hardware.double_buffered and edge_setup:
+            ticks["variant", (variant.name,)] = edge_setup
         work.append(merge([{key: n * tick.per_cycle for key, n in variant.compute.terms.items()}, ticks]))
     moved = [_transfers(variant, tick) for variant in variants]
     if hardware.double_buffered:
@@ -168,14 +143,55 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
 def _transfers(variant: VariantTerms, tick: Tick) -> Terms:
     """Ticks of all transfers: their bits, and setting them up."""
     bits = {key: n * tick.per_bit for key, n in variant.traffic.items()}
-    return merge([bits, {key: n * tick.per_cycle for key, n in variant.setup.terms.items()}])
+    setup = {key: n * tick.per_cycle for key, n in variant.set_ups.items()}
+    return merge([bits, setup]) if setup else bits
 
 
-def _shares(model: Any, family: str, asked: Quantities, spans: Spans) -> dict[str, float]:
-    """Variables and rows of a family of shares; what one unit of a variant's stands for."""
-    parts = asked.shares[family]
-    most = {name: asked.share(family, part) for name, part in parts.items()}
-    index = [key for part in parts.values() for name, key in part.terms if name == family]
+def asked_shares(variant: VariantTerms, beyond: float) -> list[Compute]:
+    """What is shared out to the input channels, but for cycles where latency is not asked for."""
+    parts = [variant.compute, *variant.shares] if beyond else list(variant.shares)
+    return [part for part in parts if part.above and (beyond or part.family not in _CYCLES)]
+
+
+_CYCLES = ("share", "turn")
+
+
+def part_beyond(part: Compute, beyond: float) -> float:
+    """The cycles that no mapping of interest takes; of bits nothing is known."""
+    return beyond if part.family in _CYCLES else inf
+
+
+def share_unit(part: Compute, beyond: float) -> float:
+    """What one unit of a variant's variables stands for.
+
+    Args:
+        part: disaggregates its pairs.
+        beyond: array cycles above the floor that no mapping of interest takes; pairs are cut where, with
+            any input-channel tile, they reach it.
+    """
+    least = min(n for (family, _), n in part.terms.items() if family == part.family)
+    return min(part.most, beyond / least)
+
+
+def _shares(
+    model: Any, variants: list[VariantTerms], beyond: float, spans: Spans
+) -> dict[tuple[str, str], float]:
+    """Disaggregated pairs; what one unit of a variant's variables stands for, by family and variant."""
+    every = {(part.family, v.name): part for v in variants for part in asked_shares(v, beyond)}
+    most = {key: share_unit(part, part_beyond(part, beyond)) for key, part in every.items()}
+    for family in dict.fromkeys(
+        ["share", *(family for family, _ in every)] if beyond else (f for f, _ in every)
+    ):
+        parts = {name: part for (of, name), part in every.items() if of == family}
+        _add_shares(model, family, parts, {name: most[family, name] for name in parts}, spans)
+    return most
+
+
+def _add_shares(
+    model: Any, family: str, parts: Mapping[str, Compute], most: Mapping[str, float], spans: Spans
+) -> None:
+    """Variables of a family, each at most its input-channel tile, that add up to the pair."""
+    index = [key for part in parts.values() for of, key in part.terms if of == family]
     share = pyo.Var(index, bounds=(0, 1))
     setattr(model, family, share)
     setattr(model, f"{family}_of", pyo.Constraint(index, rule=lambda m, *key: share[key] <= m.inp[key]))
@@ -184,8 +200,7 @@ def _shares(model: Any, family: str, asked: Quantities, spans: Spans) -> dict[st
         mine = [share[key] for key in index if key[0] == name]
         return pyo.quicksum(mine) == rounded_sum(m, in_full(parts[name].above, spans), most[name], 1.0)
 
-    setattr(model, f"{family}_sum", pyo.Constraint(list(parts), rule=adds_up))
-    return most
+    setattr(model, f"{family}s", pyo.Constraint(list(parts), rule=adds_up))
 
 
 def add_score_cap(model: Any, limit: ScoreCap, axes: Mapping[str, Scale]) -> None:

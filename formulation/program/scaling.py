@@ -16,8 +16,7 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.price import Price
-from formulation.program.coefficients import VariantTerms
-from formulation.program.terms import CHOICES, Keys, Terms
+from formulation.program.coefficients import CHOICES, Keys, Terms, VariantTerms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0

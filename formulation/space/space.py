@@ -35,6 +35,8 @@ from formulation.space.blocks import Stage, sift
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)
+Names = tuple[list[str], list[str], list[str]]
+"""Labels of output-channel, input-channel and spatial tiles."""
 #: Loop orders, each with the group that its tiles are cut by, in the order that breaks ties.
 CUTS = [(order, group) for order in Stationary for group in order.loops[:2]]
 #: The place of a mapping that no search has found: after all others.
@@ -51,6 +53,7 @@ class Space:
         grid: tiles over the batch and the spatial axes.
         orders: the loop orders, by the place at which they break ties.
         cut: the group whose tiles are cut into sub-tiles; None for none.
+        single: groups that are known to have one tile, for the program of a cut.
         wide: whether latencies are ``WideTicks``.
         energetic: whether energy is asked for.
         wide_energy: whether energies are Python's integers.
@@ -60,6 +63,7 @@ class Space:
     """
 
     cut: Group | None = None
+    single: frozenset[Group] = frozenset()
 
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
@@ -123,14 +127,29 @@ class Space:
         """As ``price`` from the tiles' columns alone, so that it bounds blocks; bursts are left out."""
         cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
         trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
-        pieces = self._pieces(trips, co, ci, sp)
+        at = {Group.CO: co, Group.CI: ci, Group.SP: sp}
+        pieces = Trips(*(self.pieces(group, trips.of(group), at[group]) for group in Group))
         return self._price(stationary, trips, pieces, cycles, self.tile(co, ci, sp), sp)
 
-    def _pieces(self, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Trips:
-        """How many pieces are computed of each group: its tiles, or their sub-tiles."""
+    def pieces(self, group: Group, trips: Num, at: Num) -> Num:
+        """How many pieces are computed of a group: its tiles, or their sub-tiles.
+
+        Args:
+            group: of the loops.
+            trips: its tiles.
+            at: positions in its table; of the spatial group, the tiles.
+        """
         return trips
 
-    def _slid(self, sp: SpatialTable) -> Ints:
+    def more_columns(self, sp: SpatialTable) -> list[Ints]:
+        """What tiles cost by besides their own columns and cycles."""
+        return self.grid.bursts(sp)
+
+    def channels(self, tensor: str, group: Group) -> Ints:
+        """Channels that are held of a tensor, for each tile of the group's table."""
+        return self.co.tile if group is Group.CO else self.ci.tile
+
+    def slid(self, sp: SpatialTable) -> Ints:
         """Ifmap words of one pass that slides where it may."""
         return sp.slid
 
@@ -151,7 +170,7 @@ class Space:
     ) -> Price:
         """Of mappings of these trips and, by group, pieces and factors of the array's cycles."""
         layer, hardware = self.problem.layer, self.problem.hardware
-        bits = traffic(layer, stationary, trips, sp.fetched, self._slid(sp), self.cut).bits(hardware)
+        bits = traffic(layer, stationary, trips, sp.fetched, self.slid(sp), self.cut).bits(hardware)
         return self._priced(bits, stationary, trips, pieces, cycles, held)
 
     def _priced(
@@ -181,15 +200,12 @@ class Space:
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""
-        return tile_bits(
-            self.problem.layer,
-            self.problem.hardware,
-            self.co.tile[co],
-            self.ci.tile[ci],
-            sp.largest,
-            sp.pixels,
-            self.ci.trips[ci],
-        )
+        return self.held(co, ci, sp, self.ci.trips[ci])
+
+    def held(self, co: Num, ci: Num, sp: SpatialTable, trips_ci: Num) -> TensorBits:
+        """The same with the ofmap's width as of so many input-channel tiles."""
+        layer, hardware = self.problem.layer, self.problem.hardware
+        return tile_bits(layer, hardware, self.co.tile[co], self.ci.tile[ci], sp.largest, sp.pixels, trips_ci)
 
     def feasible(self, held: TensorBits) -> Num:
         """Whether tiles fit the buffer."""
@@ -280,6 +296,15 @@ class Space:
         """Least bits of tiles beside output-channel tiles at the given positions; None if those are free."""
         size = 1 if co is None else self.co.tile[co]
         return tile_bits(self.problem.layer, self.problem.hardware, size, 1, sp.largest, sp.pixels, 1)
+
+    def names(self, co: Num, ci: Num, sp: SpatialTable) -> Names:
+        """Labels of output-channel tiles, input-channel tiles and spatial tiles."""
+        sizes = np.stack(self.grid.tiles(sp.rank), axis=1)
+        return (
+            [f"co{tile}" for tile in self.co.tile[co]],
+            [f"ci{tile}" for tile in self.ci.tile[ci]],
+            ["x".join(map(str, size)) for size in sizes.tolist()],
+        )
 
     def mapping(self, stationary: Stationary, co: int, ci: int, rank: int, slide: int) -> Mapping:
         """The mapping of a choice, its sliding axis None where nothing slides."""

@@ -10,13 +10,13 @@ from copy import copy
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, Trips, held_bits
+from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
 from formulation.mapping import INDEPENDENT, Group, Mapping, Stationary, Tile
 from formulation.space.blocks import Stage
 from formulation.space.cut_channels import CutChannelTable, cut_channel_table
 from formulation.space.cut_grid import CutGrid
-from formulation.space.space import CLASSES, CUTS, Space
+from formulation.space.space import CLASSES, CUTS, Names, Space
 from formulation.space.tables import ChannelTable, SpatialTable
 
 
@@ -47,6 +47,12 @@ class StreamedSpace(Space):
         else:
             self.cuts = CutGrid(layer, hardware, self.streamed)
 
+    def known_single(self, single: frozenset[Group]) -> StreamedSpace:
+        """The same space, of whose mappings only those are looked at that have one tile of some groups."""
+        some = copy(self)
+        some.single = single
+        return some
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no such mapping: a group of one element cannot be cut."""
@@ -69,13 +75,13 @@ class StreamedSpace(Space):
         """A cheap bound below ``cycles``, also for blocks of tiles."""
         return super().least_cycles(sp) if self.cuts is None else self.cuts.cycles(sp)
 
-    def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
+    def held(self, co: Num, ci: Num, sp: SpatialTable, trips_ci: Num) -> TensorBits:
         """Bits of the largest tiles, or of the largest sub-tiles of the streamed tensor."""
         return self._bits(
             self._of("ifmap", self.ci, ci) * sp.largest,
             self._of("ofmap", self.co, co) * sp.pixels,
             self._of("weights", self.co, co) * self._of("weights", self.ci, ci),
-            self.ci.trips[ci],
+            trips_ci,
         )
 
     def most_beside(self, co: Num, sp: SpatialTable) -> Num:
@@ -113,13 +119,37 @@ class StreamedSpace(Space):
             return self.cut is Group.SP
         return not (self.stationary is Stationary.OUTPUT and self.ci.trips[ci] > 1)
 
-    def _slid(self, sp: SpatialTable) -> Ints:
+    def slid(self, sp: SpatialTable) -> Ints:
+        """Ifmap words of one pass that slides where it may: not where it is cut by channels."""
         return sp.fetched if self.streamed == "ifmap" and self.cut is Group.CI else sp.slid
 
-    def _pieces(self, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Trips:
-        of_co = self.co.pieces[co] if isinstance(self.co, CutChannelTable) else trips.co
-        of_ci = self.ci.pieces[ci] if isinstance(self.ci, CutChannelTable) else trips.ci
-        return Trips(of_co, of_ci, trips.sp if self.cuts is None else self.cuts.pieces(sp))
+    def pieces(self, group: Group, trips: Num, at: Num) -> Num:
+        """How many pieces are computed of a group; arguments as of ``Space``."""
+        if group is not self.cut:
+            return trips
+        if self.cuts is not None:
+            return self.cuts.pieces(at)
+        table = self.co if group is Group.CO else self.ci
+        assert isinstance(table, CutChannelTable)
+        return table.pieces[at]
+
+    def names(self, co: Num, ci: Num, sp: SpatialTable) -> Names:
+        """Labels of tiles, with the sub-tiles of those that are cut."""
+        if self.cuts is None:
+            out, reduced, tiles = super().names(co, ci, sp)
+        else:
+            pairs = [self.cuts.sizes(int(rank)) for rank in sp.rank]
+            out, reduced, _ = super().names(co, ci, sp.take(np.arange(0)))
+            tiles = ["_".join("x".join(map(str, sizes)) for sizes in pair) for pair in pairs]
+        for labels, table, at in ((out, self.co, co), (reduced, self.ci, ci)):
+            if isinstance(table, CutChannelTable):
+                labels[:] = [f"{name}_{sub}" for name, sub in zip(labels, table.sub[at], strict=True)]
+        return out, reduced, tiles
+
+    def channels(self, tensor: str, group: Group) -> Ints:
+        """Channels that are held of a tensor, for each tile of the group's table."""
+        table = self.co if group is Group.CO else self.ci
+        return np.asarray(self._of(tensor, table, np.arange(len(table.tile))))
 
     def _of(self, tensor: str, table: ChannelTable, at: Num) -> Num:
         """Channels that are held of a tensor: of its sub-tile if it is streamed and these are cut."""
@@ -161,3 +191,11 @@ class StreamedSpace(Space):
                 else:
                     most = np.where(bits > part, 0, most)
         return np.minimum(most, extent)
+
+
+def streamed_spaces(whole: Space) -> list[StreamedSpace]:
+    """The spaces of all cuts that a problem has, if its machine streams."""
+    if not whole.problem.hardware.streaming:
+        return []
+    spaces = (StreamedSpace(whole, which) for which in range(len(CUTS)))
+    return [space for space in spaces if not space.is_empty]

@@ -226,9 +226,13 @@ class SpatialGrid(TileGrid):
             cycles: their cycle factors.
         """
         columns = [cycles, table.trips, table.fetched, table.slid, table.largest, table.pixels]
+        return columns + self.bursts(table)
+
+    def bursts(self, table: SpatialTable) -> list[Ints]:
+        """What tiles cost by besides: bursts of feature maps, if runs take whole ones."""
         if not self.hardware.burst_bytes:
-            return columns
-        return columns + spatial_bursts(self.layer, self.hardware, self.tiles(table.rank))
+            return []
+        return spatial_bursts(self.layer, self.hardware, self.tiles(table.rank))
 
     def least_cycles(self, table: SpatialTable) -> Ints:
         """A cheap bound below ``cycles``: as if all pixels were one tile, or every tile one pixel."""

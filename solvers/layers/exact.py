@@ -6,22 +6,25 @@ solve an incumbent (local search) sieves the candidates without loss; ``solvers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import product
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from formulation.mapping import Mapping
+from formulation.mapping import Group, Mapping
 from formulation.objective import Measure, least_price
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check, Sieve, candidates
 from formulation.program.choices import VariantChoices, whole_choices
 from formulation.space.space import Space
+from formulation.space.streamed import StreamedSpace, streamed_spaces
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import GRACE, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, sources, staged
@@ -112,6 +115,7 @@ class _Ladder:
         self.whole: list[VariantChoices] = []
         self.space = Space(problem)
         self.search = Search(self.space, backend.deadline)
+        self.cuts = [(s, Search(s, backend.deadline)) for s in streamed_spaces(self.space)]
         self.rounder = Rounder(self.space, backend.deadline.later(GRACE))
 
     def _all(self, check: Check = bool) -> list[VariantChoices]:
@@ -129,13 +133,57 @@ class _Ladder:
             whole = self._all(self.search.deadline.check) if found is None else ()
         except TimeUp:
             return Outcome(best, None, False)
+        outcome = self._programs(self.space, goal, measures, found, best, whole)
+        for space, search in self.cuts:
+            if outcome.proven:
+                outcome = self._cut(space, search, goal, measures, outcome)
+        return outcome
+
+    def _cut(
+        self,
+        space: StreamedSpace,
+        search: Search,
+        goal: Goal,
+        measures: Sequence[Measure],
+        known: Outcome[Mapping],
+    ) -> Outcome[Mapping]:
+        """The optimum if tiles may be cut in one way as well: programs of what may come before the known."""
+        assert known.found is not None
+        try:
+            best = search.rough(goal, known.found)
+            tiles, cycles = search.survivors(goal, best, alike=False)
+            wanted = partial(goal.wanted, best=best)
+            found = candidates(space, tiles, cycles, wanted, check=search.deadline.check)
+        except TimeUp:
+            return Outcome(known.found, None, False)
+        outcome = replace(known, found=best)
+        for part, some in _by_single(space, found):
+            if outcome.proven and outcome.found is not None:
+                more = self._programs(part, goal, measures, some, outcome.found)
+                bounds = [bound for bound in (outcome.bound, more.bound) if bound is not None]
+                origin = _weaker(outcome.bound_from, more.bound_from)
+                outcome = replace(more, bound=min(bounds), bound_from=origin)
+        return outcome
+
+    def _programs(
+        self,
+        space: Space,
+        goal: Goal,
+        measures: Sequence[Measure],
+        found: Candidates | None,
+        best: LayerFound,
+        whole: Sequence[VariantChoices] = (),
+    ) -> Outcome[Mapping]:
+        """The best of a known mapping and of candidates, measure after measure."""
         bound, origin = Fraction(0), BoundFrom.PROGRAM
         for i, measure in enumerate(measures):
-            near = partial(self._near, goal)
-            stage = ProgramStage(self.space, goal, measures[: i + 1], found, best, whole, near)
+            near = None if found is not None else partial(self._near, goal)
+            stage = ProgramStage(space, goal, measures[: i + 1], found, best, whole, near)
             nothing_better = found is not None and not _below(measure, found.price, best).any()
-            alike = found is not None and _all_alike(found.price)
-            if self._is_free(stage) or (i and (nothing_better or alike)):
+            # Of whole tiles, the first program has the known mapping, if that is one of them.
+            beside = i > 0 or space.cut is not None or best.mapping.inner is not None
+            alike = i > 0 and found is not None and _all_alike(found.price)
+            if self._is_free(stage) or (beside and nothing_better) or alike:
                 best, low, done = stage.nearest(best), Fraction(measure.exact(best.price)), True
             else:
                 best, low, done = self._few(stage).solve(self.backend)
@@ -206,6 +254,22 @@ class _Ladder:
         alike = (found.co == found.co[one]) & (found.ci == found.ci[one]) & (found.row == found.row[one])
         few = found.take(better | (alike if len(one) else False))
         return ProgramStage(stage.space, stage.goal, stage.measures, few, best)
+
+
+def _by_single(space: StreamedSpace, found: Candidates) -> Iterator[tuple[StreamedSpace, Candidates]]:
+    """The candidates by which of co and sp have one tile; at least one part, if it is empty."""
+    of_co, of_sp = space.co.trips[found.co] == 1, found.tiles.trips[found.row] == 1
+    for co, sp in product((False, True), repeat=2):
+        some = found.take((of_co == co) & (of_sp == sp))
+        if len(some) or not (len(found) or co or sp):
+            single = frozenset(group for group, one in ((Group.CO, co), (Group.SP, sp)) if one)
+            yield space.known_single(single), some
+
+
+def _weaker(one: BoundFrom, other: BoundFrom) -> BoundFrom:
+    """What a bound rests on if it rests on both: a program if one of them is one."""
+    order = [BoundFrom.FREE, BoundFrom.SIEVE, BoundFrom.PROGRAM]
+    return max(one, other, key=order.index)
 
 
 def _all_alike(price: Price) -> bool:

@@ -25,7 +25,7 @@ from formulation.program.candidates import Candidates, Check
 from formulation.program.choices import VariantChoices, sieved_choices
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from solvers.deadline import Deadline, TimeUp
 from solvers.goals import Found, Goal, LayerFound, no_worse, ranked, safe
 from solvers.programs.backend import MilpAnswer
@@ -222,7 +222,7 @@ class ProgramStage:
         row = int(found.row[at])
         rank, slide = int(found.tiles.rank[row]), int(found.tiles.slide[row])
         choice = int(found.which[at]), int(found.co[at]), int(found.ci[at]), rank
-        mapping = self.space.mapping(CLASSES[choice[0]], *choice[1:], slide)
+        mapping = self.space.mapping(self.space.orders[choice[0]], *choice[1:], slide)
         return ranked(self.goal, Found((), choice, mapping, found.price.one(at)))
 
     def _priced(self, milp: Milp) -> LayerFound:
@@ -231,7 +231,8 @@ class ProgramStage:
         tiles = milp.variants[0].tiles
         rank, slide = int(tiles.rank[row]), int(tiles.slide[row])
         mapping = self.space.mapping(stationary, co, ci, rank, slide)
-        choice, problem = (CLASSES.index(stationary), co, ci, rank), self.space.problem
+        which = next(which for which, order in self.space.orders.items() if order is stationary)
+        choice, problem = (which, co, ci, rank), self.space.problem
         price = problem.price(problem.evaluate(mapping))
         return ranked(self.goal, Found((), choice, mapping, price))
 
@@ -260,10 +261,10 @@ class ProgramStage:
     def _place(self, choice: tuple[int, int, int, int], milp: Milp) -> tuple[Any, ...]:
         """A choice as the model knows it; empty if its tile is no candidate."""
         row = np.flatnonzero(milp.variants[0].tiles.rank == choice[3])
-        if choice[0] >= len(CLASSES) or not len(row):
+        if choice[0] not in self.space.orders or not len(row):
             return ()
         whole = bool(self.space.ci.trips[choice[2]] == 1)
-        return CLASSES[choice[0]], whole, choice[1], choice[2], int(row[0])
+        return self.space.orders[choice[0]], whole, choice[1], choice[2], int(row[0])
 
     def _start(self, milp: Milp) -> list[tuple[Any, int]]:
         """The known mapping as a start; empty if the program does not have it."""

@@ -8,8 +8,8 @@ from time import monotonic
 
 from formulation.mapping import Mapping
 from formulation.problem import Problem
-from formulation.space.space import CUTS, Space
-from formulation.space.streamed import StreamedSpace
+from formulation.space.space import Space
+from formulation.space.streamed import streamed_spaces
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, sources, staged
 from solvers.layers.rounding import Rounder
@@ -40,7 +40,7 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline, space = Deadline.of(time_limit), Space(problem)
-    searches = _searches(space, deadline)
+    searches = [Search(each, deadline) for each in streamed_spaces(space)]
     search = Search(space, deadline)
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:
@@ -70,14 +70,6 @@ def solve(
         monotonic() - started,
         bound_from=sources(problem, outcomes),
     )
-
-
-def _searches(space: Space, deadline: Deadline) -> list[Search]:
-    """Searches of the mappings whose tiles are cut, if the machine streams: one for each cut."""
-    if not space.problem.hardware.streaming:
-        return []
-    spaces = (StreamedSpace(space, which) for which in range(len(CUTS)))
-    return [Search(each, deadline) for each in spaces if not each.is_empty]
 
 
 def _streamed(goal: Goal, searches: Sequence[Search], outcome: Outcome[Mapping]) -> Outcome[Mapping]:

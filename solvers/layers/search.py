@@ -78,15 +78,24 @@ class Search:
             return Outcome(best, None, False)
         return self._best_first(goal, left, best)
 
-    def survivors(self, goal: Goal, best: LayerFound) -> tuple[SpatialTable, Ints]:
+    def rough(self, goal: Goal, best: LayerFound) -> LayerFound:
+        """A better mapping, if the stages before the whole search find one; raises TimeUp at the deadline."""
+        for stage in self.space.stages()[:-1]:
+            interest = self._interest(goal, best)
+            left = self._left(stage(interest.blocks, interest.closely), interest)
+            best = self._best_first(goal, left, best).found or best
+        return best
+
+    def survivors(self, goal: Goal, best: LayerFound, alike: bool = True) -> tuple[SpatialTable, Ints]:
         """All spatial tiles whose bound is within the cap and no worse than a known mapping, with cycles.
 
         No worse in the goal's first quantity: what is as good is kept. At least the known mapping's is.
+        If ``alike`` is false, only what may come before the known mapping.
 
         Raises:
             TimeUp: at the deadline.
         """
-        interest = Interest(self.space, goal, best, True, self.deadline)
+        interest = Interest(self.space, goal, best, alike, self.deadline)
         *_, whole = self.space.stages()
         tiles, cycles, _ = self._left(whole(interest.blocks, interest.closely), interest)
         order = np.argsort(tiles.rank)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
@@ -68,7 +69,8 @@ class EnergyModel(StrictModel):
         return Energy(exact(self.mac), exact(self.sram), exact(self.dram), exact(self.static))
 
 
-_UNTOLD = {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
+_UNTOLD = {"streaming": False, "padding": "clipped"}
+_UNTOLD |= {"transfer_setup": 0, "burst_bytes": None, "layout": "NCHW"}
 """Fields that are left out of results while they have this value, with which nothing is different."""
 
 
@@ -138,6 +140,31 @@ class HardwareModel(StrictModel):
             layout=Layout(self.layout),
         )
 
+    def refused(self, method: str, programs: bool, auto: bool, over: str, whole: bool) -> Iterator[str]:
+        """What the machine asks for that the rest of a scenario cannot do.
+
+        Args:
+            method: of search.
+            programs: whether the network is one problem.
+            auto: whether one partition is sought for all layers.
+            over: what the tolerance is over.
+            whole: whether programs are to hold the whole map space, or are to be written.
+        """
+        if programs and self.padding != "clipped":
+            yield "padding: counted, with the network as one problem, allowed with: network_level layers"
+        if not self.streaming:
+            return
+        if programs:
+            yield "streaming: true, with the network as one problem, allowed with: network_level layers"
+        if method not in ("exhaustive", "static", "exact"):
+            yield f"streaming: true, with {method}, allowed with: exhaustive, static, exact"
+        if whole:
+            yield "streaming: true, with sieve or dump_models, allowed: sieve prices, no dump_models"
+        if auto:
+            yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
+        if over == "network":
+            yield "streaming: true, with tolerance_over network, allowed with: layer"
+
     @property
     def told_preset(self) -> str:
         """The preset's name before the fields of a machine, ``""`` if it has none."""
@@ -158,6 +185,10 @@ class HardwareModel(StrictModel):
     def _without_what_is_off(self, fields: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = fields(self)
         return {name: told[name] for name in told if name not in _UNTOLD or told[name] != _UNTOLD[name]}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        told = super().__repr_args__()
+        return ((name, value) for name, value in told if name not in _UNTOLD or value != _UNTOLD[name])
 
     @model_validator(mode="before")
     @classmethod

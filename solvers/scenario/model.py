@@ -143,7 +143,9 @@ class Scenario(StrictModel):
             if self.search_method not in ("exhaustive", "exact"):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
-        for problem in self._unsupported(programs):
+        auto, over = self.is_static and self.buffer_partition == "auto", self.objective.tolerance_over
+        whole = self.sieve != "prices" or self.dump_models is not None
+        for problem in self.hardware.refused(self.search_method, programs, auto, over, whole):
             raise ValueError(problem)
         if self.hardware.burst_bytes:
             self._judge_bursts()
@@ -156,21 +158,6 @@ class Scenario(StrictModel):
             )
             raise ValueError(f"backend: {problem}")
         return self
-
-    def _unsupported(self, programs: bool) -> Iterator[str]:
-        """What a machine asks for that cannot be done here."""
-        if programs and self.hardware.padding != "clipped":
-            yield "padding: counted, with the network as one problem, allowed with: network_level layers"
-        if not self.hardware.streaming:
-            return
-        if programs:
-            yield "streaming: true, with the network as one problem, allowed with: network_level layers"
-        if self.search_method not in ("exhaustive", "static"):
-            yield f"streaming: true, with {self.search_method}, allowed with: exhaustive, static"
-        if self.is_static and self.buffer_partition == "auto":
-            yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
-        if self.objective.tolerance_over == "network":
-            yield "streaming: true, with tolerance_over network, allowed with: layer"
 
     def _judge_bursts(self) -> None:
         """Raise ValueError for what does not count the bursts of transfers."""

@@ -143,11 +143,12 @@ def _shared_runs(deconv, machine):
     machine = replace(machine, bits=BitWidths.uniform(1), double_buffered=False, buffer_bytes=10**9)
     problem, found = SharedProblem(deconv, machine), set()
     for mapping, cost in every_mapping(problem):
-        words = tuple(
+        words: tuple[int | None, ...] = tuple(
             getattr(cost.traffic, name) for name in ("ifmap", "weights", "ofmap_write", "ofmap_read")
         )
         partial = mapping.in_channels < deconv.in_channels
         ofmap = problem.kernels.ofmap_words
+        words += 0, None  # transfers and bursts, which cost nothing here
         found.add((words, cost.footprint.parts, cost.compute_cycles, ofmap, partial, cost.array))
     return frozenset(found)
 

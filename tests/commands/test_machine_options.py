@@ -30,7 +30,6 @@ def test_every_field_of_the_machine_has_an_option(tiny):
         "fill": ("exposed", "exposed"),
         "double_buffered": ("False", False),
         "bank_bytes": ("1KiB", 1024),
-        "streaming": ("True", True),
         "padding": ("counted", "counted"),
         "transfer_setup": ("70", 70),
     }
@@ -49,7 +48,8 @@ def test_every_field_of_the_machine_has_an_option(tiny):
 def test_bursts_have_options_and_what_does_not_count_them_says_so(tiny, capsys):
     hardware = machine(tiny, "--burst_bytes", "32", "--layout", "NHWC", "--search_method", "exact")
     assert (hardware["burst_bytes"], hardware["layout"]) == (32, "NHWC")
-    assert not {"burst_bytes", "layout", "transfer_setup"} & set(machine(tiny))
+    assert not {"streaming", "padding", "burst_bytes", "layout", "transfer_setup"} & set(machine(tiny))
+    assert machine(tiny, "--streaming", "True")["streaming"] is True
     assert main([str(tiny), "--combine", "--burst_bytes", "32"]) == 0
     assert "bursts are not counted over shared ifmap tiles" in capsys.readouterr().out
 
@@ -65,6 +65,7 @@ def test_bursts_have_options_and_what_does_not_count_them_says_so(tiny, capsys):
         ("--burst_bytes 8 --search_method exact --dump_models x", "dump_models: the integer nonlinear"),
         ("--burst_bytes 8 --certificate c.json", "a machine with burst_bytes has no certificates"),
         ("--transfer_setup -1", "--transfer_setup: got -1"),
+        ("--transfer_setup 2 --streaming True", "do not count sub-tiles, must go without streaming"),
         ("--transfer_setup 2 --certificate c.json", "a machine with transfer_setup has no certificates"),
     ],
 )
@@ -342,7 +343,7 @@ def test_padding_that_is_counted_is_data(padded):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--search_method", "exact"], "streaming: true, with exact, allowed with: exhaustive, static"),
+        (["--search_method", "exact", "--sieve", "none"], "streaming: true, with sieve or dump_models"),
         (["--search_method", "combined"], "streaming: true, with combined"),
         (["--search_method", "constrained"], "streaming: true, with constrained"),
         (["--network_level", "fused"], "streaming: true, with the network as one problem"),

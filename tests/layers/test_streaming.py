@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.axes import Axis
+from dnns.errors import InputError
 from dnns.layer import Layer
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 from formulation.space import cut_grid
-from solvers.layers import exhaustive, static
-from solvers.result import Termination
+from solvers.layers import exact, exhaustive, static
+from solvers.methods import solve
+from solvers.result import BoundFrom, Termination
 from tests import strategies
 from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
 from tests.goals import score
@@ -51,7 +53,7 @@ def walked(problem):
     layer, machine = problem.layer, problem.hardware
     for mapping in every_mapping(layer, machine):
         walk = StreamWalk(layer, machine, mapping)
-        words = walk.ifmap, walk.weights, walk.writes, walk.reads
+        words = walk.ifmap, walk.weights, walk.writes, walk.reads, 0, None  # no set-ups, no bursts
         some = (mapping.inner or mapping.tile).in_channels < layer.in_channels
         largest = tuple(walk.largest[name] for name in TENSORS)
         found = price(
@@ -144,6 +146,35 @@ def test_a_sliding_window_beats_whole_tiles_on_a_small_buffer(kib, whole, stream
     """FlowNetC's second layer with its padding as data: the words that AccelForge's model counts."""
     for streaming, words in ((False, whole), (True, streamed)):
         assert exhaustive.solve(small(CONV2, kib, streaming)).cost.traffic_bytes == 2 * words
+
+
+@examples(10)
+@given(streaming_problems(6, 6))
+def test_the_programs_find_the_same(problem):
+    """Also where groups have one tile, so that a cut's own loop order must count that."""
+    searched, solved = exhaustive.solve(problem), exact.solve(problem)
+    assert solved.termination is searched.termination
+    if searched.mapping is not None:
+        found = [problem.values(problem.price(result.cost)) for result in (searched, solved)]
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [CONV2, Layer("conv1", 64, 6, (Axis(288, 7, 2, 1, 3, 3, 576), Axis(480, 7, 2, 1, 3, 3, 960)))],
+)
+def test_a_program_proves_a_streamed_optimum(layer):
+    searched, solved = (method.solve(small(layer, 64)) for method in (exhaustive, exact))
+    assert solved.mapping == searched.mapping
+    assert solved.mapping.inner is not None
+    assert solved.gap == 0
+    assert solved.bound_from == {"traffic": BoundFrom.PROGRAM}
+
+
+@pytest.mark.parametrize("method", ["constrained", "Combined"])
+def test_a_method_of_whole_tiles_refuses_a_machine_that_streams(method):
+    with pytest.raises(InputError, match="knows whole tiles only"):
+        solve(small(CONV2, 64), method)
 
 
 def test_within_a_partition_and_from_a_known_mapping():

@@ -78,7 +78,7 @@ def price_of(problem, cost):
 
 
 @st.composite
-def small_problems(draw):
+def small_problems(draw, set_up=True):
     axes = tuple(draw(strategies.transposed_axes(most=3)) for _ in range(draw(st.integers(1, 2))))
     deconv = Deconvolution(
         "d",
@@ -90,7 +90,7 @@ def small_problems(draw):
     )
     kernels = SubKernels(deconv)
     assume(1 <= len(kernels.layers) <= 4 and deconv.out_channels * len(kernels.layers) <= 6)
-    machine = draw(strategies.hardware(set_up=True))
+    machine = draw(strategies.hardware(set_up=set_up))
     machine = replace(machine, buffer_bytes=draw(st.integers(20, 400)), bank_bytes=None)
     if draw(st.booleans()):
         machine = replace(machine, bank_bytes=max(1, machine.buffer_bytes // 9))
