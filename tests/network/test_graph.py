@@ -1,12 +1,18 @@
 """Stored tensors of small networks, worked out by hand."""
 
+from fractions import Fraction
+
 import pytest
 import yaml
 
 from dnns.errors import InputError
 from dnns.layer import Network, Node
 from dnns.reader import read_network
+from formulation.hardware import Hardware
+from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.graph import tensor_graph
+from solvers.network.levels import run_scenario
+from solvers.scenario import Scenario
 
 
 @pytest.fixture
@@ -126,3 +132,27 @@ def test_every_operator_that_the_readers_know_has_a_rule():
     theirs = {*microsoft._LIKE_FIRST, *microsoft._RULES}
     known = shapes._ELEMENTWISE | shapes._SHAPING | theirs | {name for _, name in FAMILIES}
     assert known == set(ONNX_ROLES)
+
+
+def test_what_a_pool_leaves_out_is_not_compulsory(tmp_path):
+    """Of five columns a pool of two reads four: nothing else is needed of the input, nor of that layer."""
+    file = tmp_path / "odd.yaml"
+    file.write_text(
+        "name: odd\ninput: [1, 5, 4]\nlayers:\n"
+        "  - {name: a, op: conv, out_channels: 1, kernel: 1}\n"
+        "  - {name: p, op: pool, kernel: 2, stride: 2}\n"
+        "  - {name: b, op: conv, out_channels: 1, kernel: 1}\n"
+    )
+    graph, machine = tensor_graph(read_network(file)), Hardware(buffer_bytes=4096)
+    words = 4 * 4 + 2 * 2 + 2  # input, output, weights
+    assert compulsory_bits(graph, machine) == 16 * words
+    fast = Hardware(1, 1, bandwidth=Fraction(10**6))
+    assert roofline_ticks(graph, fast) == 4 * fast.tick.per_cycle
+    fused = {
+        "network": str(file),
+        "network_level": "fused",
+        "objective": "traffic",
+        "hardware": {"bufsize": 4096},
+    }
+    totals = run_scenario(Scenario.model_validate(fused)).to_dict()["totals"]
+    assert totals["traffic_bytes"] == totals["compulsory_bytes"] == 2 * words
