@@ -50,7 +50,7 @@ ROOMS = {
     "relaxed": Room(("formulation/relaxed/*.py",), ("tests/formulation", *_LAYERS)),
     "program": Room(
         ("formulation/program/*.py",),
-        ("tests/layers", "tests/conformance", "tests/commands/test_partition.py"),
+        ("tests/formulation/test_program.py", *_LAYERS, "tests/commands/test_partition.py"),
     ),
     "shared": Room(("formulation/shared/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
