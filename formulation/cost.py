@@ -300,11 +300,6 @@ def cut_tiles(extent: int, tile: Num, sub: Num) -> list[tuple[Num, Num]]:
     return [(full, sub), (trips - 1, tile - (inside - 1) * sub), (1, edge - (last - 1) * sub)]
 
 
-def cut_trips(extent: int, tile: Num, sub: Num) -> Num:
-    """Sub-tiles of a dimension, over all its tiles."""
-    return sum(count for count, _ in cut_tiles(extent, tile, sub))
-
-
 def product_tiles(dims: Iterable[list[tuple[Num, Num]]]) -> list[tuple[Num, Num]]:
     """Pairs ``(how many tiles, pixels)`` over the product of dimensions, of such pairs of each."""
     kinds: list[tuple[Num, Num]] = [(1, 1)]
@@ -315,11 +310,10 @@ def product_tiles(dims: Iterable[list[tuple[Num, Num]]]) -> list[tuple[Num, Num]
 
 def spatial_tiles(trips: list[Num], full: list[Num], edge: list[Num]) -> list[tuple[Num, Num]]:
     """Pairs ``(how many tiles, pixels)`` over the product of axes, each cut into full and edge tiles."""
-    kinds: list[tuple[Num, Num]] = [(1, 1)]
-    for n, t, e in zip(trips, full, edge, strict=True):
-        axis_kinds = [(1, e)] if isinstance(n, int) and n == 1 else [(n - 1, t), (1, e)]
-        kinds = [(c * k, p * x) for c, p in kinds for k, x in axis_kinds]
-    return kinds
+    axes = zip(trips, full, edge, strict=True)
+    return product_tiles(
+        [(1, e)] if isinstance(n, int) and n == 1 else [(n - 1, t), (1, e)] for n, t, e in axes
+    )
 
 
 def batch_axis(layer: Layer) -> Axis:

@@ -23,7 +23,7 @@ from solvers.bounds.bounded import Bounded
 from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, refine
 from solvers.deadline import TimeUp
-from solvers.goals import Found, Goal, ranked
+from solvers.goals import Found, Goal
 from solvers.result import Bound, BoundFrom, LowerBound, Termination, free_bound
 
 WIDE = 0.04
@@ -246,11 +246,6 @@ class RelaxedRun(ABC, Generic[M]):
         measures = [step.measures[0] for step in self.problem.steps]
         known = [(m, self.relaxed[m.name]) for m in measures if m.name in self.relaxed]
         return LowerBound({m.claim: m.told(self.problem.hardware, bound) for m, bound in known})
-
-    def best_known(self, goal: Goal) -> Found[M] | None:
-        """The best of the known mappings under a goal."""
-        within = [ranked(goal, found) for found in self.known if goal.allows(found.price)]
-        return min(within, key=lambda found: found.order, default=None)
 
     @property
     def iterations(self) -> int:
