@@ -12,8 +12,8 @@ from time import perf_counter
 
 from formulation.problem import Kind
 from solvers.curve import sizes
-from solvers.explore.curves import curves
-from solvers.explore.fronts import fronts
+from solvers.exploring.curves import curves
+from solvers.exploring.fronts import fronts
 from solvers.network.levels import run_scenario
 from solvers.scenario import Scenario
 from solvers.scenario.model import build_scenario

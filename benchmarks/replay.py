@@ -17,7 +17,7 @@ from solvers.network.levels import run_scenario
 from solvers.replay import replay_result
 from solvers.scenario import read_scenario
 from solvers.scenario.bundled import names
-from solvers.simulation.replay import Replay, ReplayedPart
+from solvers.schedules.simulation.replay import Replay, ReplayedPart
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- tables of benchmarks.replay -->\n", "<!-- end of the tables -->"

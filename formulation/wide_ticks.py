@@ -6,7 +6,7 @@ transfer of some bits, and these two are small. They are what is kept:
 
     ticks = cycles * per_cycle + bits * per_bit
 
-*Nothing wraps.* ``cycles`` and ``bits`` are sums that ``formulation.counts`` proves to be below 2**62; they
+*Nothing wraps.* ``cycles`` and ``bits`` are sums that ``formulation.space.counts`` proves to be below 2**62; they
 are never multiplied here as 64-bit integers. Products are either of floating point, which does not wrap, or
 of Python's integers.
 

@@ -108,7 +108,7 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
         files = {"--json": args.json, "--csv": args.csv, "--report": args.report}
         check_outputs(files, (*args.scenarios, *networks))
         if args.report is not None:
-            from solvers.page.document import check_report
+            from solvers.views.page.document import check_report
 
             check_report()
         for scenario in scenarios:
@@ -118,8 +118,8 @@ def _compare_all(args: argparse.Namespace) -> Iterator[Comparison]:
 
 def _draw(comparisons: Sequence[Comparison], folder: str) -> list[InputError]:
     """Write pictures, of several scenarios each to a folder of its own; returns what could not be written."""
-    from solvers.plots.compared import comparison_pictures
-    from solvers.plots.picture import folders, write_pictures
+    from solvers.views.plots.compared import comparison_pictures
+    from solvers.views.plots.picture import folders, write_pictures
 
     homes = folders(folder, [Path(comparison.scenario.source).stem for comparison in comparisons])
     pictures = [comparison_pictures(comparison.to_dict()) for comparison in comparisons]
@@ -141,7 +141,7 @@ def _watching(quiet: bool) -> Iterator[Any]:
 
 
 def _page(comparisons: Sequence[Comparison], stream: IO[str]) -> None:
-    from solvers.page.document import Page, write_page
+    from solvers.views.page.document import Page, write_page
 
     results = [
         (f"{comparison.network}, {method}", report.to_dict(), report.graph)
@@ -168,7 +168,7 @@ def _names(networks: Sequence[str]) -> list[str]:
 
 def _text(comparisons: Sequence[Comparison], args: argparse.Namespace) -> str:
     from dnns.terminal.tables import printed
-    from solvers.cli.comparison_table import print_comparison
+    from solvers.cli.tables.comparison import print_comparison
 
     def prints(console: Console) -> None:
         for comparison in comparisons:

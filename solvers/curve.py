@@ -21,9 +21,9 @@ from solvers.size import ends
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from solvers.explore.curves import Curve, Curves
-    from solvers.plots.picture import Picture
+    from solvers.exploring.curves import Curve, Curves
     from solvers.scenario import Scenario
+    from solvers.views.plots.picture import Picture
 
 _BAR = 30
 _MOST = 4096
@@ -72,7 +72,7 @@ def _main(args: argparse.Namespace) -> int:
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from formulation.problem import Kind
-        from solvers.explore.curves import curves
+        from solvers.exploring.curves import curves
         from solvers.scenario import read_scenario
 
         scenario = read_scenario(args.scenario)
@@ -87,7 +87,7 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _page(found: Curves, scenario: Scenario, sram: str, stream: IO[str]) -> None:
-    from solvers.page.reports import exploration_page
+    from solvers.views.page.reports import exploration_page
 
     target = found.target.value
     title = f"{found.network}: {target} against the size of the buffer"
@@ -96,7 +96,7 @@ def _page(found: Curves, scenario: Scenario, sram: str, stream: IO[str]) -> None
 
 
 def _pictures(found: Curves) -> Iterable[Picture]:
-    from solvers.plots.curves import curve_pictures
+    from solvers.views.plots.curves import curve_pictures
 
     return curve_pictures(curves_dict(found))
 

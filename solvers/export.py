@@ -18,8 +18,8 @@ from dnns.terminal.streams import guarded, show
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from solvers.exports.nest import ExportNest
-    from solvers.exports.result_file import Subject
+    from solvers.schedules.exports.nest import ExportNest
+    from solvers.schedules.exports.result_file import Subject
 
 TOOLS = {"timeloop": "Timeloop", "accelforge": "AccelForge", "zigzag": "ZigZag", "scalesim": "SCALE-Sim"}
 WORDS = "words.csv"
@@ -48,11 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(args: argparse.Namespace) -> int:
-    from solvers.exports.result_file import read_subjects
+    from solvers.schedules.exports.result_file import read_subjects
 
     network, subjects = read_subjects(args.result)
     chosen = _chosen(subjects, args.layer, args.result)
-    tool = import_module(f"solvers.exports.{args.to}")
+    tool = import_module(f"solvers.schedules.exports.{args.to}")
     whys = [subject.obstacle or tool.obstacle(subject.nest) for subject in chosen]
     folders = _folders([subject.name for subject in chosen])
     out = Path(args.out)
@@ -105,7 +105,7 @@ def _write(
 
 def _words(subjects: list[tuple[Subject, str]]) -> str:
     """What this project counts for one run of each part: DRAM words, and cycles of the array."""
-    from solvers.exports.texts import csv_text
+    from solvers.schedules.exports.texts import csv_text
 
     titles = ("layer", "folder", "runs", "weights", "ifmap", "ifmap_padded", "ofmap_write", "ofmap_read")
     rows = []

@@ -21,9 +21,9 @@ from solvers.run import check_pictures, progress, started
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from solvers.explore.fronts import Fronts, LayerFront, Sums
-    from solvers.plots.picture import Picture
+    from solvers.exploring.fronts import Fronts, LayerFront, Sums
     from solvers.scenario import Scenario
+    from solvers.views.plots.picture import Picture
 
 _DRAWN = 2000  # points of a front
 _SHARES = ("0", "0.001", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10")
@@ -51,7 +51,7 @@ def _main(args: argparse.Namespace) -> int:
     check_files(args)
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
-        from solvers.explore.fronts import fronts
+        from solvers.exploring.fronts import fronts
         from solvers.scenario import read_scenario
 
         scenario = read_scenario(args.scenario)
@@ -66,14 +66,14 @@ def _main(args: argparse.Namespace) -> int:
 
 
 def _page(found: Fronts, scenario: Scenario, stream: IO[str]) -> None:
-    from solvers.page.reports import exploration_page
+    from solvers.views.page.reports import exploration_page
 
     title, command = f"{found.network}: latency and traffic", "python -m solvers.pareto scenario.yaml"
     exploration_page(title, scenario, command, stream, pareto=pairs_dict(found))
 
 
 def _pictures(found: Fronts) -> Iterable[Picture]:
-    from solvers.plots.fronts import front_pictures
+    from solvers.views.plots.fronts import front_pictures
 
     return front_pictures(pairs_dict(found))
 

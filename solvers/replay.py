@@ -18,7 +18,7 @@ from dnns.terminal.streams import guarded, show, tell
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from solvers.simulation.replay import Replay, ReplayedPart
+    from solvers.schedules.simulation.replay import Replay, ReplayedPart
 
 DIFFERENT, DOES_NOT_FIT = 1, 3
 """Exit codes if the result is not what was replayed, or has no mapping of a layer."""
@@ -68,8 +68,8 @@ def replay_result(
     Raises:
         InputError: if it is no result of layers one by one, or has no layer of such a name.
     """
-    from solvers.simulation.replay import replay_data
-    from solvers.simulation.result_file import check_result, read_result
+    from solvers.schedules.simulation.replay import replay_data
+    from solvers.schedules.simulation.result_file import check_result, read_result
 
     if isinstance(result, dict):
         check_result(result, "result")
@@ -107,9 +107,9 @@ def _main(args: argparse.Namespace) -> int:
 
 def _numbers(args: argparse.Namespace) -> bool:
     """Run the layers on random integers, a line for each; returns whether all equal a direct computation."""
-    from solvers.execution import LIMIT
-    from solvers.execution.numbers import tried
-    from solvers.execution.reader import read_plan
+    from solvers.schedules.execution import LIMIT
+    from solvers.schedules.execution.numbers import tried
+    from solvers.schedules.execution.reader import read_plan
 
     chosen = [y for y in read_plan(args.result).layers if args.layer is None or y.name in args.layer]
     good = True

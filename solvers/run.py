@@ -70,7 +70,7 @@ def check_used(args: argparse.Namespace, scenario: Scenario) -> None:
 def check_plots(folder: str | None) -> None:
     """Raise InputError if ``--plots`` asks for pictures that cannot be made, or not be written."""
     if folder is not None:
-        from solvers.plots.picture import check_folder
+        from solvers.views.plots.picture import check_folder
 
         check_folder(folder, "--plots")
 
@@ -79,7 +79,7 @@ def check_pictures(plots: str | None, report: str | None) -> None:
     """Raise InputError if ``--plots`` or ``--report`` ask for what cannot be made."""
     check_plots(plots)
     if report is not None:
-        from solvers.page.document import check_report
+        from solvers.views.page.document import check_report
 
         check_report()
 
@@ -190,7 +190,7 @@ def _main(args: argparse.Namespace) -> int:
         return 0
     if args.presets:
         from dnns.terminal.tables import printed
-        from solvers.cli.preset_table import print_presets
+        from solvers.cli.tables.presets import print_presets
 
         show(printed(print_presets))
         return 0
@@ -206,13 +206,13 @@ def _main(args: argparse.Namespace) -> int:
     if args.certificate is not None:
         outputs.append((args.certificate, partial(_certify, report)))
     if args.report is not None:
-        from solvers.page.reports import run_page
+        from solvers.views.page.reports import run_page
 
         outputs.append((args.report, partial(run_page, report)))
     failed = deliver(outputs, None if args.quiet else lambda: _text(report, args))
     if args.plots is not None:
-        from solvers.plots.picture import write_pictures
-        from solvers.plots.report import report_pictures
+        from solvers.views.plots.picture import write_pictures
+        from solvers.views.plots.report import report_pictures
 
         failed += write_pictures(report_pictures(report.to_dict()), args.plots)
     return conclude(failed, unsolved(report))
@@ -259,13 +259,13 @@ def _certify(report: Report | NetworkReport, stream: TextIO) -> None:
 
 def _text(report: Report | NetworkReport, args: argparse.Namespace) -> str:
     from dnns.terminal.tables import printed
-    from solvers.cli.proof_table import print_proofs
-    from solvers.cli.schedule_table import print_report, print_sensitivity
+    from solvers.cli.tables.proof import print_proofs
+    from solvers.cli.tables.schedule import print_report, print_sensitivity
     from solvers.network.report import Report
 
     def prints(console: Console) -> None:
         if not isinstance(report, Report):
-            from solvers.cli.network_table import print_network
+            from solvers.cli.tables.network import print_network
 
             print_network(report, console)
             return

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError, unknown
 from dnns.terminal.options import LineParser
 from dnns.terminal.streams import guarded, show, show_all
-from solvers.execution import LIMIT
+from solvers.schedules.execution import LIMIT
 
 if TYPE_CHECKING:
-    from solvers.execution.plan import NetworkPlan, ScheduledLayer
+    from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer
 
 DIFFERS = 1
 """Exit code if numbers or words are not what they must be."""
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(args: argparse.Namespace) -> int:
     _check(args)
-    from solvers.execution.reader import read_plan
+    from solvers.schedules.execution.reader import read_plan
 
     plan = read_plan(args.result)
     layers = _chosen(plan, args)
@@ -83,15 +83,15 @@ def _chosen(plan: NetworkPlan, args: argparse.Namespace) -> Sequence[ScheduledLa
 
 def _shown(plan: NetworkPlan, layers: Sequence[ScheduledLayer], kind: str) -> Iterable[str]:
     if kind == "c":
-        from solvers.execution.as_c import program
+        from solvers.schedules.execution.as_c import program
 
         return program(plan, layers)
     if kind == "json":
-        from solvers.execution import as_json
+        from solvers.schedules.execution import as_json
 
         lines = chain((as_json.heading(plan),), *map(as_json.layer_lines, layers))
         return _joined(lines)
-    from solvers.execution import as_text
+    from solvers.schedules.execution import as_text
 
     return chain((as_text.heading(plan),), _joined(chain.from_iterable(map(as_text.layer_text, layers))))
 
@@ -105,7 +105,7 @@ def _joined(lines: Iterable[str]) -> Iterator[str]:
 
 def _run_numbers(layers: Sequence[ScheduledLayer], seed: int, limit: int) -> int:
     """Run layers on numbers, a line for each; returns the exit code."""
-    from solvers.execution.numbers import tried
+    from solvers.schedules.execution.numbers import tried
 
     code = 0
     for text, good in tried(layers, seed, limit):

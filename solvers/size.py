@@ -126,8 +126,8 @@ def _main(args: argparse.Namespace) -> int:
         outputs, None if args.quiet else lambda: _text(found, scenario.network_level, args.reach)
     )
     if args.plots is not None:
-        from solvers.plots.picture import write_pictures
-        from solvers.plots.sizes import sizing_picture
+        from solvers.views.plots.picture import write_pictures
+        from solvers.views.plots.sizes import sizing_picture
 
         failed += write_pictures([sizing_picture(_data(found))], args.plots)
     for error in failed:

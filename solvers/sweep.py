@@ -20,12 +20,12 @@ from solvers.run import DOES_NOT_FIT, INTERNAL_ERROR, check_pictures, started
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from solvers.exploring.sweeping.kept.store import Store
+    from solvers.exploring.sweeping.ledger import SweepLedger
+    from solvers.exploring.sweeping.problems import Problems
+    from solvers.exploring.sweeping.summary import Summary
     from solvers.network.tasks import Executor
     from solvers.network.workers import Workers
-    from solvers.sweeping.ledger import SweepLedger
-    from solvers.sweeping.problems import Problems
-    from solvers.sweeping.store import Store
-    from solvers.sweeping.summary import Summary
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,11 +64,11 @@ def _main(args: argparse.Namespace) -> int:
     check_outputs({"--report": args.report}, (args.sweep,))
     check_pictures(args.plots, args.report)
     with started(args.jobs, None, args.sweep) as workers:
-        from solvers.sweeping.file import read_sweep
-        from solvers.sweeping.problems import Problems
-        from solvers.sweeping.progress import told_progress
-        from solvers.sweeping.store import opened
-        from solvers.sweeping.tables import arrow
+        from solvers.exploring.sweeping.axes.file import read_sweep
+        from solvers.exploring.sweeping.kept.store import opened
+        from solvers.exploring.sweeping.kept.tables import arrow
+        from solvers.exploring.sweeping.problems import Problems
+        from solvers.exploring.sweeping.progress import told_progress
 
         arrow()
         problems = Problems(read_sweep(args.sweep))
@@ -93,9 +93,9 @@ def _solve(
     problems: Problems, store: Store, workers: Workers | None, args: argparse.Namespace
 ) -> SweepLedger | None:
     """Solve what is not solved yet; None if it was interrupted."""
+    from solvers.exploring.sweeping.ledger import SweepLedger
+    from solvers.exploring.sweeping.progress import told_progress
     from solvers.network.tasks import share_out
-    from solvers.sweeping.ledger import SweepLedger
-    from solvers.sweeping.progress import told_progress
 
     with told_progress("problems", args.quiet) as notify:
         ledger = SweepLedger(problems, store, notify)
@@ -116,17 +116,17 @@ def _looked_at(problems: Problems, args: argparse.Namespace) -> list[InputError]
     """Draw the heat maps and write the page; returns what could not be written."""
     if args.plots is None and args.report is None:
         return []
-    from solvers.sweeping.labels import axis_columns
-    from solvers.sweeping.pictures import points_of, sweep_pictures
+    from solvers.exploring.sweeping.labels import axis_columns
+    from solvers.exploring.sweeping.pictures import points_of, sweep_pictures
 
     rows, name = points_of(Path(args.out)), Path(args.sweep).stem
     axes, failed = [column.name for column in axis_columns(problems.kinds)], []
     if args.plots is not None:
-        from solvers.plots.picture import write_pictures
+        from solvers.views.plots.picture import write_pictures
 
         failed += write_pictures(sweep_pictures(name, axes, rows), args.plots)
     if args.report is not None:
-        from solvers.page.reports import exploration_page
+        from solvers.views.page.reports import exploration_page
 
         scenario, command = (
             next(iter(problems.sweep.points())).scenario,
@@ -142,7 +142,7 @@ def _looked_at(problems: Problems, args: argparse.Namespace) -> list[InputError]
 def _executor(problems: Problems, workers: Workers | None, cluster: str | None) -> Iterator[Executor]:
     """Who solves, with what is needed imported."""
     if cluster is not None:
-        from solvers.sweeping.cluster import connected
+        from solvers.exploring.sweeping.cluster import connected
 
         with connected(cluster) as executor:
             yield executor
@@ -153,7 +153,7 @@ def _executor(problems: Problems, workers: Workers | None, cluster: str | None) 
         else:
             workers.prepare((method.load, (combine,)))
     if workers is None:
-        from solvers.sweeping.executors import Here
+        from solvers.exploring.sweeping.executors import Here
 
         yield Here()
     else:
@@ -162,10 +162,10 @@ def _executor(problems: Problems, workers: Workers | None, cluster: str | None) 
 
 def write(problems: Problems, ledger: SweepLedger, folder: Path, quiet: bool) -> Summary:
     """Write the tables of a sweep whose problems are all solved; returns what is to be told of them."""
-    from solvers.sweeping.labels import axis_columns, fitting, labels
-    from solvers.sweeping.progress import told_progress
-    from solvers.sweeping.summary import Summary
-    from solvers.sweeping.tables import LAYER, POINT, SECONDS, Column, schema, written
+    from solvers.exploring.sweeping.kept.tables import LAYER, POINT, SECONDS, Column, schema, written
+    from solvers.exploring.sweeping.labels import axis_columns, fitting, labels
+    from solvers.exploring.sweeping.progress import told_progress
+    from solvers.exploring.sweeping.summary import Summary
 
     about = {"sweep": problems.identity, "version": __version__}
     axes, number = axis_columns(problems.kinds), Column("point", "int", "", "number of the point")
@@ -191,7 +191,7 @@ def write(problems: Problems, ledger: SweepLedger, folder: Path, quiet: bool) ->
 
 def _show(problems: Problems, summary: Summary, args: argparse.Namespace) -> None:
     from dnns.terminal.tables import printed
-    from solvers.sweeping.rows import STATUSES
+    from solvers.exploring.sweeping.kept.rows import STATUSES
 
     sweep, counts = problems.sweep, summary.statuses
     ended = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])

@@ -38,7 +38,7 @@ _STAGE, _EXACT = (
     "solvers/layers/exact_stage.py",
     "tests/layers/test_exact.py tests/layers/test_exact_stage.py",
 )
-_BOUNDS, _SEARCH = "formulation/shared/packing_bounds.py", "formulation/shared/packing_search.py"
+_BOUNDS, _SEARCH = "formulation/shared/packing_bounds.py", "formulation/shared/packing/search.py"
 _PACKING = "tests/shared/test_packing.py tests/shared/test_methods.py tests/conformance"
 FAULTS = (
     Fault(

@@ -50,12 +50,16 @@ ROOMS = {
     "relaxed": Room(("formulation/relaxed/*.py",), ("tests/formulation", *_LAYERS)),
     "program": Room(
         ("formulation/program/*.py",),
-        ("tests/formulation/test_program.py", *_LAYERS, "tests/commands/test_partition.py"),
+        ("tests/formulation/test_program.py", *_LAYERS, "tests/commands/run/test_partition.py"),
     ),
     "shared": Room(("formulation/shared/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
         ("formulation/network/*.py", "formulation/network/stacks/*.py"),
-        ("tests/network", "tests/commands/test_network_level.py", "tests/commands/test_size.py"),
+        (
+            "tests/network",
+            "tests/commands/run/test_network_level.py",
+            "tests/commands/exploring/test_size.py",
+        ),
     ),
     "bounds": Room(("solvers/bounds/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
     "exact": Room(("solvers/layers/exact*.py", "solvers/result.py"), _LAYERS),

@@ -15,7 +15,7 @@ from benchmarks.peers.simulated import ARRAYS, machine, ours, theirs
 from dnns.errors import InputError
 from formulation.hardware import Dataflow
 from formulation.mapping import Mapping, Stationary, Tile
-from tests.ports import PortWalk
+from tests.walkers.ports import PortWalk
 
 REPORTED = {  # by scalesim 3.0.0 on an 8 x 16 array: number of the last cycle, then ifmap, weights, ofmap
     Dataflow.OUTPUT: (4699, 28224, 43200, 5904),

@@ -8,10 +8,10 @@ from pathlib import Path
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto
 
 from dnns.errors import InputError, shown, unknown
+from dnns.onnx_reader.inference.values import MAX_RANK, Shape, Value, operator_of, tensor_value
 from dnns.onnx_reader.larger.table import COMPOUNDS
 from dnns.onnx_reader.layers.families import FAMILIES
 from dnns.onnx_reader.layers.products import einsum, matmul
-from dnns.onnx_reader.values import MAX_RANK, Shape, Value, operator_of, tensor_value
 from dnns.windows import bounded
 
 _WEIGHT_POSITIONS = {

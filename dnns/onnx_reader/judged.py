@@ -7,9 +7,9 @@ from math import prod
 from onnx import NodeProto, TensorProto
 
 from dnns.layer import Operator
+from dnns.onnx_reader.inference.values import Operands, Unsupported, Value, attributes, operator_of
 from dnns.onnx_reader.layers.families import Family
 from dnns.onnx_reader.layers.products import einsum_multiplies
-from dnns.onnx_reader.values import Operands, Unsupported, Value, attributes, operator_of
 from dnns.windows import bounded
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)

@@ -14,17 +14,12 @@ from onnx import NodeProto, helper
 
 from dnns.errors import InputError
 from dnns.layer import LeftOut, Node, Operator
-from dnns.onnx_reader.bodies import CONTROL_FLOW, control
 from dnns.onnx_reader.file import MAX_NODES
-from dnns.onnx_reader.fold import constant, fold
-from dnns.onnx_reader.geometry import needed, picked_channels
-from dnns.onnx_reader.judged import is_elementwise, scheduled, stored_as, trained
-from dnns.onnx_reader.larger.table import written_out
-from dnns.onnx_reader.layers.families import FAMILIES
-from dnns.onnx_reader.layers.products import fixed
-from dnns.onnx_reader.modules import module_of, with_module
-from dnns.onnx_reader.shapes import shaped
-from dnns.onnx_reader.values import (
+from dnns.onnx_reader.inference.bodies import CONTROL_FLOW, control
+from dnns.onnx_reader.inference.fold import constant, fold
+from dnns.onnx_reader.inference.geometry import needed, picked_channels
+from dnns.onnx_reader.inference.shapes import shaped
+from dnns.onnx_reader.inference.values import (
     Shape,
     UnknownShape,
     Unsupported,
@@ -34,6 +29,11 @@ from dnns.onnx_reader.values import (
     operator_of,
     operator_text,
 )
+from dnns.onnx_reader.judged import is_elementwise, scheduled, stored_as, trained
+from dnns.onnx_reader.larger.table import written_out
+from dnns.onnx_reader.layers.families import FAMILIES
+from dnns.onnx_reader.layers.products import fixed
+from dnns.onnx_reader.modules import module_of, with_module
 from dnns.onnx_reader.widths import Followed
 from dnns.windows import bounded
 

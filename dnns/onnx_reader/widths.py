@@ -21,8 +21,8 @@ from typing import NamedTuple
 from onnx import NodeProto
 
 from dnns.layer import WordBits
+from dnns.onnx_reader.inference.values import Value, attributes, operator_of
 from dnns.onnx_reader.layers.families import FAMILIES
-from dnns.onnx_reader.values import Value, attributes, operator_of
 
 _CARRIED_BELOW = 16
 _ACCUMULATOR = 32

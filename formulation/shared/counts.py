@@ -1,12 +1,12 @@
-"""What 64 bits must hold where sub-kernels share ifmap tiles; see ``formulation.counts``."""
+"""What 64 bits must hold where sub-kernels share ifmap tiles; see ``formulation.space.counts``."""
 
 from __future__ import annotations
 
 from math import prod
 
-from formulation.counts import Counts, layer_counts, most_setup
 from formulation.objective import ENERGY
 from formulation.shared.problem import SharedProblem
+from formulation.space.counts import Counts, layer_counts, most_setup
 
 
 def shared_counts(problem: SharedProblem) -> Counts:

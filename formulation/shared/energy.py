@@ -12,7 +12,7 @@ rounds, traffic and all but the first term are the same, and any sum of latency 
 
     sum_j passes_j * port_j  +  rate * max(array's time, transfer)   +   what is the same for all
 
-which is the greater of two prices of the form of ``formulation.shared.packing`` (``spending``). Ties, by
+which is the greater of two prices of the form of ``formulation.shared.packing.rounds`` (``spending``). Ties, by
 latency, are in it as well: the sum is multiplied by more than what latencies can differ by.
 """
 
@@ -31,7 +31,7 @@ from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.objective import Measure
 from formulation.price import energy_quanta
-from formulation.shared.packing_search import PackingProblem
+from formulation.shared.packing.search import PackingProblem
 from formulation.shared.tiles import KernelKind, Tiles
 
 Floats = NDArray[np.float64]

@@ -35,8 +35,8 @@ import pyomo.core as pyo
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.shared.packing import Packing
-from formulation.shared.packing_search import PackingProblem
+from formulation.shared.packing.rounds import Packing
+from formulation.shared.packing.search import PackingProblem
 
 #: Relative; what is taken off a proven bound on what is spent, for the solver's rounding.
 ROUNDING = 1e-9

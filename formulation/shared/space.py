@@ -29,17 +29,17 @@ from formulation.cost import (
     spatial_tiles,
     traffic,
 )
-from formulation.counts import SAFE
 from formulation.extents import Ints, trip_count
 from formulation.mapping import Group, Stationary
 from formulation.objective import ENERGY
 from formulation.price import Price, array_ticks, latency_ticks, overlapped
 from formulation.shared.counts import shared_counts
 from formulation.shared.energy import SharedEnergy
-from formulation.shared.packing import Items
-from formulation.shared.packing_search import PackingProblem
+from formulation.shared.packing.rounds import Items
+from formulation.shared.packing.search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
 from formulation.shared.tiles import KernelKind, Tiles, streams, undominated_channels
+from formulation.space.counts import SAFE
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable, TileGrid
 

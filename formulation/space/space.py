@@ -25,13 +25,13 @@ from formulation.cost import (
     tile_bits,
     traffic,
 )
-from formulation.counts import SAFE, layer_counts
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.objective import ENERGY
 from formulation.price import Price, energy_quanta, latency_ticks
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
+from formulation.space.counts import SAFE, layer_counts
 from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
 
 CLASSES = tuple(Stationary)

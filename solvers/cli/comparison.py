@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from formulation.shared.problem import SharedProblem
     from solvers.network.workers import Workers
-    from solvers.plots.report import ComparisonPlots
+    from solvers.views.plots.report import ComparisonPlots
 
 Watch = Callable[[str], Notify | None]
 """From the name of a method to what is told about its progress."""
@@ -148,7 +148,7 @@ class Comparison:
     @property
     def plot(self) -> ComparisonPlots:
         """Its pictures, for notebooks: ``comparison.plot.methods()`` returns matplotlib's axes."""
-        from solvers.plots.report import ComparisonPlots
+        from solvers.views.plots.report import ComparisonPlots
 
         return ComparisonPlots(self.to_dict())
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from dnns.terminal.output import check_outputs, deliver
 
 if TYPE_CHECKING:
-    from solvers.plots.picture import Picture
+    from solvers.views.plots.picture import Picture
 
 DOES_NOT_FIT = 3
 """Exit code if a layer does not fit."""
@@ -62,7 +62,7 @@ def handed_out(
     """
     failed = deliver(outputs, None if args.quiet else text)
     if args.plots is not None and pictures is not None:
-        from solvers.plots.picture import write_pictures
+        from solvers.views.plots.picture import write_pictures
 
         failed += write_pictures(pictures(), args.plots)
     lines = list(unfit)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network
-from formulation.counts import TooLargeError, layer_counts
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
 from formulation.objective import ENERGY
 from formulation.problem import Objective, Problem
 from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
+from formulation.space.counts import TooLargeError, layer_counts
 from solvers.network.plan import Planned, plan_of
 from solvers.network.questions import Questions, method_of, task_for
 from solvers.network.report import Report

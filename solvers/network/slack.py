@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Layer
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, BlockState
-from formulation.network.frontier import Point, frontier
+from formulation.network.frontiers.frontier import Point, frontier
+from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import alone
-from formulation.network.space import MovedSpace
+from formulation.network.program.blocks import Block, BlockState
 from formulation.problem import Objective, Problem
 from solvers.backends import DEFAULT_MILP
 from solvers.network.attempt import Failure

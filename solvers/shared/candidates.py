@@ -10,9 +10,9 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.price import Price
-from formulation.shared.packing import Packing
+from formulation.shared.packing.rounds import Packing
+from formulation.shared.packing.search import PackingProblem
 from formulation.shared.packing_bounds import PackedBounds
-from formulation.shared.packing_search import PackingProblem
 from formulation.shared.problem import SharedMapping
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles

@@ -20,7 +20,7 @@ import numpy as np
 
 from formulation.price import Price
 from formulation.shared.milp import PackingChoice, PackingMilp, Spending, build_packing_milp
-from formulation.shared.packing import packing_of
+from formulation.shared.packing.rounds import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES

@@ -11,10 +11,10 @@ from formulation.deconv import split
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.shared.problem import SharedMapping
-from tests.bursts import BurstWalk
-from tests.ports import PortWalk, shared_ports
-from tests.shared_walker import Machine, taps_of
-from tests.walker import Walk
+from tests.walkers.bursts import BurstWalk
+from tests.walkers.ports import PortWalk, shared_ports
+from tests.walkers.shared_walker import Machine, taps_of
+from tests.walkers.walker import Walk
 
 
 class BurstPortWalk(BurstWalk, PortWalk):

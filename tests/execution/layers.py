@@ -4,11 +4,11 @@ import json
 
 from formulation.evaluation import evaluate
 from formulation.shared.problem import SharedProblem
-from solvers.execution.reader import read_layer
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.layers import traffic_dict
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
 from solvers.scenario.hardware import HardwareModel
+from solvers.schedules.execution.reader import read_layer
 
 #: Layers by their network's input: padding, stride, dilation by axis, groups, deconvolutions of all kinds.
 NETWORKS = {

@@ -8,13 +8,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from formulation.mapping import Stationary
-from solvers.execution.arithmetic import NumericMachine, direct, run_numbers
-from solvers.execution.events import DmaTransfer
-from solvers.execution.reader import read_plan
-from solvers.execution.steps import NestRun
 from solvers.methods import solve
+from solvers.schedules.execution.arithmetic import NumericMachine, direct, run_numbers
+from solvers.schedules.execution.events import DmaTransfer
+from solvers.schedules.execution.reader import read_plan
+from solvers.schedules.execution.steps import NestRun
 from tests import strategies
-from tests.commands.test_result_fields import convolved
+from tests.commands.run.test_result_fields import convolved
 from tests.execution.layers import NETWORKS, plain, shared
 from tests.readme import ROOT
 from tests.shared.test_execution import deconvolutions

@@ -17,7 +17,7 @@ from formulation.problem import Kind, Objective, Problem
 from solvers.layers import exhaustive
 from tests import strategies
 from tests.strategies import examples
-from tests.walker import Walk
+from tests.walkers.walker import Walk
 
 
 def reads(axis):

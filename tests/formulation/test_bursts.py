@@ -16,8 +16,8 @@ from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
 from formulation.space.undominated import undominated_tiles
 from tests import strategies
-from tests.bursts import BurstWalk
 from tests.strategies import examples
+from tests.walkers.bursts import BurstWalk
 
 
 @examples(300)

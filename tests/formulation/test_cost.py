@@ -22,9 +22,9 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.problem import Problem
 from formulation.space.space import Space
 from tests import strategies
-from tests.ports import PortWalk
 from tests.strategies import examples
-from tests.walker import cuts, span
+from tests.walkers.ports import PortWalk
+from tests.walkers.walker import cuts, span
 
 
 @examples(400)

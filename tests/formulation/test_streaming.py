@@ -16,8 +16,8 @@ from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Stationary, Tile
 from tests import strategies
 from tests.strategies import examples
-from tests.stream_walker import StreamWalk, parts
-from tests.walker import cuts, span
+from tests.walkers.stream_walker import StreamWalk, parts
+from tests.walkers.walker import cuts, span
 
 
 @examples(40)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.counts import SAFE, TooLargeError, layer_counts
 from formulation.evaluation import evaluate
 from formulation.hardware import BitWidths, Hardware, Tick
 from formulation.problem import Problem
 from formulation.shared.counts import shared_counts
+from formulation.space.counts import SAFE, TooLargeError, layer_counts
 from formulation.space.space import Space
 from formulation.wide_ticks import WideTicks
 from solvers.shared.methods import solve as solve_shared

@@ -22,7 +22,7 @@ from tests import strategies
 from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
 from tests.goals import score
 from tests.strategies import examples
-from tests.stream_walker import STREAMED, StreamWalk
+from tests.walkers.stream_walker import STREAMED, StreamWalk
 
 
 def every_mapping(layer, machine):

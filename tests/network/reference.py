@@ -1,7 +1,7 @@
 """A reference for a network whose tensors may stay on the chip: it executes, counts, and tries everything.
 
 Written from the model's words alone. It shares no code with ``formulation`` (but for the machine);
-layers are walked tile by tile (``tests.walker``), the buffer is a table of what is in it, and the best
+layers are walked tile by tile (``tests.walkers.walker``), the buffer is a table of what is in it, and the best
 choice is found by trying every set of tensors that stay beside every mapping of every layer.
 """
 
@@ -11,8 +11,8 @@ from itertools import chain, combinations, product
 from math import prod
 
 from formulation.mapping import Mapping, Stationary, Tile
-from tests.ports import PortWalk
-from tests.walker import Walk
+from tests.walkers.ports import PortWalk
+from tests.walkers.walker import Walk
 
 VIEWS = {"concat", "flatten", "reshape", "norm"}
 

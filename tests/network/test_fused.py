@@ -15,7 +15,7 @@ from dnns.errors import InputError
 from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
-from formulation.network.front import sought
+from formulation.network.frontiers.front import sought
 from formulation.network.graph import tensor_graph
 from formulation.network.stacks.candidates import stack_of
 from formulation.problem import Kind, Objective
@@ -24,9 +24,9 @@ from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.stack_points import stack_blocks
 from tests.network import reference
 from tests.network.stacks.walker import Walk as StackWalk
-from tests.ports import PortWalk
 from tests.strategies import examples, hardware
-from tests.walker import Walk
+from tests.walkers.ports import PortWalk
+from tests.walkers.walker import Walk
 
 ROOT = Path(__file__).parents[2]
 MOST = 400  # schedules of a stack

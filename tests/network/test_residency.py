@@ -11,11 +11,11 @@ from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import least_energy_quanta
-from formulation.network.front import posed, sought
-from formulation.network.frontier import frontier
+from formulation.network.frontiers.front import posed, sought
+from formulation.network.frontiers.frontier import frontier
+from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import Movement
-from formulation.network.space import MovedSpace
 from formulation.objective import ENERGY, Measure
 from formulation.price import Price
 from formulation.problem import Kind, Objective

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import compulsory_bits, least_energy_quanta
-from formulation.network.front import posed, sought
-from formulation.network.frontier import frontier
+from formulation.network.frontiers.front import posed, sought
+from formulation.network.frontiers.frontier import frontier
+from formulation.network.frontiers.growing import GrowingFrontier
+from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
-from formulation.network.growing import GrowingFrontier
-from formulation.network.space import MovedSpace
 from formulation.network.stacks.candidates import stack_of
 from formulation.problem import Kind, Objective
 from solvers.network.resident.choose import Chooser
@@ -26,9 +26,9 @@ from solvers.network.resident.recipes import Making
 from tests.network import reference, test_fused, test_residency
 from tests.network.stacks.walker import Walk as StackWalk
 from tests.network.test_residency import MEASURES, keys, machines, movements
-from tests.ports import PortWalk
 from tests.strategies import BARE, examples, layers
-from tests.walker import Walk
+from tests.walkers.ports import PortWalk
+from tests.walkers.walker import Walk
 
 
 def chosen(graph, machine, objective, longest=None, weights=None):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from solvers.cli.comparison import compare
 from solvers.network.levels import run_scenario
-from solvers.page.document import Page
 from solvers.scenario.model import build_scenario
+from solvers.views.page.document import Page
 
 EVIL = '</script><script>document.title="broken"</script><img src=x onerror=alert(1)>'
 """A name as an exporter may write it."""

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from solvers.page.document import page_data, write_page
+from solvers.views.page.document import page_data, write_page
 from tests.page.pages import EVIL
 
 selenium = pytest.importorskip("selenium")

@@ -12,13 +12,13 @@ import yaml
 import solvers
 from dnns.errors import InputError
 from solvers.compare import main as compare_main
-from solvers.page.document import Page, page_data, write_page
-from solvers.page.exploration import MOST_CHARACTERS, sweep_data
-from solvers.page.graph import lane_of
-from solvers.page.nest import loop_nest
-from solvers.page.tiles import tile_extents
 from solvers.run import main
 from solvers.scenario.model import build_scenario
+from solvers.views.page.document import Page, page_data, write_page
+from solvers.views.page.exploration import MOST_CHARACTERS, sweep_data
+from solvers.views.page.graph import lane_of
+from solvers.views.page.nest import loop_nest
+from solvers.views.page.tiles import tile_extents
 from tests.page.pages import EVIL, scenario, sweep
 
 FIVE_MEGABYTES = 5_000_000

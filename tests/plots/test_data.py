@@ -4,13 +4,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from dnns.errors import InputError
-from solvers.plots.compared import comparison_pictures
-from solvers.plots.curves import curve_pictures
-from solvers.plots.fronts import front_pictures
-from solvers.plots.heat import Shown, heat_map
-from solvers.plots.picture import encoded, folders, show
-from solvers.plots.sizes import sizing_picture
-from solvers.plots.text import named, unit
+from solvers.views.plots.compared import comparison_pictures
+from solvers.views.plots.curves import curve_pictures
+from solvers.views.plots.fronts import front_pictures
+from solvers.views.plots.heat import Shown, heat_map
+from solvers.views.plots.picture import encoded, folders, show
+from solvers.views.plots.sizes import sizing_picture
+from solvers.views.plots.text import named, unit
 from tests.plots.texts import texts
 
 KIB = 1024

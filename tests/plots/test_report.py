@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import solvers
-from solvers.plots.bars import layers, parts
-from solvers.plots.picture import encoded, show
-from solvers.plots.report import report_pictures
-from solvers.plots.roofline import roofline
-from solvers.plots.runs import runs, shares
 from solvers.scenario import read_scenario
+from solvers.views.plots.bars import layers, parts
+from solvers.views.plots.picture import encoded, show
+from solvers.views.plots.report import report_pictures
+from solvers.views.plots.roofline import roofline
+from solvers.views.plots.runs import runs, shares
 from tests.plots.texts import elements, texts
 
 HOSTILE = {

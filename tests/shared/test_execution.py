@@ -16,8 +16,8 @@ from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.shared.methods import solve
 from tests import strategies
 from tests.formulation.test_deconv import scatter
-from tests.ports import shared_ports
-from tests.shared_walker import Machine
+from tests.walkers.ports import shared_ports
+from tests.walkers.shared_walker import Machine
 
 
 def operands(deconv):

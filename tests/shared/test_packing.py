@@ -12,9 +12,9 @@ from dnns.layer import Deconvolution
 from formulation.hardware import Energy, Fill, Hardware
 from formulation.mapping import Stationary
 from formulation.objective import Kind, Objective
-from formulation.shared.packing import packing_of
+from formulation.shared.packing.rounds import packing_of
+from formulation.shared.packing.search import best_packing
 from formulation.shared.packing_bounds import packed_bounds
-from formulation.shared.packing_search import best_packing
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES

@@ -17,9 +17,9 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.shared.problem import SharedMapping, SharedProblem
 from solvers.network.data.geometry import geometry
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
-from solvers.simulation.machine import Accelerator, WordWidths
-from solvers.simulation.pieces import pieces
-from solvers.simulation.run import run_nest
+from solvers.schedules.simulation.machine import Accelerator, WordWidths
+from solvers.schedules.simulation.pieces import pieces
+from solvers.schedules.simulation.run import run_nest
 from tests import strategies
 from tests.simulation.events import Machine
 from tests.strategies import examples

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from solvers.exploring.sweeping.kept.store import Store
+from solvers.exploring.sweeping.ledger import SweepLedger
 from solvers.sweep import main
-from solvers.sweeping.ledger import SweepLedger
-from solvers.sweeping.store import Store
 
 
 def note(log, word, problem):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from solvers.sweep import main
-from tests.commands.test_processes import wait_for
+from tests.commands.run.test_processes import wait_for
 from tests.sweeps.test_interruption import FILES, ROOT, SEVERAL, command, files
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="sends signals")
@@ -89,7 +89,7 @@ def test_a_worker_and_the_command_are_killed(sweep, cluster, tmp_path):
 
 
 def test_a_scheduler_that_is_not_there_is_told(sweep, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("solvers.sweeping.cluster._PATIENCE", 0.5)
+    monkeypatch.setattr("solvers.exploring.sweeping.cluster._PATIENCE", 0.5)
     assert main([str(sweep), "--out", str(tmp_path / "o"), "--cluster", "tcp://127.0.0.1:9"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("--cluster: tcp://127.0.0.1:9: cannot be reached: ")

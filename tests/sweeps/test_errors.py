@@ -122,9 +122,9 @@ def test_an_unwritable_folder_is_told(sweep, capsys, tmp_path):
 
 
 def test_two_runs_in_one_folder_are_told(sweep, capsys, tmp_path):
-    from solvers.sweeping.file import read_sweep
-    from solvers.sweeping.problems import Problems
-    from solvers.sweeping.store import opened
+    from solvers.exploring.sweeping.axes.file import read_sweep
+    from solvers.exploring.sweeping.kept.store import opened
+    from solvers.exploring.sweeping.problems import Problems
 
     problems = Problems(read_sweep(sweep))
     problems.pose()

@@ -13,7 +13,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from solvers.sweep import main
-from tests.commands.test_processes import faulty, is_worker, session, wait_for  # noqa: F401
+from tests.commands.run.test_processes import faulty, is_worker, session, wait_for  # noqa: F401
 from tests.sweeps.conftest import small
 
 ROOT = Path(__file__).parents[2]

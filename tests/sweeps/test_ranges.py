@@ -2,7 +2,7 @@
 
 import pytest
 
-from solvers.sweeping.ranges import RangeModel, values
+from solvers.exploring.sweeping.axes.ranges import RangeModel, values
 
 
 def span(field="hardware.bufsize", **given):

@@ -9,15 +9,15 @@ import polars
 import pyarrow.parquet as parquet
 import pytest
 
+from solvers.exploring.sweeping import problems
+from solvers.exploring.sweeping.axes.file import read_sweep
+from solvers.exploring.sweeping.kept.tables import LAYER, POINT
+from solvers.exploring.sweeping.problems import Problems
+from solvers.exploring.sweeping.progress import Lines
 from solvers.network.tasks import Task
 from solvers.run import main as run
 from solvers.scenario import read_scenario
 from solvers.sweep import main
-from solvers.sweeping import problems
-from solvers.sweeping.file import read_sweep
-from solvers.sweeping.problems import Problems
-from solvers.sweeping.progress import Lines
-from solvers.sweeping.tables import LAYER, POINT
 
 TOTALS = ("latency_cycles", "traffic_bytes", "energy_pj", "compulsory_bytes", "roofline_cycles", "macs")
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
+from dnns.onnx_reader.inference.values import Attributes, Shape, Unsupported, Value, attributes
 from dnns.onnx_reader.larger.writing import Writer
-from dnns.onnx_reader.values import Attributes, Shape, Unsupported, Value, attributes
 from dnns.windows import bounded
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from onnx import NodeProto
 
+from dnns.onnx_reader.inference.values import Shape, Value, attributes
 from dnns.onnx_reader.larger.writing import Writer
-from dnns.onnx_reader.values import Shape, Value, attributes
 
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4, "DynamicQuantizeLSTM": 4}
 _STATES = {"RNN": 1, "GRU": 1, "LSTM": 2, "DynamicQuantizeLSTM": 2}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from onnx import NodeProto
 
+from dnns.onnx_reader.inference.values import Unsupported, Value, operator_of
 from dnns.onnx_reader.larger.attention import attention, grouped_query, multi_head, projected_attention
 from dnns.onnx_reader.larger.recurrent import recurrent
 from dnns.onnx_reader.layers.families import MICROSOFT
-from dnns.onnx_reader.values import Unsupported, Value, operator_of
 
 Rule = Callable[[str, NodeProto, Sequence[Value | None]], list[NodeProto]]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from onnx import NodeProto, helper
 
+from dnns.onnx_reader.inference.values import Shape
 from dnns.onnx_reader.layers.families import WRITTEN_OUT
-from dnns.onnx_reader.values import Shape
 
 
 class Writer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
-from dnns.onnx_reader.values import Attributes, Made, Operands, Shape
+from dnns.onnx_reader.inference.values import Attributes, Made, Operands, Shape
 from dnns.windows import bounded, check_phases, same_padding, transposed_axis, window_axis
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
+from dnns.onnx_reader.inference.values import Attributes, Made, Operands
 from dnns.onnx_reader.layers.convolutions import channels_last, convolution, fused_channels_last, transposed
 from dnns.onnx_reader.layers.products import einsum, fixed, gemm, matmul, packed
-from dnns.onnx_reader.values import Attributes, Made, Operands
 
 MICROSOFT = "com.microsoft"
 WRITTEN_OUT = "written out"

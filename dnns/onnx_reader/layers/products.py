@@ -7,7 +7,7 @@ from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from dnns.onnx_reader.values import Attributes, Made, Operands, Shape, Unsupported, Value
+from dnns.onnx_reader.inference.values import Attributes, Made, Operands, Shape, Unsupported, Value
 from dnns.windows import bounded
 
 

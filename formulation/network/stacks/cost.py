@@ -15,7 +15,6 @@ from math import prod
 import numpy as np
 
 from formulation.cost import Num, TensorBits, group_cycles
-from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Group
@@ -23,6 +22,7 @@ from formulation.network.stacks.stack import MapKind, Stack
 from formulation.network.stacks.tables import MapTable, StackAxis, axis_table, kernels
 from formulation.network.stacks.weights import Weights, weights_of
 from formulation.price import latency_ticks
+from formulation.space.counts import SAFE
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from math import prod
 import numpy as np
 
 from formulation.cost import Num, Trips, array_passes, array_traffic
-from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Group
@@ -29,6 +28,7 @@ from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.tables import kernels
 from formulation.network.stacks.weights import Weights
 from formulation.price import energy_quanta
+from formulation.space.counts import SAFE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.network.stairs import unbeaten_pairs
+from formulation.network.frontiers.stairs import unbeaten_pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from formulation.counts import SAFE
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.front import Front, Sought, Stop, StoppedError
-from formulation.network.frontier import Point, filled_rooms, promise
+from formulation.network.frontiers.front import Front, Sought, Stop, StoppedError
+from formulation.network.frontiers.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_energy
@@ -30,6 +29,7 @@ from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
 from formulation.objective import Measure
 from formulation.price import Price
+from formulation.space.counts import SAFE
 
 Ports = tuple[Ints, Any]
 """Multiply-accumulates, and bits between buffer and array."""

@@ -13,7 +13,7 @@ from solvers.network.data.notebook import html, summary
 if TYPE_CHECKING:
     import pandas as pd
 
-    from solvers.plots.report import ReportPlots
+    from solvers.views.plots.report import ReportPlots
 
 
 class Handout:
@@ -39,7 +39,7 @@ class Handout:
     @property
     def plot(self) -> ReportPlots:
         """Its pictures, for notebooks: ``report.plot.roofline()`` returns matplotlib's axes."""
-        from solvers.plots.report import ReportPlots
+        from solvers.views.plots.report import ReportPlots
 
         return ReportPlots(self.to_dict())
 

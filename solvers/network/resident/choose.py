@@ -19,12 +19,12 @@ from pathlib import Path
 from time import monotonic
 
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, TotalMeasure
-from formulation.network.choice import Chosen, Key, NetworkAim
-from formulation.network.frontier import Point
+from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import Tensor
-from formulation.network.milp import NetworkMilp, build_network_milp
 from formulation.network.movement import kept_bits
+from formulation.network.program.blocks import Block, TotalMeasure
+from formulation.network.program.choice import Chosen, Key, NetworkAim
+from formulation.network.program.model import NetworkMilp, build_network_milp
 from formulation.problem import Kind, Objective
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp

@@ -9,11 +9,11 @@ from fractions import Fraction
 from dnns.layer import Deconvolution, Network, Operator
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block
 from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
-from formulation.network.frontier import Point
+from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
+from formulation.network.program.blocks import Block
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.weights import TrainedWeights
 from formulation.problem import Kind, Objective, Problem

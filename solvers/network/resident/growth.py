@@ -2,7 +2,7 @@
 
 What all weights that stay leave to a layer may be any room, and the fronts of all of them are many points. So
 the fronts of a few rooms are made, a program is solved with what they bound from below
-(``formulation.network.growing``), and where what it chose does not fit the room that is left, the front of
+(``formulation.network.frontiers.growing``), and where what it chose does not fit the room that is left, the front of
 that room is made and the program solved again. An answer that fits is an optimum over all rooms.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from formulation.network.blocks import Block, BlockState, TotalMeasure
-from formulation.network.choice import Chosen, Key
-from formulation.network.frontier import Point
+from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import TensorGraph
 from formulation.network.movement import kept_bits
+from formulation.network.program.blocks import Block, BlockState, TotalMeasure
+from formulation.network.program.choice import Chosen, Key
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.states import nameless, stack_for_good, stack_states
 from formulation.network.states import for_good, layer_states

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from formulation.hardware import Hardware
-from formulation.network.blocks import TotalMeasure
-from formulation.network.choice import Chosen
-from formulation.network.frontier import Point
+from formulation.network.frontiers.frontier import Point
+from formulation.network.program.blocks import TotalMeasure
+from formulation.network.program.choice import Chosen
 from solvers.result import Termination
 
 LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)

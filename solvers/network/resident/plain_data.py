@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Node
 from formulation.deconv import split
-from formulation.network.frontier import LayerWay, Point
+from formulation.network.frontiers.frontier import LayerWay, Point
 from formulation.network.graph import LayerUse
 from formulation.network.movement import kept_bits
 from solvers.network.data.geometry import geometry, placement

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from dnns.layer import Layer, Operator
 from formulation.deconv import Treatment, naive
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, BlockState
-from formulation.network.deconvolution import split_frontier
-from formulation.network.front import Sought, Stop, posed
-from formulation.network.frontier import Point, frontier
+from formulation.network.frontiers.deconvolution import split_frontier
+from formulation.network.frontiers.front import Sought, Stop, posed
+from formulation.network.frontiers.frontier import Point, frontier
+from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
-from formulation.network.space import MovedSpace
+from formulation.network.program.blocks import Block, BlockState
 from formulation.network.states import LayerStates, State, layer_states
 from solvers.deadline import Deadline
 from solvers.network.tasks import Notify, Task, run_tasks

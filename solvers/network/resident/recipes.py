@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
-from formulation.network.front import Sought
-from formulation.network.frontier import Point
-from formulation.network.growing import GrowingFrontier
+from formulation.network.frontiers.front import Sought
+from formulation.network.frontiers.frontier import Point
+from formulation.network.frontiers.growing import GrowingFrontier
 from formulation.network.stacks.stack import Stack
 from solvers.network.resident.points import MadeFrontier, Wanted, points
 from solvers.network.resident.stack_points import WantedStack, named, stack_points

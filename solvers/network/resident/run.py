@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError
 from dnns.layer import Network
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, BlockState
 from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
-from formulation.network.front import Sought, sought
-from formulation.network.frontier import Point
+from formulation.network.frontiers.front import Sought, sought
+from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
+from formulation.network.program.blocks import Block, BlockState
 from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError
 from dnns.layer import Network
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block
 from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.network.movement import kept_bits
+from formulation.network.program.blocks import Block
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Chooser

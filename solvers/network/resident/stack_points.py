@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from formulation.hardware import Hardware
-from formulation.network.blocks import Block, BlockState, least_beside
-from formulation.network.front import Sought
-from formulation.network.frontier import Point
+from formulation.network.frontiers.front import Sought
+from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import TensorGraph
+from formulation.network.program.blocks import Block, BlockState, least_beside
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.frontier import StackWay, stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables

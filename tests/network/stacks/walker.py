@@ -7,7 +7,7 @@ of ``dnns`` it knows the fields of layers and axes.
 from itertools import product
 from math import ceil, prod
 
-from tests.ports import one_tile
+from tests.walkers.ports import one_tile
 
 
 def window(axis, outputs):

@@ -1,0 +1,1 @@
+"""Shapes and values that ONNX does not infer."""

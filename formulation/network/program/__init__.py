@@ -1,0 +1,1 @@
+"""The network as one problem: blocks, their choice, the mixed-integer program."""

@@ -1,0 +1,1 @@
+"""Packings of sub-convolutions into rounds."""

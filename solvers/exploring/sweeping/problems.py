@@ -1,0 +1,200 @@
+"""The distinct problems of a whole sweep, each to be solved once, and what each point makes of the answers.
+
+A point that is solved layer by layer asks what ``solvers.network.questions`` asks, whichever other points ask
+the same. One that is a problem as a whole (the network as one problem, ``static: auto``, a tolerance over the
+network) is solved as a whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from dnns import __version__
+from dnns.errors import InputError
+from dnns.identity import network_hash
+from dnns.layer import Network
+from solvers.exploring.sweeping.axes.file import Sweep, SweepPoint
+from solvers.exploring.sweeping.kept.rows import rows_of
+from solvers.exploring.sweeping.labels import labels
+from solvers.network.attempt import Failure
+from solvers.network.levels import check_network_level, run_scenario
+from solvers.network.plan import network_machine, plan_of
+from solvers.network.questions import Question, Questions, method_of, task_for
+from solvers.network.schedule import check_counts, check_sieve
+from solvers.network.tasks import Task
+from solvers.network.work import Method
+from solvers.scenario import Scenario
+
+_FIRST = 1e15
+"""Effort of a whole network: more than that of any layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholePoint:
+    """A point that is one problem.
+
+    Attributes:
+        scenario: what is run.
+        text: what tells it from others.
+    """
+
+    scenario: Scenario
+    text: str
+
+
+@dataclass(slots=True)
+class Networks:
+    """Networks that have been read, each once, with their hashes."""
+
+    known: dict[str, tuple[Network, str]] = field(default_factory=dict)
+
+    def of(self, scenario: Scenario) -> tuple[Network, str]:
+        """The network of a scenario; raises InputError for whatever is wrong with it."""
+        shape = (scenario.input, scenario.input_3d, scenario.dims, scenario.skip_unsupported)
+        key = repr((str(scenario.network_file), *shape))
+        if key not in self.known:
+            network = scenario.read_network()
+            if not network.layers:
+                raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
+            self.known[key] = network, network_hash(network)
+        return self.known[key]
+
+
+@dataclass(slots=True)
+class Problems:
+    """The distinct problems of a sweep, in the order in which points pose them.
+
+    Attributes:
+        sweep: the sweep.
+        networks: that its points run.
+        tasks: how each problem is solved.
+        digests: what tells each from all others, in whatever run.
+        asked: what each is.
+        methods: with which each is solved.
+        posed: how often problems are posed, by layers of points.
+        kinds: types of the points' values, by axis.
+        identity: what tells the sweep from all others.
+    """
+
+    sweep: Sweep
+    networks: Networks = field(default_factory=Networks)
+    tasks: list[Task] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    asked: list[Question | WholePoint] = field(default_factory=list)
+    methods: list[Method] = field(default_factory=list)
+    posed: int = 0
+    kinds: dict[str, set[type]] = field(default_factory=dict)
+    identity: str = ""
+    _places: dict[object, int] = field(default_factory=dict)
+
+    def pose(self, notify: Callable[[int, int], None] | None = None) -> None:
+        """Collect the problems of all points.
+
+        Args:
+            notify: called after each point, with how many were read, and of how many.
+
+        Raises:
+            InputError: for whatever is wrong at any point.
+        """
+        identity = hashlib.sha256(repr(self.sweep.fields).encode())
+        self.kinds = {field: set() for field in self.sweep.fields}
+        for point in self.sweep.points():
+            for axis, value in labels(point).items():
+                self.kinds[axis].add(type(value))
+            identity.update(self._pose_point(point).encode())
+            if notify is not None:
+                notify(point.number + 1, len(self.sweep))
+        self.identity = identity.hexdigest()
+
+    def _pose_point(self, point: SweepPoint) -> str:
+        """Collect the problems of a point; what tells it from other points."""
+        try:
+            network, network_id = self.networks.of(point.scenario)
+            text = _told(point, network.name, network_id)
+            questions = questions_of(point.scenario, network, text)
+        except InputError as error:
+            raise self.sweep.at_point(f"{error}", point.given) from None
+        if isinstance(questions, WholePoint):
+            self._add(questions, Method("", {}), f"point {point.number}", questions.text)
+            return text
+        places: dict[Question, int] = {}
+        for question, name in questions.asked().items():
+            places[question] = self._add(question, questions.method, name, None, places)
+        return text
+
+    def _add(
+        self,
+        question: Question | WholePoint,
+        method: Method,
+        name: str,
+        text: str | None,
+        places: dict[Question, int] | None = None,
+    ) -> int:
+        """The place of a problem, entered if it is new."""
+        self.posed += 1
+        key = text or (_options(method), question)
+        if key in self._places:
+            return self._places[key]
+        if isinstance(question, WholePoint):
+            task = Task(name, solve_point, (question.scenario,), Failure, (), _FIRST)
+        else:
+            task = task_for(method, question, name, places or {})
+        self._places[key] = len(self.tasks)
+        self.tasks.append(task)
+        self.digests.append(hashlib.sha256(repr(key).encode()).hexdigest())
+        self.asked.append(question)
+        self.methods.append(method)
+        return len(self.tasks) - 1
+
+    def of_point(self, point: SweepPoint) -> tuple[Questions | WholePoint, dict[Any, int]]:
+        """What a point asks, and the places of its problems."""
+        network, network_id = self.networks.of(point.scenario)
+        questions = questions_of(point.scenario, network, _told(point, network.name, network_id))
+        if isinstance(questions, WholePoint):
+            return questions, {questions: self._places[questions.text]}
+        options = _options(questions.method)
+        return questions, {question: self._places[options, question] for question in questions.asked()}
+
+    def loads(self) -> Iterator[tuple[Method, bool]]:
+        """The distinct methods, each with whether it is used on shared tiles."""
+        found = {}
+        for question, method in zip(self.asked, self.methods, strict=True):
+            if not isinstance(question, WholePoint):
+                found[_options(method), type(question)] = method
+        return ((method, kind.__name__ == "Weighing") for (_, kind), method in found.items())
+
+
+def questions_of(scenario: Scenario, network: Network, text: str) -> Questions | WholePoint:
+    """What a scenario asks of its network; raises InputError for what has no meaning, or is too large."""
+    check_network_level(scenario)
+    plan = plan_of(network, scenario)
+    if scenario.network_level != "layers":
+        network_machine(network, scenario)
+        return WholePoint(scenario, text)
+    check_counts(scenario, plan)
+    check_sieve(scenario, plan)
+    method = method_of(scenario)
+    auto = scenario.is_static and scenario.buffer_partition == "auto"
+    if auto or scenario.objective.tolerance_over == "network":
+        return WholePoint(scenario, text)
+    return Questions(scenario, network, plan, method, scenario.objective.build(), scenario.partition())
+
+
+def solve_point(scenario: Scenario) -> dict[str, Any]:
+    """A point that is one problem, solved: its rows."""
+    result = run_scenario(scenario).to_dict()
+    return rows_of(result["network"], result["complete"], result["layers"], result["totals"])
+
+
+def _told(point: SweepPoint, name: str, network_id: str) -> str:
+    """A point in a line, wherever its files are: every field of its scenario, what its network computes."""
+    fields = point.scenario.model_dump(mode="json", exclude={"source", "network"})
+    return json.dumps([__version__, name, network_id, fields], sort_keys=True)
+
+
+def _options(method: Method) -> tuple[Any, ...]:
+    return (method.name, *sorted(method.options.items()))

@@ -1,0 +1,1 @@
+"""What is made of the mappings of a result: loops, runs, files of other tools."""

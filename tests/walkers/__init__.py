@@ -1,0 +1,1 @@
+"""References that share no code with what they test: they walk through tiles."""
