@@ -50,7 +50,7 @@ class Quantity:
 
 LATENCY = Quantity("latency", "cycles", lambda hardware: hardware.tick.per_cycle, roofline_ticks)
 TRAFFIC = Quantity("traffic", "bytes", lambda hardware: 8, compulsory_bits)
-ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum.per_pj, least_energy_quanta)
+ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum.per_unit, least_energy_quanta)
 #: In the order of the fields of ``Price``.
 QUANTITIES = (LATENCY, TRAFFIC, ENERGY)
 

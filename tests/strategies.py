@@ -135,14 +135,14 @@ def streamed_mappings(draw, layer, machine):
 
 
 @st.composite
-def objectives(draw, energetic=True):
-    kinds = tuple(Kind) if energetic else BARE
+def objectives(draw, summed=True):
+    kinds = tuple(Kind) if summed else BARE
     return Objective(
         draw(st.sampled_from(kinds)),
         draw(st.sampled_from((Fraction(0), Fraction(1, 100), Fraction(1, 5)))),
         draw(st.sampled_from((Fraction(1, 2), Fraction(1, 3), Fraction(0)))),
         draw(st.sampled_from((Fraction(1, 2), Fraction(2)))),
-        draw(st.sampled_from((Fraction(0), Fraction(1, 3)))) if energetic else Fraction(0),
+        draw(st.sampled_from((Fraction(0), Fraction(1, 3)))) if summed else Fraction(0),
     )
 
 

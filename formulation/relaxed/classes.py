@@ -141,13 +141,13 @@ class Relaxation:
         are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
-        seen, energetic = set(), self.problem.objective.needs(ENERGY)
+        seen, summed = set(), self.problem.objective.needs(ENERGY)
         set_up = timed and self.problem.hardware.transfer_setup > 0
         for partial_sums in (False, True):
             for stationary in Stationary:
                 layer, hardware = self.problem.layer, self.problem.hardware
                 double = hardware.double_buffered
-                flags = partial_sums, double, timed, energetic, energetic and self.apart, set_up
+                flags = partial_sums, double, timed, summed, summed and self.apart, set_up
                 structure = Structure(len(layer.axes), stationary, *flags)
                 key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
                 if key in seen or not self._fits(partial_sums):
@@ -303,7 +303,7 @@ class Relaxation:
             set_range(getattr(m, name), LOWEST[name], cap)
         if m.structure.set_up:
             m.setup_share.set_value(hardware.transfer_setup / self.roofline_cycles)
-        if m.structure.energetic:
+        if m.structure.summed:
             self._load_energy(m)
         self._load_partition(m)
 
@@ -312,10 +312,10 @@ class Relaxation:
         layer, hardware, least = self.problem.layer, self.problem.hardware, self.least
         each = hardware.quantum
         m.ifmap_reads.set_value(float(layer.ifmap_reads))
-        m.mac_share.set_value(float(each.mac * layer.macs / least.energy))
-        m.sram_share.set_value(float(each.sram_bit / least.energy))
-        m.moved_share.set_value(float((each.sram_bit + each.dram_bit) * least.traffic / least.energy))
-        m.time_share.set_value(float(each.tick * least.latency / least.energy))
+        m.mac_share.set_value(float(each.mac * layer.macs / least.spent))
+        m.sram_share.set_value(float(each.sram_bit / least.spent))
+        m.moved_share.set_value(float((each.sram_bit + each.dram_bit) * least.traffic / least.spent))
+        m.time_share.set_value(float(each.tick * least.latency / least.spent))
         for group in Group:
             m.streams[group.value].set_value(float(array_passes(hardware, group, 1, 0)))
 

@@ -73,15 +73,15 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
         _group_constraints(m, structure, name)
     if structure.timed:
         _latency_constraints(m, structure, held)
-    if structure.energetic:
+    if structure.summed:
         _energy_constraint(m, structure)
     return m
 
 
 def _parameters(m: Any, s: Structure) -> None:
-    for name in (*_LAYER, *_MACHINE, *(_ENERGY if s.energetic else ()), "capacity"):
+    for name in (*_LAYER, *_MACHINE, *(_ENERGY if s.summed else ()), "capacity"):
         setattr(m, name, Param(mutable=True, initialize=1.0))
-    if s.energetic:
+    if s.summed:
         m.streams = Param(GROUPS, mutable=True, initialize=1.0)
     m.weight = Param(list(s.quantities), mutable=True, initialize=1.0)
     m.width = Param(_WIDTHS, mutable=True, initialize=1.0)

@@ -253,8 +253,8 @@ class Presolve:
             latency = latency_ticks(hardware, compute, bits, tile, setup) / self._roofline
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
-        if structure.energetic:
-            price = price + aim.weights.energy * self._energy(co, ci, sp, sp_cycles, bits, latency)
+        if structure.summed:
+            price = price + aim.weights.spent * self._energy(co, ci, sp, sp_cycles, bits, latency)
         return np.where(inside, price, inf)
 
     def _energy(

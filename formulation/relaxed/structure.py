@@ -25,7 +25,7 @@ class Structure:
         partial_sums: whether input channels take more than one trip.
         double_buffered: whether transfers and computation overlap.
         timed: whether latency is modelled; it is not where traffic alone matters.
-        energetic: whether energy is modelled.
+        summed: whether energy is modelled.
         apart: whether how often tensors go between buffer and array has variables of its own,
             other than those of the array's cycles.
         set_up: whether setting transfers up takes time.
@@ -36,7 +36,7 @@ class Structure:
     partial_sums: bool
     double_buffered: bool
     timed: bool
-    energetic: bool = False
+    summed: bool = False
     apart: bool = False
     set_up: bool = False
 
@@ -48,7 +48,7 @@ class Structure:
     @property
     def cyclic(self) -> bool:
         """Whether the array's cycles are modelled, by groups of loops."""
-        return self.timed or (self.energetic and not self.apart)
+        return self.timed or (self.summed and not self.apart)
 
     @property
     def grouped(self) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ class Structure:
     @property
     def quantities(self) -> tuple[str, ...]:
         """Those that have a variable."""
-        return tuple(name for name in LOWEST if name != "energy" or self.energetic)
+        return tuple(name for name in LOWEST if name != "energy" or self.summed)
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ def shared_counts(problem: SharedProblem) -> Counts:
     passes of one filter.
     """
     hardware, deconv, kernels = problem.hardware, problem.deconv, problem.kernels
-    energetic = problem.needs(ENERGY)
-    parts = [layer_counts(layer, hardware, energetic=energetic) for layer in kernels.layers]
+    summed = problem.needs(ENERGY)
+    parts = [layer_counts(layer, hardware, summed=summed) for layer in kernels.layers]
     taps, rounds = sum(layer.taps for layer in kernels.layers), deconv.out_channels * len(kernels.layers)
     fetched = deconv.in_channels * prod(int(dim.fetched.max()) for dim in kernels.dims)
     width = hardware.bits

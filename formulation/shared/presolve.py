@@ -83,5 +83,5 @@ class SharedPresolve:
             inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))
         if space.energy is not None:
             spent = energy_quanta(space.hardware, space.energy.macs, 1.0 * bounds.least_ports, bits, ticks)
-            price = price + aim.weights.energy / float(self.relaxation.least.energy) * spent
+            price = price + aim.weights.spent / float(self.relaxation.least.spent) * spent
         return np.where(inside, price, inf)

@@ -67,11 +67,11 @@ class SharedSpace:
         deconv = problem.deconv
         self.grid = TileGrid(self.kernels.dims, deconv.in_channels, problem.hardware)
         self.shapes = list(dict.fromkeys(tuple(a.out for a in y.axes) for y in self.kernels.layers))
-        energetic = problem.needs(ENERGY)
+        summed = problem.needs(ENERGY)
         alike: dict[tuple[int, ...], list[int]] = {}
         for j, layer in enumerate(self.kernels.layers):
             shape = self.shapes.index(tuple(a.out for a in layer.axes))
-            reads = (layer.ifmap_reads,) if energetic else ()
+            reads = (layer.ifmap_reads,) if summed else ()
             alike.setdefault((layer.taps, shape, *reads), []).append(j)
         self.kinds = [KernelKind(self.kernels.layers[m[0]], tuple(m), s) for (_, s, *_), m in alike.items()]
         self.ci, self.trips_ci, self.ci_cycles = undominated_channels(self.kinds, problem.hardware)
@@ -82,7 +82,7 @@ class SharedSpace:
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
         counts = shared_counts(problem).checked(deconv.name)
         self.wide = counts.are_wide(self.hardware)
-        self.energy = self._energy(counts.energy_is_wide(deconv, self.hardware)) if energetic else None
+        self.energy = self._energy(counts.sum_is_wide(deconv, self.hardware)) if summed else None
 
     def _energy(self, wide: bool) -> SharedEnergy:
         fewest = -(-self.filters // self.limit)

@@ -84,7 +84,7 @@ class Counts:
         """Whether 64 bits might not hold a latency in ticks."""
         return bool(hardware.tick.of(self.cycles, self.bits + self.held) >= SAFE)
 
-    def energy_is_wide(self, layer: Operator, hardware: Hardware) -> bool:
+    def sum_is_wide(self, layer: Operator, hardware: Hardware) -> bool:
         """Whether 64 bits might not hold an energy in quanta."""
         latency = hardware.tick.of(self.cycles, self.bits + self.held)
         return bool(energy_quanta(hardware, layer.macs, self.array, self.bits, latency) >= SAFE)
@@ -96,7 +96,7 @@ def most_fetched(axis: Axis) -> int:
 
 
 @lru_cache(maxsize=1024)
-def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -> Counts:
+def layer_counts(layer: Layer, hardware: Hardware, *, summed: bool = False) -> Counts:
     """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
     width = _moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
@@ -117,7 +117,7 @@ def layer_counts(layer: Layer, hardware: Hardware, *, energetic: bool = False) -
     extent = max(layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
     series = max(map(_series, layer.axes))
     array = 0
-    if energetic:
+    if summed:
         most = Trips(layer.out_channels, layer.in_channels * layer.taps, layer.pixels)
         array = array_traffic(layer, layer.ifmap_reads, most).bits(hardware)
     cycles = layer.groups * prod(factors) + most_setup(hardware, layer.groups, *extents.values())

@@ -45,7 +45,7 @@ class CutChannelTable(ChannelTable):
 
 
 def cut_channel_table(
-    layer: Layer, hardware: Hardware, group: Group, *, energetic: bool = False
+    layer: Layer, hardware: Hardware, group: Group, *, summed: bool = False
 ) -> CutChannelTable:
     """All pairs of sizes that matter; none if there is but one channel.
 
@@ -53,11 +53,11 @@ def cut_channel_table(
         layer: gives the channels.
         hardware: gives the array.
         group: output or input channels.
-        energetic: whether energy is asked for, so that the pieces of a group that streams matter.
+        summed: whether energy is asked for, so that the pieces of a group that streams matter.
     """
     extent = layer.out_channels if group is Group.CO else layer.in_channels
     side = array_side(hardware, group)
-    counted = side is None and bool(energetic or hardware.fill_cycles)
+    counted = side is None and bool(summed or hardware.fill_cycles)
     if counted:
         tile, sub = _where_pieces_fall(extent)
     else:

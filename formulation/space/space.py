@@ -55,8 +55,8 @@ class Space:
         cut: the group whose tiles are cut into sub-tiles; None for none.
         single: groups that are known to have one tile, for the program of a cut.
         wide: whether latencies are ``WideTicks``.
-        energetic: whether energy is asked for.
-        wide_energy: whether energies are Python's integers.
+        summed: whether energy is asked for.
+        wide_sum: whether energies are Python's integers.
 
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
@@ -68,9 +68,9 @@ class Space:
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
         self.problem = problem
-        self.energetic = problem.needs(ENERGY)
-        counts = layer_counts(layer, hardware, energetic=self.energetic).checked(layer.name)
-        self.wide, self.wide_energy = counts.are_wide(hardware), counts.energy_is_wide(layer, hardware)
+        self.summed = problem.needs(ENERGY)
+        counts = layer_counts(layer, hardware, summed=self.summed).checked(layer.name)
+        self.wide, self.wide_sum = counts.are_wide(hardware), counts.sum_is_wide(layer, hardware)
         self.co = channel_table(layer, hardware, Group.CO)
         self.ci = channel_table(layer, hardware, Group.CI)
         self.grid = SpatialGrid(layer, hardware)
@@ -187,14 +187,14 @@ class Space:
         compute = layer.groups * cycles.product
         setup = setup_cycles(hardware, layer.groups, stationary, trips)
         latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)
-        energy = self._energy(pieces, cycles, bits, latency) if self.energetic else None
+        energy = self._energy(pieces, cycles, bits, latency) if self.summed else None
         return Price.of(latency, bits, energy)
 
     def _energy(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
         layer, hardware = self.problem.layer, self.problem.hardware
         passes = Trips(*(array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
         array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        if self.wide_energy:
+        if self.wide_sum:
             array, bits, latency = (values.astype(object) for values in (array, bits, latency))
         return energy_quanta(hardware, layer.macs, array, bits, latency)
 

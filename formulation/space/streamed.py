@@ -41,9 +41,9 @@ class StreamedSpace(Space):
         self.cuts: CutGrid | None = None
         layer, hardware = self.problem.layer, self.problem.hardware
         if self.cut is Group.CO:
-            self.co = cut_channel_table(layer, hardware, self.cut, energetic=self.energetic)
+            self.co = cut_channel_table(layer, hardware, self.cut, summed=self.summed)
         elif self.cut is Group.CI:
-            self.ci = cut_channel_table(layer, hardware, self.cut, energetic=self.energetic)
+            self.ci = cut_channel_table(layer, hardware, self.cut, summed=self.summed)
         else:
             self.cuts = CutGrid(layer, hardware, self.streamed)
 

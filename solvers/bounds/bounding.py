@@ -114,7 +114,7 @@ class Bounder:
                 _least_moved(p),
                 aim.weights.latency * self.relaxation.least_compute(v)
                 + aim.weights.traffic
-                + aim.weights.energy,
+                + aim.weights.spent,
             )
             for v, p in waiting.items()
         }

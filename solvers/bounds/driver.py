@@ -189,7 +189,7 @@ class RelaxedRun(ABC, Generic[M]):
                 caps[quantity] = value / weight
         if goal.cap is not None:
             caps[LATENCY] = goal.cap / float(self.least.latency) * (1 + SAFETY)
-        if weights.energy:
+        if weights.spent:
             rest = self._within(caps[ENERGY])
             caps |= {q: cap for q, cap in rest.items() if not weights[QUANTITIES.index(q)]}
         elif not weights.traffic or value is None:
@@ -199,7 +199,7 @@ class RelaxedRun(ABC, Generic[M]):
 
     def _within(self, energy_cap: float) -> dict[Quantity, float]:
         """Latency and traffic that no energy within a cap leaves room for more of, in the models' units."""
-        each, budget = self.problem.hardware.quantum, energy_cap * (1 + SAFETY) * float(self.least.energy)
+        each, budget = self.problem.hardware.quantum, energy_cap * (1 + SAFETY) * float(self.least.spent)
         found = {TRAFFIC: budget / float((each.sram_bit + each.dram_bit) * self.least.traffic)}
         return found | ({LATENCY: budget / float(each.tick * self.least.latency)} if each.tick else {})
 

@@ -162,7 +162,7 @@ def steps_of(problem: Problem) -> list[Step]:
 def value_of(cost: Cost | PartReport, machine: Hardware, target: Kind) -> Fraction:
     """What is drawn: cycles, bytes or pJ."""
     if target is Kind.ENERGY:
-        value = machine.quantum.pj(cost.energy) if isinstance(cost, Cost) else cost.energy_pj
+        value = cost.energy_pj(machine) if isinstance(cost, Cost) else cost.energy_pj
     else:
         value = cost.traffic_bytes if target is Kind.TRAFFIC else cost.latency_cycles
     assert value is not None
@@ -212,7 +212,7 @@ def _bounds(planned: Planned, target: Kind, sizes: Sequence[int]) -> Bounds:
     """What holds for any schedule, all runs of the layer."""
     layer, machine, runs = planned.operator, planned.machine, planned.operator.count
     if target is Kind.ENERGY:
-        least = machine.quantum.pj(1) * least_energy_quanta(layer, machine) * runs
+        least = machine.quantum.told(1) * least_energy_quanta(layer, machine) * runs
         return Bounds(least, tuple((size, least) for size in sizes))
     by_size = [least_traffic_bits(layer, replace(machine, buffer_bytes=size)) for size in sizes]
     compulsory = compulsory_bits(layer, machine)

@@ -85,8 +85,8 @@ class PartReport:
         if self.result is None:
             bits = written_bits(self.hardware, self.ofmap_words)
             quanta = energy_quanta(self.hardware, 0, 0, bits, written_ticks(self.hardware, bits))
-            return self.hardware.quantum.pj(quanta)
-        return self.hardware.quantum.pj(self.result.cost.energy) if self.result.cost else None
+            return self.hardware.quantum.told(quanta)
+        return self.hardware.quantum.told(self.result.cost.energy) if self.result.cost else None
 
     @property
     def compute_cycles(self) -> int | None:
@@ -193,7 +193,7 @@ class LayerReport:
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy below which no mapping can be, all runs [pJ]."""
-        return self.operator.count * self.hardware.quantum.pj(
+        return self.operator.count * self.hardware.quantum.told(
             least_energy_quanta(self.operator, self.hardware)
         )
 

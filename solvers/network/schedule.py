@@ -135,8 +135,8 @@ def check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
         for planned in plan:
             for part in planned.parts:
                 if part.layer is not None:
-                    energetic = objective.needs(ENERGY)
-                    layer_counts(part.layer, planned.machine, energetic=energetic).checked(part.name)
+                    summed = objective.needs(ENERGY)
+                    layer_counts(part.layer, planned.machine, summed=summed).checked(part.name)
             deconv = planned.operator
             if combine and isinstance(deconv, Deconvolution) and SubKernels(deconv).layers:
                 shared_counts(SharedProblem(deconv, planned.machine, objective)).checked(deconv.name)

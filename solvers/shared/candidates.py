@@ -118,7 +118,7 @@ def posed_packing(
     """
     measure, transfer = goal.measures[0], transfer_ticks(space, candidate)
     whole, split = candidate.bounds
-    if space.energy is None or candidate.ports is None or not measure.weights.energy:
+    if space.energy is None or candidate.ports is None or not measure.weights.spent:
         return packing, max(min(whole, split), transfer) - packing.fixed, split - packing.fixed
     posed, bit, tick = space.energy.spending(packing, measure, transfer)
     assert posed.idle_cost is not None

@@ -118,7 +118,7 @@ class DeconvolutionResult:
             found.append(self.shared.cost.energy)
         elif self.total is not None:
             found += [count * r.cost.energy for r, count in self.parts if r.cost is not None]
-        return self.hardware.quantum.pj(sum(found)) if self.total is not None else None
+        return self.hardware.quantum.told(sum(found)) if self.total is not None else None
 
     @property
     def termination(self) -> Termination:

@@ -162,7 +162,7 @@ class ExactSearch(SharedSearch):
             problem = space.packing(candidate.tile, candidate.choice[2])
             most = candidate.most[0], candidate.most[1] // problem.unit
             choices.append(PackingChoice(problem, most, max(min(candidate.bounds), transfer)))
-        if not goal.measures[0].weights.energy:
+        if not goal.measures[0].weights.spent:
             return self._solved(goal, members, choices)
         spent = Spent.of(space, goal.measures[0], members)
         left = self._solved(goal, members, choices, spent)

@@ -117,21 +117,19 @@ def _posed(text):
 
 
 @cache
-def _prices(operator, machine, partition, energetic):
+def _prices(operator, machine, partition, summed):
     """Latency [cycles], traffic [bytes] and energy [pJ] of every mapping that fits.
 
     What mappings move and compute is counted once for machines that differ in nothing that it depends on.
     """
-    kept = ("rows", "cols", "dataflow", "halo", "fill", *(("bits", "energy") if energetic else ()))
+    kept = ("rows", "cols", "dataflow", "halo", "fill", *(("bits", "energy") if summed else ()))
     plain = Hardware(**{name: getattr(machine, name) for name in kept})
     runs = (
-        layer_runs(operator, plain, energetic)
-        if isinstance(operator, Layer)
-        else _shared_runs(operator, plain)
+        layer_runs(operator, plain, summed) if isinstance(operator, Layer) else _shared_runs(operator, plain)
     )
-    if energetic and not isinstance(operator, Layer):
+    if summed and not isinstance(operator, Layer):
         runs = {(*run[:5], _apart(operator, machine, run[5])) for run in runs}
-    elif not energetic:
+    elif not summed:
         runs = {(*run[:5], None) for run in runs}
     found = {price(machine, partition, *run) for run in runs} - {None}
     return {(latency, Fraction(bits, 8), energy or 0) for latency, bits, energy in found}
@@ -160,7 +158,7 @@ def _apart(deconv, machine, array):
 
 
 def _told(machine, cost):
-    return cost.latency_cycles, cost.traffic_bytes, machine.quantum.pj(cost.energy)
+    return cost.latency_cycles, cost.traffic_bytes, cost.energy_pj(machine)
 
 
 def _mapping(operator, mapping):

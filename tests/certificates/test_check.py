@@ -62,7 +62,7 @@ def test_the_checkers_costs_and_bounds_are_those_of_mappings(data):
     exact = (cost.latency_ticks, cost.traffic_bits, cost.array.bits(bits))
     box = [(t, t) for t in sizes]
     assert model.least(mapping.stationary, box, slides) == (problem.is_feasible(cost), *exact)
-    assert check.dot(model.worth, (*exact, 1)) == problem.hardware.quantum.pj(cost.energy)
+    assert check.dot(model.worth, (*exact, 1)) == cost.energy_pj(problem.hardware)
     around = zip(sizes, model.whole, strict=True)
     box = [(data.draw(st.integers(1, t)), data.draw(st.integers(t, extent))) for t, (_, extent) in around]
     fits, *costs = model.least(mapping.stationary, box)

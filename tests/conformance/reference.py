@@ -39,14 +39,14 @@ def sizes(*extents):
     return product(*(range(1, extent + 1) for extent in extents))
 
 
-def layer_prices(layer, hardware, partition, *, energetic=False):
+def layer_prices(layer, hardware, partition, *, summed=False):
     """Latency [cycles], traffic [bits] and energy [pJ; None unless asked for] of every mapping that fits."""
-    return prices(hardware, partition, layer_runs(layer, replace(hardware, transfer_setup=0), energetic))
+    return prices(hardware, partition, layer_runs(layer, replace(hardware, transfer_setup=0), summed))
 
 
-def shared_prices(deconv, hardware, partition, *, energetic=False):
+def shared_prices(deconv, hardware, partition, *, summed=False):
     """The same of every tile, loop order and packing of filters into rounds."""
-    return prices(hardware, partition, shared_runs(deconv, replace(hardware, transfer_setup=0), energetic))
+    return prices(hardware, partition, shared_runs(deconv, replace(hardware, transfer_setup=0), summed))
 
 
 @cache
@@ -55,10 +55,10 @@ def prices(hardware, partition, runs):
 
 
 @cache
-def layer_runs(layer, hardware, energetic):
+def layer_runs(layer, hardware, summed):
     """Words, transfers, largest tiles, cycles, and energy of MACs and the array's ports, of every mapping."""
     found = set()
-    kind = WALKS[bool(hardware.burst_bytes), energetic]
+    kind = WALKS[bool(hardware.burst_bytes), summed]
     extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
     for co, ci, n, *spatial in sizes(*extents):
         tile = Tile(co, ci, n, tuple(spatial))
@@ -68,13 +68,13 @@ def layer_runs(layer, hardware, energetic):
             words += (sum(walk.bits.values()) if hardware.burst_bytes else None,)
             some = ci < layer.in_channels
             largest = tuple(walk.largest[name] for name in TENSORS)
-            apart = walk.energy(0, 0) if energetic else None
+            apart = walk.energy(0, 0) if summed else None
             found.add((words, largest, walk.compute, layer.ofmap_words, some, apart))
     return frozenset(found)
 
 
 @cache
-def shared_runs(deconv, hardware, energetic):
+def shared_runs(deconv, hardware, summed):
     found = set()
     shapes = [(deconv.batch, deconv.in_channels), (deconv.in_channels, deconv.out_channels)]
     ifmap, weights = (
@@ -98,7 +98,7 @@ def shared_runs(deconv, hardware, energetic):
             words += run.transfers, None
             some = ci < deconv.in_channels
             largest = tuple(run.largest[name] for name in TENSORS)
-            apart = spent_apart(deconv, hardware, mapping) if energetic else None
+            apart = spent_apart(deconv, hardware, mapping) if summed else None
             found.add((words, largest, run.compute, int(outputs), some, apart))
     return frozenset(found)
 

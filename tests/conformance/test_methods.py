@@ -124,7 +124,7 @@ def best(problem, prices):
 def weighed(problem, price):
     """The score of a latency [cycles], traffic [bits] and energy [pJ, or None]."""
     latency, bits, energy = price
-    quanta = 0 if energy is None else energy * problem.hardware.quantum.per_pj
+    quanta = 0 if energy is None else energy * problem.hardware.quantum.per_unit
     return score(problem, latency * problem.hardware.tick.per_cycle, bits, quanta)
 
 
@@ -158,7 +158,7 @@ def conforms(problem, prices, result, method):
     """A method's answer against the best of all mappings."""
     least, optimum = best(problem, prices)
     goal, cost, bound = problem.objective, result.cost, result.lower_bound
-    energy = problem.hardware.quantum.pj(cost.energy) if problem.objective.needs(ENERGY) else None
+    energy = cost.energy_pj(problem.hardware) if problem.objective.needs(ENERGY) else None
     price = cost.latency_cycles, cost.traffic_bits, energy
     assert cost == problem.evaluate(result.mapping)
     assert problem.is_feasible(cost)
@@ -192,8 +192,8 @@ def test_layers(method, machine, layer, objective):
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = methods.solve(problem, method=how.name, **how.options)
-    energetic = problem.needs(ENERGY)
-    prices = layer_prices(problem.layer, hardware, problem.partition, energetic=energetic)
+    summed = problem.needs(ENERGY)
+    prices = layer_prices(problem.layer, hardware, problem.partition, summed=summed)
     conforms(problem, prices, result, how)
     assert result.method == how.name
 
@@ -223,8 +223,8 @@ def test_deconvolutions_with_shared_tiles(method, machine, deconvolution, object
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = shared_methods.solve(problem, method=how.name, **how.options)
-    energetic = problem.needs(ENERGY)
-    prices = shared_prices(problem.deconv, hardware, problem.partition, energetic=energetic)
+    summed = problem.needs(ENERGY)
+    prices = shared_prices(problem.deconv, hardware, problem.partition, summed=summed)
     conforms(problem, prices, result, how)
     assert result.method == how.name
 
@@ -269,21 +269,21 @@ def test_deconvolutions_run_the_better_way(method, machine, deconvolution, objec
         parts(hardware) if METHODS[method].name == "static" else None,
     )
     problem = SharedProblem(deconv, hardware, goal, given)
-    energetic = problem.needs(ENERGY)
+    summed = problem.needs(ENERGY)
     split_parts = [
         (
             Problem(layer, hardware, goal, given),
-            layer_prices(replace(layer, name=""), hardware, given, energetic=energetic),
+            layer_prices(replace(layer, name=""), hardware, given, summed=summed),
             len(alike),
         )
         for layer, alike in unique_layers(split(deconv))
     ]
-    prices = shared_prices(deconv, hardware, given, energetic=energetic)
+    prices = shared_prices(deconv, hardware, given, summed=summed)
     latency, bits, energy = better_way(problem, prices, split_parts)
     result = combine(deconv, hardware, goal, given, method=how.name, **how.options)
     if how.proves:
         assert (result.latency_cycles, 8 * result.traffic_bytes) == (latency, bits)
-        assert not energetic or result.energy_pj == energy
+        assert not summed or result.energy_pj == energy
     bound = result.lower_bound
     if goal.kind in (Kind.TRAFFIC, Kind.BALANCED):
         assert no_more(bound.traffic_bytes, Fraction(bits, 8))

@@ -228,7 +228,7 @@ def test_a_tie_in_an_earlier_loop_order_comes_first():
     st.lists(strategies.transposed_axes(most=5), min_size=1, max_size=2),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
     strategies.hardware(set_up=True),
-    strategies.objectives(energetic=False),
+    strategies.objectives(summed=False),
     st.floats(0, 0.999),
 )
 def test_shared_tiles_are_found_from_any_first_tile(axes, channels, machine, objective, start):

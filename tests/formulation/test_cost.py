@@ -60,7 +60,7 @@ def test_counts_equal_a_walk_of_the_tiles(data):
     ports = cost.array
     assert (ports.ifmap, ports.weights) == (walk.port_ifmap, walk.port_weights)
     assert (ports.ofmap_write, ports.ofmap_read) == (walk.port_writes, walk.port_reads)
-    energy = machine.quantum.pj(cost.energy)
+    energy = cost.energy_pj(machine)
     assert energy == walk.energy(bits, cost.latency_cycles)
     if machine.double_buffered:
         assert cost.latency_cycles == max(walk.compute + sum(held) / per_cycle + 3 * setup, transfer)

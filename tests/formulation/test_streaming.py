@@ -71,7 +71,7 @@ def test_counts_equal_a_walk_of_the_inner_steps(data):
         assert cost.latency_cycles == max(walk.compute + edge, transfer)
     else:
         assert cost.latency_cycles == walk.compute + transfer
-    assert machine.quantum.pj(cost.energy) == walk.energy(cost.traffic_bits, cost.latency_cycles)
+    assert cost.energy_pj(machine) == walk.energy(cost.traffic_bits, cost.latency_cycles)
 
 
 @examples(60)

@@ -75,14 +75,14 @@ def evaluated(problem):
     for mapping in every_mapping(problem.layer, problem.hardware):
         cost = problem.evaluate(mapping)
         if problem.is_feasible(cost):
-            yield cost.latency_cycles, cost.traffic_bits, problem.hardware.quantum.pj(cost.energy)
+            yield cost.latency_cycles, cost.traffic_bits, cost.energy_pj(problem.hardware)
 
 
 def least(problem, found):
     """What the objective's steps make of the latency, traffic and energy of all mappings."""
     hardware, kind = problem.hardware, problem.objective.kind
     if kind is Kind.WEIGHTED:
-        ticks, quanta = hardware.tick.per_cycle, hardware.quantum.per_pj
+        ticks, quanta = hardware.tick.per_cycle, hardware.quantum.per_unit
         return (min(score(problem, cycles * ticks, bits, pj * quanta) for cycles, bits, pj in found),)
     cap = problem.objective.loosened(min(found)[0]) if kind is Kind.BALANCED else None
     within = [f for f in found if cap is None or f[0] <= cap]
@@ -104,7 +104,7 @@ def check(problem, found):
     assert result.termination is Termination.OPTIMAL
     assert result.gap == 0
     cost = result.cost
-    reached = cost.latency_cycles, cost.traffic_bits, problem.hardware.quantum.pj(cost.energy)
+    reached = cost.latency_cycles, cost.traffic_bits, cost.energy_pj(problem.hardware)
     if problem.objective.kind is Kind.WEIGHTED:
         assert (result.objective_value,) == least(problem, found)
     else:

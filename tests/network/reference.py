@@ -212,11 +212,11 @@ def best(plan, hardware, kind, tolerance=Fraction(1, 100), weights=None, for_goo
     Where energy counts (``energy``, or a third weight), energy is the third. With ``for_good`` every set of
     trained weights is tried, that are there from the inference before.
     """
-    energetic = kind == "energy" or len(weights or ()) > 2
-    walk = PortWalk if energetic else Walk
+    summed = kind == "energy" or len(weights or ()) > 2
+    walk = PortWalk if summed else Walk
     walks = [[walk(s.layer, hardware, m) for m in every_mapping(s.layer, hardware)] for s in plan.steps]
     every = fitting(plan, hardware, walks, owned_bits(plan, hardware) if for_good else {})
-    if energetic:
+    if summed:
         return best_sum(every, (0, 0, 1) if kind == "energy" else weights)
     fronts = []
     for layers in every:

@@ -117,8 +117,8 @@ def thrift(price):
 
 def best(network, graph, machine, kind, longest):
     """The optimum by trying everything: (latency, traffic), for energy that as well; None if nothing fits."""
-    plan, energetic = reference.Plan(network), kind is Kind.ENERGY
-    walk = PortWalk if energetic else Walk
+    plan, summed = reference.Plan(network), kind is Kind.ENERGY
+    walk = PortWalk if summed else Walk
     walks = [
         [walk(s.layer, machine, m) for m in reference.every_mapping(s.layer, machine)] for s in plan.steps
     ]
@@ -135,18 +135,18 @@ def best(network, graph, machine, kind, longest):
         front = {}
         for run in runs:
             if run[0] == run[1] or not inside(plan, run, stays):
-                prices = set(ways(plan, network, graph, machine, stays, run, walks, every, energetic))
+                prices = set(ways(plan, network, graph, machine, stays, run, walks, every, summed))
                 least = sorted(prices, key=thrift)[:1]
-                front[run] = least if energetic else reference.pareto({price[:2] for price in prices})
+                front[run] = least if summed else reference.pareto({price[:2] for price in prices})
         for cover in covers(count, front.keys()):
-            total = [(Fraction(0),) * (3 if energetic else 2)]
+            total = [(Fraction(0),) * (3 if summed else 2)]
             for run in cover:
                 sums = {tuple(map(add, a, b)) for a in total for b in front[run]}
-                total = list(sums) if energetic else reference.pareto(sums)
+                total = list(sums) if summed else reference.pareto(sums)
             found += total
     if not found:
         return None
-    if energetic:
+    if summed:
         return min(found, key=thrift)
     cap = min(found)[0] * Fraction(101, 100) * (1 + Fraction(1, 10**12))
     return {
@@ -184,7 +184,7 @@ def test_no_choice_is_better(folder, data, machine, kind, longest):
         assert wanted is None
         return
     note(f"{found.chosen}")
-    energy = (machine.quantum.pj(found.energy(machine)),) if kind is Kind.ENERGY else ()
+    energy = (machine.quantum.told(found.energy(machine)),) if kind is Kind.ENERGY else ()
     assert wanted == (Fraction(found.latency, machine.tick.per_cycle), found.traffic, *energy)
     for point in found.points:
         again = point.priced_again(machine)

@@ -122,7 +122,7 @@ def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
         objective = Objective(Kind.WEIGHTED, energy_weight=Fraction(1))
         weights = Fraction(1, 7), Fraction(1, 3), Fraction(1, 1000)
     plan = reference.Plan(network)
-    per_unit = weights and (weights[0] * tick.per_cycle, weights[1], weights[2] * quantum.per_pj)
+    per_unit = weights and (weights[0] * tick.per_cycle, weights[1], weights[2] * quantum.per_unit)
     wanted = reference.best(plan, machine, objective.kind, weights=per_unit)
     blocks, _ = layer_blocks(graph, machine, Treatment.SPLIT, sought(objective, weights or ()))
     found = None
@@ -136,7 +136,7 @@ def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     energy = found.energy(machine)
     assert energy == sum(point.energy for point in found.points)
     assert energy >= least[2]
-    assert wanted == (tick.cycles(found.latency), found.traffic, quantum.pj(energy))
+    assert wanted == (tick.cycles(found.latency), found.traffic, quantum.told(energy))
     first = found.stages[0]
     assert first.bound <= first.total
     assert first.total - first.bound <= 1e-8 * first.total

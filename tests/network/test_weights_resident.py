@@ -109,7 +109,7 @@ def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     if weighted:
         objective = Objective(Kind.WEIGHTED, energy_weight=Fraction(1))
         weights = Fraction(1, 7), Fraction(1, 3), Fraction(1, 1000)
-    per_unit = weights and (weights[0] * tick.per_cycle, weights[1], weights[2] * quantum.per_pj)
+    per_unit = weights and (weights[0] * tick.per_cycle, weights[1], weights[2] * quantum.per_unit)
     plan = reference.Plan(network)
     wanted = reference.best(plan, machine, objective.kind, weights=per_unit, for_good=True)
     growth, found = chosen(graph, machine, objective, weights=weights)
@@ -118,7 +118,7 @@ def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
         return
     note(f"{data} {found.chosen}")
     event(f"{len(found.chosen.weights)} stay for good")
-    assert wanted == (tick.cycles(found.latency), found.traffic, quantum.pj(found.energy(machine)))
+    assert wanted == (tick.cycles(found.latency), found.traffic, quantum.told(found.energy(machine)))
     check_points(machine, graph, growth, found)
 
 
@@ -130,8 +130,8 @@ def folder(tmp_path_factory):
 class Everything:
     """All ways to run a network: what stays x weights that do for good x stacks x mappings."""
 
-    def __init__(self, network, graph, machine, longest, energetic=False):
-        self.energetic, walk, self.seen = energetic, PortWalk if energetic else Walk, {}
+    def __init__(self, network, graph, machine, longest, summed=False):
+        self.summed, walk, self.seen = summed, PortWalk if summed else Walk, {}
         self.network, self.machine, self.plan = network, machine, reference.Plan(network)
         self.owners = [step.owner for step in self.plan.steps]
         self.owned = reference.owned_bits(self.plan, machine)
@@ -143,9 +143,7 @@ class Everything:
         runs = [(a, b) for a in range(count) for b in range(a, min(count, a + longest))]
         stacked = [run for run in runs if stack_of(graph, *run) is not None]
         self.every = {run: test_fused.schedules(graph, *run) for run in stacked}
-        most = (
-            test_fused.MOST // 4 if energetic else test_fused.MOST
-        )  # walks that count at the ports take long
+        most = test_fused.MOST // 4 if summed else test_fused.MOST  # walks that count at the ports take long
         assume(all(len(each) <= most for each in self.every.values()))
         self.runs = {*stacked, *((p, p) for p in range(count))}
 
@@ -160,7 +158,7 @@ class Everything:
         kept = sum(reference.banks(self.machine, bits) for bits in words)
         for pieces, tiles in self.every.get(run, ()):
             if not good or not any(tiles):
-                ports = self.energetic
+                ports = self.summed
                 walk = StackWalk(self.network, first, last, self.machine, pieces, tiles, stays, good, ports)
                 yield walk.room + kept, walk.latency, walk.traffic, walk.energy
 
@@ -185,14 +183,14 @@ class Everything:
                     each = ways[run, False] | (ways[run, True] if whole else set())
                     front[run] = self.front({way[1:] for way in each if way[0] <= left})
                 for cover in test_fused.covers(len(self.owners), front.keys()):
-                    total = [(Fraction(0),) * (3 if self.energetic else 2)]
+                    total = [(Fraction(0),) * (3 if self.summed else 2)]
                     for run in cover:
                         total = self.front({tuple(map(add, a, b)) for a in total for b in front[run]})
                     yield from total
 
     def front(self, prices):
         """What nothing beats; under energy the least alone."""
-        if self.energetic:
+        if self.summed:
             return sorted(prices, key=test_fused.thrift)[:1]
         return reference.pareto({price[:2] for price in prices})
 
@@ -209,8 +207,8 @@ def test_no_choice_of_stacks_is_better(folder, data, machine, kind, longest):
     size = data.draw(st.integers(8, 150))
     machine = replace(machine, buffer_bytes=size, bank_bytes=data.draw(st.sampled_from((None, 3))))
     graph = tensor_graph(network)
-    energetic = kind is Kind.ENERGY
-    every = list(Everything(network, graph, machine, longest, energetic).fronts())
+    summed = kind is Kind.ENERGY
+    every = list(Everything(network, graph, machine, longest, summed).fronts())
     growth, found = chosen(graph, machine, Objective(kind), longest)
     if found is None:
         assert not every
@@ -224,7 +222,7 @@ def test_no_choice_of_stacks_is_better(folder, data, machine, kind, longest):
     }[kind]()
     note(f"{found.chosen}")
     event(f"{len(found.chosen.weights)} stay for good")
-    energy = (machine.quantum.pj(found.energy(machine)),) if energetic else ()
+    energy = (machine.quantum.told(found.energy(machine)),) if summed else ()
     assert wanted == (Fraction(found.latency, machine.tick.per_cycle), found.traffic, *energy)
     check_points(machine, graph, growth, found)
 

@@ -100,8 +100,8 @@ def sought(objective: Objective, weights: Sequence[Fraction] = ()) -> Sought:
 
 def posed(layer: Layer, hardware: Hardware, kind: Sought | None) -> Problem:
     """The layer as a problem whose mappings are priced with energy if it is wanted."""
-    energetic = isinstance(kind, Measure)
-    return Problem(layer, hardware, Objective(Kind.ENERGY)) if energetic else Problem(layer, hardware)
+    summed = isinstance(kind, Measure)
+    return Problem(layer, hardware, Objective(Kind.ENERGY)) if summed else Problem(layer, hardware)
 
 
 def compared(kind: Sought | None, price: Price) -> tuple[Any, ...]:

@@ -34,11 +34,11 @@ class MovedSpace(Space):
     def __init__(self, problem: Problem, movement: Movement) -> None:
         super().__init__(problem)
         self.movement = movement
-        if self.energetic:  # what is moved besides may be more than the layer's own
+        if self.summed:  # what is moved besides may be more than the layer's own
             layer, hardware = problem.layer, problem.hardware
-            counts = layer_counts(layer, hardware, energetic=True)
+            counts = layer_counts(layer, hardware, summed=True)
             bits = counts.bits + (movement.written + movement.read) * hardware.bits.ofmap
-            self.wide_energy = replace(counts, bits=bits).energy_is_wide(layer, hardware)
+            self.wide_sum = replace(counts, bits=bits).sum_is_wide(layer, hardware)
         self.room = problem.hardware.buffer_bits
 
     def _price(
@@ -56,9 +56,7 @@ class MovedSpace(Space):
         compute = layer.groups * cycles.product
         latency = self.movement.latency(hardware, compute, words, held, setup, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
-        return Price.of(
-            latency, bits, self._energy(pieces, cycles, bits, latency) if self.energetic else None
-        )
+        return Price.of(latency, bits, self._energy(pieces, cycles, bits, latency) if self.summed else None)
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

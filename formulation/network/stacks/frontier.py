@@ -80,7 +80,7 @@ def stack_frontier(
         stop: when to leave it as it is; None for never.
     """
     stop = stop or Stop()
-    space = replace(space, energetic=isinstance(kind, Measure))
+    space = replace(space, summed=isinstance(kind, Measure))
     try:
         return _frontier(space, rooms, most, Front(kind, most_latency), stop)
     except TooNarrowError:  # all latencies of one front are of one kind
@@ -124,7 +124,7 @@ class _Search:
         sets = np.arange(every - 1 if space.stack.resident else 0, every)
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
         self.most = max(1, _CELLS >> len(self.layers))  # cuts
-        if space.energetic:  # far more tiles matter
+        if space.summed:  # far more tiles matter
             self.most = min(self.most, max(1, _CHOICES // sum(map(len, space.weights))))
 
     def run(self) -> None:
@@ -167,7 +167,7 @@ class _Search:
 
     def _ports(self, picks: Picks) -> Ports | None:
         """Multiply-accumulates, and bits at the array if all weights are kept: the fewest there are."""
-        if not self.space.energetic:
+        if not self.space.summed:
             return None
         macs, array = 0 * picks[0], 0 * picks[0]
         for layer, held in enumerate(self.space.weights):
@@ -223,7 +223,7 @@ class _Extension:
             for number, factor in enumerate(passes):
                 cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
             self.cycles.append(cycles)
-            if space.energetic:
+            if space.summed:
                 work, machine = layer_work(cuts, layer, picks), space.hardware
                 self.macs = self.macs + sum(one.macs for one in work)
                 bits = array_bits(machine, work, held)

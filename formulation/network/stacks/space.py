@@ -37,7 +37,7 @@ class StackSpace:
         tables: of every axis and size (``stack_tables``).
         stays: indices of the tensors that stay.
         wide: whether latencies are ``WideTicks``.
-        energetic: whether energy is asked for.
+        summed: whether energy is asked for.
     """
 
     stack: Stack
@@ -45,7 +45,7 @@ class StackSpace:
     tables: tuple[StackAxis, ...]
     stays: frozenset[int]
     wide: bool = False
-    energetic: bool = False
+    summed: bool = False
 
     @cached_property
     def cuts(self) -> Cuts:
@@ -55,8 +55,8 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        stack, energetic = self.stack, self.energetic
-        return tuple(choices(y, self.hardware, stack.resident, energetic=energetic) for y in stack.layers)
+        stack, summed = self.stack, self.summed
+        return tuple(choices(y, self.hardware, stack.resident, summed=summed) for y in stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -44,9 +44,9 @@ class Weights:
         """Whether they are moved only once."""
         return self.tile is None
 
-    def figures(self, *, energetic: bool) -> tuple[int, ...]:
+    def figures(self, *, summed: bool) -> tuple[int, ...]:
         """A tile can stand for another one of its layer if none of these is greater."""
-        passes = (*self.ifmap_passes, *self.ofmap_passes) if energetic else ()
+        passes = (*self.ifmap_passes, *self.ofmap_passes) if summed else ()
         return (self.edge, *self.cycles, self.partial, *passes)
 
 
@@ -96,7 +96,7 @@ def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: i
 
 @lru_cache(maxsize=1024)
 def choices(
-    layer: Operator, hardware: Hardware, resident: bool = False, *, energetic: bool = False
+    layer: Operator, hardware: Hardware, resident: bool = False, *, summed: bool = False
 ) -> tuple[Weights, ...]:
     """Kept, then every tile that no other one can stand for, the smallest first.
 
@@ -110,11 +110,11 @@ def choices(
     """
     if resident:
         return (weights_of(layer, hardware, None, resident),)
-    co = _falling(layer, hardware, Group.CO, layer.out_channels, energetic)
-    ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, energetic), layer.in_channels})
+    co = _falling(layer, hardware, Group.CO, layer.out_channels, summed)
+    ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, summed), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]
     tiles.sort(key=lambda w: (w.edge, w.cycles, w.partial, w.tile))
-    figures = np.array([w.figures(energetic=energetic) for w in tiles], dtype=np.int64)
+    figures = np.array([w.figures(summed=summed) for w in tiles], dtype=np.int64)
     chosen: list[int] = []
     for at, row in enumerate(figures):
         if not (figures[chosen] <= row).all(axis=1).any():
@@ -122,14 +122,14 @@ def choices(
     return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
 
 
-def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, energetic: bool) -> list[int]:
+def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, summed: bool) -> list[int]:
     """Tiles with fewer cycles of some kernel, or passes at the ports, than every smaller one."""
     tile = np.arange(1, extent + 1)
     trips = trip_count(extent, tile)
     keep = np.r_[True, np.zeros(extent - 1, dtype=bool)]
     for part in kernels(layer):
         cycles = np.asarray(group_cycles(part, hardware, group, trips, channel_tiles(extent, tile, trips)))
-        figures = [cycles, array_passes(hardware, group, trips, cycles)] if energetic else [cycles]
+        figures = [cycles, array_passes(hardware, group, trips, cycles)] if summed else [cycles]
         for figure in (np.broadcast_to(values, tile.shape) for values in figures):
             keep[1:] |= figure[1:] < np.minimum.accumulate(figure)[:-1]
     return [int(t) for t in tile[keep]]

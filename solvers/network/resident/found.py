@@ -133,13 +133,13 @@ class NetworkFound:
 
     def energy_pj(self, choice: Choice | None = None) -> Fraction:
         """Total of a choice, of the one that was made if none is given; whether or not it was asked for."""
-        return self.hardware.quantum.pj((choice or self.choice).energy(self.hardware))
+        return self.hardware.quantum.told((choice or self.choice).energy(self.hardware))
 
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy that any schedule of the network takes."""
         for_good = self.scenario.weights_resident
-        return self.hardware.quantum.pj(least_energy_quanta(self.graph, self.hardware, for_good))
+        return self.hardware.quantum.told(least_energy_quanta(self.graph, self.hardware, for_good))
 
     @property
     def energy_delay(self) -> Fraction:
@@ -176,7 +176,7 @@ class NetworkFound:
     def energy_bound(self) -> Fraction | None:
         """Proven for every choice [pJ]; None unless energy is the objective."""
         bound = self.choice.bound(ENERGY)
-        return None if bound is None else self.hardware.quantum.pj(bound)
+        return None if bound is None else self.hardware.quantum.told(bound)
 
     @property
     def gap(self) -> float:

@@ -138,7 +138,7 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
 
 
 def _energy(report: NetworkFound, point: Point) -> Fraction:
-    return report.hardware.quantum.pj(point.priced_again(report.hardware).energy)
+    return report.hardware.quantum.told(point.priced_again(report.hardware).energy)
 
 
 def _operands(report: NetworkFound, use: LayerUse, node: Node, stack: str | None) -> OperandsData:
@@ -175,7 +175,7 @@ def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[PieceD
             "mapping": None,
             "latency_cycles": number(machine.tick.cycles(cost.latency)),
             "traffic_bytes": number(Fraction(cost.traffic, 8)),
-            "energy_pj": number(machine.quantum.pj(cost.energy)),
+            "energy_pj": number(cost.energy_pj(machine)),
         }
         if sub:
             assert isinstance(layer, Deconvolution)

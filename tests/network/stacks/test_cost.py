@@ -47,4 +47,4 @@ def test_a_stack_costs_what_running_it_counts(folder, data, machine):
     assert cost.room == walk.room
     assert Fraction(cost.latency_ticks, machine.tick.per_cycle) == walk.latency
     energy = stack_energy(stack, machine, Schedule(pieces, tiles), stays)
-    assert machine.quantum.pj(energy) == walk.energy
+    assert machine.quantum.told(energy) == walk.energy
