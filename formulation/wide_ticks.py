@@ -6,9 +6,9 @@ transfer of some bits, and these two are small. They are what is kept:
 
     ticks = cycles * per_cycle + bits * per_bit
 
-*Nothing wraps.* ``cycles`` and ``bits`` are sums that ``formulation.space.counts`` proves to be below 2**62; they
-are never multiplied here as 64-bit integers. Products are either of floating point, which does not wrap, or
-of Python's integers.
+*Nothing wraps.* ``cycles`` and ``bits`` are sums that ``formulation.space.counts`` proves to be below 2**62;
+they are never multiplied here as 64-bit integers. Products are either of floating point, which does not wrap,
+or of Python's integers.
 
 *Comparisons are exact.* The estimate ``cycles + bits * (per_bit / per_cycle)`` has five roundings (two
 conversions, the rate, product, sum) of at most 2**-53 relative each, and no term is negative, so that it is

@@ -52,9 +52,9 @@ ROOMS = {
         ("formulation/program/*.py",),
         ("tests/formulation/test_program.py", *_LAYERS, "tests/commands/run/test_partition.py"),
     ),
-    "shared": Room(("formulation/shared/*.py",), ("tests/shared", "tests/conformance")),
+    "shared": Room(("formulation/shared/**/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
-        ("formulation/network/*.py", "formulation/network/stacks/*.py"),
+        ("formulation/network/**/*.py",),
         (
             "tests/network",
             "tests/commands/run/test_network_level.py",

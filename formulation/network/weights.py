@@ -7,10 +7,10 @@ weights of its layers stayed (state s of b is *resident*) only if they do. They 
     kept:           sum over w of size[w] / unit * keep[w] = units         w whose size is a multiple of unit
     held            = unit * units + sum over the other w of size[w] * keep[w]
 
-``held`` is part of every row ``room[l]`` of ``formulation.network.program.model``. ``unit`` is the greatest power of
-two of which nine tenths of the sizes are multiples, and ``units`` a whole number. Sets of weights whose sums
-are close together are all but equally good, and a branch on the sum tells more than one on any of them:
-ResNet-50 at 8 MiB takes 24 nodes, and without it 10,000 prove nothing.
+``held`` is part of every row ``room[l]`` of ``formulation.network.program.model``. ``unit`` is the greatest
+power of two of which nine tenths of the sizes are multiples, and ``units`` a whole number. Sets of weights
+whose sums are close together are all but equally good, and a branch on the sum tells more than one on any of
+them: ResNet-50 at 8 MiB takes 24 nodes, and without it 10,000 prove nothing.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ rounds, traffic and all but the first term are the same, and any sum of latency 
 
     sum_j passes_j * port_j  +  rate * max(array's time, transfer)   +   what is the same for all
 
-which is the greater of two prices of the form of ``formulation.shared.packing.rounds`` (``spending``). Ties, by
-latency, are in it as well: the sum is multiplied by more than what latencies can differ by.
+which is the greater of two prices of the form of ``formulation.shared.packing.rounds`` (``spending``). Ties,
+by latency, are in it as well: the sum is multiplied by more than what latencies can differ by.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The least traffic, latency or energy against the buffer's size: of every layer, and of the network.
 
 Of each distinct problem the frontier of the whole map space is made once, for rooms of every size
-(``formulation.network.frontiers.frontier``): the sizes at which its optimum changes, and the mapping that is the
-optimum from there on. A layer's curve is the sum over its parts, the network's that over its layers, which
-run one after another, each with the whole buffer.
+(``formulation.network.frontiers.frontier``): the sizes at which its optimum changes, and the mapping that is
+the optimum from there on. A layer's curve is the sum over its parts, the network's that over its layers,
+which run one after another, each with the whole buffer.
 """
 
 from __future__ import annotations

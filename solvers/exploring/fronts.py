@@ -1,9 +1,10 @@
 """Fronts of latency and traffic: of every layer, and of the network, both exact.
 
-A layer's front holds the pairs that no other mapping beats in both (``formulation.network.frontiers.frontier``); of a
-layer in parts, the sums of theirs that nothing beats. The network's is that of the sums over its layers: they
-are added layer by layer, and what is beaten so far is dropped, for whatever is added to it, the same added to
-what beats it is no worse. Runs of one part that are alike (``count``) are run alike.
+A layer's front holds the pairs that no other mapping beats in both
+(``formulation.network.frontiers.frontier``); of a layer in parts, the sums of theirs that nothing beats. The
+network's is that of the sums over its layers: they are added layer by layer, and what is beaten so far is
+dropped, for whatever is added to it, the same added to what beats it is no worse. Runs of one part that are
+alike (``count``) are run alike.
 """
 
 from __future__ import annotations

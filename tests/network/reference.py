@@ -1,8 +1,8 @@
 """A reference for a network whose tensors may stay on the chip: it executes, counts, and tries everything.
 
 Written from the model's words alone. It shares no code with ``formulation`` (but for the machine);
-layers are walked tile by tile (``tests.walkers.walker``), the buffer is a table of what is in it, and the best
-choice is found by trying every set of tensors that stay beside every mapping of every layer.
+layers are walked tile by tile (``tests.walkers.walker``), the buffer is a table of what is in it, and the
+best choice is found by trying every set of tensors that stay beside every mapping of every layer.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,8 @@
 """A reference that runs every tile on the array, fold by fold, and counts the words at its ports.
 
 The array holds a piece of two groups of loops, on its rows and on its columns, while the third streams. Like
-``tests.walkers.walker``, which it goes on from, it knows no closed form and shares no code with ``formulation``.
+``tests.walkers.walker``, which it goes on from, it knows no closed form and shares no code with
+``formulation``.
 """
 
 from functools import lru_cache

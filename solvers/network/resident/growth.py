@@ -2,8 +2,8 @@
 
 What all weights that stay leave to a layer may be any room, and the fronts of all of them are many points. So
 the fronts of a few rooms are made, a program is solved with what they bound from below
-(``formulation.network.frontiers.growing``), and where what it chose does not fit the room that is left, the front of
-that room is made and the program solved again. An answer that fits is an optimum over all rooms.
+(``formulation.network.frontiers.growing``), and where what it chose does not fit the room that is left, the
+front of that room is made and the program solved again. An answer that fits is an optimum over all rooms.
 """
 
 from __future__ import annotations
