@@ -12,9 +12,8 @@ from math import isqrt, prod
 
 from dnns.layer import Layer, Operator
 from formulation.cost import Trips, array_passes, array_traffic, group_cycles
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
-from formulation.price import energy_quanta
 
 _KEPT = 1024  # answers, which are asked for again by every total
 
@@ -46,21 +45,24 @@ def roofline_ticks(layer: Operator, hardware: Hardware) -> Fraction:
     return max(compute, Fraction(compulsory_bits(layer, hardware) * tick.per_bit))
 
 
-def least_energy_quanta(layer: Operator, hardware: Hardware) -> Fraction:
+def least_spent(layer: Operator, hardware: Hardware, rates: Rates) -> Fraction:
     """What the multiply-accumulates, compulsory traffic, the roofline's time and the array's ports take.
 
     Of a layer, each tensor goes between buffer and array as if there were one tile of it: with more, a
     group's ``array_passes`` are no fewer (``sum ceil(part / side) >= ceil(whole / side)``). Of a
-    deconvolution, each word goes once. In quanta of ``hardware.quantum``.
+    deconvolution, each word goes once. In quanta of the rates.
     """
-    moved = compulsory_bits(layer, hardware)
-    array = least_array_bits(layer, hardware)
-    latency = roofline_ticks(layer, hardware)
-    return Fraction(energy_quanta(hardware, layer.macs, array, moved, latency))
+    ports, ticks = least_array_bits(layer, hardware), roofline_ticks(layer, hardware)
+    return Fraction(rates.of(layer.macs, ports, compulsory_bits(layer, hardware), ticks))
+
+
+def least_energy_pj(layer: Operator, hardware: Hardware) -> Fraction:
+    """Energy that no schedule of the layer is below [pJ]."""
+    return hardware.quantum.told(least_spent(layer, hardware, hardware.quantum))
 
 
 def least_array_bits(layer: Operator, hardware: Hardware) -> int:
-    """Bits between buffer and array, as ``least_energy_quanta`` has them; wherever the operands come from."""
+    """Bits between buffer and array, as ``least_spent`` has them; wherever the operands come from."""
     if not isinstance(layer, Layer):
         return compulsory_bits(layer, hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}

@@ -32,7 +32,7 @@ from formulation.cuts import CutTable, cut_table
 from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
-from formulation.price import Cost, energy_quanta, latency_ticks
+from formulation.price import Cost, latency_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,6 @@ def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
     bits = work.traffic.bits(hardware) if work.pins is None else work.pins.total
     need = footprint(hardware, work.tile)
     ticks = latency_ticks(hardware, work.compute, bits, work.tile, work.setup)
-    energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, ticks)
     parts = Partition(need.ifmap, need.ofmap, need.weights)
     return Cost(
         work.traffic,
@@ -192,7 +191,7 @@ def cost_of(hardware: Hardware, macs: int, work: Work) -> Cost:
         hardware.tick.cycles(ticks),
         parts,
         work.array,
-        energy,
+        macs,
         work.pins,
     )
 

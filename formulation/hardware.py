@@ -182,11 +182,11 @@ class Hardware:
         return _tick(self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio())
 
     @property
-    def quantum(self) -> Quantum:
-        """The unit of energy in which that of every mapping is an integer."""
+    def quantum(self) -> Rates:
+        """Energy, in a quantum such that whatever takes energy takes a whole number of it."""
         each = self.energy
         rates = (each.mac, each.sram, each.dram, each.static, self.frequency)
-        return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
+        return _energy(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
 
     @property
     def for_tables(self) -> Hardware:
@@ -259,33 +259,46 @@ def _tick(bandwidth: _Ratio, frequency: _Ratio) -> Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantum:
-    """A unit of energy such that whatever takes energy takes a whole number of it.
+class Rates:
+    """What a quantity takes of each thing that a mapping does, in quanta of it: whole numbers.
 
     Attributes:
-        per_pj: quanta of one picojoule.
-        mac: quanta of a multiply-accumulate.
-        sram_bit: of a bit into the buffer or out of it.
-        dram_bit: of a bit to or from the DRAM, the buffer's side not counted.
+        per_unit: quanta of one unit that it is told in.
+        mac: of a multiply-accumulate.
+        port: of a bit between buffer and array.
+        moved: of a bit between DRAM and buffer, both sides counted.
         tick: of a tick of time, whatever is done.
     """
 
-    per_pj: int
+    per_unit: int
     mac: int
-    sram_bit: int
-    dram_bit: int
+    port: int
+    moved: int
     tick: int
 
-    def pj(self, quanta: int | Fraction) -> Fraction:
-        """Quanta as picojoules."""
-        return Fraction(quanta, self.per_pj)
+    def of(self, macs: Any, ports: Any, bits: Any, ticks: Any) -> Any:
+        """Quanta of so much done: ``mac * MACs + port * bits + moved * bits + tick * ticks``.
+
+        Args:
+            macs: multiply-accumulates.
+            ports: bits between buffer and array.
+            bits: bits between DRAM and buffer.
+            ticks: latency in ticks of ``Hardware.tick``; of no matter where ``tick`` is 0.
+        """
+        done = self.port * ports + self.moved * bits
+        return self.mac * macs + done + (self.tick * ticks if self.tick else 0)
+
+    def told(self, quanta: int | Fraction) -> Fraction:
+        """Quanta in the unit that they are told in."""
+        return Fraction(quanta, self.per_unit)
 
 
 @lru_cache(maxsize=256)
-def _quantum(
+def _energy(
     mac: _Ratio, sram: _Ratio, dram: _Ratio, static: _Ratio, frequency: _Ratio, ticks_per_cycle: int
-) -> Quantum:
+) -> Rates:
     per_tick = Fraction(*static) / Fraction(*frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
-    each = [*(Fraction(*ratio) for ratio in (mac, sram, dram)), per_tick]
+    at_sram = Fraction(*sram)  # of a bit that moves, once into the buffer or out of it
+    each = Fraction(*mac), at_sram, at_sram + Fraction(*dram), per_tick
     per_pj = lcm(*(value.denominator for value in each))
-    return Quantum(per_pj, *(int(value * per_pj) for value in each))
+    return Rates(per_pj, *(int(value * per_pj) for value in each))

@@ -16,9 +16,9 @@ from math import floor, lcm
 import numpy as np
 
 from dnns.layer import Operator
-from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.bounds import compulsory_bits, least_spent, roofline_ticks
 from formulation.cost import Num
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.price import Price
 
 #: Comparisons with a latency cap allow this relative excess.
@@ -28,31 +28,34 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One quantity of a mapping: a field of ``Price``.
+    """One quantity of a mapping: a linear form of what the mapping does.
 
     Attributes:
-        name: of the field.
+        name: of the quantity, and of the objective that minimises it.
         unit: that results are told in.
-        per_unit: what the field counts, of one such unit.
-        least: what no mapping of a layer can beat, in what the field counts.
+        rates: what it takes of each thing that is done.
     """
 
     name: str
     unit: str
-    per_unit: Callable[[Hardware], int]
-    least: Callable[[Operator, Hardware], Fraction | int]
+    rates: Callable[[Hardware], Rates]
 
     @property
     def key(self) -> str:
         """Under which results and bounds have it."""
         return f"{self.name}_{self.unit}"
 
+    def per_unit(self, hardware: Hardware) -> int:
+        """Of what ``Price`` counts, in one unit that results are told in."""
+        return self.rates(hardware).per_unit
 
-LATENCY = Quantity("latency", "cycles", lambda hardware: hardware.tick.per_cycle, roofline_ticks)
-TRAFFIC = Quantity("traffic", "bytes", lambda hardware: 8, compulsory_bits)
-ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum.per_unit, least_energy_quanta)
-#: In the order of the fields of ``Price``.
-QUANTITIES = (LATENCY, TRAFFIC, ENERGY)
+
+LATENCY = Quantity("latency", "cycles", lambda hardware: Rates(hardware.tick.per_cycle, 0, 0, 0, 1))
+TRAFFIC = Quantity("traffic", "bytes", lambda hardware: Rates(8, 0, 0, 1, 0))
+ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum)
+#: Quantities that sum up what is done. An objective asks for one of them at most: ``Price.spent``.
+SUMS = (ENERGY,)
+QUANTITIES = (LATENCY, TRAFFIC, *SUMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,22 @@ class Measure:
     Attributes:
         weights: of one unit of each field of ``Price``.
         quantity: the one that it is; None if it is a sum.
+        spends: whose ``Price.spent`` is.
     """
 
     weights: Price
     quantity: Quantity | None = None
+    spends: Quantity = ENERGY
 
     @classmethod
     def only(cls, quantity: Quantity) -> Measure:
         """One quantity by itself."""
-        return cls(Price(*(int(other is quantity) for other in QUANTITIES)), quantity)
+        weights = Price(int(quantity is LATENCY), int(quantity is TRAFFIC), int(quantity in SUMS))
+        return cls(weights, quantity, quantity if quantity in SUMS else ENERGY)
+
+    def rates(self, hardware: Hardware) -> Rates | None:
+        """Of what is spent; None if that has no weight."""
+        return self.spends.rates(hardware) if self.weights.spent else None
 
     @property
     def name(self) -> str:
@@ -85,7 +95,7 @@ class Measure:
     def of(self, price: Price) -> Num:
         """Of many prices: integers, or for a weighted sum floating-point numbers, rounded."""
         if self.quantity is not None:
-            return price[QUANTITIES.index(self.quantity)]
+            return price[self.weights.index(1)]
         terms = [v.astype(np.float64) * float(w) for v, w in zip(price, self.weights, strict=True) if w]
         return sum(terms[1:], terms[0])
 
@@ -126,7 +136,7 @@ class Step:
 
 
 class Kind(StrEnum):
-    """What is minimised."""
+    """What is minimised: a quantity, or what is made of some."""
 
     LATENCY = "latency"
     TRAFFIC = "traffic"
@@ -138,8 +148,8 @@ class Kind(StrEnum):
 _STEPS = {
     Kind.LATENCY: (Step.of(LATENCY, TRAFFIC),),
     Kind.TRAFFIC: (Step.of(TRAFFIC, LATENCY),),
-    Kind.ENERGY: (Step.of(ENERGY, LATENCY, TRAFFIC),),
     Kind.BALANCED: (Step.of(LATENCY, TRAFFIC), Step.of(TRAFFIC, LATENCY, capped=True)),
+    **{Kind(quantity.name): (Step.of(quantity, LATENCY, TRAFFIC),) for quantity in SUMS},
 }
 
 
@@ -187,10 +197,27 @@ class Objective:
         """A latency, in any unit, and the tolerance on top of it."""
         return latency * (1 + self.tolerance) * (1 + CAP_TOLERANCE)
 
+    @property
+    def spends(self) -> Quantity | None:
+        """The quantity of ``Price.spent``; None where none is summed."""
+        if self.kind is Kind.WEIGHTED:
+            return ENERGY if self.energy_weight else None
+        first = _STEPS[self.kind][0].measures[0]
+        return first.spends if first.weights.spent else None
+
+    def rates(self, hardware: Hardware) -> Rates | None:
+        """Of the quantity that it sums; None if it sums none."""
+        return None if self.spends is None else self.spends.rates(hardware)
+
+    @property
+    def quantities(self) -> tuple[Quantity, Quantity, Quantity]:
+        """What the fields of ``Price`` are."""
+        return LATENCY, TRAFFIC, self.spends or ENERGY
+
     def needs(self, quantity: Quantity) -> bool:
         """Whether a quantity is minimised or capped, ties aside."""
         if self.kind is Kind.WEIGHTED:
-            return bool(self.weights[QUANTITIES.index(quantity)])
+            return any(q is quantity and w for q, w in zip(self.quantities, self.weights, strict=True))
         return any(quantity is step.measures[0].quantity for step in _STEPS[self.kind])
 
     def steps(self, least: Callable[[], Price]) -> tuple[Step, ...]:
@@ -227,6 +254,7 @@ class Objective:
         return self.kind.value
 
 
-def least_price(operator: Operator, hardware: Hardware) -> Price:
-    """What no mapping of a layer can beat, quantity by quantity."""
-    return Price(*(quantity.least(operator, hardware) for quantity in QUANTITIES))
+def least_price(operator: Operator, hardware: Hardware, spends: Quantity | None = None) -> Price:
+    """What no mapping of a layer can beat, quantity by quantity; ``spends`` is that of ``Price.spent``."""
+    spent = least_spent(operator, hardware, (spends or ENERGY).rates(hardware))
+    return Price(roofline_ticks(operator, hardware), compulsory_bits(operator, hardware), spent)

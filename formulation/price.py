@@ -1,7 +1,7 @@
-"""What a mapping costs in the end, of its words, cycles and tiles: latency, traffic, energy.
+"""What a mapping costs in the end, of its words, cycles and tiles: latency, traffic, a sum of all it does.
 
-The only home of these formulas. ``Price`` is what an objective looks at: to give it one more quantity, add a
-field, its formula in ``price_of``, and its entry in ``objective.QUANTITIES``.
+The only home of these formulas. ``Price`` is what an objective looks at. What is spent is a quantity that
+sums what a mapping does (``hardware.Rates.of``), as energy is: another one is an entry of ``objective.SUMS``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from formulation.bursts import TensorPins
 from formulation.cost import Num, TensorBits, Traffic
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Partition
 from formulation.wide_ticks import WideTicks
 
@@ -84,24 +84,6 @@ def written_ticks(hardware: Hardware, bits: int, parts: int = 1) -> int:
     return int(transfer_ticks(hardware, bits, parts * hardware.transfer_setup))
 
 
-def energy_quanta(hardware: Hardware, macs: int, array_bits: Num, traffic_bits: Num, latency: Num) -> Num:
-    """Energy in quanta of ``hardware.quantum``.
-
-    ``e_mac * MACs + e_sram * (array_bits + traffic_bits) + e_dram * traffic_bits + p_static * latency``: each
-    bit to or from the DRAM is one into the buffer or out of it as well.
-
-    Args:
-        hardware: the machine.
-        macs: multiply-accumulates.
-        array_bits: between buffer and array.
-        traffic_bits: between DRAM and buffer.
-        latency: in ticks.
-    """
-    each = hardware.quantum
-    moved = each.sram_bit * array_bits + (each.sram_bit + each.dram_bit) * traffic_bits
-    return each.mac * macs + moved + (each.tick * latency if each.tick else 0)
-
-
 class Price(NamedTuple):
     """The quantities of a mapping, or of many, or bounds on them: all that an objective looks at.
 
@@ -109,20 +91,20 @@ class Price(NamedTuple):
         latency: in ticks of ``hardware.tick``. ``WideTicks`` where 64 bits might not hold them: they are
             compared, picked and sorted like an array, and no more.
         traffic: in bits.
-        energy: in quanta of ``hardware.quantum``, Python's integers where 64 bits might not hold them; 0
-            where no objective asks for it.
+        spent: in quanta of the quantity that the objective sums (``Posed.rates``), Python's integers where
+            64 bits might not hold them; 0 where it sums none.
     """
 
     latency: Num
     traffic: Num
-    energy: Num
+    spent: Num
 
     @classmethod
-    def of(cls, latency: Num, traffic: Num, energy: Num = None) -> Price:
-        """Of the same shape each; the energy is left out if it is not given."""
-        if energy is None:
-            energy = np.zeros(traffic.shape, np.int64) if isinstance(traffic, np.ndarray) else 0
-        return cls(latency, traffic, energy)
+    def of(cls, latency: Num, traffic: Num, spent: Num = None) -> Price:
+        """Of the same shape each; what is spent is left out if it is not given."""
+        if spent is None:
+            spent = np.zeros(traffic.shape, np.int64) if isinstance(traffic, np.ndarray) else 0
+        return cls(latency, traffic, spent)
 
     def take(self, index: Num) -> Price:
         """The prices at the given positions."""
@@ -145,7 +127,7 @@ class Cost:
         latency_cycles: latency in cycles.
         footprint: buffer taken by each tensor [bits].
         array: words between buffer and array per tensor.
-        energy: in quanta of ``hardware.quantum``.
+        macs: multiply-accumulates.
         pins: bits across the DRAM's pins per tensor, where runs take whole bursts; else None.
     """
 
@@ -156,8 +138,16 @@ class Cost:
     latency_cycles: Fraction
     footprint: Partition
     array: Traffic
-    energy: int
+    macs: int
     pins: TensorPins | None = None
+
+    def spent(self, hardware: Hardware, rates: Rates) -> int:
+        """Of a quantity that sums what a mapping does, on the machine of these costs [quanta]."""
+        return int(rates.of(self.macs, self.array.bits(hardware), self.traffic_bits, self.latency_ticks))
+
+    def energy_pj(self, hardware: Hardware) -> Fraction:
+        """Energy on the machine of these costs [pJ]."""
+        return hardware.quantum.told(self.spent(hardware, hardware.quantum))
 
     def moved_bits(self, hardware: Hardware) -> dict[str, int]:
         """Bits between DRAM and buffer by tensor."""

@@ -12,9 +12,9 @@ from dnns.layer import Layer, Operator
 from formulation.cost import TensorBits, fits, footprint, tile_bits
 from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Mapping, Partition
-from formulation.objective import ENERGY, LATENCY, Kind, Objective, Quantity, Step, least_price
+from formulation.objective import LATENCY, Kind, Objective, Quantity, Step, least_price
 from formulation.price import Cost, Price
 
 __all__ = ["Kind", "Objective", "Posed", "Problem"]
@@ -53,8 +53,24 @@ class Posed(ABC, Generic[M]):
         """
 
     def price(self, cost: Cost) -> Price:
-        """The quantities that a mapping is compared by; without energy if the objective needs none."""
-        return Price.of(cost.latency_ticks, cost.traffic_bits, cost.energy if self.needs(ENERGY) else None)
+        """The quantities that a mapping is compared by; without what is spent if nothing is summed."""
+        spent = None if self.rates is None else cost.spent(self.hardware, self.rates)
+        return Price.of(cost.latency_ticks, cost.traffic_bits, spent)
+
+    @property
+    def rates(self) -> Rates | None:
+        """Of the quantity that the objective sums (``Price.spent``); None if it sums none."""
+        return self.objective.rates(self.hardware)
+
+    @property
+    def least(self) -> Price:
+        """What no way to run the operator can beat, quantity by quantity: the units of a weighted sum."""
+        return least_price(self.operator, self.hardware, self.objective.spends)
+
+    @property
+    def floor(self) -> Price:
+        """What no mapping of this problem can beat, quantity by quantity."""
+        return self.least
 
     def cap(self, latency_ticks: int) -> int:
         """The largest latency allowed where this is the least that is known [ticks]."""
@@ -63,11 +79,11 @@ class Posed(ABC, Generic[M]):
     @property
     def steps(self) -> tuple[Step, ...]:
         """What the objective asks for, in turn."""
-        return self.objective.steps(lambda: least_price(self.operator, self.hardware))
+        return self.objective.steps(lambda: self.least)
 
     def needs(self, quantity: Quantity) -> bool:
         """Whether a quantity matters to the optimum, ties aside."""
-        spent = quantity is LATENCY and self.hardware.quantum.tick and self.objective.needs(ENERGY)
+        spent = quantity is LATENCY and self.rates is not None and self.rates.tick
         return self.objective.needs(quantity) or bool(spent)
 
     def values(self, price: Price) -> tuple[Fraction | int, ...]:

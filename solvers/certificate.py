@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dnns.errors import InputError
 from formulation.mapping import Mapping
-from formulation.objective import LATENCY, least_price
+from formulation.objective import LATENCY
 from formulation.price import Price
 from formulation.problem import Kind, Objective
 from formulation.shared.problem import SharedProblem
@@ -178,9 +178,9 @@ def _reweighed(problem: SharedProblem, result: Result) -> Result:
     if problem.objective.kind is not Kind.WEIGHTED:
         return result
     weights = problem.steps[-1].measures[0].weights
-    least = least_price(result.problem.layer, result.problem.hardware)
+    least = result.problem.least
     own = Price(*(w * low for w, low in zip(weights, least, strict=True)))
-    objective = Objective(Kind.WEIGHTED, Fraction(0), own.latency, own.traffic, own.energy)
+    objective = Objective(Kind.WEIGHTED, Fraction(0), own.latency, own.traffic, own.spent)
     best = solve(replace(result.problem, objective=objective), "exhaustive")
     return replace(best, mapping=result.mapping, cost=result.cost, solution_status=result.solution_status)
 

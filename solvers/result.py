@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, overload
 from typing_extensions import TypedDict
 
 from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, SCORE, TRAFFIC, Measure, least_price
+from formulation.objective import LATENCY, SCORE, TRAFFIC, Measure
 from formulation.price import Cost
 from formulation.problem import Posed, Problem
 
@@ -103,7 +103,7 @@ class LowerBound:
 
 def free_bound(problem: Posed[Any]) -> LowerBound:
     """What compulsory traffic and the roofline allow: it costs nothing, so every answer has it at least."""
-    least = least_price(problem.operator, problem.hardware)
+    least = problem.floor
     bounds: dict[str, Bound] = {}
     for measure in (step.measures[0] for step in problem.steps):
         value = Fraction(measure.exact(least))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from formulation.bounds import least_array_bits, used_weights
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.network.graph import LayerUse, Tensor, TensorGraph
 from formulation.network.needs import Reading, readings
-from formulation.price import energy_quanta
 
 
 def compulsory_bits(graph: TensorGraph, hardware: Hardware, for_good: bool = False) -> int:
@@ -59,7 +58,7 @@ def _all_needed(graph: TensorGraph) -> list[LayerUse]:
     return [use for use in graph.layers if needs[use.ofmap].whole]
 
 
-def least_energy_quanta(graph: TensorGraph, hardware: Hardware, for_good: bool = False) -> Fraction:
+def least_spent(graph: TensorGraph, hardware: Hardware, rates: Rates, for_good: bool = False) -> Fraction:
     """What all multiply-accumulates, compulsory traffic, the roofline's time and the array's ports take.
 
     ``for_good`` as for compulsory bits: weights that stay go to the array as often as others.
@@ -67,4 +66,4 @@ def least_energy_quanta(graph: TensorGraph, hardware: Hardware, for_good: bool =
     macs = sum(use.layer.macs for use in _all_needed(graph))
     array = sum(least_array_bits(use.layer, hardware) for use in _all_needed(graph))
     moved, latency = compulsory_bits(graph, hardware, for_good), roofline_ticks(graph, hardware, for_good)
-    return Fraction(energy_quanta(hardware, macs, array, moved, latency))
+    return Fraction(rates.of(macs, array, moved, latency))

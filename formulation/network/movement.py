@@ -12,7 +12,7 @@ that are features (1 for trained weights), and ``in_place`` an ofmap that stays 
     edge      = tiles of ifmap and weights as above, and of the ofmap if anything is written, partial sums
                 that spill included
     latency   = cost.latency_ticks(compute, bits, edge)
-    energy    = price.energy_quanta(MACs, bits at the array as if nothing stays, bits, latency)
+    spent     = Rates.of(MACs, bits at the array as if nothing stays, bits, latency)
 
 ``written`` are the words of the stored tensors that the layer emits and that do not stay or leave the
 network; ``read`` what its drain nodes read of tensors that do not stay; ``wider`` what the whole ofmap takes
@@ -24,14 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import gcd
 
 from dnns.layer import Operator
 from formulation.cost import Num, TensorBits, Traffic, footprint
 from formulation.evaluation import Work
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.network.graph import LayerUse, Tensor, Value
-from formulation.price import energy_quanta, latency_ticks
+from formulation.price import latency_ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,7 @@ class Movement:
         latency = self.latency(hardware, work.compute, work.traffic, work.tile, work.setup)
         need = self.need(hardware, work.tile, work.trips.ci)
         bits = int(self.bits(hardware, work.traffic))
-        energy = energy_quanta(hardware, macs, work.array.bits(hardware), bits, latency)
-        return MovedCost(int(need), int(latency), bits, int(energy))
+        return MovedCost(int(need), int(latency), bits, macs, work.array.bits(hardware))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +143,23 @@ class MovedCost:
         need: buffer [bits].
         latency: in ticks of ``hardware.tick``.
         traffic: in bits.
-        energy: in quanta of ``hardware.quantum``.
+        macs: multiply-accumulates.
+        ports: bits between buffer and array.
     """
 
     need: int
     latency: int
     traffic: int
-    energy: int = 0
+    macs: int = 0
+    ports: int = 0
+
+    def spent(self, rates: Rates) -> int:
+        """Of a quantity that sums what is done [quanta]."""
+        return int(rates.of(self.macs, self.ports, self.traffic, self.latency))
+
+    def energy_pj(self, hardware: Hardware) -> Fraction:
+        """Energy on the machine of these costs [pJ]."""
+        return hardware.quantum.told(self.spent(hardware.quantum))
 
 
 def stored_bits(hardware: Hardware, words: int, width: int) -> int:

@@ -31,7 +31,7 @@ from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.nonlinear.whole import Book, Whole
-from formulation.objective import ENERGY, LATENCY, QUANTITIES, Measure
+from formulation.objective import Measure, Quantity
 from formulation.price import EDGE_TRANSFERS
 from formulation.problem import Problem
 
@@ -53,7 +53,7 @@ def build_nonlinear(
 
     ::
 
-        min   latency | traffic | energy | their weighted sum
+        min   latency | traffic | spent | their weighted sum
         s.t.  (n_d - 1) t_d + 1 <= E_d <= n_d t_d              tile and trips of each dimension d
               last_d = E_d - (n_d - 1) t_d                      its last tile
               words_a = span_a + (Ke - stride) n_a              of the intervals of axis a, summed over tiles
@@ -66,7 +66,7 @@ def build_nonlinear(
               part_I + part_O + part_W <= buffer
               compute + edge <= latency                         double-buffered; else their sum
               transfer + set-ups of all transfers <= latency
-              e_mac MACs + e_sram (array + traffic) + e_dram traffic + p latency <= energy
+              r_mac MACs + r_port array + r_moved traffic + r_tick latency <= spent    (``hardware.Rates``)
               latency <= cap                                    where the step before caps it
 
     Where borders clip the intervals, ``words`` and ``longest`` are no such lines: a table by tile size takes
@@ -79,9 +79,9 @@ def build_nonlinear(
         measure: what is minimised.
         cap: the greatest latency [ticks]; None for none.
 
-    Returns:
-        The model; ``total[latency]`` is in cycles, ``total[traffic]`` in bytes, ``total[energy]`` in pJ,
-        ``part`` in bytes. Its attribute ``tables`` says which tables there are, with the number of runs.
+    Returns: The model; ``total[latency]`` is in cycles, ``total[traffic]`` in bytes, what is spent, by the
+        name of its quantity, as that is told (``total[energy]`` in pJ), ``part`` in bytes. Its attribute
+        ``tables`` says which tables there are, with the number of runs.
     """
     model = ConcreteModel(f"nonlinear_{stationary.value}")
     book = Book(model)
@@ -112,27 +112,25 @@ class _WholeModel:
             self._labelled(group.value, trips.of(group))
         moved = self._moved(trips, fetched, slid)
         bits = moved.bits(hardware)
-        weights = measure.weights
         volume = book.variable("total", "traffic", compulsory_bits(layer, hardware) / 8, _high(bits) / 8)
         book.row("moves", "traffic", 8 * volume == _value(bits))
         terms = {"traffic": volume}
-        static = ENERGY in self._wanted(weights) and hardware.quantum.tick
-        if LATENCY in self._wanted(weights) or cap is not None or ENERGY in self._wanted(weights):
+        spends = measure.spends if measure.weights.spent else None
+        timed = bool(measure.weights.latency) or cap is not None
+        if timed or spends is not None:
             cycles = self._cycles(co, ci, cuts, trips)
-            if LATENCY in self._wanted(weights) or cap is not None or static:
+            if timed or (spends is not None and spends.rates(hardware).tick):
                 terms["latency"] = self._latency(cycles, held, volume, self._setup(trips), cap)
-            if ENERGY in self._wanted(weights):
-                terms["energy"] = self._energy(trips, cycles, bits, terms.get("latency", 0))
+            if spends is not None:
+                terms[spends.name] = self._spent(spends, trips, cycles, bits, terms.get("latency", 0))
         book.model.objective = Objective(expr=self._aim(measure, terms))
-
-    def _wanted(self, weights: Any) -> list[Any]:
-        return [quantity for quantity, weight in zip(QUANTITIES, weights, strict=True) if weight]
 
     def _aim(self, measure: Measure, terms: dict[str, Any]) -> Any:
         """What is minimised, in the unit in which results are told."""
         if measure.quantity is not None:
             return terms[measure.quantity.name]
-        pairs = [(q, w) for q, w in zip(QUANTITIES, measure.weights, strict=True) if w]
+        quantities = self.problem.objective.quantities
+        pairs = [(q, w) for q, w in zip(quantities, measure.weights, strict=True) if w]
         return sum(float(w * q.per_unit(self.hardware)) * terms[q.name] for q, w in pairs)
 
     @property
@@ -257,17 +255,17 @@ class _WholeModel:
             book.row("in_turn", "latency", _value(compute) + per_byte * volume + setup <= latency)
         return latency
 
-    def _energy(self, trips: Trips, cycles: Trips, bits: Number, latency: Any) -> Any:
+    def _spent(self, spends: Quantity, trips: Trips, cycles: Trips, bits: Number, latency: Any) -> Any:
         """Of multiply-accumulates, words at the array and at the DRAM, and of time."""
-        hardware, layer, each = self.hardware, self.layer, self.hardware.quantum
+        hardware, layer, each = self.hardware, self.layer, spends.rates(self.hardware)
         passes = Trips(*(array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
         array = _value(array_traffic(layer, layer.ifmap_reads, passes).bits(hardware))
-        sram, dram, mac = (n / each.per_pj for n in (each.sram_bit, each.dram_bit, each.mac))
-        time = each.tick * hardware.tick.per_cycle / each.per_pj
-        energy = self.book.variable("total", "energy", 0, None)
-        moved = sram * array + (sram + dram) * _value(bits)
-        self.book.row("spends", "energy", mac * layer.macs + moved + time * latency <= energy)
-        return energy
+        port, moved, mac = (n / each.per_unit for n in (each.port, each.moved, each.mac))
+        time = each.tick * hardware.tick.per_cycle / each.per_unit
+        spent = self.book.variable("total", spends.name, 0, None)
+        done = port * array + moved * _value(bits)
+        self.book.row("spends", spends.name, mac * layer.macs + done + time * latency <= spent)
+        return spent
 
 
 def _value(number: Any) -> Any:

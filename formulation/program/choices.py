@@ -14,7 +14,7 @@ So a tile is left out, in one order, if another is at most as large in the colum
     spatial tiles     window, pixels, cycles; in WEIGHT the words, in INPUT words + n_sp * weights, in OUTPUT
                       words and trips
 
-Footprints and edges grow with sizes, compute with cycles, and energy, with trips as well, which are then in
+Footprints and edges grow with sizes, compute with cycles, and sums, with trips as well, which are then in
 all of them; so with set-ups of transfers. Where runs take whole bursts, nothing is left out here but what
 ``formulation.space`` leaves out. Where all input channels are one tile OUTPUT is left out: INPUT has the same
 tiles, cycles and passes at the array, and moves the ifmap once.

@@ -25,7 +25,6 @@ from formulation.cost import (
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Stationary
-from formulation.price import energy_quanta
 from formulation.program.choices import Pairs, VariantChoices
 from formulation.space.space import Names, Space
 
@@ -207,24 +206,25 @@ class VariantTerms:
         return merge([self.words.terms, moved, self._terms("inp", written * np.ones_like(self.ci))])
 
     @cached_property
-    def energy(self) -> Terms:
+    def spent(self) -> Terms:
         """Quanta but for those of time: MACs, DRAM and, by group, what passes the array's ports."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        each, tiles = hardware.quantum, self.tiles.take(self.rows)
+        each, tiles = self.space.rates, self.tiles.take(self.rows)
+        assert each is not None
         choices = {
             Group.CO: ("out", self.co, self._out.trips[self.co], self._out.cycles[self.co]),
             Group.CI: ("inp", self.ci, self._inp.trips[self.ci], self._inp.cycles[self.ci]),
             Group.SP: ("tile", tiles, tiles.trips, self.cycles[self.rows]),
         }
         none = array_traffic(layer, layer.ifmap_reads, Trips(0, 0, 0)).bits(hardware)
-        fixed: Terms = {("variant", (self.name,)): energy_quanta(hardware, layer.macs, none, 0, 0)}
-        moved = {key: n * (each.sram_bit + each.dram_bit) for key, n in self.traffic.items()}
+        fixed: Terms = {("variant", (self.name,)): each.of(layer.macs, none, 0, 0)}
+        moved = {key: n * each.moved for key, n in self.traffic.items()}
         terms = [fixed, moved]
         for group, (family, at, trips, cycles) in choices.items():
             moves = array_passes(hardware, group, self.space.pieces(group, trips, at), cycles)
             passes = {g.value: 0 for g in Group} | {group.value: moves}
             bits = array_traffic(layer, layer.ifmap_reads, Trips(**passes)).bits(hardware) - none
-            terms.append(self._terms(family, [each.sram_bit * int(b) for b in bits]))
+            terms.append(self._terms(family, [each.port * int(b) for b in bits]))
         return merge(terms)
 
     def moves(self, co: int, ci: int, row: int) -> int | None:

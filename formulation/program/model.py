@@ -40,10 +40,11 @@ Latency, with the edge the largest tile of each tensor once:
     latency >= compute + edge,  latency >= transfer + set-ups      (double-buffered)
     latency  = compute + transfer + set-ups                        (otherwise)
 
-Energy, with m the passes of a group between buffer and array (``cost.array_passes``), is linear as well:
+What is spent, as energy is, at the rates r (``hardware.Rates``), with m the passes of a group between buffer
+and array (``cost.array_passes``), is linear as well:
 
-    energy = e_mac * MACs + (e_sram + e_dram) * traffic + p_static * latency
-             + e_sram * (sum out * m_a * ifmap + sum tile * m_k * weights + sum inp * (2 m_b - 1) * ofmap)
+    spent  = r_mac * MACs + r_moved * traffic + r_tick * latency
+             + r_port * (sum out * m_a * ifmap + sum tile * m_k * weights + sum inp * (2 m_b - 1) * ofmap)
 
 Scaling (``formulation.program.scaling``). Latency and traffic start near zero, and are measured in units such
 that the incumbent is at ``SPAN``; coefficients span six orders of magnitude, rounded down: the program bounds
@@ -240,7 +241,7 @@ def _margin(model: Any, asked: Quantities, slack: Mapping[tuple[str, Keys], int]
 def _objective(model: Any, aim: ProgramAim, axes: Mapping[str, Scale]) -> Scale:
     """The weighted sum of the quantities above its floor, in units; one alone as it is."""
     weights = aim.weights._asdict()
-    parts = [(weights[n], axes[n], getattr(model, n)) for n in ("traffic", "latency", "energy") if n in axes]
+    parts = [(weights[n], axes[n], getattr(model, n)) for n in ("traffic", "latency", "spent") if n in axes]
     lowest = sum(weight * scale.floor for weight, scale, _ in parts)
     unit = sum(weight * scale.unit for weight, scale, _ in parts)
     expr = sum(weight * scale.unit / unit * variable for weight, scale, variable in parts if weight)

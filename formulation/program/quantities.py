@@ -30,18 +30,18 @@ from formulation.program.scaling import (
 from formulation.space.space import Space
 
 _ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
-_ROWS |= {"spends": "energy"}
+_ROWS |= {"spends": "spent"}
 
 
 @dataclass(frozen=True, slots=True)
 class Quantities:
-    """What is modelled of latency, traffic and energy.
+    """What is modelled of latency, traffic and what is spent.
 
     Attributes:
         rows: by name, what a quantity is at least: terms above a floor, and the floor.
         axes: scale of each quantity's variable.
         caps: its greatest value on that scale; None for none.
-        spent: energy per unit of latency, both on their scales; 0 if none.
+        spent: per unit of latency, both on their scales; 0 if none.
         beyond: array cycles above the floor that no mapping of interest takes; 0 if latency is not asked for.
     """
 
@@ -72,20 +72,21 @@ class Quantities:
 
 def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
     """Every quantity that is needed above its floor, in units."""
-    spent = space.problem.hardware.quantum.tick if aim.needs("energy") else 0
+    rates = space.rates if aim.needs("spent") else None
+    spent = 0 if rates is None else rates.tick
     timed = bool(aim.needs("latency") or spent)
     rows = _sides(space, variants) if timed else {}
     floors: dict[str, list[int]] = {"latency": [low for _, low in rows.values()]} if timed else {}
     if aim.needs("traffic"):
         rows["moves"] = shifted(variants, [v.traffic for v in variants])
         floors["traffic"] = [rows["moves"][1]]
-    if aim.needs("energy"):
-        energy, low = shifted(variants, [v.energy for v in variants])
-        floors["energy"] = [low + spent * max(floors["latency"]) if spent else low]
-        rows["spends"] = energy, floors["energy"][0]
+    if rates is not None:
+        sums, low = shifted(variants, [v.spent for v in variants])
+        floors["spent"] = [low + spent * max(floors["latency"]) if spent else low]
+        rows["spends"] = sums, floors["spent"][0]
     axes = scales(aim, floors, spent)
     caps = {name: scaled_cap(axis, getattr(aim.caps, name)) for name, axis in axes.items()}
-    per_time = spent * axes["latency"].unit / axes["energy"].unit if spent else 0.0
+    per_time = spent * axes["latency"].unit / axes["spent"].unit if spent else 0.0
     cycles = 0.0
     if timed:
         lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")

@@ -92,7 +92,7 @@ def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0)
         aim: has the incumbent.
         floors: of each quantity, all that bounds it from below. Its axis begins at the greatest, and is
             coarse enough for the least to be at ``-BEYOND * SPAN`` or above: coefficients stay moderate.
-        spent: energy per unit of latency [quanta/tick]: what bounds a latency that is of no interest itself.
+        spent: per unit of latency [quanta/tick]: what bounds a latency that is of no interest itself.
     """
     low = {name: max(values) for name, values in floors.items()}
     best = {name: getattr(aim.incumbent, name) for name in floors}
@@ -103,7 +103,7 @@ def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0)
         whole = sum(weight * best[name] for name, weight in weights.items())
         span |= {name: max(above, whole * FINEST) / weight for name, weight in weights.items()}
     if spent and "latency" not in weights and aim.caps.latency is None:
-        span["latency"] = span["energy"] / spent
+        span["latency"] = span["spent"] / spent
     coarser = {name: max(1.0, (low[name] - min(floors[name])) / BEYOND / span[name]) for name in floors}
     together = max(coarser[name] for name in weights) if len(weights) > 1 else 1.0
     factor = {name: max(coarser[name], together if name in weights else 1.0) for name in floors}

@@ -12,9 +12,8 @@ import numpy as np
 
 from formulation.cost import Trips, array_passes, fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
-from formulation.hardware import Halo
+from formulation.hardware import Halo, Rates
 from formulation.mapping import Group, Stationary
-from formulation.objective import ENERGY, least_price
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
@@ -96,7 +95,7 @@ class Relaxation:
     Attributes:
         problem: the problem.
         extents: extent of each dimension, by name.
-        apart: as of ``Structure``, where energy is modelled.
+        apart: as of ``Structure``, where what is spent is modelled.
     """
 
     apart = False
@@ -116,7 +115,12 @@ class Relaxation:
     @cached_property
     def least(self) -> Price:
         """The units of the models' quantities: what no mapping can beat."""
-        return least_price(self.problem.layer, self.problem.hardware)
+        return self.problem.least
+
+    @property
+    def rates(self) -> Rates | None:
+        """Of the quantity that the objective sums; None if it sums none."""
+        return self.problem.rates
 
     @property
     def roofline_cycles(self) -> float:
@@ -141,7 +145,7 @@ class Relaxation:
         are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
-        seen, summed = set(), self.problem.objective.needs(ENERGY)
+        seen, summed = set(), self.rates is not None
         set_up = timed and self.problem.hardware.transfer_setup > 0
         for partial_sums in (False, True):
             for stationary in Stationary:
@@ -304,17 +308,18 @@ class Relaxation:
         if m.structure.set_up:
             m.setup_share.set_value(hardware.transfer_setup / self.roofline_cycles)
         if m.structure.summed:
-            self._load_energy(m)
+            self._load_sum(m)
         self._load_partition(m)
 
-    def _load_energy(self, m: Any) -> None:
-        """Shares of the least energy: of the MACs, a bit at the array, a unit of traffic, and of latency."""
+    def _load_sum(self, m: Any) -> None:
+        """Shares of the least sum: of the MACs, a bit at the array, a unit of traffic, and of latency."""
         layer, hardware, least = self.problem.layer, self.problem.hardware, self.least
-        each = hardware.quantum
+        each = self.rates
+        assert each is not None
         m.ifmap_reads.set_value(float(layer.ifmap_reads))
         m.mac_share.set_value(float(each.mac * layer.macs / least.spent))
-        m.sram_share.set_value(float(each.sram_bit / least.spent))
-        m.moved_share.set_value(float((each.sram_bit + each.dram_bit) * least.traffic / least.spent))
+        m.port_share.set_value(float(each.port / least.spent))
+        m.moved_share.set_value(float(each.moved * least.traffic / least.spent))
         m.time_share.set_value(float(each.tick * least.latency / least.spent))
         for group in Group:
             m.streams[group.value].set_value(float(array_passes(hardware, group, 1, 0)))

@@ -35,7 +35,7 @@ from formulation.relaxed.underestimates import LINES, MONOMIALS
 
 _LAYER = ("groups", "taps", "weight_words", "ofmap_words", "ifmap_stored")
 _WIDTHS = ("ifmap", "weights", "ofmap", "partial_sums")
-_ENERGY = ("ifmap_reads", "mac_share", "sram_share", "moved_share", "time_share")
+_SUM = ("ifmap_reads", "mac_share", "port_share", "moved_share", "time_share")
 _MACHINE = ("copies", "cycles_per_bit", "buffer_bits", "roofline_cycles", "compulsory_bits")
 
 
@@ -74,12 +74,12 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
     if structure.timed:
         _latency_constraints(m, structure, held)
     if structure.summed:
-        _energy_constraint(m, structure)
+        _sum_constraint(m, structure)
     return m
 
 
 def _parameters(m: Any, s: Structure) -> None:
-    for name in (*_LAYER, *_MACHINE, *(_ENERGY if s.summed else ()), "capacity"):
+    for name in (*_LAYER, *_MACHINE, *(_SUM if s.summed else ()), "capacity"):
         setattr(m, name, Param(mutable=True, initialize=1.0))
     if s.summed:
         m.streams = Param(GROUPS, mutable=True, initialize=1.0)
@@ -243,12 +243,13 @@ def _setup(m: Any, s: Structure) -> Any:
     return m.setup_share * m.groups * (weights + ifmap + exp(co + sp + m.log_writes["ci"]))
 
 
-def _energy_constraint(m: Any, s: Structure) -> None:
-    """``energy_quanta`` with the model's variables, in the least energies.
+def _sum_constraint(m: Any, s: Structure) -> None:
+    """``Rates.of`` with the model's variables, in the least that is spent.
 
-    Below the exact energy since traffic, latency, and how often each tensor goes between buffer and array
-    are: the factor of the array's cycles is under-estimated, trips are exact. Which of the two it is for a
-    group, the array says (``streams``, 1 or 0). Where they are apart, they are under-estimated as they are.
+    Below what is spent exactly since traffic, latency, and how often each tensor goes between buffer and
+    array are: the factor of the array's cycles is under-estimated, trips are exact. Which of the two it is
+    for a group, the array says (``streams``, 1 or 0). Where they are apart, they are under-estimated as they
+    are.
     """
 
     def passes(g: Group) -> Any:
@@ -260,5 +261,5 @@ def _energy_constraint(m: Any, s: Structure) -> None:
     moved = (passes(g) for g in Group)
     layer, machine = _symbolic(m)
     array = array_traffic(layer, m.ifmap_reads, Trips(*moved)).bits(machine)
-    each = m.mac_share + m.sram_share * array + m.moved_share * m.traffic + m.time_share * m.latency
-    m.spent = Constraint(expr=each <= m.energy)
+    each = m.mac_share + m.port_share * array + m.moved_share * m.traffic + m.time_share * m.latency
+    m.spends = Constraint(expr=each <= m.spent)

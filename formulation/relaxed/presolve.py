@@ -22,7 +22,7 @@ from sys import float_info
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.cost import (
     Num,
     TensorBits,
@@ -35,7 +35,7 @@ from formulation.cost import (
 )
 from formulation.extents import Ints
 from formulation.mapping import Group
-from formulation.price import energy_quanta, latency_ticks
+from formulation.price import latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
 from formulation.relaxed.structure import class_setup, class_traffic
@@ -68,7 +68,7 @@ class Presolve:
         problem = space.problem
         self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
-        self._least_energy = float(least_energy_quanta(problem.layer, problem.hardware))
+        self._least_sum = float(problem.least.spent)
         self.lists: dict[Variant, Rest] = {}
 
     def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
@@ -254,18 +254,20 @@ class Presolve:
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
         if structure.summed:
-            price = price + aim.weights.spent * self._energy(co, ci, sp, sp_cycles, bits, latency)
+            price = price + aim.weights.spent * self._spent(co, ci, sp, sp_cycles, bits, latency)
         return np.where(inside, price, inf)
 
-    def _energy(
+    def _spent(
         self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
     ) -> Num:
-        """Energy in the least of any mapping, of traffic in bits and latency in rooflines."""
+        """What is summed, in the least of any mapping, of traffic in bits and latency in rooflines."""
         layer, hardware = self.space.problem.layer, self.space.problem.hardware
         trips, cycles = Trips(co.trips, ci.trips, sp.trips), Trips(co.cycles, ci.cycles, sp_cycles)
         passes = Trips(*(1.0 * array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
         array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        return energy_quanta(hardware, layer.macs, array, bits, latency * self._roofline) / self._least_energy
+        rates = self.space.problem.rates
+        assert rates is not None
+        return rates.of(layer.macs, array, bits, latency * self._roofline) / self._least_sum
 
 
 def _limit(incumbent: float) -> float:

@@ -11,7 +11,7 @@ from formulation.mapping import Group, Stationary
 
 GROUPS = tuple(group.value for group in Group)
 TENSORS = ("ifmap", "ofmap", "weights")
-LOWEST = {"latency": 0.0, "traffic": 1.0, "energy": 1.0}
+LOWEST = {"latency": 0.0, "traffic": 1.0, "spent": 1.0}
 """The quantities that are modelled, each with the least value of its variable."""
 
 
@@ -25,7 +25,7 @@ class Structure:
         partial_sums: whether input channels take more than one trip.
         double_buffered: whether transfers and computation overlap.
         timed: whether latency is modelled; it is not where traffic alone matters.
-        summed: whether energy is modelled.
+        summed: whether what is spent is modelled.
         apart: whether how often tensors go between buffer and array has variables of its own,
             other than those of the array's cycles.
         set_up: whether setting transfers up takes time.
@@ -58,7 +58,7 @@ class Structure:
     @property
     def quantities(self) -> tuple[str, ...]:
         """Those that have a variable."""
-        return tuple(name for name in LOWEST if name != "energy" or self.summed)
+        return tuple(name for name in LOWEST if name != "spent" or self.summed)
 
     @property
     def dims(self) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from formulation.objective import ENERGY
 from formulation.shared.problem import SharedProblem
 from formulation.space.counts import Counts, layer_counts, most_setup
 
@@ -19,7 +18,7 @@ def shared_counts(problem: SharedProblem) -> Counts:
     passes of one filter.
     """
     hardware, deconv, kernels = problem.hardware, problem.deconv, problem.kernels
-    summed = problem.needs(ENERGY)
+    summed = problem.rates is not None
     parts = [layer_counts(layer, hardware, summed=summed) for layer in kernels.layers]
     taps, rounds = sum(layer.taps for layer in kernels.layers), deconv.out_channels * len(kernels.layers)
     fetched = deconv.in_channels * prod(int(dim.fetched.max()) for dim in kernels.dims)

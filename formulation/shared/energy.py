@@ -1,14 +1,14 @@
-"""What mappings with shared ifmap tiles spend: energy, whose only part of the packing is passes and latency.
+"""What mappings with shared ifmap tiles spend, as energy: a packing changes its passes and latency alone.
 
 Each sub-kernel goes to the array as a layer does (``cost.array_traffic``), its ``passes_j`` of the packing in
 the place of the output channels' passes:
 
     array  = sum_j  passes_j * reads_j  +  W_j * moved_j(sp)  +  ofmap_j * moved_j(ci)     (each at its width)
-    energy = price.energy_quanta of these, the traffic and the latency
+    spent  = hardware.Rates.of these, the traffic and the latency
 
 No packing has fewer than ``ceil(Co / limit)`` passes of a sub-kernel, so that with these it is the least;
 every pass more adds the sub-kernel's reads. Among packings beside one tile, input-channel tile and number of
-rounds, traffic and all but the first term are the same, and any sum of latency and energy is
+rounds, traffic and all but the first term are the same, and any sum of latency and what is spent is
 
     sum_j passes_j * port_j  +  rate * max(array's time, transfer)   +   what is the same for all
 
@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 
 from formulation.cost import Num, Trips, array_passes, array_traffic, channel_tiles, group_cycles
 from formulation.extents import Ints, trip_count
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
 from formulation.objective import Measure
-from formulation.price import energy_quanta
 from formulation.shared.packing.search import PackingProblem
 from formulation.shared.tiles import KernelKind, Tiles
 
@@ -38,13 +37,14 @@ Floats = NDArray[np.float64]
 
 
 class SharedEnergy:
-    """Energy of the mappings of one shared space.
+    """What the mappings of one shared space spend.
 
     Attributes:
         read_bits: per kind, the ifmap's bits of one pass of a sub-kernel, all groups.
 
     Args:
         hardware: the machine.
+        rates: of the quantity that is summed.
         macs: of all sub-kernels.
         kinds: of sub-kernels.
         trips_ci: trips of the input-channel tiles.
@@ -56,6 +56,7 @@ class SharedEnergy:
     def __init__(
         self,
         hardware: Hardware,
+        rates: Rates,
         macs: int,
         kinds: Sequence[KernelKind],
         trips_ci: Ints,
@@ -63,7 +64,8 @@ class SharedEnergy:
         passes: int,
         wide: bool,
     ) -> None:
-        self.hardware, self.macs, self.kinds, self.passes, self.wide = hardware, macs, kinds, passes, wide
+        self.hardware, self.rates, self.macs = hardware, rates, macs
+        self.kinds, self.passes, self.wide = kinds, passes, wide
         self.ci_cycles = ci_cycles
         self.ci_moved = [array_passes(hardware, Group.CI, trips_ci, cycles) for cycles in ci_cycles]
         self.read_bits = [k.layer.ifmap_reads * hardware.bits.ifmap for k in kinds]
@@ -122,11 +124,11 @@ class SharedEnergy:
         return least + sum(more)
 
     def quanta(self, array: Num, traffic: Num, latency: Num) -> Num:
-        """Energy of so many bits at the array and the DRAM, and a latency [ticks]; of arrays or integers."""
+        """Of so many bits at the array and the DRAM, and a latency [ticks]; of arrays or integers."""
         if self.wide and isinstance(traffic, np.ndarray):
             array, traffic, latency = (np.asarray(array).astype(object), traffic.astype(object), latency)
             latency = latency if isinstance(latency, int) else latency.astype(object)
-        return energy_quanta(self.hardware, self.macs, array, traffic, latency)
+        return self.rates.of(self.macs, array, traffic, latency)
 
     def spending(
         self, packing: PackingProblem, measure: Measure, transfer: int
@@ -135,18 +137,18 @@ class SharedEnergy:
 
         Args:
             packing: the same for the array's time [ticks].
-            measure: latency and energy, summed; ties by latency.
+            measure: latency and what is spent, summed; ties by latency.
             transfer: latency is no less [ticks]; 0 where it is added.
         """
-        items, each = packing.items, self.hardware.quantum
+        items, each = packing.items, self.rates
         idle = transfer - packing.fixed
         most = sum(packing.pass_cost) * items.filters + packing.alpha * items.filters * sum(items.taps)
         most += packing.beta * items.filters * sum(items.pixels) + max(idle, 0)
-        latency, _, energy = measure.weights
-        scale = (1 + most) * lcm(latency.denominator, energy.denominator)
-        bit, tick = int(scale * energy * each.sram_bit), int(scale * (latency + energy * each.tick)) + 1
+        latency, _, spent = measure.weights
+        scale = (1 + most) * lcm(latency.denominator, spent.denominator)
+        bit, tick = int(scale * spent * each.port), int(scale * (latency + spent * each.tick)) + 1
         ports = tuple(bit * self.read_bits[self.of[j]] for j in range(len(items.taps)))
-        spent = replace(
+        posed = replace(
             packing,
             pass_cost=tuple(p + tick * c for p, c in zip(ports, packing.pass_cost, strict=True)),
             alpha=tick * packing.alpha,
@@ -154,4 +156,4 @@ class SharedEnergy:
             idle_cost=ports,
             idle=tick * idle,
         )
-        return spent, bit, tick
+        return posed, bit, tick

@@ -13,7 +13,6 @@ import numpy as np
 
 from formulation.cost import Num, Trips
 from formulation.extents import Ints
-from formulation.price import energy_quanta
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.shared.packing_bounds import packed_bounds
@@ -82,6 +81,6 @@ class SharedPresolve:
             price = price + aim.weights.latency * latency
             inside = inside & (latency <= (aim.caps.latency * _WORSE if aim.hard else inf))
         if space.energy is not None:
-            spent = energy_quanta(space.hardware, space.energy.macs, 1.0 * bounds.least_ports, bits, ticks)
+            spent = space.energy.rates.of(space.energy.macs, 1.0 * bounds.least_ports, bits, ticks)
             price = price + aim.weights.spent / float(self.relaxation.least.spent) * spent
         return np.where(inside, price, inf)

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 
 from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
+from formulation.bounds import compulsory_bits
 from formulation.cost import (
     TensorBits,
     Traffic,
@@ -42,7 +44,7 @@ from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
 from formulation.objective import Objective
-from formulation.price import Cost, written_ticks
+from formulation.price import Cost, Price, written_ticks
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
 
@@ -167,6 +169,17 @@ class SharedProblem(Posed[SharedMapping]):
     def operator(self) -> Deconvolution:
         """The deconvolution."""
         return self.deconv
+
+    @property
+    def floor(self) -> Price:
+        """Without outputs that no tap reaches, which are no mapping's business."""
+        hardware, kernels, rates = self.hardware, self.kernels, self.rates
+        moved = compulsory_bits(self.deconv, hardware) - kernels.zero_words * hardware.bits.ofmap
+        macs = sum(layer.macs for layer in kernels.layers)
+        compute = Fraction(macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
+        latency = max(compute, Fraction(moved * hardware.tick.per_bit))
+        spent = None if rates is None else Fraction(rates.of(macs, moved, moved, latency))
+        return Price.of(latency, moved, spent)
 
     @cached_property
     def kernels(self) -> SubKernels:

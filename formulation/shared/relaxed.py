@@ -26,10 +26,9 @@ from typing import Any
 import numpy as np
 
 from dnns.axes import TransposedAxis
-from formulation.bounds import compulsory_bits
 from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints
-from formulation.hardware import Halo
+from formulation.hardware import Halo, Rates
 from formulation.price import Price
 from formulation.relaxed.classes import Relaxation, Variant
 from formulation.relaxed.structure import Structure
@@ -116,15 +115,15 @@ class SharedRelaxation(Relaxation):
         lines = deconvolution_words(self.shared.deconv), *machine_words(self.space.hardware)
         return *lines, f"{rounds}; axes are of the common grid"
 
+    @property
+    def rates(self) -> Rates | None:
+        """As of an ordinary layer."""
+        return self.shared.rates
+
     @cached_property
     def least(self) -> Price:
-        """The units of the models' quantities: without outputs that no tap reaches."""
-        hardware, deconv = self.space.hardware, self.shared.deconv
-        moved = compulsory_bits(deconv, hardware) - self.space.kernels.zero_words * hardware.bits.ofmap
-        compute = Fraction(deconv.macs * hardware.tick.per_cycle, hardware.rows * hardware.cols)
-        latency = max(compute, Fraction(moved * hardware.tick.per_bit))
-        energy = self.space.energy and Fraction(self.space.energy.quanta(moved, moved, latency))
-        return Price.of(latency, moved, energy)
+        """The units of the models' quantities."""
+        return self.shared.floor
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)

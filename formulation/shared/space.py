@@ -30,8 +30,8 @@ from formulation.cost import (
     traffic,
 )
 from formulation.extents import Ints, trip_count
+from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
-from formulation.objective import ENERGY
 from formulation.price import Price, array_ticks, latency_ticks, overlapped
 from formulation.shared.counts import shared_counts
 from formulation.shared.energy import SharedEnergy
@@ -39,7 +39,7 @@ from formulation.shared.packing.rounds import Items
 from formulation.shared.packing.search import PackingProblem
 from formulation.shared.problem import Rounds, SharedMapping, SharedProblem
 from formulation.shared.tiles import KernelKind, Tiles, streams, undominated_channels
-from formulation.space.counts import SAFE
+from formulation.space.counts import SAFE, Counts
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable, TileGrid
 
@@ -56,7 +56,7 @@ class SharedSpace:
         ci: undominated input-channel tiles.
         trips_ci: their trip counts.
         wide: whether latencies are ``WideTicks``.
-        energy: of its mappings; None where it is not asked for.
+        energy: what its mappings spend; None where nothing is summed.
 
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
@@ -67,7 +67,7 @@ class SharedSpace:
         deconv = problem.deconv
         self.grid = TileGrid(self.kernels.dims, deconv.in_channels, problem.hardware)
         self.shapes = list(dict.fromkeys(tuple(a.out for a in y.axes) for y in self.kernels.layers))
-        summed = problem.needs(ENERGY)
+        summed = problem.rates is not None
         alike: dict[tuple[int, ...], list[int]] = {}
         for j, layer in enumerate(self.kernels.layers):
             shape = self.shapes.index(tuple(a.out for a in layer.axes))
@@ -82,12 +82,14 @@ class SharedSpace:
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
         counts = shared_counts(problem).checked(deconv.name)
         self.wide = counts.are_wide(self.hardware)
-        self.energy = self._energy(counts.sum_is_wide(deconv, self.hardware)) if summed else None
+        self.energy = None if problem.rates is None else self._energy(counts, problem.rates)
 
-    def _energy(self, wide: bool) -> SharedEnergy:
+    def _energy(self, counts: Counts, rates: Rates) -> SharedEnergy:
+        wide = counts.sum_is_wide(self.problem.deconv, self.hardware, rates)
         fewest = -(-self.filters // self.limit)
         macs = sum(layer.macs for layer in self.kernels.layers)
-        return SharedEnergy(self.hardware, macs, self.kinds, self.trips_ci, self.ci_cycles, fewest, wide)
+        each = self.kinds, self.trips_ci, self.ci_cycles
+        return SharedEnergy(self.hardware, rates, macs, *each, fewest, wide)
 
     @cached_property
     def tap_step(self) -> int:
@@ -284,7 +286,7 @@ class SharedSpace:
         return SharedMapping(int(self.ci[ci]), batch, tuple(spatial), rounds, stationary, axis)
 
     def price(self, latency: Num, bits: Num, ports: Num) -> Price:
-        """Of a latency [ticks], traffic, and bits between buffer and array, which only energy looks at."""
+        """Of a latency [ticks], traffic, and bits between buffer and array, which only sums look at."""
         return Price.of(latency, bits, self.energy and self.energy.quanta(ports, bits, latency))
 
     def _prices(

@@ -28,9 +28,9 @@ from math import prod
 from dnns.axes import Axis
 from dnns.layer import Layer, Operator
 from formulation.cost import Trips, array_traffic, group_cycles, setup_cycles
-from formulation.hardware import BitWidths, Hardware
+from formulation.hardware import BitWidths, Hardware, Rates
 from formulation.mapping import Group, Stationary
-from formulation.price import EDGE_TRANSFERS, energy_quanta
+from formulation.price import EDGE_TRANSFERS
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62
@@ -52,7 +52,7 @@ class Counts:
         held: in the buffer [bits].
         extent: greatest of a dimension, so the length of the longest table.
         series: sums over the tiles of an axis, and their parts.
-        array: bits between buffer and array; 0 where energy is not asked for.
+        array: bits between buffer and array; 0 where the objective does not sum them.
     """
 
     cycles: int
@@ -84,10 +84,12 @@ class Counts:
         """Whether 64 bits might not hold a latency in ticks."""
         return bool(hardware.tick.of(self.cycles, self.bits + self.held) >= SAFE)
 
-    def sum_is_wide(self, layer: Operator, hardware: Hardware) -> bool:
-        """Whether 64 bits might not hold an energy in quanta."""
+    def sum_is_wide(self, layer: Operator, hardware: Hardware, rates: Rates | None) -> bool:
+        """Whether 64 bits might not hold what is spent, in quanta of the rates; not if nothing is summed."""
+        if rates is None:
+            return False
         latency = hardware.tick.of(self.cycles, self.bits + self.held)
-        return bool(energy_quanta(hardware, layer.macs, self.array, self.bits, latency) >= SAFE)
+        return bool(rates.of(layer.macs, self.array, self.bits, latency) >= SAFE)
 
 
 def most_fetched(axis: Axis) -> int:
@@ -97,7 +99,7 @@ def most_fetched(axis: Axis) -> int:
 
 @lru_cache(maxsize=1024)
 def layer_counts(layer: Layer, hardware: Hardware, *, summed: bool = False) -> Counts:
-    """Bounds for a layer; see the module's equations. Those of energy only where it is asked for."""
+    """Bounds for a layer; see the module's equations. At the array only where it is summed."""
     width = _moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())

@@ -6,12 +6,12 @@ most as large in all five:
 
 * On a side of the array, a sub-tile of ``side / gcd(side, words)`` channels fills whole passes: a larger one
   takes no fewer cycles (``sum ceil(part / side) >= ceil(whole / side)``, and here it is equal but for the
-  last part of a tile, where that holds as well). Pieces do not matter there.
-* Where the group streams, cycles and pieces only fall at sub-tiles that change the number of them in a full
-  tile or in the last one: the smallest such are kept. Where neither fill nor energy is counted, cycles are
-  always the same and pieces do not matter: sub-tiles of one channel are enough.
-* Of what is left, a pair stays only if it is below those of the same tile and smaller sub-tiles, and
-  below those of the same trips, the same sub-tile and smaller tiles, in cycles or in pieces.
+  last part of a tile, where that holds as well). Pieces do not matter there. * Where the group streams,
+  cycles and pieces only fall at sub-tiles that change the number of them in a full tile or in the last one:
+  the smallest such are kept. Where neither fill nor bits at the array are counted, cycles are always the same
+  and pieces do not matter: sub-tiles of one channel are enough. * Of what is left, a pair stays only if it is
+  below those of the same tile and smaller sub-tiles, and below those of the same trips, the same sub-tile and
+  smaller tiles, in cycles or in pieces.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def cut_channel_table(
         layer: gives the channels.
         hardware: gives the array.
         group: output or input channels.
-        summed: whether energy is asked for, so that the pieces of a group that streams matter.
+        summed: whether bits at the array are summed, so that the pieces of a group that streams matter.
     """
     extent = layer.out_channels if group is Group.CO else layer.in_channels
     side = array_side(hardware, group)

@@ -3,7 +3,7 @@
 Every mapping takes so many units of the buffer for ifmap, ofmap and weights. Among the mappings that take the
 same units only those matter that no other one beats in latency and traffic at once; and these are few.
 Restricted to what fits a partition, the list holds the optimum of every objective over these two within it.
-Where the objective asks for energy, only its own best mapping of each need is kept.
+Where the objective sums what is done, only its own best mapping of each need is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from formulation.cost import TensorBits, footprint
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
@@ -100,7 +99,7 @@ def frontier(problem: Problem) -> Frontier:
     """Price every mapping over undominated tiles and keep, for each need, what no other one beats.
 
     Args:
-        problem: its partition does not matter, nor its objective unless that asks for energy.
+        problem: its partition does not matter, nor its objective unless that sums what is done.
     """
     space = Space(problem)
     tiles, cycles = undominated_tiles(space.grid)
@@ -142,7 +141,7 @@ def _best(problem: Problem, front: Frontier) -> Frontier:
     """
     if not len(front):
         return front
-    if problem.needs(ENERGY):
+    if problem.rates is not None:
         keys = [measure.whole(front.price) for measure in problem.steps[-1].measures]
         front = front.take(np.lexsort((*keys[::-1], *front.need)))
         return front.take(np.flatnonzero(np.r_[True, np.any(np.diff(front.need, axis=1) != 0, axis=0)]))

@@ -27,8 +27,7 @@ from formulation.cost import (
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
-from formulation.objective import ENERGY
-from formulation.price import Price, energy_quanta, latency_ticks
+from formulation.price import Price, latency_ticks
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
 from formulation.space.counts import SAFE, layer_counts
@@ -55,8 +54,8 @@ class Space:
         cut: the group whose tiles are cut into sub-tiles; None for none.
         single: groups that are known to have one tile, for the program of a cut.
         wide: whether latencies are ``WideTicks``.
-        summed: whether energy is asked for.
-        wide_sum: whether energies are Python's integers.
+        rates: of the quantity that the objective sums; None if it sums none.
+        wide_sum: whether sums are Python's integers.
 
     Raises:
         TooLargeError: if 64 bits do not hold what is counted.
@@ -68,9 +67,12 @@ class Space:
     def __init__(self, problem: Problem) -> None:
         layer, hardware = problem.layer, problem.hardware
         self.problem = problem
-        self.summed = problem.needs(ENERGY)
+        self.rates = problem.rates
         counts = layer_counts(layer, hardware, summed=self.summed).checked(layer.name)
-        self.wide, self.wide_sum = counts.are_wide(hardware), counts.sum_is_wide(layer, hardware)
+        self.wide, self.wide_sum = (
+            counts.are_wide(hardware),
+            counts.sum_is_wide(layer, hardware, self.rates),
+        )
         self.co = channel_table(layer, hardware, Group.CO)
         self.ci = channel_table(layer, hardware, Group.CI)
         self.grid = SpatialGrid(layer, hardware)
@@ -187,16 +189,23 @@ class Space:
         compute = layer.groups * cycles.product
         setup = setup_cycles(hardware, layer.groups, stationary, trips)
         latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)
-        energy = self._energy(pieces, cycles, bits, latency) if self.summed else None
-        return Price.of(latency, bits, energy)
+        return Price.of(latency, bits, self._spent(pieces, cycles, bits, latency))
 
-    def _energy(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
+    @property
+    def summed(self) -> bool:
+        """Whether the objective sums what a mapping does."""
+        return self.rates is not None
+
+    def _spent(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num | None:
+        """The sum of what mappings do, where the objective asks for one."""
+        if self.rates is None:
+            return None
         layer, hardware = self.problem.layer, self.problem.hardware
         passes = Trips(*(array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
         array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
         if self.wide_sum:
             array, bits, latency = (values.astype(object) for values in (array, bits, latency))
-        return energy_quanta(hardware, layer.macs, array, bits, latency)
+        return self.rates.of(layer.macs, array, bits, latency)
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""

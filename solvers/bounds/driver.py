@@ -15,7 +15,7 @@ from fractions import Fraction
 from math import ceil, floor, inf, isfinite
 from typing import Generic, TypeVar
 
-from formulation.objective import ENERGY, LATENCY, QUANTITIES, TRAFFIC, Measure, Quantity
+from formulation.objective import LATENCY, TRAFFIC, Measure, Quantity
 from formulation.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
@@ -170,7 +170,8 @@ class RelaxedRun(ABC, Generic[M]):
     def _scaled(self, price: Price, weights: Price) -> float:
         """A weighted sum in the models' units."""
         total = 0.0
-        for quantity, value, least, weight in zip(QUANTITIES, price, self.least, weights, strict=True):
+        every = self.problem.objective.quantities
+        for quantity, value, least, weight in zip(every, price, self.least, weights, strict=True):
             if weight:
                 each = quantity.per_unit(self.problem.hardware)
                 total += float(weight * (value / each / float(least / each)))
@@ -178,29 +179,30 @@ class RelaxedRun(ABC, Generic[M]):
 
     def _aim(self, goal: Goal) -> Aim:
         """The first measure of a goal as the models have it, with caps that keep their variables finite."""
-        measure = goal.measures[0]
+        measure, every = goal.measures[0], self.problem.objective.quantities
         weights = measure.weights
         if measure.quantity is None:
             weights = Price(*(float(w * low) for w, low in zip(weights, self.least, strict=True)))
         value = None if self.best is None else _WORSE * self._scaled(self.best.price, weights)
-        caps = dict.fromkeys(QUANTITIES, 1.0)  # latency is not modelled where it has neither weight nor cap
-        for quantity, weight in zip(QUANTITIES, weights, strict=True):
+        caps = dict.fromkeys(every, 1.0)  # latency is not modelled where it has neither weight nor cap
+        for quantity, weight in zip(every, weights, strict=True):
             if weight and value is not None:
                 caps[quantity] = value / weight
         if goal.cap is not None:
             caps[LATENCY] = goal.cap / float(self.least.latency) * (1 + SAFETY)
         if weights.spent:
-            rest = self._within(caps[ENERGY])
-            caps |= {q: cap for q, cap in rest.items() if not weights[QUANTITIES.index(q)]}
+            rest = self._within(caps[every[-1]])
+            caps |= {q: cap for q, cap in rest.items() if not weights[every.index(q)]}
         elif not weights.traffic or value is None:
             caps[TRAFFIC] = self._most_traffic(caps[LATENCY])
         hard = goal.cap is not None or measure.quantity is TRAFFIC
-        return Aim(Price(*map(float, weights)), Price(*(caps[q] for q in QUANTITIES)), hard)
+        return Aim(Price(*map(float, weights)), Price(*(caps[q] for q in every)), hard)
 
-    def _within(self, energy_cap: float) -> dict[Quantity, float]:
-        """Latency and traffic that no energy within a cap leaves room for more of, in the models' units."""
-        each, budget = self.problem.hardware.quantum, energy_cap * (1 + SAFETY) * float(self.least.spent)
-        found = {TRAFFIC: budget / float((each.sram_bit + each.dram_bit) * self.least.traffic)}
+    def _within(self, cap: float) -> dict[Quantity, float]:
+        """Latency and traffic that no sum within a cap leaves room for more of, in the models' units."""
+        each, budget = self.problem.rates, cap * (1 + SAFETY) * float(self.least.spent)
+        assert each is not None
+        found = {TRAFFIC: budget / float(each.moved * self.least.traffic)} if each.moved else {}
         return found | ({LATENCY: budget / float(each.tick * self.least.latency)} if each.tick else {})
 
     def _most_traffic(self, latency_cap: float) -> float:
@@ -225,7 +227,7 @@ class RelaxedRun(ABC, Generic[M]):
         if measure.quantity is None:
             bound = max(bound, least)
         else:
-            grain = self.grain[QUANTITIES.index(measure.quantity)]
+            grain = self.grain[measure.weights.index(1)]
             bound = Fraction(grain * ceil(max(bound * least, least) / grain))
         return bound if reached is None else min(bound, reached)
 

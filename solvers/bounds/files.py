@@ -82,7 +82,8 @@ def _about(
         yield f"least: {found.program.cost @ found.x:.6g}"
     else:
         yield f"least: not found, {found}" if found else "least: none, nothing is within the cap"
-    bound = min(b for v, b in stage.bounds.items() if v.name == variant.name)
+    bounds = (b for v, b in stage.bounds.items() if v.name == variant.name)
+    bound = min(bounds, default=inf)  # none where the time was up before
     if isfinite(bound):
         yield f"proven of the class by presolve and branching, up to the best mapping known: {bound:.9g}"
 

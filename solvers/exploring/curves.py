@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dnns.layer import Network
-from formulation.bounds import compulsory_bits, least_energy_quanta, least_traffic_bits, roofline_ticks
+from formulation.bounds import compulsory_bits, least_energy_pj, least_traffic_bits, roofline_ticks
 from formulation.evaluation import evaluate
 from formulation.hardware import Hardware
 from formulation.network.frontiers.frontier import LayerWay, frontier
@@ -212,7 +212,7 @@ def _bounds(planned: Planned, target: Kind, sizes: Sequence[int]) -> Bounds:
     """What holds for any schedule, all runs of the layer."""
     layer, machine, runs = planned.operator, planned.machine, planned.operator.count
     if target is Kind.ENERGY:
-        least = machine.quantum.told(1) * least_energy_quanta(layer, machine) * runs
+        least = runs * least_energy_pj(layer, machine)
         return Bounds(least, tuple((size, least) for size in sizes))
     by_size = [least_traffic_bits(layer, replace(machine, buffer_bytes=size)) for size in sizes]
     compulsory = compulsory_bits(layer, machine)

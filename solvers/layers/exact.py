@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from formulation.mapping import Group, Mapping
-from formulation.objective import Measure, least_price
+from formulation.objective import Measure
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check, Sieve, candidates
@@ -204,7 +204,7 @@ class _Ladder:
 
         Unless the sieve may not use prices: the programs then are to say it all.
         """
-        measure, least = stage.measures[-1], least_price(self.problem.layer, self.problem.hardware)
+        measure, least = stage.measures[-1], self.problem.floor
         reached = measure.exact(stage.best.price) <= measure.exact(least)
         return self.sieve is Sieve.PRICES and bool(reached)
 

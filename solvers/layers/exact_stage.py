@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from formulation.objective import LATENCY, QUANTITIES, Measure
+from formulation.objective import LATENCY, Measure
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
@@ -183,7 +183,7 @@ class ProgramStage:
         return ProgramAim(
             weights=Price(*map(float, self.measures[-1].weights)),
             incumbent=self.best.price,
-            caps=Price(*(caps.get(quantity) for quantity in QUANTITIES)),
+            caps=Price(*(caps.get(quantity) for quantity in self.space.problem.objective.quantities)),
             score_cap=score_cap,
         )
 

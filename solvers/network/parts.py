@@ -11,14 +11,14 @@ from dnns.layer import Layer, Network, Node, Operator
 from formulation.bounds import (
     compulsory_bits,
     least_communication_bits,
-    least_energy_quanta,
+    least_energy_pj,
     least_traffic_bits,
     roofline_ticks,
 )
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.price import energy_quanta, written_bits, written_ticks
+from formulation.price import written_bits, written_ticks
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error
@@ -84,9 +84,9 @@ class PartReport:
         """Energy of one occurrence."""
         if self.result is None:
             bits = written_bits(self.hardware, self.ofmap_words)
-            quanta = energy_quanta(self.hardware, 0, 0, bits, written_ticks(self.hardware, bits))
-            return self.hardware.quantum.told(quanta)
-        return self.hardware.quantum.told(self.result.cost.energy) if self.result.cost else None
+            energy = self.hardware.quantum
+            return energy.told(energy.of(0, 0, bits, written_ticks(self.hardware, bits)))
+        return self.result.cost.energy_pj(self.hardware) if self.result.cost else None
 
     @property
     def compute_cycles(self) -> int | None:
@@ -193,9 +193,7 @@ class LayerReport:
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy below which no mapping can be, all runs [pJ]."""
-        return self.operator.count * self.hardware.quantum.told(
-            least_energy_quanta(self.operator, self.hardware)
-        )
+        return self.operator.count * least_energy_pj(self.operator, self.hardware)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from dnns.errors import InputError
 from dnns.layer import Deconvolution, Layer, Network
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
 from formulation.problem import Objective, Problem
 from formulation.shared.counts import shared_counts
 from formulation.shared.problem import SharedProblem, SubKernels
@@ -135,7 +134,7 @@ def check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
         for planned in plan:
             for part in planned.parts:
                 if part.layer is not None:
-                    summed = objective.needs(ENERGY)
+                    summed = objective.spends is not None
                     layer_counts(part.layer, planned.machine, summed=summed).checked(part.name)
             deconv = planned.operator
             if combine and isinstance(deconv, Deconvolution) and SubKernels(deconv).layers:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from formulation.objective import QUANTITIES
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.model import Milp
 from formulation.program.scaling import Scale
@@ -51,10 +51,10 @@ def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
 
 def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
     yield from in_words(problem)
-    for quantity in QUANTITIES:
-        if quantity.name in milp.axes:
-            scale = _line(milp.axes[quantity.name], quantity.per_unit(problem.hardware))
-            yield f"{quantity.name} [{quantity.unit}] = {scale} * {quantity.name}"
+    for name, quantity in zip(Price._fields, problem.objective.quantities, strict=True):
+        if name in milp.axes:
+            scale = _line(milp.axes[name], quantity.per_unit(problem.hardware))
+            yield f"{quantity.name} [{quantity.unit}] = {scale} * {name}"
     yield from _LEGEND
 
 

@@ -13,8 +13,8 @@ from dnns.layer import Deconvolution
 from formulation.deconv import Treatment, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import ENERGY, QUANTITIES, Measure, Objective
-from formulation.price import Price, energy_quanta
+from formulation.objective import Measure, Objective
+from formulation.price import Price
 from formulation.problem import Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.methods import solver
@@ -86,7 +86,8 @@ def combine(
     parts, kernels = tuple(split_results), SubKernels(deconv)
     zero_bits = kernels.zero_words * hardware.bits.ofmap
     zero_ticks = kernels.zero_ticks(hardware)
-    spent = energy_quanta(hardware, 0, 0, zero_bits, zero_ticks) if objective.needs(ENERGY) else None
+    rates = objective.rates(hardware)
+    spent = None if rates is None else rates.of(0, 0, zero_bits, zero_ticks)
     aside = Price.of(zero_ticks, zero_bits, spent)
     apart = _split_total(parts, aside)
     started, shared = monotonic(), None
@@ -113,18 +114,24 @@ def combine(
         together,
         _bound(_measures(objective, shared), hardware, shared, parts, apart, aside),
         monotonic() - started,
-        _relaxed(hardware, shared, parts, apart, aside),
+        _relaxed(objective, hardware, shared, parts, apart, aside),
     )
 
 
 def _relaxed(
-    hardware: Hardware, shared: SharedResult | None, parts: Parts, apart: Price | None, aside: Price
+    objective: Objective,
+    hardware: Hardware,
+    shared: SharedResult | None,
+    parts: Parts,
+    apart: Price | None,
+    aside: Price,
 ) -> LowerBound | None:
     """What the relaxations prove of each quantity; None if the method has none."""
     none = all(result.relaxed is None for result, _ in parts)
     if none and (shared is None or shared.relaxed is None):
         return None
-    return _bound(map(Measure.only, QUANTITIES), hardware, shared, parts, apart, aside, alone=True)
+    measures = map(Measure.only, objective.quantities)
+    return _bound(measures, hardware, shared, parts, apart, aside, alone=True)
 
 
 def _split_total(parts: Parts, aside: Price) -> Price | None:
@@ -168,7 +175,7 @@ def _better(
 
 def _measures(objective: Objective, shared: SharedResult | None) -> Iterator[Measure]:
     """What is bounded: every quantity, and the weighted sum if that is the objective."""
-    yield from map(Measure.only, QUANTITIES)
+    yield from map(Measure.only, objective.quantities)
     if objective.quantity is None and shared is not None:
         yield shared.problem.steps[-1].measures[0]
 

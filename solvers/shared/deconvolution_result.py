@@ -11,7 +11,7 @@ from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import LATENCY, Measure, Objective
-from formulation.price import Price, energy_quanta
+from formulation.price import Price
 from formulation.shared.problem import SubKernels
 from solvers.result import (
     BoundScope,
@@ -113,12 +113,13 @@ class DeconvolutionResult:
         """Energy of the choice, zeros that are only written included [pJ]."""
         kernels = SubKernels(self.deconv)
         zeros, ticks = kernels.zero_words * self.hardware.bits.ofmap, kernels.zero_ticks(self.hardware)
-        found = [energy_quanta(self.hardware, 0, 0, zeros, ticks)]
+        machine = self.hardware
+        found = [machine.quantum.told(machine.quantum.of(0, 0, zeros, ticks))]
         if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.cost is not None:
-            found.append(self.shared.cost.energy)
+            found.append(self.shared.cost.energy_pj(machine))
         elif self.total is not None:
-            found += [count * r.cost.energy for r, count in self.parts if r.cost is not None]
-        return self.hardware.quantum.told(sum(found)) if self.total is not None else None
+            found += [count * r.cost.energy_pj(machine) for r, count in self.parts if r.cost is not None]
+        return sum(found, Fraction(0)) if self.total is not None else None
 
     @property
     def termination(self) -> Termination:

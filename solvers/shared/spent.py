@@ -1,4 +1,4 @@
-"""A sum of latency and energy, as the packing programs have it, and back."""
+"""A sum of latency and what is spent, as the packing programs have it, and back."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ class Spent:
 
         The latency of a program is that of the array where transfers are added to it: the rest has these.
         """
-        energy, each, traffic = space.energy, space.hardware.quantum, members[0].traffic
+        energy, traffic = space.energy, members[0].traffic
         assert energy is not None
+        each = energy.rates
         latency, _, weight = measure.weights
         scale = lcm(latency.denominator, weight.denominator)
-        bit, rate = int(scale * weight * each.sram_bit), int(scale * (latency + weight * each.tick))
+        bit, rate = int(scale * weight * each.port), int(scale * (latency + weight * each.tick))
         reads = [energy.read_bits[energy.of[j]] for j in range(len(space.kernels.layers))]
         fewest = energy.passes * sum(reads)
         base = tuple(bit * (c.ports[0] - fewest) for c in members if c.ports is not None)

@@ -201,7 +201,7 @@ def test_the_first_of_all_that_tie_is_found(problem, start, chunk, short):
         Kind.LATENCY: lambda p: (p.latency, p.traffic),
         Kind.TRAFFIC: lambda p: (p.traffic, p.latency),
         Kind.BALANCED: lambda p: (p.latency > cap, p.traffic, p.latency),
-        Kind.ENERGY: lambda p: (p.energy, p.latency, p.traffic),
+        Kind.ENERGY: lambda p: (p.spent, p.latency, p.traffic),
         Kind.WEIGHTED: lambda p: (score(problem, *p), p.latency, p.traffic),
     }[problem.objective.kind]
     best = min(found, key=lambda f: (order(f[1]), f[0]))

@@ -95,7 +95,7 @@ def plain_optimum(problem):
         Kind.LATENCY: lambda c: (c.latency_ticks, c.traffic_bits),
         Kind.TRAFFIC: lambda c: (c.traffic_bits, c.latency_ticks),
         Kind.BALANCED: lambda c: (c.latency_ticks > cap, c.traffic_bits, c.latency_ticks),
-        Kind.ENERGY: lambda c: (c.energy, c.latency_ticks, c.traffic_bits),
+        Kind.ENERGY: lambda c: (problem.price(c).spent, c.latency_ticks, c.traffic_bits),
         Kind.WEIGHTED: lambda c: (score(problem, *problem.price(c)), c.latency_ticks, c.traffic_bits),
     }
     rank = ranks[problem.objective.kind]

@@ -79,3 +79,9 @@ def test_another_solver_finds_the_same_optimum(tmp_path, kind):
         assert scip.getObjVal() * (1 + 1e-4) >= least >= scip.getObjVal() * (1 - 2e-3)
         assert number(text, "    traffic =") or number(text, "    latency =")
     assert statuses <= {"gaplimit", "optimal", "infeasible"}
+
+
+def test_where_the_time_was_up_the_models_are_there_and_nothing_is_said_to_be_proven(tmp_path):
+    found = texts(Problem(LAYER, MACHINE), tmp_path, time_limit=1e-6)
+    assert len(found) == 2 * len(CLASSES)
+    assert not any("proven of the class" in text for text in found.values())

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
-from formulation.network.bounds import least_energy_quanta
+from formulation.network.bounds import least_spent
 from formulation.network.frontiers.front import posed, sought
-from formulation.network.frontiers.frontier import frontier
+from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import Movement
@@ -127,14 +127,14 @@ def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     blocks, _ = layer_blocks(graph, machine, Treatment.SPLIT, sought(objective, weights or ()))
     found = None
     if all(any(state.points for state in block.states) for block in blocks):
-        least = (0, 0, ceil(least_energy_quanta(graph, machine)))
+        least = (0, 0, ceil(least_spent(graph, machine, quantum)))
         found = Chooser(machine, graph.tensors, blocks, least=least).solve(objective, weights)
     if found is None:
         assert wanted is None
         return
     note(f"{data} {found.chosen}")
     energy = found.energy(machine)
-    assert energy == sum(point.energy for point in found.points)
+    assert energy == sum(point.spent for point in found.points)
     assert energy >= least[2]
     assert wanted == (tick.cycles(found.latency), found.traffic, quantum.told(energy))
     first = found.stages[0]
@@ -153,16 +153,17 @@ def movements(draw):
 
 
 def keys(measure, cost):
-    """What a point or a mapping is compared by under a measure."""
-    return measure.exact(Price(cost.latency, cost.traffic, cost.energy)), cost.latency, cost.traffic
+    """What a point is compared by under a measure."""
+    return measure.exact(cost.price), cost.latency, cost.traffic
 
 
 def every(layer, machine, movement):
     """What every mapping takes and costs."""
-    return [
+    costs = [
         movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
         for mapping in reference.every_mapping(layer, machine)
     ]
+    return [Point(c.need, c.latency, c.traffic, (), spent=c.spent(machine.quantum)) for c in costs]
 
 
 @examples(30)
@@ -182,8 +183,8 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
     costs = every(layer, machine, movement)
     for point in points:
         again = point.priced_again(machine)
-        columns = (*COLUMNS, "energy") if kind in MEASURES else COLUMNS
-        assert all(getattr(again, column) == getattr(point, column) for column in columns)
+        assert all(getattr(again, column) == getattr(point, column) for column in COLUMNS)
+        assert kind not in MEASURES or again.spent(machine.quantum) == point.spent
     for size in rooms or sorted({c.need for c in costs if c.need <= machine.buffer_bits}):
         if kind in MEASURES:
             fit, held = ([x for x in some if x.need <= size] for some in (costs, points))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
-from formulation.network.bounds import compulsory_bits, least_energy_quanta
+from formulation.network.bounds import compulsory_bits, least_spent
 from formulation.network.frontiers.front import posed, sought
 from formulation.network.frontiers.frontier import frontier
 from formulation.network.frontiers.growing import GrowingFrontier
@@ -62,7 +62,7 @@ def check_points(machine, graph, growth, found):
     else:
         assert all(stage.bound == stage.total for stage in found.stages)
     assert found.traffic >= compulsory_bits(graph, machine, for_good=True)
-    assert found.energy(machine) >= least_energy_quanta(graph, machine, for_good=True)
+    assert found.energy(machine) >= least_spent(graph, machine, machine.quantum, for_good=True)
 
 
 def shared(network, pair):

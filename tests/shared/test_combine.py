@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
-from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.bounds import compulsory_bits, least_spent, roofline_ticks
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.problem import Kind, Objective
@@ -25,14 +25,13 @@ def keys(result, total):
         case Kind.LATENCY:
             return total.latency, total.traffic
         case Kind.ENERGY:
-            return total.energy, total.latency, total.traffic
+            return total.spent, total.latency, total.traffic
         case Kind.WEIGHTED:
             score = goal.latency_weight * total.latency / roofline_ticks(result.deconv, result.hardware)
             score += goal.traffic_weight * total.traffic / compulsory_bits(result.deconv, result.hardware)
             if goal.energy_weight:
-                score += (
-                    goal.energy_weight * total.energy / least_energy_quanta(result.deconv, result.hardware)
-                )
+                least = least_spent(result.deconv, result.hardware, result.hardware.quantum)
+                score += goal.energy_weight * total.spent / least
             return score, total.latency, total.traffic
     return total.traffic, total.latency
 

@@ -1,16 +1,18 @@
 """Deconvolutions with shared ifmap tiles: plain enumeration of small ones, and what is special in them."""
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
-from formulation.hardware import Halo
+from formulation.hardware import Halo, Hardware
 from formulation.mapping import Partition, Stationary
-from formulation.objective import ENERGY
+from formulation.objective import ENERGY, Objective
 from formulation.problem import Kind
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.result import SolutionStatus, Termination
@@ -74,7 +76,8 @@ def optimum(problem):
 
 def price_of(problem, cost):
     """Latency [ticks], traffic [bits] and, if the objective asks for it, energy [quanta]."""
-    return cost.latency_ticks, cost.traffic_bits, cost.energy if problem.needs(ENERGY) else 0
+    energy = cost.spent(problem.hardware, problem.hardware.quantum) if problem.needs(ENERGY) else 0
+    return cost.latency_ticks, cost.traffic_bits, energy
 
 
 @st.composite
@@ -115,3 +118,17 @@ def test_the_search_finds_the_optimum_of_plain_enumeration(problem):
     assert result.cost == problem.evaluate(result.mapping)
     assert problem.is_feasible(result.cost)
     assert result.gap == pytest.approx(0, abs=1e-9)
+    assert all(low <= value for low, value in zip(problem.floor, expected, strict=True))
+
+
+@pytest.mark.parametrize("method", ["exhaustive", "constrained", "exact", "combined"])
+@pytest.mark.parametrize("kind", Kind)
+def test_outputs_that_no_tap_reaches_are_in_no_bound_at_a_time_limit(method, kind):
+    holes = Deconvolution("holes", 4, 1, (TransposedAxis(16, 2, 3), TransposedAxis(20, 1, 3)))
+    problem = SharedProblem(holes, Hardware(rows=7, cols=7), Objective(kind, energy_weight=Fraction(1, 3)))
+    assert problem.floor.traffic < problem.least.traffic
+    result = solve(problem, method=method, time_limit=1e-6)
+    best = solve(problem)
+    for step in problem.steps:
+        low, found = result.lower_bound.of(step.measures[0].claim), problem.price(best.cost)
+        assert low <= step.measures[0].told(problem.hardware, step.measures[0].exact(found))

@@ -66,7 +66,7 @@ def test_every_part_is_below_the_mappings_that_it_holds(problem, data):
     shares = data.draw(st.sampled_from(some))
     latency = float(cost.latency_ticks / relaxation.least.latency)
     traffic = cost.traffic_bits / relaxation.compulsory_bits
-    energy = float(cost.energy / relaxation.least.spent) if summed else 0.0
+    energy = float(problem.price(cost).spent / relaxation.least.spent) if summed else 0.0
     assert min(latency, traffic) >= 1
     assert energy >= summed
     aim = Aim(Price(*shares), Price(2 * latency, 2 * traffic, 2 * energy))

@@ -22,7 +22,6 @@ from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import MovedCost, Movement
 from formulation.objective import Measure
-from formulation.price import energy_quanta
 from formulation.problem import Kind
 
 _NO_WORDS = Traffic(0, 0, 0, 0)
@@ -40,7 +39,7 @@ class ZerosWay:
         moved = replace(self.movement, in_place=True)
         latency = moved.latency(hardware, 0, _NO_WORDS, nothing)
         bits = int(moved.bits(hardware, _NO_WORDS))
-        return MovedCost(0, int(latency), bits, int(energy_quanta(hardware, 0, 0, bits, latency)))
+        return MovedCost(0, int(latency), bits)
 
 
 def split_frontier(
@@ -90,8 +89,9 @@ def _sums(
         if layer is None:
             way = ZerosWay(moved)
             cost = way.cost(hardware)
-            energy = cost.energy if isinstance(kind, Measure) else 0
-            pieces.append([Point(0, cost.latency, cost.traffic, (way,), energy=energy)])
+            rates = kind.rates(hardware) if isinstance(kind, Measure) else None
+            spent = 0 if rates is None else cost.spent(rates)
+            pieces.append([Point(0, cost.latency, cost.traffic, (way,), spent=spent)])
         else:
             space = MovedSpace(posed(layer, hardware, kind), moved)
             pieces.append(frontier(space, rooms, kind, most_latency, stop))
@@ -121,11 +121,11 @@ def shares(deconv: Deconvolution, movement: Movement) -> list[tuple[Layer | None
 def _joined(a: Point, b: Point) -> Point:
     need = a.base + max(a.need - a.base, b.need)
     sums = a.latency + b.latency, a.traffic + b.traffic
-    return Point(need, *sums, a.ways + b.ways, a.base, a.energy + b.energy)
+    return Point(need, *sums, a.ways + b.ways, a.base, a.spent + b.spent)
 
 
 def _front(points: Iterable[Point], kind: Sought | None) -> list[Point]:
-    """What nothing beats in latency and traffic; the best alone if only one of them, or energy, matters."""
+    """What nothing beats in latency and traffic; the best alone if only one of them, or a sum, matters."""
     if isinstance(kind, Measure):
         exact = kind.exact
         return sorted(points, key=lambda p: (exact(p.price), p.latency, p.traffic, p.need))[:1]

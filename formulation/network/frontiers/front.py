@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dnns.layer import Layer
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.objective import ENERGY, Measure
+from formulation.objective import SUMS, Measure
 from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.wide_ticks import WideTicks
@@ -81,7 +81,7 @@ class FrontPoints:
 
 
 Sought = Kind | Measure
-"""What points are wanted for: an objective of latency and traffic, or the least of a measure with energy."""
+"""What points are wanted for: an objective of latency and traffic, or the least of a sum of what is done."""
 
 
 def sought(objective: Objective, weights: Sequence[Fraction] = ()) -> Sought:
@@ -91,17 +91,22 @@ def sought(objective: Objective, weights: Sequence[Fraction] = ()) -> Sought:
         objective: of the network.
         weights: of a tick, a bit and a quantum in its weighted sum.
     """
-    if not objective.needs(ENERGY):
-        return objective.kind
-    if objective.kind is Kind.ENERGY:
-        return Measure.only(ENERGY)
-    return Measure(Price(*weights))
+    if objective.kind is Kind.WEIGHTED and objective.spends is not None:
+        return Measure(Price(*weights))
+    return measured(objective.kind)
+
+
+def measured(kind: Sought) -> Sought:
+    """The measure that a kind of objective is, if it sums what is done; else itself."""
+    sums = (Measure.only(quantity) for quantity in SUMS if quantity.name == kind)
+    return next(sums, kind)
 
 
 def posed(layer: Layer, hardware: Hardware, kind: Sought | None) -> Problem:
-    """The layer as a problem whose mappings are priced with energy if it is wanted."""
-    summed = isinstance(kind, Measure)
-    return Problem(layer, hardware, Objective(Kind.ENERGY)) if summed else Problem(layer, hardware)
+    """The layer as a problem whose mappings are priced with what is wanted of them."""
+    if not isinstance(kind, Measure):
+        return Problem(layer, hardware)
+    return Problem(layer, hardware, Objective(Kind(kind.spends.name)))
 
 
 def compared(kind: Sought | None, price: Price) -> tuple[Any, ...]:
@@ -117,14 +122,13 @@ class Front:
     """The points so far: latency ascending, traffic descending.
 
     Args:
-        kind: if only the least latency, traffic (ties by the other), energy or a sum with energy (ties by
-            latency, then traffic) matters, which; the front is then a single point.
+        kind: if only the least latency, traffic (ties by the other), or a measure (ties by latency, then
+            traffic) matters, which; the front is then a single point.
         most_latency: points above are of no interest [ticks]; None for no limit.
     """
 
     def __init__(self, kind: Sought | None = None, most_latency: int | None = None) -> None:
-        if kind is Kind.ENERGY:
-            kind = Measure.only(ENERGY)
+        kind = None if kind is None else measured(kind)
         single = isinstance(kind, Measure) or kind in (Kind.LATENCY, Kind.TRAFFIC)
         self.kind = kind if single else None
         self.most_latency = most_latency

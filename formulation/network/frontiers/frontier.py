@@ -101,7 +101,7 @@ class Point:
         traffic: in bits, all pieces.
         ways: how each piece is run, in order.
         base: bits that are taken throughout.
-        energy: in quanta, all pieces; 0 if it was not asked for.
+        spent: in quanta of what is summed, all pieces; 0 if nothing is.
     """
 
     need: int
@@ -109,12 +109,12 @@ class Point:
     traffic: int
     ways: tuple[Way, ...]
     base: int = 0
-    energy: int = 0
+    spent: int = 0
 
     @property
     def price(self) -> Price:
-        """Latency, traffic and energy."""
-        return Price(self.latency, self.traffic, self.energy)
+        """What an objective looks at."""
+        return Price(self.latency, self.traffic, self.spent)
 
     def priced_again(self, hardware: Hardware) -> MovedCost:
         """The same quantities from the ways, in Python's integers."""
@@ -123,7 +123,8 @@ class Point:
             self.base + max(c.need for c in costs),
             sum(c.latency for c in costs),
             sum(c.traffic for c in costs),
-            sum(c.energy for c in costs),
+            sum(c.macs for c in costs),
+            sum(c.ports for c in costs),
         )
 
 
@@ -169,7 +170,7 @@ def _points(space: MovedSpace, found: FrontPoints) -> list[Point]:
         points.setdefault(key, found.choice[:, i])
     layer, movement = space.problem.layer, space.movement
     return [
-        Point(n, t, b, (LayerWay(layer, movement, _mapping(space, choice)),), energy=e)
+        Point(n, t, b, (LayerWay(layer, movement, _mapping(space, choice)),), spent=e)
         for (n, t, b, e), choice in points.items()
     ]
 

@@ -6,10 +6,10 @@ to need
     need'(n) = 1 + the largest known room below n, and 0 if there is none
 
 Whatever a mapping needs, m bits, it lies in some (g_j+1, g_j], or in [0, g_k]; a point of the front of g_j is
-no worse than it in what is asked for (latency and traffic, or a measure with energy, then these), and is told
-to need no more than 1 + g_j+1 <= m. So points told so are a relaxation: no choice costs less than the least
-choice of them. One that is chosen and does not fit the room that is left to it asks for the front of that
-room, after which it is told not to fit there.
+no worse than it in what is asked for (latency and traffic, or a measure that sums what is done, then these),
+and is told to need no more than 1 + g_j+1 <= m. So points told so are a relaxation: no choice costs less than
+the least choice of them. One that is chosen and does not fit the room that is left to it asks for the front
+of that room, after which it is told not to fit there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class GrowingFrontier:
         self._rooms = sorted({*self._rooms, *rooms})
         self.complete &= complete
         for point in points:
-            key = point.need, point.latency, point.traffic, point.energy
+            key = point.need, point.latency, point.traffic, point.spent
             if key not in self._known:
                 self._known.add(key)
                 self.points.append(point)

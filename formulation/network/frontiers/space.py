@@ -38,7 +38,7 @@ class MovedSpace(Space):
             layer, hardware = problem.layer, problem.hardware
             counts = layer_counts(layer, hardware, summed=True)
             bits = counts.bits + (movement.written + movement.read) * hardware.bits.ofmap
-            self.wide_sum = replace(counts, bits=bits).sum_is_wide(layer, hardware)
+            self.wide_sum = replace(counts, bits=bits).sum_is_wide(layer, hardware, self.rates)
         self.room = problem.hardware.buffer_bits
 
     def _price(
@@ -56,7 +56,7 @@ class MovedSpace(Space):
         compute = layer.groups * cycles.product
         latency = self.movement.latency(hardware, compute, words, held, setup, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
-        return Price.of(latency, bits, self._energy(pieces, cycles, bits, latency) if self.summed else None)
+        return Price.of(latency, bits, self._spent(pieces, cycles, bits, latency))
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from math import lcm
 
 from formulation.network.frontiers.frontier import Point
+from formulation.objective import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,13 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class TotalMeasure:
-    """A weighted sum of latency, traffic and energy in integers.
+    """A weighted sum of latency, traffic and what is spent, in integers.
 
     Attributes:
         name: for programs.
         tick: weight of a tick of latency.
         bit: weight of a bit of traffic.
-        quantum: weight of a quantum of energy.
+        quantum: weight of a quantum of what is spent.
     """
 
     name: str
@@ -87,9 +90,15 @@ class TotalMeasure:
     bit: int
     quantum: int = 0
 
+    @classmethod
+    def whole(cls, measure: Measure) -> TotalMeasure:
+        """A measure in integers: a multiple of it."""
+        scale = lcm(*(Fraction(weight).denominator for weight in measure.weights))
+        return cls(measure.name, *(int(weight * scale) for weight in measure.weights))
+
     def of(self, point: Point) -> int:
         """Of a point."""
-        return self.tick * point.latency + self.bit * point.traffic + self.quantum * point.energy
+        return self.tick * point.latency + self.bit * point.traffic + self.quantum * point.spent
 
 
 Span = tuple[int, int, int]

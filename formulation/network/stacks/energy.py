@@ -1,10 +1,10 @@
-"""Energy of a fused stack: each step's rows are a spatial tile of their layer, and go to the array as such.
+"""What a fused stack spends: each step's rows are a spatial tile of their layer, and go to the array as such.
 
 Of every kernel of a layer, with the channel tile in which its weights lie (all channels if they are kept):
 
     MACs    = Ci * taps * (outputs that the steps compute)
     array   = reads * ifmap passes + W * weight passes + outputs * ofmap passes     (``cost.array_traffic``)
-    energy  = price.energy_quanta of these, the traffic and the latency of the stack
+    spent   = Rates.of these, the traffic and the latency of the stack
 
 ``reads`` are the pairs of an output that a step computes and a tap that reads no padding, times Ci; what
 several strips compute counts as often. Weights go to the array once for each pass of a step's pixels, or once
@@ -21,13 +21,12 @@ import numpy as np
 
 from formulation.cost import Num, Trips, array_passes, array_traffic
 from formulation.extents import Ints
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
-from formulation.network.stacks.cost import Cuts, Schedule, priced, schedule_cuts
+from formulation.network.stacks.cost import Cuts, Schedule, schedule_cuts
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.tables import kernels
 from formulation.network.stacks.weights import Weights
-from formulation.price import energy_quanta
 from formulation.space.counts import SAFE
 
 
@@ -90,24 +89,23 @@ def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: Sequence[We
     return total
 
 
-def spent(hardware: Hardware, macs: Num, array: Num, traffic: Ints, latency: Num) -> Num:
-    """Energy [quanta] of many cuts, as Python's integers where 64 bits might not hold it."""
-    static = hardware.quantum.tick
-    ticks = latency.astype(object) if static else np.zeros_like(traffic)
+def spent(rates: Rates, macs: Num, array: Num, traffic: Ints, latency: Num) -> Num:
+    """What many cuts spend [quanta], as Python's integers where 64 bits might not hold it."""
+    ticks = latency.astype(object) if rates.tick else np.zeros_like(traffic)
     most = (max(map(int, np.ravel(x)), default=0) for x in (macs, array, traffic, ticks))
-    if energy_quanta(hardware, *most) >= SAFE or (static and ticks.dtype == object):
+    if rates.of(*most) >= SAFE or (rates.tick and ticks.dtype == object):
         macs, array, traffic = (np.asarray(x).astype(object) for x in (macs, array, traffic))
-    return energy_quanta(hardware, macs, array, traffic, ticks)
+    return rates.of(macs, array, traffic, ticks)
 
 
-def stack_energy(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> int:
-    """Energy of one schedule [quanta]; errors as of ``stack_cost``."""
+def stack_work(
+    stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
+) -> tuple[int, int]:
+    """MACs of one schedule, and its bits between buffer and array; errors as of ``stack_cost``."""
     cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
-    _, traffic, cycles, edge = priced(cuts, picks, weights)
     macs = array = 0
     for layer, held in enumerate(weights):
         work = layer_work(cuts, layer, picks)
         macs += int(sum(one.macs[0] for one in work))
         array += int(array_bits(hardware, work, [held])[0, 0])
-    latency = int(cuts.latency(cycles, edge, traffic)[0])
-    return int(energy_quanta(hardware, macs, array, int(traffic[0]), latency))
+    return macs, array

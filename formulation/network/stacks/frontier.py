@@ -22,7 +22,7 @@ from formulation.network.frontiers.front import Front, Sought, Stop, StoppedErro
 from formulation.network.frontiers.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
-from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_energy
+from formulation.network.stacks.energy import array_bits, layer_work, spent, stack_work
 from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
@@ -35,7 +35,7 @@ Ports = tuple[Ints, Any]
 """Multiply-accumulates, and bits between buffer and array."""
 
 _CUTS = 1 << 18  # cuts bounded at once
-_CHOICES = 1 << 22  # cuts with ways to hold weights looked at at once, where energy is asked for
+_CHOICES = 1 << 22  # cuts with ways to hold weights looked at at once, where something is summed
 _CLOSER = 1 << 12  # cuts with a set of kept weights that are bounded closer at once
 _CELLS = 1 << 18  # cuts with sets of kept weights looked at once
 
@@ -57,8 +57,8 @@ class StackWay:
     def cost(self, hardware: Hardware) -> MovedCost:
         """What it takes and costs, in Python's integers."""
         cost = stack_cost(self.stack, hardware, self.schedule, self.stays)
-        energy = stack_energy(self.stack, hardware, self.schedule, self.stays)
-        return MovedCost(cost.room, cost.latency_ticks, cost.traffic_bits, energy)
+        macs, ports = stack_work(self.stack, hardware, self.schedule, self.stays)
+        return MovedCost(cost.room, cost.latency_ticks, cost.traffic_bits, macs, ports)
 
 
 def stack_frontier(
@@ -80,7 +80,7 @@ def stack_frontier(
         stop: when to leave it as it is; None for never.
     """
     stop = stop or Stop()
-    space = replace(space, summed=isinstance(kind, Measure))
+    space = replace(space, rates=kind.rates(space.hardware) if isinstance(kind, Measure) else None)
     try:
         return _frontier(space, rooms, most, Front(kind, most_latency), stop)
     except TooNarrowError:  # all latencies of one front are of one kind
@@ -98,7 +98,7 @@ def _frontier(
         for i, key in enumerate(front.found.keys()):
             points.setdefault(key, front.found.choice[:, i])
     return [
-        Point(n, t, b, (StackWay(space.stack, space.stays, _schedule(space, choice)),), energy=e)
+        Point(n, t, b, (StackWay(space.stack, space.stays, _schedule(space, choice)),), spent=e)
         for (n, t, b, e), choice in points.items()
     ]
 
@@ -124,7 +124,7 @@ class _Search:
         sets = np.arange(every - 1 if space.stack.resident else 0, every)
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1  # layers x sets
         self.most = max(1, _CELLS >> len(self.layers))  # cuts
-        if space.summed:  # far more tiles matter
+        if space.rates is not None:  # far more tiles matter
             self.most = min(self.most, max(1, _CHOICES // sum(map(len, space.weights))))
 
     def run(self) -> None:
@@ -160,14 +160,15 @@ class _Search:
                 self.stop.look(len(self.front) > 0)
 
     def price(self, cycles: Any, edge: Any, traffic: Ints, ports: Ports | None) -> Price:
-        """Latency, traffic and, if it is asked for, energy, or bounds on them."""
+        """Latency, traffic and, if something is summed, what is spent, or bounds on them."""
         latency = self.cuts.latency(cycles, edge, traffic)
-        energy = None if ports is None else spent(self.space.hardware, *ports, traffic, latency)
-        return Price.of(latency, traffic, energy)
+        rates = self.space.rates
+        taken = None if ports is None or rates is None else spent(rates, *ports, traffic, latency)
+        return Price.of(latency, traffic, taken)
 
     def _ports(self, picks: Picks) -> Ports | None:
         """Multiply-accumulates, and bits at the array if all weights are kept: the fewest there are."""
-        if not self.space.summed:
+        if self.space.rates is None:
             return None
         macs, array = 0 * picks[0], 0 * picks[0]
         for layer, held in enumerate(self.space.weights):
@@ -223,7 +224,7 @@ class _Extension:
             for number, factor in enumerate(passes):
                 cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
             self.cycles.append(cycles)
-            if space.summed:
+            if space.rates is not None:
                 work, machine = layer_work(cuts, layer, picks), space.hardware
                 self.macs = self.macs + sum(one.macs for one in work)
                 bits = array_bits(machine, work, held)
@@ -302,8 +303,10 @@ class _Extension:
                 within = np.where(_streamed(fits), _streamed(array), SAFE).min(axis=1)
                 fewest = fewest + np.where(kept[layer], array[:, 0], within)
             time = bound.latency[some]
-            energy = spent(search.space.hardware, self.macs[at], fewest, traffic[some], time)
-            price = Price.of(time, traffic[some], energy)
+            rates = search.space.rates
+            assert rates is not None
+            taken = spent(rates, self.macs[at], fewest, traffic[some], time)
+            price = Price.of(time, traffic[some], taken)
             still = np.flatnonzero(search.front.open(price))
             found.append(some[still])
             order.append(promise([price], search.front.kind)[still])
@@ -312,8 +315,8 @@ class _Extension:
     def _best(self, layer: int) -> tuple[Ints, Any]:
         """For each cut the streamed tile that is best if it fits, and whether that is certain.
 
-        The fastest one. Where energy is asked for, of those with the fewest bits at the array: no other is
-        better, unless a faster one may be because time costs something.
+        The fastest one. Where bits at the array are summed, of those with the fewest bits at the array: no
+        other is better, unless a faster one may be because time costs something.
         """
         ticks = _streamed(self._ticks(layer))
         if not self.array:
@@ -326,9 +329,9 @@ class _Extension:
 
     @property
     def _timed(self) -> bool:
-        """Whether a tick costs something, where energy is asked for."""
-        kind, static = self.search.front.kind, self.search.space.hardware.quantum.tick
-        return isinstance(kind, Measure) and bool(kind.weights.latency or static)
+        """Whether a tick costs something, where something is summed."""
+        kind, rates = self.search.front.kind, self.search.space.rates
+        return isinstance(kind, Measure) and bool(kind.weights.latency or (rates and rates.tick))
 
     def _ticks(self, layer: int) -> Any:
         """Time of the array with each choice, without the other layers."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from formulation.cost import group_cycles
 from formulation.extents import Ints, trip_count
-from formulation.hardware import Hardware
+from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
 from formulation.network.stacks.cost import Cuts
 from formulation.network.stacks.stack import Stack
@@ -37,7 +37,7 @@ class StackSpace:
         tables: of every axis and size (``stack_tables``).
         stays: indices of the tensors that stay.
         wide: whether latencies are ``WideTicks``.
-        summed: whether energy is asked for.
+        rates: of what is summed; None if nothing is.
     """
 
     stack: Stack
@@ -45,7 +45,7 @@ class StackSpace:
     tables: tuple[StackAxis, ...]
     stays: frozenset[int]
     wide: bool = False
-    summed: bool = False
+    rates: Rates | None = None
 
     @cached_property
     def cuts(self) -> Cuts:
@@ -55,7 +55,7 @@ class StackSpace:
     @cached_property
     def weights(self) -> tuple[tuple[Weights, ...], ...]:
         """For each layer its weights kept, then streamed in every tile that matters."""
-        stack, summed = self.stack, self.summed
+        stack, summed = self.stack, self.rates is not None
         return tuple(choices(y, self.hardware, stack.resident, summed=summed) for y in stack.layers)
 
     @property

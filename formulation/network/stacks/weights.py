@@ -105,8 +105,8 @@ def choices(
 
     Of output channels only those tiles are looked at that have fewer cycles (of some kernel) than every
     smaller one; of input channels the same, and all of them, which need no partial sums. A tile of other
-    extents could be made smaller in one of them: its size falls, and no cycles are added. Where energy is
-    asked for, fewer passes at the ports count as fewer cycles do.
+    extents could be made smaller in one of them: its size falls, and no cycles are added. Where bits at the
+    array are asked for, fewer passes at the ports count as fewer cycles do.
     """
     if resident:
         return (weights_of(layer, hardware, None, resident),)

@@ -9,7 +9,7 @@ from dnns.layer import Deconvolution, Node, Operator
 from formulation.cost import Traffic
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
-from formulation.objective import QUANTITIES, Objective
+from formulation.objective import Objective
 from formulation.price import written_bits
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
@@ -166,7 +166,7 @@ def traffic_dict(words: Traffic) -> Words:
 
 def _bounds(bound: LowerBound, objective: Objective) -> dict[str, Number | None]:
     """Bounds on every quantity, and on the objective if that is a weighted sum."""
-    claims = dict.fromkeys([*(quantity.key for quantity in QUANTITIES), objective.claim])
+    claims = dict.fromkeys([*(quantity.key for quantity in objective.quantities), objective.claim])
     return {claim: number(bound.of(claim)) for claim in claims}
 
 

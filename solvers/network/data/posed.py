@@ -7,7 +7,6 @@ from typing import Any
 
 from dnns.layer import Deconvolution, Operator
 from formulation.mapping import Mapping, Partition
-from formulation.objective import QUANTITIES
 from formulation.problem import Kind, Posed
 from formulation.shared.problem import SharedMapping
 
@@ -48,7 +47,7 @@ def _objective(problem: Posed[Any]) -> dict[str, Any]:
     if objective.capped:
         found["tolerance"] = str(objective.tolerance)
     if objective.kind is Kind.WEIGHTED:
-        units = (quantity.per_unit(hardware) for quantity in QUANTITIES)
+        units = (quantity.per_unit(hardware) for quantity in objective.quantities)
         weights = problem.steps[-1].measures[0].weights
         pairs = zip(("cycle", "byte", "pj"), weights, units, strict=True)
         found["weights"] = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}

@@ -1,10 +1,9 @@
 """The choice of what stays and of how every layer is run, by mixed-integer programs in a hierarchy.
 
-``latency`` and ``traffic`` minimise one, then the other with the first held at its optimum; ``energy`` that,
-then latency, then traffic. ``balanced`` finds the least total latency L*, then the least total traffic within
-``(1 + tolerance) * L*``, then the least latency. ``weighted`` minimises the weighted sum of total latency /
-roofline, total traffic / compulsory traffic and total energy / least energy of the network, then latency,
-then traffic.
+The steps are the objective's (``Objective.steps``), over totals: what a step minimises is held at its optimum
+while its ties are broken, or within the tolerance of it where the next step is capped. ``weighted`` minimises
+the weighted sum of total latency / roofline, total traffic / compulsory traffic and total energy / least
+energy of the network.
 
 Every solution is priced again in integers. If the solver's rounding let one through that does not keep a
 capacity or a cap, it is refused and the program solved again.
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil, lcm
+from math import ceil
 from pathlib import Path
 from time import monotonic
 
@@ -25,11 +24,12 @@ from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block, TotalMeasure
 from formulation.network.program.choice import Chosen, Key, NetworkAim
 from formulation.network.program.model import NetworkMilp, build_network_milp
-from formulation.problem import Kind, Objective
+from formulation.objective import Measure, Objective
+from formulation.price import Price
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
 from solvers.network.resident.growth import Growth
-from solvers.network.resident.outcome import ENERGY, LATENCY, TRAFFIC, Choice, Stage
+from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice, Stage
 from solvers.programs.backend import MilpAnswer, Size
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
@@ -45,16 +45,11 @@ _LEAST_SECONDS = 0.1  # for a stage once the time is up
 class Chooser:
     """Solves the programs of one network.
 
-    Args:
-        hardware: the machine.
-        tensors: of the graph, by index.
-        blocks: every layer has one that ends with it and has points.
-        backend: solver of the programs.
-        time_limit: seconds for all of them; None for none.
-        least: latency [ticks], traffic [bits] and energy [quanta] of any schedule: all that is proven where
-            the frontier of some block is not complete.
-        dump: folder and name for the programs; None for none.
-        growth: what the blocks grow by, if weights may stay for good.
+    Args: hardware: the machine. tensors: of the graph, by index. blocks: every layer has one that ends with
+        it and has points. backend: solver of the programs. time_limit: seconds for all of them; None for
+        none. least: latency [ticks], traffic [bits] and what is spent [quanta] of any schedule: all that is
+        proven where the frontier of some block is not complete. dump: folder and name for the programs; None
+        for none. growth: what the blocks grow by, if weights may stay for good.
     """
 
     def __init__(
@@ -91,25 +86,19 @@ class Chooser:
             if chosen is None:
                 return None
             total = self.stages[-1].total
-            loose = objective.kind is Kind.BALANCED and len(self.stages) == 1
+            loose = objective.capped and len(self.stages) == 1
             caps.append((measure, objective.cap(total) if loose else total))
         assert chosen is not None
         return Choice(chosen, self._points(chosen), tuple(self.stages))
 
     @staticmethod
     def _order(objective: Objective, weights: Sequence[Fraction] | None) -> list[TotalMeasure]:
-        match objective.kind:
-            case Kind.LATENCY:
-                return [LATENCY, TRAFFIC]
-            case Kind.TRAFFIC:
-                return [TRAFFIC, LATENCY]
-            case Kind.BALANCED:
-                return [LATENCY, TRAFFIC, LATENCY]
-            case Kind.ENERGY:
-                return [ENERGY, LATENCY, TRAFFIC]
-        assert weights is not None
-        scale = lcm(*(w.denominator for w in weights))
-        return [TotalMeasure("score", *(int(w * scale) for w in weights)), LATENCY, TRAFFIC]
+        if objective.quantity is None:
+            assert weights is not None
+            total = Measure(Price.of(*weights))
+            return [TotalMeasure.whole(total), LATENCY, TRAFFIC]
+        *before, last = objective.steps(lambda: Price(0, 0, 0))  # which are sums' alone
+        return [TotalMeasure.whole(m) for m in (*(step.measures[0] for step in before), *last.measures)]
 
     def _points(self, chosen: Chosen) -> tuple[Point, ...]:
         return tuple(self._point(key) for key in chosen.runs)
@@ -170,8 +159,8 @@ class Chooser:
         size = answer.size.rows, answer.size.cols
         termination = answer.termination
         if not all(state.complete for block in self.blocks for state in block.states):
-            latency, traffic, energy = self.least
-            least = measure.tick * latency + measure.bit * traffic + measure.quantum * energy
+            latency, traffic, spent = self.least
+            least = measure.tick * latency + measure.bit * traffic + measure.quantum * spent
             bound = min(bound, least)
             termination = Termination.TIME_LIMIT
         seconds = monotonic() - started
@@ -294,4 +283,4 @@ class Chooser:
 
 
 def _quantum(measure: TotalMeasure) -> str:
-    return f", {measure.quantum} per quantum of energy" if measure.quantum else ""
+    return f", {measure.quantum} per quantum of what is spent" if measure.quantum else ""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from dnns.layer import Deconvolution, Network, Operator
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
-from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.network.bounds import compulsory_bits, least_spent, roofline_ticks
 from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
@@ -138,8 +138,8 @@ class NetworkFound:
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy that any schedule of the network takes."""
-        for_good = self.scenario.weights_resident
-        return self.hardware.quantum.told(least_energy_quanta(self.graph, self.hardware, for_good))
+        for_good, energy = self.scenario.weights_resident, self.hardware.quantum
+        return energy.told(least_spent(self.graph, self.hardware, energy, for_good))
 
     @property
     def energy_delay(self) -> Fraction:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from formulation import objective
 from formulation.hardware import Hardware
 from formulation.network.frontiers.frontier import Point
 from formulation.network.program.blocks import TotalMeasure
 from formulation.network.program.choice import Chosen
+from formulation.objective import Measure
 from solvers.result import Termination
 
-LATENCY, TRAFFIC = TotalMeasure("latency", 1, 0), TotalMeasure("traffic", 0, 1)
-ENERGY = TotalMeasure("energy", 0, 0, 1)
+LATENCY, TRAFFIC, ENERGY = (
+    TotalMeasure.whole(Measure.only(quantity))
+    for quantity in (objective.LATENCY, objective.TRAFFIC, objective.ENERGY)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Choice:
 
     def energy(self, hardware: Hardware) -> int:
         """Total [quanta], whether or not it was asked for."""
-        return sum(way.cost(hardware).energy for point in self.points for way in point.ways)
+        return sum(way.cost(hardware).spent(hardware.quantum) for point in self.points for way in point.ways)
 
     def bound(self, measure: TotalMeasure) -> int | None:
         """What is proven of a measure, by the first program that minimises it; None if none does."""

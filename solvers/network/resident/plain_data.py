@@ -138,7 +138,7 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
 
 
 def _energy(report: NetworkFound, point: Point) -> Fraction:
-    return report.hardware.quantum.told(point.priced_again(report.hardware).energy)
+    return point.priced_again(report.hardware).energy_pj(report.hardware)
 
 
 def _operands(report: NetworkFound, use: LayerUse, node: Node, stack: str | None) -> OperandsData:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError
 from dnns.layer import Network
 from formulation.hardware import Hardware
-from formulation.network.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.network.bounds import compulsory_bits, least_spent, roofline_ticks
 from formulation.network.frontiers.front import Sought, sought
 from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.network.program.blocks import Block, BlockState
-from formulation.objective import ENERGY
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Chooser
@@ -173,8 +172,9 @@ class _Programs:
             return 0, 0, 0
         graph, machine, for_good = self.graph, self.machine, self.growth is not None
         ticks = roofline_ticks(graph, machine, for_good)
-        energy = least_energy_quanta(graph, machine, for_good)
-        return ceil(ticks), compulsory_bits(graph, machine, for_good), ceil(energy)
+        rates = self.objective.rates(machine)
+        spent = 0 if rates is None else least_spent(graph, machine, rates, for_good)
+        return ceil(ticks), compulsory_bits(graph, machine, for_good), ceil(spent)
 
     def solved(
         self, blocks: list[Block], name: str | None = None, objective: Objective | None = None
@@ -208,9 +208,10 @@ class _Programs:
             Fraction(aim.latency_weight) / roofline_ticks(*where),
             Fraction(aim.traffic_weight) / compulsory_bits(*where),
         )
-        if not aim.needs(ENERGY):
+        rates, (graph, machine, for_good) = aim.rates(self.machine), where
+        if rates is None:
             return weights
-        return (*weights, Fraction(aim.energy_weight) / least_energy_quanta(*where))
+        return (*weights, Fraction(aim.weights.spent) / least_spent(graph, machine, rates, for_good))
 
 
 def _name(network: Network) -> str:

@@ -38,7 +38,7 @@ def stack_dict(report: NetworkFound, name: str, way: StackWay) -> StackData:
         "compute_cycles": cost.compute_cycles,
         "latency_cycles": number(machine.tick.cycles(cost.latency_ticks)),
         "traffic_bytes": number(Fraction(cost.traffic_bits, 8)),
-        "energy_pj": number(machine.quantum.told(way.cost(machine).energy)),
+        "energy_pj": number(way.cost(machine).energy_pj(machine)),
     }
 
 

@@ -69,7 +69,7 @@ def plain_best(network):
                 sum(least),
                 sum(n * r.cost.latency_ticks for r, n in fit),
                 sum(n * r.cost.traffic_bits for r, n in fit),
-                sum(n * r.cost.energy for r, n in fit),
+                sum(n * r.problem.price(r.cost).spent for r, n in fit),
                 part,
             )
         )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from formulation.network.graph import tensor_graph
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
-from formulation.network.stacks.energy import stack_energy
+from formulation.network.stacks.energy import stack_work
 from tests.network.stacks.strategies import networks
 from tests.network.stacks.walker import Walk
 from tests.strategies import examples, hardware
@@ -46,5 +46,6 @@ def test_a_stack_costs_what_running_it_counts(folder, data, machine):
     assert cost.compute_cycles == walk.compute
     assert cost.room == walk.room
     assert Fraction(cost.latency_ticks, machine.tick.per_cycle) == walk.latency
-    energy = stack_energy(stack, machine, Schedule(pieces, tiles), stays)
+    done = stack_work(stack, machine, Schedule(pieces, tiles), stays)
+    energy = machine.quantum.of(*done, cost.traffic_bits, cost.latency_ticks)
     assert machine.quantum.told(energy) == walk.energy

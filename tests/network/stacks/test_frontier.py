@@ -14,7 +14,7 @@ from formulation.network.graph import tensor_graph
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
-from formulation.network.stacks.energy import stack_energy
+from formulation.network.stacks.energy import stack_work
 from formulation.network.stacks.frontier import stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.objective import ENERGY, Measure
@@ -127,7 +127,8 @@ def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, dat
     costs = []
     for schedule in schedules(stack):
         cost = stack_cost(stack, machine, schedule, stays)
-        energy = stack_energy(stack, machine, schedule, stays)
+        done = stack_work(stack, machine, schedule, stays)
+        energy = machine.quantum.of(*done, cost.traffic_bits, cost.latency_ticks)
         costs.append((cost.room, cost.latency_ticks, cost.traffic_bits, energy))
     needs = sorted(need for need, *_ in costs)
     rooms = sorted({data.draw(st.sampled_from(needs)) + data.draw(st.integers(-8, 8)) for _ in range(3)})[
