@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dnns.layer import Deconvolution, Network, Operator
+from formulation import objective as quantities
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.network.bounds import compulsory_bits, least_spent, roofline_ticks
@@ -16,7 +17,8 @@ from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.weights import TrainedWeights
-from formulation.problem import Kind, Objective, Problem
+from formulation.objective import Quantity
+from formulation.problem import Objective, Problem
 from solvers.network.resident.outcome import ENERGY, LATENCY, TRAFFIC, Choice
 from solvers.result import SolutionStatus, Termination
 from solvers.scenario import Scenario
@@ -161,16 +163,18 @@ class NetworkFound:
     @property
     def traffic_bound(self) -> Fraction | None:
         """Proven for every choice [bytes]; for balanced for those within the latency cap."""
-        known = self.objective.kind not in (Kind.LATENCY, Kind.ENERGY)
-        bound = self.choice.bound(TRAFFIC) if known else None
+        bound = self.choice.bound(TRAFFIC) if self._minimises(quantities.TRAFFIC) else None
         return None if bound is None else Fraction(bound, 8)
 
     @property
     def latency_bound(self) -> Fraction | None:
         """Proven for every choice [cycles]."""
-        known = self.objective.kind in (Kind.LATENCY, Kind.BALANCED)
-        bound = self.choice.bound(LATENCY) if known else None
+        bound = self.choice.bound(LATENCY) if self._minimises(quantities.LATENCY) else None
         return None if bound is None else self.hardware.tick.cycles(bound)
+
+    def _minimises(self, quantity: Quantity) -> bool:
+        """Whether a step of the objective minimises a quantity by itself, ties aside."""
+        return self.objective.quantity is not None and self.objective.needs(quantity)
 
     @property
     def energy_bound(self) -> Fraction | None:
@@ -181,7 +185,7 @@ class NetworkFound:
     @property
     def gap(self) -> float:
         """``(value - bound) / value`` of the objective's own quantity."""
-        at = 1 if self.objective.kind is Kind.BALANCED else 0
+        at = 1 if self.objective.capped else 0
         stage = self.choice.stages[at]
         return float(Fraction(stage.total - stage.bound, stage.total)) if stage.total else 0.0
 

@@ -146,7 +146,7 @@ class _Programs:
         tight.
         """
         started, cap = monotonic(), None
-        if self.objective.kind is Kind.BALANCED:
+        if self.objective.capped:
             fastest = self.solved(layers, objective=replace(self.objective, kind=Kind.LATENCY))
             cap = None if fastest is None else self.objective.cap(fastest.latency)
         self.seconds = monotonic() - started
