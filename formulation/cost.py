@@ -180,9 +180,9 @@ def moved_tiles(trips: Trips, moved: Trips) -> Num:
 
 def setup_cycles(hardware: Hardware, groups: int, stationary: Stationary, trips: Trips) -> Num:
     """Cycles in which the DMA engine sets up its ``transfers``; 0, uncounted, where that takes none."""
-    if not hardware.transfer_setup:
+    if not hardware.transfer_cycles:
         return 0
-    return hardware.transfer_setup * transfers(groups, stationary, trips)
+    return hardware.transfer_cycles * transfers(groups, stationary, trips)
 
 
 def tile_bits(

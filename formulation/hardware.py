@@ -209,6 +209,11 @@ class Hardware:
         return 2 if self.double_buffered else 1
 
     @property
+    def transfer_cycles(self) -> int:
+        """Cycles of each transfer in which the DMA engine moves nothing."""
+        return self.transfer_setup
+
+    @property
     def burst_bits(self) -> int:
         """What a run that is transferred is rounded up to [bits]; 1 without bursts."""
         return 8 * self.burst_bytes if self.burst_bytes else 1

@@ -51,8 +51,8 @@ def latency_ticks(
 def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
     """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
     edge = tile.total if hardware.double_buffered else 0
-    if hardware.double_buffered and hardware.transfer_setup:
-        compute = compute + EDGE_TRANSFERS * hardware.transfer_setup
+    if hardware.double_buffered and hardware.transfer_cycles:
+        compute = compute + EDGE_TRANSFERS * hardware.transfer_cycles
     return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
 
 
@@ -81,7 +81,7 @@ def written_bits(hardware: Hardware, words: int) -> int:
 
 def written_ticks(hardware: Hardware, bits: int, parts: int = 1) -> int:
     """Ticks to write outputs that no tap reaches, each part of them by one transfer."""
-    return int(transfer_ticks(hardware, bits, parts * hardware.transfer_setup))
+    return int(transfer_ticks(hardware, bits, parts * hardware.transfer_cycles))
 
 
 class Price(NamedTuple):

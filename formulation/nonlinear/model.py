@@ -247,7 +247,7 @@ class _WholeModel:
         if hardware.double_buffered:
             edge = (
                 _value(held.total) * (tick.per_bit / tick.per_cycle)
-                + EDGE_TRANSFERS * hardware.transfer_setup
+                + EDGE_TRANSFERS * hardware.transfer_cycles
             )
             book.row("computes", "latency", _value(compute) + edge <= latency)
             book.row("transfers", "latency", per_byte * volume + setup <= latency)

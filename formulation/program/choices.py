@@ -121,7 +121,7 @@ def _variant(
 
 def _by_trips(space: Space) -> bool:
     """Whether trips cost something in every loop order."""
-    return space.summed or space.problem.hardware.transfer_setup > 0
+    return space.summed or space.problem.hardware.transfer_cycles > 0
 
 
 def _channels(table: ChannelTable, with_trips: bool, at: Ints | None = None) -> Ints:

@@ -125,7 +125,7 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     hardware = space.problem.hardware
     tick = hardware.tick
     work = []
-    edge_setup = EDGE_TRANSFERS * hardware.transfer_setup * tick.per_cycle
+    edge_setup = EDGE_TRANSFERS * hardware.transfer_cycles * tick.per_cycle
     for variant in variants:
         edge = [variant.window.terms, variant.pixels.terms, variant.beside.terms]
         bits = merge(edge) if hardware.double_buffered else {}

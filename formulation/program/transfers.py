@@ -51,14 +51,14 @@ class TransferTerms(VariantTerms):
         hardware = self.space.problem.hardware
         every = (self.window, self.pixels, self.beside, self.work)
         moved = self.bursts.products if hardware.burst_bytes else (self.words,)
-        return (*every, *moved, *((self.turns, *self.lesser_turns) if hardware.transfer_setup else ()))
+        return (*every, *moved, *((self.turns, *self.lesser_turns) if hardware.transfer_cycles else ()))
 
     @property
     def shares(self) -> tuple[Compute, ...]:
         """What is shared out to the input channels besides ``compute``."""
         hardware = self.space.problem.hardware
         bursts = self.bursts.shares if hardware.burst_bytes else ()
-        return (*bursts, *((self.turned,) if hardware.transfer_setup else ()))
+        return (*bursts, *((self.turned,) if hardware.transfer_cycles else ()))
 
     @cached_property
     def traffic(self) -> Terms:
@@ -85,7 +85,7 @@ class TransferTerms(VariantTerms):
     @property
     def _each(self) -> int:
         """Cycles to set up a transfer in each group."""
-        return self.space.problem.hardware.transfer_setup * self.space.problem.layer.groups
+        return self.space.problem.hardware.transfer_cycles * self.space.problem.layer.groups
 
     @cached_property
     def turns(self) -> Product:
@@ -114,7 +114,7 @@ class TransferTerms(VariantTerms):
     @property
     def set_ups(self) -> Terms:
         """Cycles to set transfers up; nothing if that takes no time."""
-        if not self.space.problem.hardware.transfer_setup:
+        if not self.space.problem.hardware.transfer_cycles:
             return {}
         return merge([self.turned.terms, *(product.terms for product in self.lesser_turns)])
 
@@ -206,7 +206,7 @@ class TransferTerms(VariantTerms):
 def variants_of(space: Space, chosen: Iterable[VariantChoices]) -> list[VariantTerms]:
     """The coefficients of variants."""
     hardware = space.problem.hardware
-    kind = TransferTerms if hardware.transfer_setup or hardware.burst_bytes else VariantTerms
+    kind = TransferTerms if hardware.transfer_cycles or hardware.burst_bytes else VariantTerms
     variants = []
     for one in chosen:
         names = space.names(np.arange(len(space.co.tile)), np.arange(len(space.ci.tile)), one.tiles)

@@ -146,7 +146,7 @@ class Relaxation:
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
         seen, summed = set(), self.rates is not None
-        set_up = timed and self.problem.hardware.transfer_setup > 0
+        set_up = timed and self.problem.hardware.transfer_cycles > 0
         for partial_sums in (False, True):
             for stationary in Stationary:
                 layer, hardware = self.problem.layer, self.problem.hardware
@@ -306,7 +306,7 @@ class Relaxation:
             m.weight[name].set_value(weight)
             set_range(getattr(m, name), LOWEST[name], cap)
         if m.structure.set_up:
-            m.setup_share.set_value(hardware.transfer_setup / self.roofline_cycles)
+            m.setup_share.set_value(hardware.transfer_cycles / self.roofline_cycles)
         if m.structure.summed:
             self._load_sum(m)
         self._load_partition(m)

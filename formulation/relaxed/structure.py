@@ -109,4 +109,4 @@ def class_setup(hardware: Hardware, groups: int, structure: Structure, trips: Tr
     ci = trips.ci if structure.partial_sums else 1
     moved = class_passes(structure, trips)
     each = Trips(trips.co, ci, trips.sp)
-    return hardware.transfer_setup * groups * (1.0 * moved_tiles(each, moved))
+    return hardware.transfer_cycles * groups * (1.0 * moved_tiles(each, moved))

@@ -135,7 +135,7 @@ def _moved_widths(hardware: Hardware) -> BitWidths:
 def most_setup(hardware: Hardware, groups: int, co: int, ci: int, sp: int) -> int:
     """Cycles to set up the transfers of so many trips, each tensor in the loop order that moves it most."""
     each = (setup_cycles(hardware, groups, order, Trips(co, ci, sp)) for order in Stationary)
-    return int(sum(each)) + EDGE_TRANSFERS * hardware.transfer_setup
+    return int(sum(each)) + EDGE_TRANSFERS * hardware.transfer_cycles
 
 
 def _series(axis: Axis) -> int:
