@@ -6,19 +6,19 @@ most as large in all five:
 
 * On a side of the array, a sub-tile of ``side / gcd(side, words)`` channels fills whole passes: a larger one
   takes no fewer cycles (``sum ceil(part / side) >= ceil(whole / side)``, and here it is equal but for the
-  last part of a tile, where that holds as well). Pieces do not matter there. * Where the group streams,
-  cycles and pieces only fall at sub-tiles that change the number of them in a full tile or in the last one:
-  the smallest such are kept. Where neither fill nor bits at the array are counted, cycles are always the same
-  and pieces do not matter: sub-tiles of one channel are enough. * Of what is left, a pair stays only if it is
-  below those of the same tile and smaller sub-tiles, and below those of the same trips, the same sub-tile and
-  smaller tiles, in cycles or in pieces.
+  last part of a tile, where that holds as well). Pieces do not matter there.
+* Where the group streams, cycles and pieces only fall at sub-tiles that change the number of them in a full
+  tile or in the last one: the smallest such are kept. Where neither fill nor bits at the array are counted,
+  cycles are always the same and pieces do not matter: sub-tiles of one channel are enough.
+* Of what is left, a pair stays only if it is below those of the same tile and smaller sub-tiles, and
+  below those of the same trips, the same sub-tile and smaller tiles, in cycles or in pieces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +94,14 @@ def _where_pieces_fall(extent: int) -> tuple[Ints, Ints]:
 
 
 def _smallest_parts(size: int) -> Ints:
-    """The smallest sub-tiles of each number of them that a tile may have."""
-    return np.unique(-(-size // np.arange(1, size + 1)))
+    """The smallest sub-tiles of each number of them that a tile may have: all ``ceil(size / number)``.
+
+    With r the root of the size, rounded down, those of more than r + 1 sub-tiles are at most r, and each up
+    to r is one: the numbers that come to v are those from size / v to below size / (v - 1), which are one
+    apart at least where v (v - 1) <= size.
+    """
+    few = np.arange(1, isqrt(size) + 2)
+    return np.union1d(few[:-1], -(-size // few))
 
 
 def _below(values: Ints, keys: Sequence[Ints]) -> NDArray[np.bool_]:
