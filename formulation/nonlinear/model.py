@@ -79,9 +79,10 @@ def build_nonlinear(
         measure: what is minimised.
         cap: the greatest latency [ticks]; None for none.
 
-    Returns: The model; ``total[latency]`` is in cycles, ``total[traffic]`` in bytes, what is spent, by the
-        name of its quantity, as that is told (``total[energy]`` in pJ), ``part`` in bytes. Its attribute
-        ``tables`` says which tables there are, with the number of runs.
+    Returns:
+        The model; ``total[latency]`` is in cycles, ``total[traffic]`` in bytes, what is spent, by the name of
+        its quantity, as that is told (``total[energy]`` in pJ), ``part`` in bytes. Its attribute ``tables``
+        says which tables there are, with the number of runs.
     """
     model = ConcreteModel(f"nonlinear_{stationary.value}")
     book = Book(model)
