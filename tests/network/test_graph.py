@@ -122,7 +122,7 @@ def test_every_operator_that_the_readers_know_has_a_rule():
     pytest.importorskip("onnx")
     from typing import get_args
 
-    from dnns.onnx_reader import microsoft, shapes
+    from dnns.onnx_reader.inference import microsoft, shapes
     from dnns.onnx_reader.layers.families import FAMILIES
     from dnns.yaml_reader.schema import LayerSpec
     from formulation.network.operators import ONNX_ROLES, YAML_ROLES

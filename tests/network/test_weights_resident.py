@@ -14,7 +14,7 @@ from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import compulsory_bits, least_spent
 from formulation.network.frontiers.front import posed, sought
-from formulation.network.frontiers.frontier import frontier
+from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.growing import GrowingFrontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
@@ -250,7 +250,8 @@ def test_what_is_known_of_some_rooms_bounds_every_mapping(layer, machine, moveme
         Kind.LATENCY: lambda p: [(p.latency, p.traffic)],
     }.get(kind, lambda p: [p.latency, p.traffic])
     for mapping in reference.every_mapping(layer, machine):
-        cost = movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
+        taken = movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
+        cost = Point(taken.need, taken.latency, taken.traffic, (), spent=taken.spent(machine.quantum))
         if cost.need <= machine.buffer_bits:
             within = [p for p in points if p.need <= cost.need]
             assert any(all(a <= b for a, b in zip(of(p), of(cost), strict=True)) for p in within)

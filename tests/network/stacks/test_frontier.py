@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from dnns.reader import read_network
 from formulation.hardware import BitWidths, Hardware
 from formulation.network.graph import tensor_graph
-from formulation.network.movement import MovedCost
 from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
 from formulation.network.stacks.energy import stack_work
@@ -137,7 +136,11 @@ def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, dat
     space = StackSpace(stack, machine, stack_tables(stack, machine), stays)
     points = stack_frontier(space, rooms, rooms[0], measure)
     for point in points:
-        assert point.priced_again(machine) == MovedCost(point.need, *point.price)
+        again = point.priced_again(machine)
+        assert (again.need, again.latency, again.traffic, again.spent(machine.quantum)) == (
+            point.need,
+            *point.price,
+        )
     for room in rooms:
         have = [order(measure, p.need, *p.price) for p in points if p.need <= room]
         every = [order(measure, *cost) for cost in costs if cost[0] <= room]
