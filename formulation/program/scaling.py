@@ -16,7 +16,7 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.price import Price
-from formulation.program.coefficients import CHOICES, Keys, Terms, VariantTerms
+from formulation.program.terms import CHOICES, ChoiceTerms, Keys, Terms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -110,7 +110,7 @@ def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0)
     return {name: Scale(low[name], factor[name] * span[name] / SPAN) for name in floors}
 
 
-def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, int]:
+def shifted(variants: list[ChoiceTerms], terms: list[Terms]) -> tuple[Terms, int]:
     """The function with the least coefficient of each family moved to the variant, then to a constant."""
     merged: Terms = {}
     bases = []
