@@ -15,6 +15,7 @@ from typing import Any
 
 import pyomo.core as pyo
 
+from formulation.objective import LATENCY, QUANTITIES, Measure
 from formulation.price import Price
 from formulation.program.terms import CHOICES, ChoiceTerms, Keys, Terms
 
@@ -61,6 +62,29 @@ class ProgramAim:
     incumbent: Price
     caps: Price = UNCAPPED
     score_cap: ScoreCap | None = None
+
+    @classmethod
+    def of(cls, measures: Sequence[Measure], cap: int | None, incumbent: Price) -> ProgramAim:
+        """The last of some measures, those before it held at a known mapping's.
+
+        Args:
+            measures: the most important first.
+            cap: on latency [ticks]; None for none.
+            incumbent: the known mapping's price.
+        """
+        caps, score_cap = {LATENCY: cap}, None
+        for before in measures[:-1]:
+            value = before.exact(incumbent)
+            if before.quantity is None:
+                score_cap = ScoreCap(before.weights, float(value))
+            else:
+                caps[before.quantity] = int(value)
+        return cls(
+            weights=Price(*map(float, measures[-1].weights)),
+            incumbent=incumbent,
+            caps=Price(*(caps.get(quantity) for quantity in QUANTITIES)),
+            score_cap=score_cap,
+        )
 
     def needs(self, quantity: str) -> bool:
         """Whether a quantity is minimised or capped."""

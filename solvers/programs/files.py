@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from formulation.hardware import Hardware
 from formulation.objective import QUANTITIES
 from formulation.problem import Problem
 from formulation.program.model import Milp
@@ -51,11 +52,16 @@ def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
 
 def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
     yield from in_words(problem)
+    yield from scale_lines(milp, problem.hardware)
+    yield from _LEGEND
+
+
+def scale_lines(milp: Milp, hardware: Hardware) -> Iterator[str]:
+    """What the variables of the quantities stand for."""
     for quantity in QUANTITIES:
         if quantity.name in milp.axes:
-            scale = _line(milp.axes[quantity.name], quantity.per_unit(problem.hardware))
+            scale = _line(milp.axes[quantity.name], quantity.per_unit(hardware))
             yield f"{quantity.name} [{quantity.unit}] = {scale} * {quantity.name}"
-    yield from _LEGEND
 
 
 def _line(scale: Scale, size: int) -> str:
