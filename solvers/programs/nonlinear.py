@@ -22,7 +22,7 @@ tile[d], trips[d], last[d]: size of a tile, number of tiles, size of the last on
 words[a], longest[a]: input words of an axis' tiles together, and of the longest; moved[x]: to and from DRAM
 rounded[g]: rows or columns of the array taken, one after another; cycles[g]: a factor of the array's cycles
 part[x]: of the buffer [bytes]; total: latency [cycles], traffic [bytes], energy [pJ]"""
-_WIDTH = 240  # of rows in a text that shows some only
+_WIDTH = 150  # of rows in a text that shows some only
 _ROWS = {
     "covers": "n tiles cover an extent, n - 1 do not: n t >= E >= (n - 1) t + 1",
     "last_is": "what the tiles before leave to the last one",

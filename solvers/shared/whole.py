@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Fields
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,18 +23,16 @@ from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
 from formulation.shared.whole.choices import whole_tiles
 from formulation.shared.whole.model import SharedMilp, build_shared
-from formulation.shared.whole.nonlinear import build_shared_nonlinear
 from formulation.space.space import CLASSES
-from formulation.words import deconvolution_words, setting_words
 from solvers.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, Outcome
 from solvers.programs.backend import MilpAnswer, SolverDisagreement
 from solvers.programs.files import scale_lines, write
 from solvers.programs.linear import solve_milp
 from solvers.programs.log import Log
-from solvers.programs.nonlinear import write_nonlinear
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import SharedFound
+from solvers.shared.nonlinear import dump_nonlinear_shared, shared_words
 from solvers.shared.search import SharedSearch
 
 #: On the scaled axes; a gap that is less than the rounding of most programs.
@@ -51,18 +49,6 @@ _LEGEND = (
     "part(v_x): of the buffer, for a tensor",
     "an optimum read back: variant, out, inp and tile that are 1 are loops and tiles; x packs the filters",
 )
-
-
-_NONLINEAR = """\
-dimensions d: ci (input channels), batch, axis0, ... of the grid; groups g of loops: co (rounds), ci, sp
-tile[d], trips[d], last[d]: size of a tile, number of tiles, size of the last one; several[g]: trips above one
-items k: sub-kernels, alike ones as one where passes cost nothing; patterns p of rounds that are alike
-times[p]: rounds of a pattern; filters[k_p]: of an item in it; rounded[k_p]: passes; passes[k]: in all rounds
-fullest: weights per input channel, and outputs, of the largest round; clipped: tiles of smaller sub-kernels
-words[a], longest[a]: input words of an axis' tiles together, and of the longest; moved[x]: to and from DRAM
-cycles[g_kind]: a factor of the array's cycles; part[x]: of the buffer [bytes]
-total: latency [cycles], traffic [bytes], energy [pJ]"""
-_SHOWN = 12  # rows and variables of a kind in the text of a nonlinear program
 
 
 class WholePrograms:
@@ -89,9 +75,7 @@ class WholePrograms:
         """Write the programs of a goal's first measure, if that is wanted: mixed-integer and nonlinear."""
         if self.files is not None:
             self.write(self.build(goal.measures[:1], goal, known), goal.measures[0].name)
-            build = partial(build_shared_nonlinear, self.space.problem)
-            about = (*self._words(), "", _NONLINEAR)
-            write_nonlinear(build, about, [(goal.measures[0], goal.cap)], *self.files, shown=_SHOWN)
+            dump_nonlinear_shared(self.space.problem, [(goal.measures[0], goal.cap)], *self.files)
 
     def write(self, program: SharedMilp, stage: str) -> None:
         """Write a program, if that is wanted."""
@@ -99,15 +83,8 @@ class WholePrograms:
             folder, stem = self.files
             write(program.milp.model, self._heading(program), folder, f"{stem}.{stage}")
 
-    def _words(self) -> Iterator[str]:
-        """The problem."""
-        problem = self.space.problem
-        yield deconvolution_words(problem.deconv)
-        yield from setting_words(problem.hardware, problem.partition, problem.objective)
-        yield "its sub-kernels share each ifmap tile: all tiles, loop orders, and packings into rounds"
-
     def _heading(self, program: SharedMilp) -> Iterator[str]:
-        yield from self._words()
+        yield from shared_words(self.space.problem)
         yield from scale_lines(program.milp, self.space.hardware)
         layers = self.space.kernels.layers
         for i, (kind, members) in enumerate(program.items):
