@@ -169,10 +169,8 @@ class ChoiceTerms(ABC):
         """Bits of the ifmap that move: its passes times the words of one."""
         words = ifmap_pass_words(self.stationary, 1 if self.whole else 2, self.tiles.fetched, self.slid)
         each = self._passes(Group.CO, self._out.trips)
-        bits = Traffic(self.tensors.groups * each * np.ones_like(self._out.trips), 0, 0, 0).bits(
-            self.hardware
-        )
-        return self._product("words", "out", "tile", self.ok, bits, words)
+        moved = Traffic(self.tensors.groups * each * np.ones_like(self._out.trips), 0, 0, 0)
+        return self._product("words", "out", "tile", self.ok, moved.bits(self.hardware), words)
 
     @cached_property
     def traffic(self) -> Terms:
@@ -181,9 +179,8 @@ class ChoiceTerms(ABC):
         trips = self.tiles.trips[self.rows]
         weights = tensors.weight_words * self._passes(Group.SP, trips) * np.ones_like(trips)
         writes = self._passes(Group.CI, self._inp.trips[self.ci])
-        written = Traffic(0, 0, tensors.ofmap_words * writes, tensors.ofmap_words * (writes - 1)).bits(
-            hardware
-        )
+        each = tensors.ofmap_words
+        written = Traffic(0, 0, each * writes, each * (writes - 1)).bits(hardware)
         moved = self._terms("tile", Traffic(0, weights, 0, 0).bits(hardware))
         return merge([self.words.terms, moved, self._terms("inp", written * np.ones_like(self.ci))])
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Fields
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from formulation.objective import Measure
 from formulation.price import Price
+from formulation.program.candidates import Check
 from formulation.program.scaling import SPAN, ProgramAim
-from formulation.shared.packing.rounds import Items, packing_of
+from formulation.shared.packing.rounds import packing_of
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
 from formulation.shared.whole.choices import whole_tiles
 from formulation.shared.whole.model import SharedMilp, build_shared
 from formulation.space.space import CLASSES
-from solvers.deadline import NEVER, Deadline, TimeUp
+from solvers.deadline import Deadline, TimeUp
 from solvers.goals import Goal, Outcome
 from solvers.programs.backend import MilpAnswer, SolverDisagreement
 from solvers.programs.files import scale_lines, write
@@ -61,15 +61,19 @@ class WholePrograms:
 
     def __init__(self, space: SharedSpace, files: tuple[Path, str] | None) -> None:
         self.space, self.files = space, files
+        self.tiles: Tiles | None = None
 
-    @cached_property
-    def tiles(self) -> Tiles:
-        """All tiles that matter."""
-        return whole_tiles(self.space)
+    def build(self, measures: Sequence[Measure], goal: Goal, known: Price, check: Check = bool) -> SharedMilp:
+        """The program of the last measure, those before it held at a known price.
 
-    def build(self, measures: Sequence[Measure], goal: Goal, known: Price) -> SharedMilp:
-        """The program of the last measure, those before it held at a known price."""
-        return build_shared(self.space, self.tiles, ProgramAim.of(measures, goal.cap, known))
+        Args:
+            measures: the most important first.
+            goal: has the cap.
+            known: sets the scale.
+            check: called between pieces of work; what it raises ends it.
+        """
+        self.tiles = self.tiles or whole_tiles(self.space, check)
+        return build_shared(self.space, self.tiles, ProgramAim.of(measures, goal.cap, known), check)
 
     def dump(self, goal: Goal, known: Price) -> None:
         """Write the programs of a goal's first measure, if that is wanted: mixed-integer and nonlinear."""
@@ -117,20 +121,24 @@ class WholeSearch(SharedSearch):
         self.programs, self.options, self.log = WholePrograms(space, files), options or {}, Log()
 
     def minimise(self, goal: Goal, known: Sequence[SharedFound] = (), *, settle: bool = True) -> Outcome[Any]:
-        """As of ``SharedSearch.minimise``; of a step that is not to settle, in its first measure."""
+        """As of ``SharedSearch.minimise``; of a step that is not to settle, in its first measure.
+
+        Where the solver is stopped, and its bound is below that of the search, the latter stands.
+        """
         searched = super().minimise(goal, known)
         if self.best is None:
             return searched
-        bound: Fraction | int = 0
-        for i, measure in enumerate(goal.measures if settle else goal.measures[:1]):
-            least, proven = self._solve(goal, goal.measures[: i + 1])
-            if i == 0:
-                reached = measure.exact(self.best.price)
-                bound = reached if proven and searched.proven else min(least, reached)
-            if not proven:
+        bound, origin, proven = searched.bound or 0, BoundFrom.SIEVE, searched.proven
+        for i in range(len(goal.measures) if settle else 1):
+            least, solved = self._solve(goal, goal.measures[: i + 1])
+            proven = proven and solved
+            if i == 0 and (solved or least > bound):
+                origin = BoundFrom.PROGRAM
+                bound = bound if proven else min(least, self.best.keys[0])
+            if not solved:
                 break
         self.programs.dump(goal, self.best.price)
-        return Outcome(self.best, bound, proven and searched.proven, BoundFrom.PROGRAM)
+        return Outcome(self.best, bound, proven, origin)
 
     def extras(self) -> dict[str, object]:
         """Models solved, nodes of their trees, and what each took."""
@@ -140,16 +148,16 @@ class WholeSearch(SharedSearch):
         """A bound on the last measure, and whether it is that of the best mapping but for rounding."""
         assert self.best is not None
         measure = measures[-1]
-        program = self.programs.build(measures, goal, self.best.price)
-        stage = f"{len(self.log.solves) + 1}-{measure.name}"
-        self.programs.write(program, stage)
-        gap, started = min(_GAP, program.milp.margin), monotonic()
-        left = NEVER if self.deadline is None else Deadline(self.deadline)
+        stage, deadline = f"{len(self.log.solves) + 1}-{measure.name}", Deadline(self.deadline)
         try:
+            program = self.programs.build(measures, goal, self.best.price, deadline.check)
+            self.programs.write(program, stage)
+            gap, started = min(_GAP, program.milp.margin), monotonic()
+            start = program.start(self.best.mapping)
             solved = solve_milp(
                 program.milp.model,
-                time_limit=left,
-                start=program.start(self.best.mapping),
+                time_limit=deadline,
+                start=start,
                 presolve=False,
                 gap=gap,
                 **self.options,
@@ -186,9 +194,7 @@ class WholeSearch(SharedSearch):
         """Keep the mapping of a solution if it is allowed and better."""
         space, (which, ci, row) = self.space, program.choice()
         tile = program.made.tiles.take(slice(row, row + 1))
-        taps = tuple(layer.taps for layer in space.kernels.layers)
-        items = Items(space.filters, space.limit, taps, taps)
-        rounds = packing_of(items, program.packed()).rounds
+        rounds = packing_of(space.packing(tile, ci).items, program.packed()).rounds
         rank = int(tile.table.rank[0])
         mapping = space.mapping(CLASSES[which], ci, rank, rounds, tile)
         cost = space.problem.evaluate(mapping)

@@ -19,6 +19,7 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.choices import shared_choices, whole_tiles
 from formulation.shared.whole.model import build_shared
+from solvers.deadline import TimeUp
 from solvers.programs.backend import SolverDisagreement
 from solvers.programs.linear import solve_milp
 from solvers.result import BoundFrom, SolutionStatus, Termination
@@ -32,7 +33,7 @@ UP = Deconvolution("up", 3, 2, (TransposedAxis(3, 3, 2), TransposedAxis(2, 2, 2)
 MACHINE = Hardware(2, 2, 260)
 
 
-@examples(25)
+@examples(15)
 @given(small_problems())
 def test_what_the_solver_proves_is_the_optimum(problem):
     best, result = solve(problem), solve(problem, method="exact", sieve="none")
@@ -78,7 +79,7 @@ def test_a_fixed_mapping_costs_what_it_costs(quantity, double):
     assert kept >= 3
 
 
-@examples(30)
+@examples(15)
 @given(small_problems(), st.data())
 def test_choices_lose_nothing(problem, data):
     """What a mapping takes of tile, input channels and rounds, or something as good, can be chosen."""
@@ -100,9 +101,21 @@ def test_choices_lose_nothing(problem, data):
     }
 
 
-def lowered(space, tiles, aim):
+def test_a_solver_that_is_stopped_leaves_what_the_search_has_proven(monkeypatch):
+    def late(*_, **__):
+        raise TimeUp
+
+    problem = SharedProblem(UP, MACHINE)
+    monkeypatch.setattr(whole, "solve_milp", late)
+    result = solve(problem, method="exact", sieve="none")
+    assert result.solution_status is SolutionStatus.FEASIBLE
+    assert set(result.bound_from.values()) == {BoundFrom.SIEVE}
+    assert result.gap == 0
+
+
+def lowered(space, tiles, aim, check):
     """The program without what a round may hold."""
-    program = build_shared(space, tiles, aim)
+    program = build_shared(space, tiles, aim, check)
     program.milp.model.held.deactivate()
     program.milp.model.at_least.deactivate()
     program.milp.model.unsplit.deactivate()
