@@ -16,7 +16,7 @@ from formulation.price import EDGE_TRANSFERS
 Number = Whole | int
 
 
-class Cut(NamedTuple):
+class DimensionCut(NamedTuple):
     """A dimension cut into tiles: trips, tile size, the last tile."""
 
     trips: Number
@@ -69,19 +69,19 @@ class MachineModel:
         whole = prod(values)
         return whole if len(chosen) < 2 else self.book.named(kind, index, whole)
 
-    def cut(self, name: str, extent: int, tile: Number | None = None) -> Cut:
+    def cut(self, name: str, extent: int, tile: Number | None = None) -> DimensionCut:
         """``(n - 1) t + 1 <= E <= n t``, of a tile of its own or a given one."""
         book = self.book
         tile = book.whole("tile", name, 1, extent) if tile is None else tile
         trips = book.whole("trips", name, 1, extent)
         if not isinstance(tile, Whole) or not isinstance(trips, Whole):
-            return Cut(trips, tile, 1)
+            return DimensionCut(trips, tile, 1)
         before = (trips - 1) * tile
         book.row("covers", name, trips.value * tile.value >= extent)
         book.row("no_more", name, value_of(before) + 1 <= extent)
         last = book.whole("last", name, 1, extent)
         book.row("last_is", name, value_of(last) == extent - value_of(before))
-        return Cut(trips, tile, last)
+        return DimensionCut(trips, tile, last)
 
     def one_of(self, ways: dict[str, Number]) -> Number:
         """The words of the axis along which tiles slide."""

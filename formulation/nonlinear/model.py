@@ -24,7 +24,7 @@ from formulation.cost import (
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
-from formulation.nonlinear.machine import Cut, MachineModel, Number, high_of, value_of
+from formulation.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
 from formulation.nonlinear.whole import Book
 from formulation.objective import ENERGY, LATENCY, Measure
 from formulation.problem import Problem
@@ -115,7 +115,7 @@ class _LayerModel(MachineModel):
     def _axes(self) -> tuple[Axis, ...]:
         return (batch_axis(self.layer), *self.layer.axes)
 
-    def _words(self, names: tuple[str, ...], cuts: list[Cut]) -> tuple[Number, Number, Number]:
+    def _words(self, names: tuple[str, ...], cuts: list[DimensionCut]) -> tuple[Number, Number, Number]:
         """Ifmap words of one pass, fetched and slid, of all channels; the largest tile, of one."""
         channels, book = self.layer.in_channels, self.book
         tables = [full_axis_table(axis) for axis in self._axes]
@@ -144,7 +144,7 @@ class _LayerModel(MachineModel):
         others = {i: [words for k, words in enumerate(fetched) if k != i] for i in sharing}
         return {f"axis{i - 1}": prod([int(tables[i].slid[0]), *others[i]]) for i in sharing}
 
-    def _cycles(self, co: Cut, ci: Cut, cuts: list[Cut], trips: Trips) -> Trips:
+    def _cycles(self, co: DimensionCut, ci: DimensionCut, cuts: list[DimensionCut], trips: Trips) -> Trips:
         """The factor of each group of loops in the compute cycles."""
         layer, hardware, found = self.layer, self.hardware, {}
         whole = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}

@@ -1,6 +1,5 @@
 """The integer nonlinear program of shared ifmap tiles: SCIP proves it equal to the exhaustive search."""
 
-from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -32,7 +31,7 @@ def test_the_dumped_files_have_the_optimum(tmp_path, layer, machine, objective):
     assert min(value for value in found if value is not None) == pytest.approx(told, rel=1e-6)
 
 
-@examples(12)
+@examples(6)
 @given(small_problems(), st.data())
 def test_the_packing_of_given_tiles_is_the_best(tmp_path_factory, problem, data):
     """Tiles and loop order given: the rest follows, and has the least of all packings, or there is none."""
@@ -42,7 +41,7 @@ def test_the_packing_of_given_tiles_is_the_best(tmp_path_factory, problem, data)
         mapping = pair[0]
         return mapping.stationary.value, mapping.in_channels, mapping.batch, mapping.spatial
 
-    pairs = sorted(every_mapping(replace(problem, objective=replace(problem.objective))), key=place)
+    pairs = sorted(every_mapping(problem), key=place)
     groups = {key: list(group) for key, group in groupby(pairs, place)}
     if not groups:
         return

@@ -33,7 +33,7 @@ UP = Deconvolution("up", 3, 2, (TransposedAxis(3, 3, 2), TransposedAxis(2, 2, 2)
 MACHINE = Hardware(2, 2, 260)
 
 
-@examples(15)
+@examples(10)
 @given(small_problems())
 def test_what_the_solver_proves_is_the_optimum(problem):
     best, result = solve(problem), solve(problem, method="exact", sieve="none")
@@ -79,7 +79,7 @@ def test_a_fixed_mapping_costs_what_it_costs(quantity, double):
     assert kept >= 3
 
 
-@examples(15)
+@examples(6)
 @given(small_problems(), st.data())
 def test_choices_lose_nothing(problem, data):
     """What a mapping takes of tile, input channels and rounds, or something as good, can be chosen."""

@@ -77,12 +77,10 @@ class SharedMilp:
         return [*self.milp.binaries(stationary, whole, *place), *self._filters(mapping)]
 
     def _filters(self, mapping: SharedMapping) -> list[tuple[Any, float]]:
-        """Filters and passes of a mapping, its rounds in the program's order."""
+        """Filters and passes of a mapping."""
         model, space = self.milp.model, self.made.space
         x = np.zeros((len(space.kernels.layers), self.made.most_rounds), np.int64)
         x[:, : mapping.round_count] = np.array(mapping.rounds)
-        load = np.array([layer.taps for layer in space.kernels.layers]) @ x
-        x = x[:, np.argsort(-load, kind="stable")]
         values: list[tuple[Any, float]] = []
         for i, (_, members) in enumerate(self.items):
             for r in range(self.made.most_rounds):

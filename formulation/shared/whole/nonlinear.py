@@ -35,7 +35,7 @@ from formulation.cost import (
 )
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
-from formulation.nonlinear.machine import Cut, MachineModel, Number, high_of, value_of
+from formulation.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
 from formulation.nonlinear.whole import Book
 from formulation.objective import ENERGY, LATENCY, Measure
 from formulation.shared.problem import SharedProblem
@@ -74,7 +74,7 @@ class _SharedModel(MachineModel):
         self.ci = self.cut("ci", self.deconv.in_channels)
         self.dims = dict(zip(names, self.kernels.dims, strict=True))
         self.cuts = {name: self.cut(name, len(dim.tile)) for name, dim in self.dims.items()}
-        self._clipped: dict[tuple[str, int], Cut] = {}
+        self._clipped: dict[tuple[str, int], DimensionCut] = {}
         self.own = [self._own(layer) for layer in self.kernels.layers]
 
     def build(self, measure: Measure, cap: int | None) -> None:
@@ -107,7 +107,7 @@ class _SharedModel(MachineModel):
             terms["energy"] = self.energy(macs, array, bits, terms.get("latency", 0))
         book.model.objective = Objective(expr=self.aim(measure, terms))
 
-    def _own(self, layer: Layer) -> list[Cut]:
+    def _own(self, layer: Layer) -> list[DimensionCut]:
         """A tile of the common grid clipped to a sub-kernel's outputs, on each axis."""
         found = []
         for (name, cut), axis in zip(self.cuts.items(), (batch_axis(layer), *layer.axes), strict=True):

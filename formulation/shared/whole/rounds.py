@@ -7,7 +7,6 @@ passes cost nothing all sub-kernels that are alike; x and y are whole numbers of
     sum_r x[i,r] = filters of i,    sum_i x[i,r] <= all * round[r]
     x[i,r] <= limit * y[i,r],       sum of y over the sub-kernels of a kind = passes[k]
     sum_i taps_i x[i,r] <= P,       sum_i ratio_ci x[i,r] <= Q_c         (c: ratios of the tile's pixels)
-    sum_i taps_i x[i,r] >= sum_i taps_i x[i,r+1]                         (rounds are interchangeable)
 
 What follows from these for whole numbers of rounds, but not for parts of them, is stated as well, with what
 ``formulation.shared.packing_bounds`` says of n rounds, of all packings and of those that split no pass:
@@ -66,7 +65,7 @@ class RoundRows:
         add_loads(model, [list(v.products) for v in self.variants], spans)
 
     def _rounds(self, model: Any) -> None:
-        """Every filter in a round that is used, rounds in descending order of their weights."""
+        """Every filter in a round that is used."""
         items, rounds = range(len(self.items)), model.LOADS
         model.round = pyo.Var(rounds, bounds=(0, 1))
         model.x = pyo.Var(items, rounds, domain=pyo.NonNegativeIntegers)
@@ -111,11 +110,7 @@ class RoundRows:
         def held(m: Any, load: str, r: int) -> Any:
             return self._sum(m, shares[load], r) <= m.fullest[load]
 
-        def ordered(m: Any, r: int) -> Any:
-            return self._sum(m, self.taps, r) >= self._sum(m, self.taps, r + 1)
-
         model.held = pyo.Constraint(list(most), rounds, rule=held)
-        model.ordered = pyo.Constraint(list(rounds)[:-1], rule=ordered)
         model.at_least = pyo.Constraint(
             list(most), rule=lambda m, load: m.fullest[load] >= self._by_rounds(m, self.floors[load])
         )
