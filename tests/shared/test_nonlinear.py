@@ -10,6 +10,7 @@ from formulation.mapping import Stationary
 from formulation.objective import LATENCY, TRAFFIC, Measure
 from formulation.shared.problem import SharedProblem
 from formulation.shared.whole.nonlinear import build_shared_nonlinear
+from solvers.shared import nonlinear
 from solvers.shared.methods import solve
 from tests.conformance.test_methods import DECONVOLUTIONS, ENERGETIC, EVERY_MACHINE, OBJECTIVES
 from tests.formulation.test_nonlinear import least
@@ -68,3 +69,11 @@ def test_the_text_is_a_page(tmp_path):
     assert text.startswith("a.shared: least latency of all mappings in which the ifmap stays")
     assert "    packed[k0]: times[p0]*filters[k0_p0] + times[p1]*filters[k0_p1] " in text
     assert len(text.splitlines()) < 130
+
+
+def test_what_is_beyond_any_use_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(nonlinear, "_LARGEST", 3)
+    problem = SharedProblem(DECONVOLUTIONS["1-D"], EVERY_MACHINE["plain"])
+    files = nonlinear.dump_nonlinear_shared(problem, [(Measure.only(LATENCY), None)], tmp_path, "a")
+    assert [path.name for path in files] == ["a.integer.latency.txt"]
+    assert "not written: 4 patterns of rounds with 2 sub-kernels each" in files[0].read_text()

@@ -64,6 +64,17 @@ def build_shared_nonlinear(
     return model
 
 
+def pattern_size(space: SharedSpace, counted: bool) -> tuple[int, int]:
+    """Patterns, and what each has filters of.
+
+    Args:
+        space: the map space.
+        counted: whether passes are counted: for latency, and for energy.
+    """
+    every, items = space.filters * len(space.kernels.layers), len(packed_items(space, counted))
+    return min(every, 2 ** min(every, (1 + counted) * items)), items
+
+
 class _SharedModel(MachineModel):
     """One model on its way."""
 
@@ -127,7 +138,7 @@ class _SharedModel(MachineModel):
         """Rounds, passes of each item if they are counted, and the largest round's weights and ofmap."""
         book, space = self.book, self.space
         every = space.filters * len(self.kernels.layers)
-        count = min(every, 2 ** min(every, (1 + counted) * len(self.items)))
+        count, _ = pattern_size(space, counted)
         times = [book.whole("times", f"p{t}", 0, 1 if count == every else every) for t in range(count)]
         filters = [
             [book.whole("filters", f"k{i}_p{t}", 0, space.filters * len(members)) for t in range(count)]
