@@ -78,6 +78,11 @@ class Measure:
         weights = Price(int(quantity is LATENCY), int(quantity is TRAFFIC), int(quantity in SUMS))
         return cls(weights, quantity, quantity if quantity in SUMS else ENERGY)
 
+    @property
+    def quantities(self) -> tuple[Quantity, Quantity, Quantity]:
+        """What the fields of ``Price`` are."""
+        return LATENCY, TRAFFIC, self.spends
+
     def rates(self, hardware: Hardware) -> Rates | None:
         """Of what is spent; None if that has no weight."""
         return self.spends.rates(hardware) if self.weights.spent else None

@@ -7,17 +7,24 @@ from typing import Any
 
 from dnns.layer import Deconvolution, Layer
 from formulation.hardware import Hardware
+from formulation.mapping import Partition
+from formulation.objective import Objective
 from formulation.problem import Problem
 
 
 def in_words(problem: Problem) -> Iterator[str]:
     """A problem as a person reads it."""
     yield layer_words(problem.layer)
-    yield from machine_words(problem.hardware)
-    if problem.partition is not None:
-        parts = " / ".join(f"{bits / 8:,g}" for bits in problem.partition.parts)
+    yield from setting_words(problem.hardware, problem.partition, problem.objective)
+
+
+def setting_words(machine: Hardware, partition: Partition | None, objective: Objective) -> Iterator[str]:
+    """The machine, the buffer's parts if they are given, and the objective."""
+    yield from machine_words(machine)
+    if partition is not None:
+        parts = " / ".join(f"{bits / 8:,g}" for bits in partition.parts)
         yield f"parts of the buffer for ifmap / ofmap / weights: {parts} bytes"
-    yield f"objective: {problem.objective.title}"
+    yield f"objective: {objective.title}"
 
 
 def layer_words(layer: Layer) -> str:

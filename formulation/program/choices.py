@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.cost import Num, ifmap_pass_words, tile_bits
+from formulation.cost import Num, Tensors, ifmap_pass_words, tile_bits
 from formulation.extents import Ints
+from formulation.hardware import Hardware
 from formulation.mapping import Stationary
 from formulation.program.candidates import Candidates, Check
 from formulation.space.space import CLASSES, Space
@@ -113,7 +114,9 @@ def _variant(
         return
     least = space.co.tile[co].min(), space.ci.tile[ci].min()
     left = np.flatnonzero(_fits(space, whole, *least, tiles.largest, tiles.pixels))
-    columns = _columns(space, stationary, whole, tiles.take(left), cycles[left])
+    layer, hardware = space.problem.layer, space.problem.hardware
+    columns = variant_columns(layer, hardware, stationary, whole, tiles.take(left), everything)
+    columns += [tiles.pixels[left], cycles[left]]
     rows = left[undominated(np.stack(columns))] if len(left) and not bursts else left
     if len(rows):
         yield VariantChoices(which, whole, tiles, cycles, *_pairs(space, whole, co, ci, rows, tiles))
@@ -130,17 +133,30 @@ def _channels(table: ChannelTable, with_trips: bool, at: Ints | None = None) -> 
     return undominated(np.stack([c if at is None else c[at] for c in columns]))
 
 
-def _columns(
-    space: Space, stationary: Stationary, whole: bool, tiles: SpatialTable, cycles: Ints
+def variant_columns(
+    tensors: Tensors,
+    hardware: Hardware,
+    stationary: Stationary,
+    whole: bool,
+    tiles: SpatialTable,
+    by_trips: bool,
 ) -> list[Ints]:
-    """What a loop order's price has of spatial tiles."""
-    layer, hardware = space.problem.layer, space.problem.hardware
+    """What a loop order's price has of spatial tiles, their pixels and cycle factors aside.
+
+    Args:
+        tensors: give the groups, and the words of weights.
+        hardware: the machine.
+        stationary: the loop order.
+        whole: whether all input channels are one tile.
+        tiles: the tiles.
+        by_trips: whether trips cost something in every loop order.
+    """
     words = ifmap_pass_words(stationary, 1 if whole else 2, tiles.fetched, tiles.slid)
-    columns = [words, tiles.largest, tiles.pixels, cycles]
+    columns = [words, tiles.largest]
     if stationary is Stationary.INPUT:
-        moved = layer.groups * words * hardware.bits.ifmap
-        columns[0] = moved + tiles.trips * (layer.weight_words * hardware.bits.weights)
-    if _by_trips(space) or stationary is Stationary.OUTPUT:
+        moved = tensors.groups * words * hardware.bits.ifmap
+        columns[0] = moved + tiles.trips * (tensors.weight_words * hardware.bits.weights)
+    if by_trips or stationary is Stationary.OUTPUT:
         columns.append(tiles.trips)
     return columns
 

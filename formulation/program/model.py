@@ -53,23 +53,17 @@ the exact one from below, by at most ``Milp.margin``, and what it allows in exce
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyomo.core as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
-from formulation.mapping import Stationary
+from formulation.hardware import Hardware
+from formulation.mapping import Partition, Stationary
 from formulation.program.candidates import Check
 from formulation.program.choices import VariantChoices
-from formulation.program.coefficients import (
-    TENSORS,
-    WHOLE,
-    Keys,
-    VariantTerms,
-    variant_name,
-)
 from formulation.program.products import Spans, add_products, spans_of
 from formulation.program.quantities import (
     Quantities,
@@ -79,6 +73,13 @@ from formulation.program.quantities import (
     quantities,
 )
 from formulation.program.scaling import GRAIN, SPAN, ProgramAim, Scale, rounded_sum
+from formulation.program.terms import (
+    TENSORS,
+    WHOLE,
+    ChoiceTerms,
+    Keys,
+    variant_name,
+)
 from formulation.program.transfers import variants_of
 from formulation.space.space import Space
 
@@ -100,7 +101,7 @@ class Milp:
     objective: Scale
     margin: float
     labels: Mapping[tuple[str, Keys], int]
-    variants: tuple[VariantTerms, ...]
+    variants: tuple[ChoiceTerms, ...]
     axes: Mapping[str, Scale]
 
     def choice(self) -> tuple[Stationary, int, int, int]:
@@ -148,15 +149,39 @@ def build_milp(space: Space, chosen: Iterable[VariantChoices], aim: ProgramAim, 
         aim: objective and caps.
         check: called between pieces of work; what it raises ends it.
     """
-    variants = variants_of(space, chosen)
+    problem = space.problem
+    variants: list[ChoiceTerms] = list(variants_of(space, chosen))
+    return program_over(variants, problem.hardware, problem.partition, aim, check)
+
+
+def program_over(
+    variants: list[ChoiceTerms],
+    hardware: Hardware,
+    partition: Partition | None,
+    aim: ProgramAim,
+    check: Check = bool,
+    more: Callable[[Any, Spans], None] | None = None,
+) -> Milp:
+    """The program of variants of any kind.
+
+    Args:
+        variants: what it is made of.
+        hardware: the machine.
+        partition: the buffer's parts, if they are given.
+        aim: objective and caps.
+        check: called between pieces of work; what it raises ends it.
+        more: adds what else there is to choose, once the products are there.
+    """
     model = pyo.ConcreteModel()
     labels = _choices(model, variants, check)
-    asked = quantities(space, variants, aim)
+    asked = quantities(hardware, variants, aim)
     check()
     spans = spans_of(variants, asked.limits(variants))
     slack = add_products(model, variants, spans)
+    if more is not None:
+        more(model, spans)
     check()
-    _buffer(model, space, variants, spans)
+    _buffer(model, hardware, partition, variants, spans)
     add_quantities(model, variants, asked, spans)
     if aim.score_cap is not None:
         add_score_cap(model, aim.score_cap, asked.axes)
@@ -165,7 +190,7 @@ def build_milp(space: Space, chosen: Iterable[VariantChoices], aim: ProgramAim, 
     return Milp(model, objective, _margin(model, asked, slack), labels, tuple(variants), asked.axes)
 
 
-def _choices(model: Any, variants: list[VariantTerms], check: Check) -> dict[tuple[str, Keys], int]:
+def _choices(model: Any, variants: list[ChoiceTerms], check: Check) -> dict[tuple[str, Keys], int]:
     """Unary choices."""
     model.variant = pyo.Var([v.name for v in variants], domain=pyo.Binary)
     labels: dict[tuple[str, Keys], int] = {}
@@ -194,9 +219,10 @@ def _sums(model: Any, name: str, parts: Any, whole: Any, of: Any, check: Check) 
         rows[at] = pyo.quicksum(members[at]) == whole[at]
 
 
-def _buffer(model: Any, space: Space, variants: list[VariantTerms], spans: Spans) -> None:
+def _buffer(
+    model: Any, hardware: Hardware, given: Partition | None, variants: list[ChoiceTerms], spans: Spans
+) -> None:
     """Every tensor's tile fits its part, and the parts fit the buffer; scaled to ``SPAN``, or in banks."""
-    hardware, given = space.problem.hardware, space.problem.partition
     unit = hardware.bank_bits if hardware.bank_bytes else hardware.buffer_bits / SPAN
     size = hardware.buffer_bits // hardware.bank_bits if hardware.bank_bytes else SPAN
     index = [(v.name, tensor) for v in variants for tensor in TENSORS]

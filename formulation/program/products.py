@@ -24,8 +24,8 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.program.coefficients import Keys, Product, Terms, VariantTerms
 from formulation.program.scaling import GRAIN, SPAN
+from formulation.program.terms import ChoiceTerms, Keys, Product, Terms
 
 Spans = dict[tuple[str, Keys], int]
 """By how much a factor may be above its least, by its variable."""
@@ -46,7 +46,7 @@ class FactorUnit:
     exact: bool
 
 
-def spans_of(variants: Iterable[VariantTerms], limits: Iterable[tuple[Terms, float]]) -> Spans:
+def spans_of(variants: Iterable[ChoiceTerms], limits: Iterable[tuple[Terms, float]]) -> Spans:
     """The greatest factor of each variable above its least that is of interest, at least 1.
 
     Args:
@@ -77,7 +77,7 @@ def unit_of(product: Product, spans: Spans) -> FactorUnit:
     return FactorUnit(start, max(size, coarse), size >= coarse)
 
 
-def add_products(model: Any, variants: Iterable[VariantTerms], spans: Spans) -> dict[tuple[str, Keys], int]:
+def add_products(model: Any, variants: Iterable[ChoiceTerms], spans: Spans) -> dict[tuple[str, Keys], int]:
     """Variables and rows of all products.
 
     Args:
@@ -88,7 +88,7 @@ def add_products(model: Any, variants: Iterable[VariantTerms], spans: Spans) -> 
     Returns:
         By how much a product may be too low for each variable's left choice, in the right factor: 0 if exact.
     """
-    linked = [(v, p) for v in variants for p in v.products if p.least]
+    linked = [(v, p) for v in variants for p in v.products if p.least and p.right]
     slack: dict[tuple[str, Keys], int] = {}
     for name in dict.fromkeys(p.name for _, p in linked):
         mine = [(v.name, p) for v, p in linked if p.name == name]

@@ -12,9 +12,8 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.hardware import Tick
+from formulation.hardware import Hardware, Tick
 from formulation.price import EDGE_TRANSFERS
-from formulation.program.coefficients import Compute, Keys, Terms, VariantTerms, merge
 from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,
@@ -27,7 +26,7 @@ from formulation.program.scaling import (
     scales,
     shifted,
 )
-from formulation.space.space import Space
+from formulation.program.terms import ChoiceTerms, Compute, Keys, Terms, merge
 
 _ROWS = {"moves": "traffic", "transfers": "latency", "computes": "latency", "works": "latency"}
 _ROWS |= {"spends": "spent"}
@@ -60,7 +59,7 @@ class Quantities:
         """What a row is measured in."""
         return self.axes[_ROWS[row]].unit
 
-    def limits(self, variants: list[VariantTerms]) -> list[tuple[Terms, float]]:
+    def limits(self, variants: list[ChoiceTerms]) -> list[tuple[Terms, float]]:
         """Every row with what it may be at most, those of shared cycles included."""
         shares = [
             (part.above, share_unit(part, part_beyond(part, self.beyond)))
@@ -70,12 +69,12 @@ class Quantities:
         return [(terms, self.most(name)) for name, (terms, _) in self.rows.items()] + shares
 
 
-def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Quantities:
+def quantities(hardware: Hardware, variants: list[ChoiceTerms], aim: ProgramAim) -> Quantities:
     """Every quantity that is needed above its floor, in units."""
-    rates = space.rates if aim.needs("spent") else None
+    rates = variants[0].rates if variants and aim.needs("spent") else None
     spent = 0 if rates is None else rates.tick
     timed = bool(aim.needs("latency") or spent)
-    rows = _sides(space, variants) if timed else {}
+    rows = _sides(hardware, variants) if timed else {}
     floors: dict[str, list[int]] = {"latency": [low for _, low in rows.values()]} if timed else {}
     if aim.needs("traffic"):
         rows["moves"] = shifted(variants, [v.traffic for v in variants])
@@ -91,11 +90,11 @@ def quantities(space: Space, variants: list[VariantTerms], aim: ProgramAim) -> Q
     if timed:
         lowest = min(low for name, (_, low) in rows.items() if _ROWS[name] == "latency")
         ticks = beyond(caps["latency"]) * axes["latency"].unit + axes["latency"].floor - lowest
-        cycles = ticks / space.problem.hardware.tick.per_cycle
+        cycles = ticks / hardware.tick.per_cycle
     return Quantities(rows, axes, caps, per_time, cycles)
 
 
-def add_quantities(model: Any, variants: list[VariantTerms], asked: Quantities, spans: Spans) -> None:
+def add_quantities(model: Any, variants: list[ChoiceTerms], asked: Quantities, spans: Spans) -> None:
     """Variables, and rows that hold them at what they are at least."""
     for name, cap in asked.caps.items():
         setattr(model, name, pyo.Var(bounds=(0, cap)))
@@ -120,9 +119,8 @@ def in_full(terms: Mapping[tuple[str, Keys], float], spans: Spans) -> dict[tuple
     return {key: n * spans[key] if key in spans else n for key, n in terms.items()}
 
 
-def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms, int]]:
+def _sides(hardware: Hardware, variants: list[ChoiceTerms]) -> dict[str, tuple[Terms, int]]:
     """What latency is at least, each with its floor: the array's ticks, and those of all transfers."""
-    hardware = space.problem.hardware
     tick = hardware.tick
     work = []
     edge_setup = EDGE_TRANSFERS * hardware.transfer_cycles * tick.per_cycle
@@ -141,14 +139,14 @@ def _sides(space: Space, variants: list[VariantTerms]) -> dict[str, tuple[Terms,
     return {name: shifted(variants, terms) for name, terms in sides.items()}
 
 
-def _transfers(variant: VariantTerms, tick: Tick) -> Terms:
+def _transfers(variant: ChoiceTerms, tick: Tick) -> Terms:
     """Ticks of all transfers: their bits, and setting them up."""
     bits = {key: n * tick.per_bit for key, n in variant.traffic.items()}
     setup = {key: n * tick.per_cycle for key, n in variant.set_ups.items()}
     return merge([bits, setup]) if setup else bits
 
 
-def asked_shares(variant: VariantTerms, beyond: float) -> list[Compute]:
+def asked_shares(variant: ChoiceTerms, beyond: float) -> list[Compute]:
     """What is shared out to the input channels, but for cycles where latency is not asked for."""
     parts = [variant.compute, *variant.shares] if beyond else list(variant.shares)
     return [part for part in parts if part.above and (beyond or part.family not in _CYCLES)]
@@ -175,7 +173,7 @@ def share_unit(part: Compute, beyond: float) -> float:
 
 
 def _shares(
-    model: Any, variants: list[VariantTerms], beyond: float, spans: Spans
+    model: Any, variants: list[ChoiceTerms], beyond: float, spans: Spans
 ) -> dict[tuple[str, str], float]:
     """Disaggregated pairs; what one unit of a variant's variables stands for, by family and variant."""
     every = {(part.family, v.name): part for v in variants for part in asked_shares(v, beyond)}

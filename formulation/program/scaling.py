@@ -15,8 +15,9 @@ from typing import Any
 
 import pyomo.core as pyo
 
+from formulation.objective import Measure
 from formulation.price import Price
-from formulation.program.coefficients import CHOICES, Keys, Terms, VariantTerms
+from formulation.program.terms import CHOICES, ChoiceTerms, Keys, Terms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.
 SPAN = 1000.0
@@ -61,6 +62,29 @@ class ProgramAim:
     incumbent: Price
     caps: Price = UNCAPPED
     score_cap: ScoreCap | None = None
+
+    @classmethod
+    def of(cls, measures: Sequence[Measure], cap: int | None, incumbent: Price) -> ProgramAim:
+        """The last of some measures, those before it held at a known mapping's.
+
+        Args:
+            measures: the most important first.
+            cap: on latency [ticks]; None for none.
+            incumbent: the known mapping's price.
+        """
+        caps, score_cap = [cap, None, None], None
+        for before in measures[:-1]:
+            value = before.exact(incumbent)
+            if before.quantity is None:
+                score_cap = ScoreCap(before.weights, float(value))
+            else:
+                caps[before.weights.index(1)] = int(value)
+        return cls(
+            weights=Price(*map(float, measures[-1].weights)),
+            incumbent=incumbent,
+            caps=Price(*caps),
+            score_cap=score_cap,
+        )
 
     def needs(self, quantity: str) -> bool:
         """Whether a quantity is minimised or capped."""
@@ -110,7 +134,7 @@ def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0)
     return {name: Scale(low[name], factor[name] * span[name] / SPAN) for name in floors}
 
 
-def shifted(variants: list[VariantTerms], terms: list[Terms]) -> tuple[Terms, int]:
+def shifted(variants: list[ChoiceTerms], terms: list[Terms]) -> tuple[Terms, int]:
     """The function with the least coefficient of each family moved to the variant, then to a constant."""
     merged: Terms = {}
     bases = []

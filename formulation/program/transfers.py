@@ -13,7 +13,7 @@ the passes of the order of loops, and ``g`` the bursts of runs that end with cha
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
@@ -29,7 +29,8 @@ from formulation.bursts import (
 from formulation.extents import Ints
 from formulation.mapping import Group
 from formulation.program.choices import VariantChoices
-from formulation.program.coefficients import CHOICES, Compute, Product, Terms, VariantTerms, merge
+from formulation.program.coefficients import VariantTerms
+from formulation.program.terms import Compute, Product, Terms, merge
 from formulation.space.space import Space
 
 
@@ -48,7 +49,7 @@ class TransferTerms(VariantTerms):
     @property
     def products(self) -> tuple[Product, ...]:
         """All products."""
-        hardware = self.space.problem.hardware
+        hardware = self.hardware
         every = (self.window, self.pixels, self.beside, self.work)
         moved = self.bursts.products if hardware.burst_bytes else (self.words,)
         return (*every, *moved, *((self.turns, *self.lesser_turns) if hardware.transfer_cycles else ()))
@@ -56,21 +57,21 @@ class TransferTerms(VariantTerms):
     @property
     def shares(self) -> tuple[Compute, ...]:
         """What is shared out to the input channels besides ``compute``."""
-        hardware = self.space.problem.hardware
+        hardware = self.hardware
         bursts = self.bursts.shares if hardware.burst_bytes else ()
         return (*bursts, *((self.turned,) if hardware.transfer_cycles else ()))
 
     @cached_property
     def traffic(self) -> Terms:
         """Bits moved."""
-        if not self.space.problem.hardware.burst_bytes:
+        if not self.hardware.burst_bytes:
             return super().traffic
         return merge(self.bursts.terms)
 
     def moves(self, co: int, ci: int, row: int) -> int | None:
         """Bits that a mapping of the variant moves; None if it is not in it."""
         found = super().moves(co, ci, row)
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.hardware
         if found is None or not hardware.burst_bytes:
             return found
         sizes = [int(size) for size in self.space.grid.tiles(self.tiles.rank[row])]
@@ -82,46 +83,10 @@ class TransferTerms(VariantTerms):
         bits += each(width=hardware.bits.ofmap) + 2 * again * each(width=hardware.bits.partial_sums)
         return int(layer.groups * bits)
 
-    @property
-    def _each(self) -> int:
-        """Cycles to set up a transfer in each group."""
-        return self.space.problem.hardware.transfer_cycles * self.space.problem.layer.groups
-
-    @cached_property
-    def turns(self) -> Product:
-        """Set-ups of as many transfers as there are pairs of tiles of output channels and spatial ones."""
-        return self._product("pairs", "out", "tile", self.ok, self._each * self._out.trips, self.tiles.trips)
-
-    @cached_property
-    def lesser_turns(self) -> tuple[Product, ...]:
-        """Set-ups of weights, and of the ifmap, where these move once in the order of loops."""
-        inputs, found = self._each * self._inp.trips, []
-        if self._passes(Group.SP, 2) == 1:
-            found.append(self._product("filled", "inp", "out", self.oi[::-1], inputs, self._out.trips))
-        if self._passes(Group.CO, 2) == 1:
-            found.append(self._product("opened", "inp", "tile", self.ik, inputs, self.tiles.trips))
-        return tuple(found)
-
-    @cached_property
-    def turned(self) -> Compute:
-        """``turns`` for each tensor that moves in several passes: as often as the input channels say."""
-        trips, (co, row) = self._inp.trips[self.ci], self.ok
-        inward = sum(self._passes(group, 2) > 1 for group in (Group.CO, Group.SP))
-        factors = inward * trips + 2 * self._passes(Group.CI, trips) - 1
-        pairs = self._each * self._out.trips[co] * self.tiles.trips[row]
-        return self._shared("turn", factors, [self.turns], int(pairs.max()))
-
-    @property
-    def set_ups(self) -> Terms:
-        """Cycles to set transfers up; nothing if that takes no time."""
-        if not self.space.problem.hardware.transfer_cycles:
-            return {}
-        return merge([self.turned.terms, *(product.terms for product in self.lesser_turns)])
-
     @cached_property
     def bursts(self) -> BurstTerms:
         """What crosses the DRAM's pins."""
-        final = self._ofmap("final", self.space.problem.hardware.bits.ofmap)
+        final = self._ofmap("final", self.hardware.bits.ofmap)
         parts = [self._ifmap(), self._weights(), BurstTerms(tuple(p.terms for p in final), final, ())]
         if not self.whole and self._passes(Group.CI, 2) > 1:
             parts.append(self._partial_sums())
@@ -133,7 +98,7 @@ class TransferTerms(VariantTerms):
         return self.space.grid.tiles(self.tiles.rank)
 
     def _ifmap(self) -> BurstTerms:
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.hardware
         left = layer.groups * self._passes(Group.CO, self._out.trips) * np.ones_like(self._out.trips)
         over = partial(self._over_tiles, left=left)
         if self.whole:
@@ -148,7 +113,7 @@ class TransferTerms(VariantTerms):
         return BurstTerms((words.terms, fetched.terms), (words, reach), (fetched,))
 
     def _weights(self) -> BurstTerms:
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.hardware
         trips = self._passes(Group.SP, self.tiles.trips) * np.ones_like(self.tiles.trips)
         if self.whole:
             bits = layer.groups * weight_bits(layer, hardware, self._out.tile, layer.in_channels)
@@ -160,7 +125,7 @@ class TransferTerms(VariantTerms):
 
     def _ofmap(self, name: str, width: int) -> tuple[Product, ...]:
         """Bits of all ofmap tiles, once, at some width."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.hardware
         at = 0 if width == hardware.bits.ofmap else 1
         cut = layer.groups * (self._out.trips > 1)
         bursts = channel_bursts(layer, hardware, Group.CO, self._out.tile)[at]
@@ -173,7 +138,7 @@ class TransferTerms(VariantTerms):
         )
 
     def _partial_sums(self) -> BurstTerms:
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        layer, hardware = self.space.problem.layer, self.hardware
         products, (co, row) = self._ofmap("partial", hardware.bits.partial_sums), self.ok
         sizes = [size[row] for size in self._sizes]
         bits = ofmap_bits(layer, hardware, hardware.bits.partial_sums, self._out.tile[co], sizes)
@@ -184,23 +149,6 @@ class TransferTerms(VariantTerms):
     def _over_tiles(self, name: str, right: Ints, *, left: Ints) -> Product:
         """A factor of the output channels times one of the spatial tiles."""
         return self._product(name, "out", "tile", self.ok, left, right * np.ones_like(self.tiles.trips))
-
-    def _shared(self, family: str, factors: Ints, products: Iterable[Product], most: int) -> Compute:
-        """A factor of each input-channel tile times a sum of products, at most so much."""
-        terms = merge(product.terms for product in products)
-        each = [int(factor) for factor in np.broadcast_to(factors, self.ci.shape)]
-        if len(set(each)) == 1:
-            return Compute({key: each[0] * n for key, n in terms.items() if n}, {})
-        least = {name: min((n for key, n in terms.items() if key[0] == name), default=0) for name in CHOICES}
-        base = sum(least.values())
-        found = {key: n - least.get(key[0], 0) for key, n in terms.items()}
-        above = {key: n for key, n in found.items() if n}
-        fixed = self._terms("inp", [factor * base for factor in each])
-        if not above:
-            return Compute(fixed, {})
-        labels = [(family, self._label("inp", int(b))) for b in self.ci]
-        shares = dict(zip(labels, each, strict=True))
-        return replace(Compute(fixed | shares, above, max(1, most - base)), family=family)
 
 
 def variants_of(space: Space, chosen: Iterable[VariantChoices]) -> list[VariantTerms]:

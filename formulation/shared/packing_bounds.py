@@ -106,6 +106,19 @@ def packed_bounds(space: SharedSpace, tiles: Tiles, ci: Ints, rounds: Ints) -> P
     return replace(bounds, ports=(fewest, more), splits=~possible)
 
 
+def fullest_rounds(space: SharedSpace, tiles: Tiles, rounds: Ints) -> tuple[tuple[Num, Num], tuple[Num, Num]]:
+    """P and Q of the fullest round at least: of any packing, and of those that split no pass.
+
+    Args:
+        space: the map space.
+        tiles: a tile for each number of rounds.
+        rounds: numbers of rounds.
+    """
+    view = _PackedChoices(space, tiles, np.zeros_like(rounds), rounds)
+    least = view.least_words()
+    return least, view.whole_words(*least)
+
+
 class _PackedChoices:
     """One set of choices with what the bounds need of it."""
 

@@ -169,13 +169,17 @@ class SharedSpace:
         n = Trips(rounds, trips_ci, table.trips)
         return setup_cycles(self.hardware, self.kernels.groups, stationary, n)
 
+    @property
+    def factors(self) -> tuple[int, int]:
+        """The filters' factor of the cycles of a sub-kernel: whatever its packing, and of each pass."""
+        return (self.filters, self.hardware.fill_cycles) if self.streams else (0, 1)
+
     def pass_cost(self, kind: int, tiles: Tiles, ci: Num) -> tuple[Num, Num]:
         """Cycles of a sub-kernel whatever its packing, and of each pass; ``ci`` are positions in ``ci``."""
         cycles = self.problem.deconv.groups * self.ci_cycles[kind, ci]
         cycles = cycles * tiles.cycles[self.kinds[kind].shape]
-        if self.streams:
-            return cycles * self.filters, cycles * self.hardware.fill_cycles
-        return cycles * 0, cycles
+        fixed, each = self.factors
+        return cycles * fixed, cycles * each
 
     def least_cycles(self, tiles: Tiles, ci: Num) -> Num:
         """Compute cycles without split passes; the least there are."""

@@ -18,25 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from formulation.objective import LATENCY, Measure
+from formulation.objective import Measure
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
 from formulation.program.choices import VariantChoices, sieved_choices
 from formulation.program.model import Milp, build_milp
-from formulation.program.scaling import SPAN, ProgramAim, ScoreCap
+from formulation.program.scaling import SPAN, ProgramAim
 from formulation.space.space import Space
 from solvers.deadline import Deadline, TimeUp
 from solvers.goals import Found, Goal, LayerFound, no_worse, ranked, safe
-from solvers.programs.backend import MilpAnswer
+from solvers.programs.backend import MilpAnswer, SolverDisagreement
 from solvers.programs.files import dump
 from solvers.programs.linear import solve_milp
 from solvers.programs.log import Log
 from solvers.result import Termination
-
-
-class SolverDisagreement(RuntimeError):
-    """What a solver says is not what the mappings cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +136,8 @@ class ProgramStage:
     def program(self, check: Check = bool) -> Milp:
         """Its program."""
         chosen = self.whole if self.found is None else sieved_choices(self.space, self.found)
-        return build_milp(self.space, chosen, self._aim(), check)
+        aim = ProgramAim.of(self.measures, self.goal.cap, self.best.price)
+        return build_milp(self.space, chosen, aim, check)
 
     def _closed(self, best: LayerFound) -> ProgramStage:
         """Itself with candidates: where it has none, those that are at least as good as a mapping."""
@@ -169,23 +166,6 @@ class ProgramStage:
 
     def _values(self, price: Price) -> list[Fraction | int]:
         return [measure.exact(price) for measure in self.measures]
-
-    def _aim(self) -> ProgramAim:
-        """The last measure, with those before it, and latency, capped."""
-        caps = {LATENCY: self.goal.cap}
-        score_cap = None
-        for before in self.measures[:-1]:
-            value = before.exact(self.best.price)
-            if before.quantity is None:
-                score_cap = ScoreCap(before.weights, float(value))
-            else:
-                caps[before.quantity] = int(value)
-        return ProgramAim(
-            weights=Price(*map(float, self.measures[-1].weights)),
-            incumbent=self.best.price,
-            caps=Price(*(caps.get(quantity) for quantity in self.space.problem.objective.quantities)),
-            score_cap=score_cap,
-        )
 
     def _order(self, found: LayerFound) -> Any:
         return self._values(found.price), found.choice

@@ -88,7 +88,6 @@ def _run(
     objective = scenario.objective.build()
     plan, slack = plan_of(network, scenario), None
     check_counts(scenario, plan)
-    check_sieve(scenario, plan)
     if scenario.objective.tolerance_over == "network":
         from solvers.network.slack import Programs, shared_out
 
@@ -117,14 +116,6 @@ def _answers(questions: Questions, workers: Workers | None, notify: Notify | Non
     tasks = [task_for(questions.method, question, asked[question], places) for question in opened]
     outcomes = run_tasks(tasks, workers=workers, notify=notify)
     return replies | dict(zip(opened, outcomes, strict=True))
-
-
-def check_sieve(scenario: Scenario, plan: Sequence[Planned]) -> None:
-    """Raise InputError if deconvolutions may share ifmap tiles, for which there is no such sieve."""
-    shareable = scenario.treatment is Treatment.COMBINE
-    if scenario.sieve != "prices" and shareable and any(isinstance(p.operator, Deconvolution) for p in plan):
-        problem = "shared ifmap tiles have no such sieve, allowed with deconvolution: naive, split"
-        raise InputError(scenario.source or "scenario", "sieve", problem)
 
 
 def check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:

@@ -123,6 +123,10 @@ class MilpAnswer:
     start_accepted: bool | None = None
 
 
+class SolverDisagreement(RuntimeError):
+    """What a solver says is not what the mappings cost."""
+
+
 class MilpBackend(Protocol):
     """A solver of mixed-integer linear programs."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from formulation.hardware import Hardware
+from formulation.objective import Objective
 from formulation.price import Price
 from formulation.problem import Problem
 from formulation.program.model import Milp
@@ -51,11 +53,16 @@ def write(model: Any, heading: Iterable[str], folder: Path, name: str) -> None:
 
 def _heading(milp: Milp, problem: Problem) -> Iterator[str]:
     yield from in_words(problem)
-    for name, quantity in zip(Price._fields, problem.objective.quantities, strict=True):
-        if name in milp.axes:
-            scale = _line(milp.axes[name], quantity.per_unit(problem.hardware))
-            yield f"{quantity.name} [{quantity.unit}] = {scale} * {name}"
+    yield from scale_lines(milp, problem.hardware, problem.objective)
     yield from _LEGEND
+
+
+def scale_lines(milp: Milp, hardware: Hardware, objective: Objective) -> Iterator[str]:
+    """What the variables of the quantities stand for."""
+    for name, quantity in zip(Price._fields, objective.quantities, strict=True):
+        if name in milp.axes:
+            scale = _line(milp.axes[name], quantity.per_unit(hardware))
+            yield f"{quantity.name} [{quantity.unit}] = {scale} * {name}"
 
 
 def _line(scale: Scale, size: int) -> str:

@@ -32,6 +32,7 @@ from solvers.bounds.files import dump
 from solvers.goals import Goal, known
 from solvers.result import BoundFrom, SolutionStatus, Termination
 from solvers.shared.candidates import SharedFound
+from solvers.shared.nonlinear import dump_nonlinear_shared
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
 
@@ -74,7 +75,10 @@ def solve(
     run = _SharedRun(problem, relaxation, bounder, branches, initial, Presolving(presolve))
     bound, found = run.solve(), run.best
     if dump_models is not None:
-        dump(bounder, run.stages, Path(dump_models), f"{name or problem.deconv.name}.shared")
+        files = Path(dump_models), f"{name or problem.deconv.name}.shared"
+        dump(bounder, run.stages, *files)
+        steps = [(goal.measures[0], goal.cap) for goal in run.goals.values()]
+        dump_nonlinear_shared(problem, steps, *files)
     ended = run.termination is Termination.OPTIMAL
     proven = ended and found is not None and is_proven(problem, found.price, bound)
     held = SolutionStatus.OPTIMAL if proven else SolutionStatus.FEASIBLE

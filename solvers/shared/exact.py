@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from formulation.price import Price
+from formulation.program.candidates import Sieve
 from formulation.shared.milp import PackingChoice, PackingMilp, Spending, build_packing_milp
 from formulation.shared.packing.rounds import packing_of
 from formulation.shared.problem import SharedMapping, SharedProblem
@@ -37,6 +38,7 @@ from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
 from solvers.shared.spent import Spent
+from solvers.shared.whole import WholePrograms, WholeSearch
 
 _SAFETY = 1e-9  # relative; taken off the solver's dual bounds
 _LARGEST = 16  # candidates of one model
@@ -49,6 +51,7 @@ def solve(
     *,
     time_limit: float | None = None,
     backend: str = DEFAULT_MILP,
+    sieve: Sieve | str = Sieve.PRICES,
     dump_models: Path | str | None = None,
     name: str | None = None,
     threads: int = 1,
@@ -61,8 +64,10 @@ def solve(
         problem: what to solve.
         time_limit: as of ``shared_exhaustive.solve``, like ``method``.
         backend: the solver, one of ``solvers.backends.MILP``.
-        dump_models: folder for the programs, ``<name>.shared.<number>-rounds<R>.lp`` and ``.mps``; None for
-            none. There is none where bounds settle the problem.
+        sieve: with ``none`` the solver gets the whole programs of each step. The others leave the same: a
+            choice of tiles has no price before its filters are packed, so it is left out by its bound.
+        dump_models: folder for programs as ``.lp`` and ``.mps``; None for none. A step's whole program is
+            ``<name>.shared.<quantity>``; ``<name>.shared.<number>-rounds<R>.sieved`` is what was solved.
         name: of the problem in their names; the deconvolution's if None.
         threads: of the solver.
         seed: of the solver.
@@ -70,7 +75,8 @@ def solve(
     """
     files = None if dump_models is None else (Path(dump_models), f"{name or problem.deconv.name}.shared")
     options = {"backend": backend, "threads": threads, "seed": seed}
-    return run(problem, partial(ExactSearch, files=files, options=options), time_limit, method)
+    kind = WholeSearch if Sieve(sieve) is Sieve.NONE else ExactSearch
+    return run(problem, partial(kind, files=files, options=options), time_limit, method)
 
 
 class ExactSearch(SharedSearch):
@@ -113,6 +119,7 @@ class ExactSearch(SharedSearch):
             return Outcome(None, min(bounds, default=None), not bounds)
         first = self.best.keys[0]
         bound = min([first, *bounds])
+        WholePrograms(self.space, self.files).dump(goal, self.best.price)
         origin = BoundFrom.PROGRAM if self.solves > before else BoundFrom.SIEVE
         return Outcome(self.best, bound, bound == first, origin)
 
@@ -183,7 +190,7 @@ class ExactSearch(SharedSearch):
         if self.files is not None:
             folder, stem = self.files
             heading = self._heading(milp, members, spending)
-            write(milp.model, heading, folder, f"{stem}.{self.solves}-rounds{count}")
+            write(milp.model, heading, folder, f"{stem}.{self.solves}-rounds{count}.sieved")
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
         tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
         tied = tied or (spending is not None and spending.most is not None)

@@ -47,8 +47,8 @@ METHODS = {
     **{f"combined, {b}": Method("combined", True, {"exact_after": True, "backend": b}) for b in MILP},
 }
 
-#: Those of layers: the programs of the whole map space as well.
-OF_LAYERS = METHODS | {
+#: With the programs of the whole map space as well.
+METHODS |= {
     f"exact, {name}, whole": Method("exact", True, {"backend": name, "sieve": "none"}) for name in MILP
 }
 
@@ -185,9 +185,9 @@ def conforms(problem, prices, result, method):
 @pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("machine", MACHINES)
-@pytest.mark.parametrize("method", OF_LAYERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_layers(method, machine, layer, objective):
-    how, hardware = OF_LAYERS[method], EVERY_MACHINE[machine]
+    how, hardware = METHODS[method], EVERY_MACHINE[machine]
     problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
@@ -201,14 +201,14 @@ def test_layers(method, machine, layer, objective):
 @pytest.mark.parametrize("objective", ["balanced, 20 %", "weighted, energy"])
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("machine", SLOW_TO_START)
-@pytest.mark.parametrize("method", OF_LAYERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_layers_where_transfers_are_set_up(method, machine, layer, objective):
     test_layers(method, machine, layer, objective)
 
 
 @pytest.mark.parametrize("objective", ["balanced, 20 %", "weighted, energy"])
 @pytest.mark.parametrize(("layer", "machine"), [("1-D", "plain, bursts"), ("2-D", "awkward, bursts")])
-@pytest.mark.parametrize("method", OF_LAYERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_layers_where_transfers_take_bursts(method, machine, layer, objective):
     test_layers(method, machine, layer, objective)
 

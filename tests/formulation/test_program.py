@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formulation.program.choices import whole_choices
-from formulation.program.coefficients import Product
 from formulation.program.products import add_products, spans_of, unit_of
+from formulation.program.terms import Product
 from formulation.space.space import CLASSES, Space
 from solvers.programs.linear import solve_milp
 from tests import strategies

@@ -38,7 +38,7 @@ def dumped(folder, method):
 
 
 def test_constrained_leaves_a_model_of_each_class(tmp_path):
-    names = {n for n in dumped(tmp_path, "constrained") if ".shared." in n}
+    names = {n for n in dumped(tmp_path, "constrained") if ".shared." in n and "integer" not in n}
     classes = ("weight", "input", "weight_partial", "input_partial", "output_partial")
     stages, endings = ("latency", "traffic"), ("nl", "row", "col", "txt")
     assert names == {f"block-up.shared.{c}.{s}.{e}" for c in classes for s in stages for e in endings}
@@ -54,8 +54,11 @@ def test_constrained_leaves_a_model_of_each_class(tmp_path):
 def test_exact_leaves_programs_beside_those_of_the_split_parts(tmp_path):
     names = dumped(tmp_path, "exact")
     assert {
-        "block-up.shared.1-rounds4.lp",
-        "block-up.shared.1-rounds4.mps",
+        "block-up.shared.1-rounds4.sieved.lp",
+        "block-up.shared.1-rounds4.sieved.mps",
+        "block-up.shared.latency.lp",
+        "block-up.shared.traffic.mps",
+        "block-up.shared.integer.output.traffic.nl",
         "block-up-0.0.1-latency.sieved.lp",
         "block-up-0.0.latency.lp",
     } <= names
@@ -66,7 +69,7 @@ def test_a_program_says_what_it_is_and_has_the_same_optimum_elsewhere(tmp_path, 
     """Read back, its optimum is the latency of the answer."""
     result = solve(PROBLEM, method="exact", dump_models=tmp_path, name="first")
     count = result.mapping.round_count
-    file = tmp_path / f"first.shared.1-rounds{count}.{ending}"
+    file = tmp_path / f"first.shared.1-rounds{count}.sieved.{ending}"
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", 0.0)

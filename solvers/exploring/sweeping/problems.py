@@ -24,7 +24,7 @@ from solvers.network.attempt import Failure
 from solvers.network.levels import check_network_level, run_scenario
 from solvers.network.plan import network_machine, plan_of
 from solvers.network.questions import Question, Questions, method_of, task_for
-from solvers.network.schedule import check_counts, check_sieve
+from solvers.network.schedule import check_counts
 from solvers.network.tasks import Task
 from solvers.network.work import Method
 from solvers.scenario import Scenario
@@ -176,7 +176,6 @@ def questions_of(scenario: Scenario, network: Network, text: str) -> Questions |
         network_machine(network, scenario)
         return WholePoint(scenario, text)
     check_counts(scenario, plan)
-    check_sieve(scenario, plan)
     method = method_of(scenario)
     auto = scenario.is_static and scenario.buffer_partition == "auto"
     if auto or scenario.objective.tolerance_over == "network":

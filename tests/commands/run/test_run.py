@@ -238,11 +238,17 @@ def test_a_sieve_changes_what_is_solved_not_what_is_found(tiny):
 def test_a_sieve_that_would_do_nothing_is_refused(tiny, capsys):
     assert main([str(tiny), "--search_method", "static", "--sieve", "none"]) == 2
     assert "sieve: nothing else has that sieve" in capsys.readouterr().err
-    assert main([str(tiny), "--search_method", "exact", "--combine", "--sieve", "none"]) == 2
-    assert "shared ifmap tiles have no such sieve" in capsys.readouterr().err
 
 
-def test_a_sieve_is_of_no_harm_where_no_deconvolution_could_share_tiles(tmp_path):
+def test_a_sieve_is_for_shared_ifmap_tiles_as_well(tiny):
+    plain, whole = (
+        result(tiny, "--search_method", "exact", "--combine", *sieve) for sieve in ((), ("--sieve", "none"))
+    )
+    assert [y["traffic_bytes"] for y in whole["layers"]] == [y["traffic_bytes"] for y in plain["layers"]]
+    assert whole["scenario"]["sieve"] == "none"
+
+
+def test_whole_programs_are_larger(tmp_path):
     (tmp_path / "net.yaml").write_text(
         "name: n\ninput: [4, 6, 6]\nlayers:\n- {name: a, op: conv, out_channels: 6, kernel: 3}\n"
     )

@@ -1,0 +1,1 @@
+"""The whole map space of shared ifmap tiles as one program."""
