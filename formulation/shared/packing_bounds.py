@@ -22,7 +22,7 @@ import numpy as np
 from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
 from formulation.price import Price
-from formulation.shared.space import FAR, SharedSpace
+from formulation.shared.space import FAR, SharedSpace, most_units
 from formulation.shared.tiles import Tiles
 
 
@@ -140,13 +140,14 @@ class _PackedChoices:
     def most_words(self, p: Num, q: Num) -> tuple[Num, Num]:
         """P and Q that the buffer allows at most beside the least of the other, and no more than all."""
         total, parts = self.space.room()
-        free = total - self.unit.ifmap
-        most_p = (free - q * self.unit.ofmap) // self.unit.weights
-        most_q = (free - p * self.unit.weights) // self.unit.ofmap
+        unit, every = self.space.parts(self.unit), self.space.all_pixels(self.tiles)
+        free = total - unit.ifmap
+        most_p = most_units(free - q * unit.ofmap, unit.weights, self.weights)
+        most_q = most_units(free - p * unit.weights, unit.ofmap, every)
         if parts is not None:
-            most_p = np.minimum(most_p, parts.weights // self.unit.weights)
-            most_q = np.minimum(most_q, parts.ofmap // self.unit.ofmap)
-        return np.minimum(most_p, self.weights), np.minimum(most_q, self.space.all_pixels(self.tiles))
+            most_p = np.minimum(most_p, parts.weights // unit.weights)
+            most_q = np.minimum(most_q, parts.ofmap // unit.ofmap)
+        return most_p, most_q
 
     def whole_words(self, p: Num, q: Num) -> tuple[Num, Num]:
         """P and Q at least, if no pass is split."""

@@ -17,7 +17,9 @@ from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
 from formulation.network.program.blocks import Block, BlockState
 from formulation.network.states import LayerStates, State, layer_states
+from formulation.shared.problem import SubKernels
 from solvers.deadline import Deadline
+from solvers.network.resident.sharing import SharedFrontiers
 from solvers.network.tasks import Notify, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -129,9 +131,12 @@ def points(
     hardware: Hardware, treatment: Treatment, kind: Sought, wanted: Wanted, time_limit: float | None
 ) -> MadeFrontier:
     """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
-    layer, stop = wanted.layer, stop_after(time_limit)
+    layer, deadline = wanted.layer, Deadline.of(time_limit)
+    stop = Stop(lambda: deadline.passed)
     if not isinstance(layer, Layer) and treatment is not Treatment.NAIVE:
-        found = split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind, stop=stop)
+        shares = treatment is Treatment.COMBINE and SubKernels(layer).layers
+        others = SharedFrontiers(layer, hardware, kind, stop, deadline.at).points if shares else None
+        found = split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind, stop=stop, others=others)
     else:
         plain = layer if isinstance(layer, Layer) else replace(naive(layer), name="")
         space = MovedSpace(posed(plain, hardware, kind), wanted.movement)

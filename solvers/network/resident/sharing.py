@@ -1,0 +1,196 @@
+"""The capacity-cost frontier of a deconvolution whose sub-convolutions share ifmap tiles.
+
+Where one quantity, or a sum, is wanted, each room's best is found as for a layer by itself
+(``solvers.shared.search``). Where latency and traffic are, the front so far is in the place of the incumbent:
+what no known point beats in both is packed for the least latency, for a choice's traffic does not depend on
+its packing. Rooms are taken in descending order, those left out for which the front of the one before holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from dnns.layer import Deconvolution
+from formulation.hardware import Hardware
+from formulation.network.frontiers.deconvolution import ZerosWay, shares
+from formulation.network.frontiers.front import Front, Sought, Stop
+from formulation.network.frontiers.frontier import Point, filled_rooms
+from formulation.network.movement import Movement
+from formulation.network.sharing import MovedSharedSpace, SharedWay
+from formulation.objective import LATENCY, TRAFFIC, Measure, Step
+from formulation.price import Price
+from formulation.problem import Kind, Objective
+from formulation.shared.packing.search import NODES, PackingProblem
+from formulation.shared.problem import SharedMapping, SharedProblem
+from formulation.shared.tiles import Tiles
+from formulation.space.space import CLASSES
+from solvers.goals import Found, Goal
+from solvers.shared.candidates import Batch, Candidate
+from solvers.shared.search import SharedSearch
+
+_FASTEST = Goal(Step.of(LATENCY, TRAFFIC).measures)
+
+
+class SharedFrontiers:
+    """The frontiers of one deconvolution.
+
+    Args:
+        deconv: the deconvolution; some sub-convolution has taps.
+        hardware: the machine.
+        kind: as of ``Front``.
+        stop: is told of what is left as it is: packings that are not proven, and what was not looked at.
+        deadline: when to leave it, by ``time.monotonic``; None for never.
+    """
+
+    def __init__(
+        self,
+        deconv: Deconvolution,
+        hardware: Hardware,
+        kind: Sought | None,
+        stop: Stop,
+        deadline: float | None,
+    ) -> None:
+        self.hardware, self.kind, self.stop, self.deadline = hardware, kind, stop, deadline
+        summed = isinstance(kind, Measure)
+        self.problem = SharedProblem(deconv, hardware, Objective(Kind.ENERGY if summed else Kind.BALANCED))
+
+    def points(self, movement: Movement, rooms: Sequence[int] | None, base: int) -> list[Point]:
+        """The points of the fronts of all rooms, each once.
+
+        Args:
+            movement: of the whole deconvolution.
+            rooms: as of ``frontier``.
+            base: bits that are taken throughout.
+        """
+        every = shares(self.problem.deconv, movement)
+        own = [moved for layer, moved in every if layer is not None]
+        zeros = [ZerosWay(moved) for layer, moved in every if layer is None]
+        written, read = sum(moved.written for moved in own), sum(moved.read for moved in own)
+        space = MovedSharedSpace(self.problem, replace(movement, written=written, read=read))
+        front = Front(self.kind)
+        search = (PairSearch if front.kind is None else MovedSearch)(space, front, self.deadline)
+        found: dict[SharedWay, Point] = {}
+        for room in filled_rooms(front, rooms, space.free):
+            space.free = room
+            self.stop.stopped |= not search.fill()
+            for way in search.ways:
+                found.setdefault(way, self._point((way, *zeros), base))
+        return list(found.values())
+
+    def _point(self, ways: tuple[SharedWay | ZerosWay, ...], base: int) -> Point:
+        cost = Point(0, 0, 0, ways, base).priced_again(self.hardware)
+        energy = cost.energy if isinstance(self.kind, Measure) else 0
+        return Point(cost.need, cost.latency, cost.traffic, ways, base, energy)
+
+
+class MovedSearch(SharedSearch):
+    """One space beside a movement, searched for the best of each of its rooms.
+
+    Args:
+        space: the map space; its room may change from one front to the next.
+        front: what is known; of what kind it is says what is searched for.
+        deadline: as of ``SharedSearch``.
+    """
+
+    space: MovedSharedSpace
+
+    def __init__(self, space: MovedSharedSpace, front: Front, deadline: float | None) -> None:
+        super().__init__(space, deadline)
+        self.front, self._ways = front, list[SharedWay]()
+
+    def fill(self) -> bool:
+        """Find the front of the space's room; False if better points may be missing."""
+        self.front.shrink(self.space.free)
+        outcome = self.minimise(_goal(self.front.kind))
+        if outcome.found is not None:
+            self._enter(outcome.found.mapping, outcome.found.price)
+        return outcome.proven
+
+    @property
+    def ways(self) -> list[SharedWay]:
+        """How the front's points are run."""
+        return [self._ways[place] for place in self.front.found.choice[0].tolist()]
+
+    def _enter(self, mapping: SharedMapping, price: Price) -> None:
+        """Let the front have a mapping."""
+        way = SharedWay(self.space.problem.deconv, self.space.movement, mapping)
+        choice = np.zeros((5, 1), dtype=np.int64)
+        choice[0] = len(self._ways)
+        self._ways.append(way)
+        latency = np.array([price.latency], dtype=object if self.space.wide else np.int64)
+        columns = latency, np.array([price.traffic]), np.array([price.energy])
+        self.front.add(Price(*columns), np.array([way.cost(self.space.hardware).need]), choice)
+
+    def _packing(self, candidate: Candidate) -> PackingProblem:
+        which, rounds, ci, _ = candidate.choice
+        trips, table = int(self.space.trips_ci[ci]), candidate.tile.table
+        spills = self.space.spills(CLASSES[which], rounds, trips, table)
+        return self.space.packing(candidate.tile, ci, spills)
+
+
+class PairSearch(MovedSearch):
+    """The same for pairs of latency and traffic: all that no point of the front beats is looked at."""
+
+    def fill(self) -> bool:
+        """Find the front of the space's room; False if better points may be missing."""
+        self.front.shrink(self.space.free)
+        self._begin()
+        self._best_first(_FASTEST, [self.coarse])
+        self.open = []
+        reached = self._best_first(_FASTEST, self._sifted(_FASTEST))
+        return self._settle(_FASTEST) is None and reached is None
+
+    def _wanted(self, goal: Goal, fits: Any, price: Price) -> Any:
+        return fits & self.front.open(price)
+
+    def _beaten(self, bound: Any) -> bool:
+        return False
+
+    def _better(self, keys: tuple[Any, ...], choice: tuple[int, ...]) -> bool:
+        latency, traffic = (np.array([key]) for key in keys)
+        return bool(self.front.open(Price.of(latency, traffic))[0])
+
+    def _offer(
+        self, goal: Goal, choice: tuple[int, int, int, int], mapping: SharedMapping, price: Price
+    ) -> None:
+        self.best = Found(goal.values(price), choice, mapping, price)
+        self._enter(mapping, price)
+
+    def _extend(self, goal: Goal, tiles: Tiles) -> None:
+        part, ci, fewest = self._beside(tiles)
+        fits, prices = self.space.open_bounds(part, ci)
+        for which, price in enumerate(prices):
+            at = np.flatnonzero(self._wanted(goal, fits, price))
+            for batch in self._rounds(goal, which, part.take(at), ci[at], fewest[at]):
+                self._pack_all(goal, batch)
+
+    def _pack_all(self, goal: Goal, batch: Batch) -> None:
+        """Pack what is open, the least products of latency and traffic first."""
+        latency, traffic = batch.keys
+        left = np.argsort(latency.astype(np.float64) * traffic.astype(np.float64), kind="stable")
+        while len(left):
+            self._pack(goal, batch.candidate(int(left[0])), nodes=0)
+            left = left[1:]
+            left = left[self.front.open(Price.of(latency[left], traffic[left]))]
+
+    def _settle(self, goal: Goal) -> Any:
+        left = None
+        for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
+            late = self.spare_nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
+            if self._better(candidate.keys, candidate.choice) and (
+                late or not self._pack(goal, candidate, nodes=min(NODES, self.spare_nodes))
+            ):
+                left = 0
+        return left
+
+
+def _goal(kind: Sought | None) -> Goal:
+    """What is minimised where a single point is wanted."""
+    if isinstance(kind, Measure):
+        return Goal((kind, *_FASTEST.measures))
+    return Goal(_FASTEST.measures[::-1]) if kind is Kind.TRAFFIC else _FASTEST
