@@ -249,9 +249,9 @@ class SharedSpace:
         """Latency [ticks] from the array's and the edge's [ticks], traffic [bits] and set-ups [cycles]."""
         return overlapped(self.hardware, array, bits, setup)
 
-    def array(self, compute: Num, held: TensorBits) -> Num:
-        """The array's time with the edge [ticks]."""
-        return array_ticks(self.hardware, compute, self.edge(held), wide=self.wide)
+    def array(self, compute: Num, held: TensorBits, spills: bool = False) -> Num:
+        """The array's time with the edge [ticks]; ``spills`` as of ``edge``."""
+        return array_ticks(self.hardware, compute, self.edge(held, spills), wide=self.wide)
 
     def packing(self, tile: Tiles, ci: int, spills: bool = False) -> PackingProblem:
         """The packing problem beside one tile and input-channel tile; in ticks; ``spills`` as of ``edge``."""

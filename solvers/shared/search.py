@@ -19,7 +19,7 @@ import numpy as np
 from formulation.cost import TensorBits
 from formulation.extents import Ints
 from formulation.price import Price
-from formulation.shared.packing.search import NODES, PackingProblem, best_packing
+from formulation.shared.packing.search import NODES, best_packing
 from formulation.shared.packing_bounds import PackedBounds, packed_bounds
 from formulation.shared.problem import SharedMapping
 from formulation.shared.space import SharedSpace
@@ -31,10 +31,12 @@ from solvers.goals import Found, Goal, Outcome, limit, safe
 from solvers.shared.candidates import (
     Batch,
     Candidate,
+    Settling,
     SharedFound,
     in_order,
     packed_price,
     posed_packing,
+    settling,
 )
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
@@ -231,9 +233,22 @@ class SharedSearch:
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
         which, count, ci, rank = candidate.choice
-        packing = self._packing(candidate)
+        spills = self._spills(candidate)
+        packing = self.space.packing(candidate.tile, ci, spills)
         posed, least, split = posed_packing(self.space, goal, candidate, packing)
-        answer = best_packing(posed, count, candidate.most, candidate.target, least, split, nodes=nodes)
+        known = Settling(least, split)
+        if nodes:
+            known = settling(self.space, goal, candidate, packing, spills)
+        answer = best_packing(
+            posed,
+            count,
+            candidate.most,
+            candidate.target,
+            known.least,
+            known.split,
+            rooms=known.rooms,
+            nodes=nodes,
+        )
         self.packed += 1
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
@@ -244,9 +259,9 @@ class SharedSearch:
             self.open.append(candidate)
         return answer.proven
 
-    def _packing(self, candidate: Candidate) -> PackingProblem:
-        """The packing problem of a candidate."""
-        return self.space.packing(candidate.tile, candidate.choice[2])
+    def _spills(self, candidate: Candidate) -> bool:
+        """As of ``SharedSpace.edge``, where that looks at it."""
+        return False
 
     def _unsettled(self) -> Any:
         """A bound on what is open, None if nothing that may be better is."""

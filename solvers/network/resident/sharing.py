@@ -25,7 +25,7 @@ from formulation.network.sharing import MovedSharedSpace, SharedWay
 from formulation.objective import LATENCY, TRAFFIC, Measure, Step
 from formulation.price import Price
 from formulation.problem import Kind, Objective
-from formulation.shared.packing.search import NODES, PackingProblem
+from formulation.shared.packing.search import NODES
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.tiles import Tiles
 from formulation.space.space import CLASSES
@@ -126,11 +126,10 @@ class MovedSearch(SharedSearch):
         columns = latency, np.array([price.traffic]), np.array([price.energy])
         self.front.add(Price(*columns), np.array([way.cost(self.space.hardware).need]), choice)
 
-    def _packing(self, candidate: Candidate) -> PackingProblem:
+    def _spills(self, candidate: Candidate) -> bool:
         which, rounds, ci, _ = candidate.choice
-        trips, table = int(self.space.trips_ci[ci]), candidate.tile.table
-        spills = self.space.spills(CLASSES[which], rounds, trips, table)
-        return self.space.packing(candidate.tile, ci, spills)
+        trips = int(self.space.trips_ci[ci])
+        return self.space.spills(CLASSES[which], rounds, trips, candidate.tile.table)
 
 
 class PairSearch(MovedSearch):
