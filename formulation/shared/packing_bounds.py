@@ -168,6 +168,13 @@ def narrowed_bounds(
     return [Narrowed((most_p[i], most_q[i]), int(ticks[i]), ports[i]) for i in range(len(words)) if fit[i]]
 
 
+def least_held(space: SharedSpace, tile: Tiles, ci: int, rounds: int) -> TensorBits:
+    """What the tiles of one choice hold at least, of any packing [bits]."""
+    view = _PackedChoices(space, tile, np.array([ci]), np.array([rounds]))
+    held = view.held(*view.least_words())
+    return TensorBits(*(int(bits[0]) for bits in (held.ifmap, held.ofmap, held.weights)))
+
+
 class _PackedChoices:
     """One set of choices with what the bounds need of it."""
 

@@ -21,10 +21,13 @@ from formulation.network.graph import tensor_graph
 from formulation.network.movement import alone
 from formulation.network.sharing import SharedWay
 from formulation.problem import Kind, Objective
+from formulation.shared.packing.search import Best
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
+from solvers.network.resident import sharing
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import Wanted, layer_blocks, points
 from solvers.network.resident.sharing import SharedFrontiers
+from solvers.shared import search
 from solvers.shared.deconvolution import combine
 from tests.network import reference
 from tests.network.test_residency import MEASURES, keys, movements
@@ -88,6 +91,32 @@ def test_frontiers_hold_the_best_of_every_room(problem, movement, kind, data):
         elif kind is Kind.LATENCY:
             every, known = ({min(s)} if s else set() for s in (every, known))
         assert reference.pareto(known) == reference.pareto(every)
+
+
+@examples(12)
+@given(problem=small_problems(set_up=False), movement=movements(), kind=st.sampled_from((None, *MEASURES)))
+def test_what_is_not_settled_is_bounded(problem, movement, kind):
+    """Nothing is better than both the points that are known and the bounds beside them."""
+    machine, deconv = problem.hardware, problem.deconv
+    deconv = replace(deconv, in_channels=3 * (1 + deconv.in_channels // 3))
+    assume(all(sub.layer is not None for sub in split(deconv)))
+    asked, stop = replace(movement, wider=0), Stop()
+    frontiers = SharedFrontiers(deconv, machine, kind, stop, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sharing, "NODES", 0)
+        patch.setattr(search, "best_packing", lambda *_, **__: Best(None, -1, False))
+        every = [*frontiers.points(asked, (machine.buffer_bits,), 0), *frontiers.beside]
+    assert not stop.stopped
+    plain, macs = SharedProblem(deconv, machine), SubKernels(deconv).macs
+    for mapping in shared_mappings(deconv, machine):
+        cost = asked.cost(machine, macs, plain.work(mapping))
+        if cost.need > machine.buffer_bits:
+            continue
+        below = [p for p in every if p.need <= cost.need]
+        if kind is None:
+            assert any(p.latency <= cost.latency and p.traffic <= cost.traffic for p in below)
+        else:
+            assert any(keys(kind, p)[0] <= keys(kind, cost)[0] for p in below)
 
 
 class Counted:

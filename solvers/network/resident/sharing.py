@@ -8,7 +8,7 @@ its packing. Rooms are taken in descending order, those left out for which the f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dnns.layer import Deconvolution
+from formulation.cost import footprint
 from formulation.hardware import Hardware
 from formulation.network.frontiers.deconvolution import ZerosWay, shares
 from formulation.network.frontiers.front import Front, Sought, Stop
@@ -26,10 +27,11 @@ from formulation.objective import LATENCY, TRAFFIC, Measure, Step
 from formulation.price import Price
 from formulation.problem import Kind, Objective
 from formulation.shared.packing.search import NODES
+from formulation.shared.packing_bounds import least_held, narrowed_bounds
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.tiles import Tiles
 from formulation.space.space import CLASSES
-from solvers.goals import Found, Goal
+from solvers.goals import Found, Goal, safe
 from solvers.shared.candidates import Batch, Candidate
 from solvers.shared.search import SharedSearch
 
@@ -43,8 +45,11 @@ class SharedFrontiers:
         deconv: the deconvolution; some sub-convolution has taps.
         hardware: the machine.
         kind: as of ``Front``.
-        stop: is told of what is left as it is: packings that are not proven, and what was not looked at.
+        stop: is told if better points may be missing of which nothing is known.
         deadline: when to leave it, by ``time.monotonic``; None for never.
+
+    Attributes:
+        beside: bounds on packings that are not proven and may be better than the points.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class SharedFrontiers:
     ) -> None:
         self.hardware, self.kind, self.stop, self.deadline = hardware, kind, stop, deadline
         summed = isinstance(kind, Measure)
+        self.beside: list[Point] = []
         self.problem = SharedProblem(deconv, hardware, Objective(Kind.ENERGY if summed else Kind.BALANCED))
 
     def points(self, movement: Movement, rooms: Sequence[int] | None, base: int) -> list[Point]:
@@ -80,6 +86,12 @@ class SharedFrontiers:
             self.stop.stopped |= not search.fill()
             for way in search.ways:
                 found.setdefault(way, self._point((way, *zeros), base))
+            for need, price in search.bounds():
+                costs = [zero.cost(self.hardware) for zero in zeros]
+                sums = (sum(getattr(c, n) for c in costs) for n in ("latency", "traffic", "energy"))
+                total = [have + more for have, more in zip(price, sums, strict=True)]
+                energy = total[2] if isinstance(self.kind, Measure) else 0
+                self.beside.append(Point(base + need, total[0], total[1], (), base, energy))
         return list(found.values())
 
     def _point(self, ways: tuple[SharedWay | ZerosWay, ...], base: int) -> Point:
@@ -102,14 +114,43 @@ class MovedSearch(SharedSearch):
     def __init__(self, space: MovedSharedSpace, front: Front, deadline: float | None) -> None:
         super().__init__(space, deadline)
         self.front, self._ways = front, list[SharedWay]()
+        self._undecided: list[Candidate] = []
 
     def fill(self) -> bool:
-        """Find the front of the space's room; False if better points may be missing."""
+        """Find the front of the space's room; False if there was no time to look at all of it."""
         self.front.shrink(self.space.free)
         outcome = self.minimise(_goal(self.front.kind))
         if outcome.found is not None:
             self._enter(outcome.found.mapping, outcome.found.price)
-        return outcome.proven
+        return not self._late
+
+    @property
+    def _late(self) -> bool:
+        return self.deadline is not None and monotonic() > self.deadline
+
+    def bounds(self) -> Iterator[tuple[int, Price]]:
+        """What packings that are not proven take and cost at least."""
+        space = self.space
+        for candidate in self._undecided:
+            _, rounds, ci, _ = candidate.choice
+            held = least_held(space, candidate.tile, ci, rounds)
+            need = footprint(space.hardware, space.parts(held))
+            whole, split = candidate.bounds
+            narrowed = narrowed_bounds(space, candidate.tile, ci, rounds, self._spills(candidate))
+            ticks = min(whole, min((one.split for one in narrowed), default=split))
+            latency = int(space.latency(ticks, candidate.traffic, candidate.setup))
+            ports = None if candidate.ports is None else min(candidate.ports)
+            yield int(need.total), space.price(latency, candidate.traffic, ports)
+
+    def _settle(self, goal: Goal) -> Any:
+        self._undecided = []
+        for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
+            if self._better(candidate.keys, candidate.choice):
+                nodes = 0 if self._late else min(NODES, self.spare_nodes)
+                if nodes <= 0 or not self._pack(goal, candidate, nodes=nodes):
+                    self._undecided.append(candidate)
+        self._undecided = [c for c in self._undecided if self._better(c.keys, c.choice)]
+        return min((safe(c.keys[0]) for c in self._undecided), default=None)
 
     @property
     def ways(self) -> list[SharedWay]:
@@ -136,13 +177,14 @@ class PairSearch(MovedSearch):
     """The same for pairs of latency and traffic: all that no point of the front beats is looked at."""
 
     def fill(self) -> bool:
-        """Find the front of the space's room; False if better points may be missing."""
+        """As of ``MovedSearch``."""
         self.front.shrink(self.space.free)
         self._begin()
         self._best_first(_FASTEST, [self.coarse])
         self.open = []
-        reached = self._best_first(_FASTEST, self._sifted(_FASTEST))
-        return self._settle(_FASTEST) is None and reached is None
+        self._best_first(_FASTEST, self._sifted(_FASTEST))
+        self._settle(_FASTEST)
+        return not self._late
 
     def _wanted(self, goal: Goal, fits: Any, price: Price) -> Any:
         return fits & self.front.open(price)
@@ -176,16 +218,6 @@ class PairSearch(MovedSearch):
             self._pack(goal, batch.candidate(int(left[0])), nodes=0)
             left = left[1:]
             left = left[self.front.open(Price.of(latency[left], traffic[left]))]
-
-    def _settle(self, goal: Goal) -> Any:
-        left = None
-        for candidate in sorted(self.open, key=lambda c: (c.keys, c.choice)):
-            late = self.spare_nodes <= 0 or (self.deadline is not None and monotonic() > self.deadline)
-            if self._better(candidate.keys, candidate.choice) and (
-                late or not self._pack(goal, candidate, nodes=min(NODES, self.spare_nodes))
-            ):
-                left = 0
-        return left
 
 
 def _goal(kind: Sought | None) -> Goal:
