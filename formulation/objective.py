@@ -47,12 +47,21 @@ class Quantity:
         """Under which results and bounds have it."""
         return f"{self.name}_{self.unit}"
 
+    def __reduce__(self) -> tuple[Callable[[str], Quantity], tuple[str]]:
+        """The same one in another process: there is one of each name."""
+        return quantity_named, (self.name,)
+
 
 LATENCY = Quantity("latency", "cycles", lambda hardware: hardware.tick.per_cycle, roofline_ticks)
 TRAFFIC = Quantity("traffic", "bytes", lambda hardware: 8, compulsory_bits)
 ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum.per_unit, least_energy_quanta)
 #: In the order of the fields of ``Price``.
 QUANTITIES = (LATENCY, TRAFFIC, ENERGY)
+
+
+def quantity_named(name: str) -> Quantity:
+    """The quantity of a name."""
+    return next(quantity for quantity in QUANTITIES if quantity.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import least_energy_quanta
-from formulation.network.frontiers.front import posed, sought
+from formulation.network.frontiers.front import Pair, posed, sought
 from formulation.network.frontiers.frontier import frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
@@ -25,6 +25,7 @@ from tests.network import reference
 from tests.strategies import BARE, examples, hardware, layers
 
 COLUMNS = ("need", "latency", "traffic")
+ENERGIES = Pair(ENERGY)
 MEASURES = (Measure.only(ENERGY), Measure(Price(Fraction(1, 7), Fraction(0), Fraction(2, 3))))
 
 
@@ -170,7 +171,7 @@ def every(layer, machine, movement):
     layer=layers(most=4, channels=4, most_axes=2),
     machine=machines(),
     movement=movements(),
-    kind=st.sampled_from((*BARE, *MEASURES)),
+    kind=st.sampled_from((*BARE, *MEASURES, ENERGIES)),
     data=st.data(),
 )
 def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, data):
@@ -182,7 +183,7 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
     costs = every(layer, machine, movement)
     for point in points:
         again = point.priced_again(machine)
-        columns = (*COLUMNS, "energy") if kind in MEASURES else COLUMNS
+        columns = (*COLUMNS, "energy") if kind in (*MEASURES, ENERGIES) else COLUMNS
         assert all(getattr(again, column) == getattr(point, column) for column in columns)
     for size in rooms or sorted({c.need for c in costs if c.need <= machine.buffer_bits}):
         if kind in MEASURES:
@@ -191,8 +192,10 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
                 (keys(kind, c) for c in fit), default=None
             )
             continue
-        pairs = {(c.latency, c.traffic) for c in costs if c.need <= size}
-        held = {(p.latency, p.traffic) for p in points if p.need <= size}
+        other = "energy" if kind is ENERGIES else "traffic"
+        pairs, held = (
+            {(x.latency, getattr(x, other)) for x in some if x.need <= size} for some in (costs, points)
+        )
         if kind is Kind.TRAFFIC:
             pairs, held = ({min(s, key=lambda c: c[::-1])} if s else set() for s in (pairs, held))
         elif kind is Kind.LATENCY:

@@ -87,6 +87,11 @@ def test_energy_is_least_if_it_is_asked_for(scenario, level, capsys):
     assert float(line[2]) == pytest.approx(least["energy_pj"] / 1e6, abs=0.1)
 
 
+def test_energy_is_the_same_from_two_processes(scenario):
+    options = ("--objective", "energy")
+    assert plain(run(scenario, *options, "--jobs", "2")) == plain(run(scenario, *options))
+
+
 def test_what_stays_moves_nothing(scenario):
     data = run(scenario, "--objective", "traffic")
     stays = {tensor["name"]: tensor for tensor in data["tensors"]}
