@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--reach", type=float, metavar="VALUE", help=text)
     levels, text = ("resident", "fused"), "resident feature maps, or fused layers besides (the scenario's)"
     p.add_argument("--network_level", "--network-level", choices=levels, help=text)
+    text = "inference after inference: trained weights of some layers stay for good (the scenario's)"
+    p.add_argument("--weights_resident", "--weights-resident", action="store_true", help=text)
     p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
     p.add_argument("--outfile", metavar="F", help="write the results as JSON")
     p.add_argument("--csv", metavar="F", help="write one line per size as CSV")
@@ -112,8 +114,9 @@ def _main(args: argparse.Namespace) -> int:
         from solvers.network.resident.sizing import sizing
         from solvers.scenario import read_scenario
 
-        level = {"network_level": args.network_level} if args.network_level else {}
-        scenario = read_scenario(args.scenario, level)
+        fields = {"network_level": args.network_level} if args.network_level else {}
+        fields |= {"weights_resident": True} if args.weights_resident else {}
+        scenario = read_scenario(args.scenario, fields)
         if scenario.network_level == "layers":
             scenario = scenario.replace(network_level="resident")
         check_network_level(scenario)
