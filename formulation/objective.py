@@ -49,6 +49,10 @@ class Quantity:
         """Of what ``Price`` counts, in one unit that results are told in."""
         return self.rates(hardware).per_unit
 
+    def __reduce__(self) -> tuple[Callable[[str], Quantity], tuple[str]]:
+        """The same one in another process: there is one of each name."""
+        return quantity_named, (self.name,)
+
 
 LATENCY = Quantity("latency", "cycles", lambda hardware: Rates(hardware.tick.per_cycle, 0, 0, 0, 1))
 TRAFFIC = Quantity("traffic", "bytes", lambda hardware: Rates(8, 0, 0, 1, 0))
@@ -56,6 +60,11 @@ ENERGY = Quantity("energy", "pj", lambda hardware: hardware.quantum)
 #: Quantities that sum up what is done. An objective asks for one of them at most: ``Price.spent``.
 SUMS = (ENERGY,)
 QUANTITIES = (LATENCY, TRAFFIC, *SUMS)
+
+
+def quantity_named(name: str) -> Quantity:
+    """The quantity of a name."""
+    return next(quantity for quantity in QUANTITIES if quantity.name == name)
 
 
 @dataclass(frozen=True, slots=True)

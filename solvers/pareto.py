@@ -1,4 +1,4 @@
-"""``python -m solvers.pareto``: the front of latency and traffic of every layer and of a network."""
+"""``python -m solvers.pareto``: fronts of latency and traffic, or energy: of layers and of a network."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from solvers.scenario import Scenario
     from solvers.views.plots.picture import Picture
 
+#: The other quantity of a pair: its field, how many of its unit the table's unit is, that.
+_OTHERS = {"traffic": ("traffic_bytes", 10**6, "MB"), "energy": ("energy_pj", 10**6, "uJ")}
 _DRAWN = 2000  # points of a front
 _SHARES = ("0", "0.001", "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10")
 
@@ -33,11 +35,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line's options."""
     p = LineParser(
         prog="python -m solvers.pareto",
-        description="The front of latency and DRAM traffic: every pair that no other choice of mappings "
-        "beats in both, of each layer and of the network layer by layer; exact.",
+        description="The front of latency and DRAM traffic, or energy: every pair that no other choice of "
+        "mappings beats in both, of each layer and of the network layer by layer; exact.",
         epilog="Exit code: 0 done, 2 bad input, 3 a layer does not fit.",
     )
     p.add_argument("scenario", help="scenario file (.yaml); its method and objective do not matter here")
+    text = "what is compared: latency and DRAM traffic, or latency and energy"
+    pairs = tuple(f"latency,{name}" for name in _OTHERS)
+    p.add_argument("--quantities", default=pairs[0], choices=pairs, help=text)
     add_options(p, "the fronts, with the mappings,", "point")
     return p
 
@@ -51,11 +56,13 @@ def _main(args: argparse.Namespace) -> int:
     check_files(args)
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
+        from formulation.network.frontiers.front import Pair
+        from formulation.objective import quantity_named
         from solvers.exploring.fronts import fronts
         from solvers.scenario import read_scenario
 
-        scenario = read_scenario(args.scenario)
-        found = fronts(scenario, layer=args.layer, workers=workers, notify=notify)
+        scenario, (_, name) = read_scenario(args.scenario), args.quantities.split(",")
+        found = fronts(scenario, Pair(quantity_named(name)), layer=args.layer, workers=workers, notify=notify)
     outputs = [(args.outfile, partial(_json, found)), (args.csv, partial(_csv, found))]
     if args.report is not None:
         outputs.append((args.report, partial(_page, found, scenario)))
@@ -68,7 +75,7 @@ def _main(args: argparse.Namespace) -> int:
 def _page(found: Fronts, scenario: Scenario, stream: IO[str]) -> None:
     from solvers.views.page.reports import exploration_page
 
-    title, command = f"{found.network}: latency and traffic", "python -m solvers.pareto scenario.yaml"
+    title, command = f"{found.network}: latency and {_name(found)}", "python -m solvers.pareto scenario.yaml"
     exploration_page(title, scenario, command, stream, pareto=pairs_dict(found))
 
 
@@ -87,6 +94,7 @@ def fronts_dict(found: Fronts) -> dict[str, Any]:
         total = {"points": [{**point, "choice": choice} for point, choice in points]}
     return {
         "network": found.network,
+        **_quantities(found),
         "deconvolution": "split" if found.split else None,
         "layers": [_layer_dict(found, layer) for layer in found.layers],
         "total": total,
@@ -97,7 +105,17 @@ def pairs_dict(found: Fronts) -> dict[str, Any]:
     """The fronts without what is behind them, as pictures and pages take them: at most ``_DRAWN`` points."""
     layers = [{"name": y.name, "points": list(_points(found, thinned(y.sums)))} for y in found.layers]
     total = None if found.total is None else {"points": list(_points(found, thinned(found.total)))}
-    return {"network": found.network, "layers": layers, "total": total}
+    return {"network": found.network, **_quantities(found), "layers": layers, "total": total}
+
+
+def _name(found: Fronts) -> str:
+    """Of the quantity that is compared besides latency."""
+    return found.pair.other.name
+
+
+def _quantities(found: Fronts) -> dict[str, Any]:
+    """What is compared, where it is not latency and traffic."""
+    return {} if _name(found) == "traffic" else {"quantities": ["latency", _name(found)]}
 
 
 def thinned(sums: Sums) -> Sums:
@@ -105,17 +123,17 @@ def thinned(sums: Sums) -> Sums:
     if len(sums) <= _DRAWN:
         return sums
     at = [i * (len(sums) - 1) // (_DRAWN - 1) for i in range(_DRAWN)]
-    return replace(sums, latency=sums.latency[at], traffic=sums.traffic[at], terms=sums.terms[at])
+    return replace(sums, latency=sums.latency[at], other=sums.other[at], terms=sums.terms[at])
 
 
 def _points(found: Fronts, sums: Sums) -> Iterator[dict[str, Any]]:
     from solvers.result import number
 
-    tick = found.hardware.tick
-    for latency, traffic in zip(sums.latency.tolist(), sums.traffic.tolist(), strict=True):
+    tick, (field, *_) = found.hardware.tick, _OTHERS[_name(found)]
+    for latency, other in zip(sums.latency.tolist(), sums.other.tolist(), strict=True):
         yield {
             "latency_cycles": number(tick.cycles(latency)),
-            "traffic_bytes": number(Fraction(traffic, 8)),
+            field: number(Fraction(other, found.pair.other.per_unit(found.hardware))),
         }
 
 
@@ -138,7 +156,7 @@ def _json(found: Fronts, stream: IO[str]) -> None:
 
 def _csv(found: Fronts, stream: IO[str]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(("layer", "latency_cycles", "traffic_bytes"))
+    writer.writerow(("layer", "latency_cycles", _OTHERS[_name(found)][0]))
     total = [] if found.total is None or len(found.layers) == 1 else [("", found.total)]
     for name, sums in (*((layer.name, layer.sums) for layer in found.layers), *total):
         writer.writerows((name, *point.values()) for point in _points(found, sums))
@@ -148,16 +166,17 @@ def _text(found: Fronts) -> str:
     from dnns.terminal.tables import Title, fitted, printed, put
 
     only = found.layers[0] if len(found.layers) == 1 and not found.unfit else None
+    other, unit = _name(found), _OTHERS[_name(found)][2]
     titles: list[Title] = [
         ("latency\nkcycles", "right"),
         ("above the least\n%", "right"),
-        ("traffic\nMB", "right"),
+        (f"{other}\n{unit}", "right"),
         ("saved\n%", "right"),
     ]
 
     def prints(console: Console) -> None:
         whose = found.network if only is None else f"{found.network}, {only.name}"
-        console.print(f"{whose}: latency and traffic that nothing beats in both, layer by layer, exact")
+        console.print(f"{whose}: latency and {other} that nothing beats in both, layer by layer, exact")
         if found.split:
             console.print("Deconvolutions are split; that they share ifmap tiles is not looked at here.")
         if found.total is None:
@@ -170,15 +189,16 @@ def _text(found: Fronts) -> str:
 
 
 def _rows(found: Fronts, sums: Sums) -> Iterator[tuple[str, ...]]:
-    """The points of some latencies above the least; the last has the least traffic."""
-    latency, traffic, tick = sums.latency.tolist(), sums.traffic.tolist(), found.hardware.tick
+    """The points of some latencies above the least; the last has the least of the other quantity."""
+    latency, other, tick = sums.latency.tolist(), sums.other.tolist(), found.hardware.tick
+    unit = _OTHERS[_name(found)][1] * found.pair.other.per_unit(found.hardware)
     caps = (Fraction(latency[0]) * (1 + Fraction(share)) for share in _SHARES)
     for place in dict.fromkeys([*(bisect_right(latency, cap) - 1 for cap in caps), len(sums) - 1]):
         yield (
             f"{float(tick.cycles(latency[place])) / 1000:,.1f}",
             f"{100 * (latency[place] / latency[0] - 1):,.2f}",
-            f"{traffic[place] / 8e6:,.2f}",
-            f"{100 * (1 - traffic[place] / traffic[0]):,.2f}" if traffic[0] else "-",
+            f"{other[place] / unit:,.2f}",
+            f"{100 * (1 - other[place] / other[0]):,.2f}" if other[0] else "-",
         )
 
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _SIZE = re.compile(r"(\d+)([KM]?)")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+#: Of each target: its unit, how many of them the table's unit is, that, and what it is never below.
+_UNITS_OF = {
+    "traffic": ("bytes", 10**6, "MB", "any schedule"),
+    "latency": ("cycles", 1000, "kcycles", "roofline"),
+    "energy": ("pJ", 10**6, "uJ", "any schedule"),
+}
 _BAR = 30
 _MOST = 4096
 
@@ -32,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line's options."""
     p = LineParser(
         prog="python -m solvers.size",
-        description="The least DRAM traffic, or the least latency, of a network as one problem (what stays "
+        description="The least DRAM traffic, latency or energy of a network as one problem (what stays "
         "on the chip, what is fused) against the size of the SRAM; every size that is looked at is proven.",
         epilog="Exit code: 0 done, 2 bad input.",
     )
@@ -43,12 +49,14 @@ def parser() -> argparse.ArgumentParser:
         "between the sizes that are looked at [bytes] (64K); exact: every size at which the optimum changes"
     )
     p.add_argument("--step", default="64K", metavar="BYTES|exact", help=text)
-    text = "what is least: traffic, or latency"
-    p.add_argument("--target", default="traffic", choices=("traffic", "latency"), help=text)
-    text = "say the smallest SRAM with so much traffic [bytes] or latency [cycles] at most"
+    text = "what is least: traffic, latency, or energy"
+    p.add_argument("--target", default="traffic", choices=("traffic", "latency", "energy"), help=text)
+    text = "say the smallest SRAM with so much traffic [bytes], latency [cycles] or energy [pJ] at most"
     p.add_argument("--reach", type=float, metavar="VALUE", help=text)
     levels, text = ("resident", "fused"), "resident feature maps, or fused layers besides (the scenario's)"
     p.add_argument("--network_level", "--network-level", choices=levels, help=text)
+    text = "inference after inference: trained weights of some layers stay for good (the scenario's)"
+    p.add_argument("--weights_resident", "--weights-resident", action="store_true", help=text)
     p.add_argument("--jobs", type=int, metavar="N", help="processes (1)")
     p.add_argument("--outfile", metavar="F", help="write the results as JSON")
     p.add_argument("--csv", metavar="F", help="write one line per size as CSV")
@@ -106,19 +114,18 @@ def _main(args: argparse.Namespace) -> int:
         from solvers.network.resident.sizing import sizing
         from solvers.scenario import read_scenario
 
-        level = {"network_level": args.network_level} if args.network_level else {}
-        scenario = read_scenario(args.scenario, level)
+        fields = {"network_level": args.network_level} if args.network_level else {}
+        fields |= {"weights_resident": True} if args.weights_resident else {}
+        scenario = read_scenario(args.scenario, fields)
         if scenario.network_level == "layers":
             scenario = scenario.replace(network_level="resident")
         check_network_level(scenario)
-        if scenario.weights_resident:
-            problem = "got true, sizes are of one inference by itself, allowed: false"
-            raise InputError(scenario.source, "weights_resident", problem)
         target = Kind(args.target)
-        if exact:
+        if exact or scenario.weights_resident:
             from solvers.network.resident.exact_sizing import exact_sizing
 
-            found = exact_sizing(scenario, low, high, target, workers=workers, notify=notify)
+            some = None if exact else wanted
+            found = exact_sizing(scenario, low, high, target, sizes=some, workers=workers, notify=notify)
         else:
             found = sizing(scenario, wanted, target, workers=workers, notify=notify)
     outputs = [(args.outfile, lambda f: _json(found, f)), (args.csv, lambda f: _csv(found, f))]
@@ -138,7 +145,8 @@ def _main(args: argparse.Namespace) -> int:
 def _rows(found: Sizing) -> list[dict[str, Any]]:
     from solvers.result import number
 
-    names = ("taken_bytes", "traffic_bytes", "latency_cycles", "lower_bound")
+    energy = ("energy_pj",) if found.target.value == "energy" else ()
+    names = ("taken_bytes", "traffic_bytes", "latency_cycles", *energy, "lower_bound")
     return [
         {
             "buffer_bytes": point.buffer_bytes,
@@ -169,15 +177,13 @@ def _csv(found: Sizing, stream: IO[str]) -> None:
 def _text(found: Sizing, level: str, reach: float | None) -> str:
     from dnns.terminal.tables import Title, fitted, printed, put
 
-    traffic = found.target.value == "traffic"
-    unit, name = (10**6, "MB") if traffic else (1000, "kcycles")
-    least = "any schedule" if traffic else "roofline"
+    basic, unit, name, least = _UNITS_OF[found.target.value]
     titles: list[Title] = [
         ("SRAM\nKiB", "right"),
         ("taken\nKiB", "right"),
         (f"{found.target.value}\n{name}", "right"),
         (f"times\n{least}", "right"),
-        (f"a KiB saves\n{'bytes' if traffic else 'cycles'}", "right"),
+        (f"a KiB saves\n{basic}", "right"),
         (f"above {least}\n", "left"),
         ("\nproven", "left"),
     ]
@@ -214,7 +220,7 @@ def _saved(found: Sizing, before: Sized, after: Sized) -> str:
 
 
 def _reached(found: Sizing, reach: float) -> str:
-    unit = "bytes" if found.target.value == "traffic" else "cycles"
+    unit = _UNITS_OF[found.target.value][0]
     point = found.reached(Fraction(reach))
     if point is None:
         return f"{reach:,.0f} {unit}: more than that, whatever size of these"

@@ -16,14 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 
 from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
 from formulation.price import Price
-from formulation.shared.space import FAR, SharedSpace
+from formulation.shared.space import FAR, SharedSpace, most_units
 from formulation.shared.tiles import Tiles
+
+#: Numbers of words of the fullest round that are looked at one by one.
+MOST_NARROWED = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +123,71 @@ def fullest_rounds(space: SharedSpace, tiles: Tiles, rounds: Ints) -> tuple[tupl
     return least, view.whole_words(*least)
 
 
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """What packings that split a pass cost at least, of some Q.
+
+    Attributes:
+        most: P that may fit beside it, and Q.
+        split: the array's time with the edge [ticks].
+        ports: bits between buffer and array; None where energy is not asked for.
+    """
+
+    most: tuple[int, int]
+    split: int
+    ports: int | None
+
+
+def narrowed_bounds(
+    space: SharedSpace, tile: Tiles, ci: int, rounds: int, spills: bool = False
+) -> list[Narrowed]:
+    """Bounds for one choice, for packings that split a pass: of each Q that they may have, one.
+
+    What has Q words in its fullest round has passes for as many words at most in any, and a filter for each
+    ``most pixels`` of them. The least of these is no less than the bound for all.
+
+    Args:
+        space: of the tile.
+        tile: the tile.
+        ci: position of the input-channel tile.
+        rounds: their number.
+        spills: as of ``SharedSpace.edge``.
+
+    Returns:
+        Of every Q that may fit; none if there are more than ``MOST_NARROWED``.
+    """
+    one = _PackedChoices(space, tile, np.array([ci]), np.array([rounds]))
+    p, q = one.least_words()
+    last = int(one.most_words(p, q)[1][0])
+    unit = gcd(*(int(pixels) for pixels in tile.pixels[:, 0]))
+    first = -(-int(q[0]) // unit) * unit
+    if not 0 <= last - first < MOST_NARROWED * unit:
+        return []
+    words = np.arange(first, last + 1, unit)
+    tiles, every = tile.take(np.zeros_like(words)), np.full_like(words, ci)
+    view = _PackedChoices(space, tiles, every, np.full_like(words, rounds))
+    few = min(layer.taps for layer in space.kernels.layers)
+    weights = np.maximum(p[0], few * -(-words // view.most_pixels))
+    most = view.most_words(weights, words)[0], words
+    forced = view.forced(most)
+    compute = space.least_cycles(tiles, every) + view.split_cycles(forced, most)
+    ticks = space.array(compute, view.held(weights, words), spills)
+    ports: list[int | None] = [None] * len(words)
+    if space.energy is not None:
+        bits = space.energy.array_bits(tiles, every)
+        ports = (bits + view.split_cost(forced, most, space.energy.read_bits)).tolist()
+    fit = view.fits(weights, words).tolist()
+    most_p, most_q = (column.tolist() for column in most)
+    return [Narrowed((most_p[i], most_q[i]), int(ticks[i]), ports[i]) for i in range(len(words)) if fit[i]]
+
+
+def least_held(space: SharedSpace, tile: Tiles, ci: int, rounds: int) -> TensorBits:
+    """What the tiles of one choice hold at least, of any packing [bits]."""
+    view = _PackedChoices(space, tile, np.array([ci]), np.array([rounds]))
+    held = view.held(*view.least_words())
+    return TensorBits(*(int(bits[0]) for bits in (held.ifmap, held.ofmap, held.weights)))
+
+
 class _PackedChoices:
     """One set of choices with what the bounds need of it."""
 
@@ -153,13 +222,14 @@ class _PackedChoices:
     def most_words(self, p: Num, q: Num) -> tuple[Num, Num]:
         """P and Q that the buffer allows at most beside the least of the other, and no more than all."""
         total, parts = self.space.room()
-        free = total - self.unit.ifmap
-        most_p = (free - q * self.unit.ofmap) // self.unit.weights
-        most_q = (free - p * self.unit.weights) // self.unit.ofmap
+        unit, every = self.space.parts(self.unit), self.space.all_pixels(self.tiles)
+        free = total - unit.ifmap
+        most_p = most_units(free - q * unit.ofmap, unit.weights, self.weights)
+        most_q = most_units(free - p * unit.weights, unit.ofmap, every)
         if parts is not None:
-            most_p = np.minimum(most_p, parts.weights // self.unit.weights)
-            most_q = np.minimum(most_q, parts.ofmap // self.unit.ofmap)
-        return np.minimum(most_p, self.weights), np.minimum(most_q, self.space.all_pixels(self.tiles))
+            most_p = np.minimum(most_p, parts.weights // unit.weights)
+            most_q = np.minimum(most_q, parts.ofmap // unit.ofmap)
+        return most_p, most_q
 
     def whole_words(self, p: Num, q: Num) -> tuple[Num, Num]:
         """P and Q at least, if no pass is split."""

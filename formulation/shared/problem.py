@@ -119,6 +119,11 @@ class SubKernels:
         return sum(layer.ofmap_words for layer in self.layers)
 
     @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all of them."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
     def zero_words(self) -> int:
         """Ofmap that no tap reaches."""
         return sum(sub.ofmap_words for sub in self.subs if sub.layer is None)
@@ -187,7 +192,11 @@ class SharedProblem(Posed[SharedMapping]):
         return SubKernels(self.deconv)
 
     def evaluate(self, mapping: SharedMapping) -> Cost:
-        """The exact cost of a mapping, whether or not it fits the buffer.
+        """The exact cost of a mapping, whether or not it fits the buffer; raises as ``work``."""
+        return cost_of(self.hardware, self.kernels.macs, self.work(mapping))
+
+    def work(self, mapping: SharedMapping) -> Work:
+        """Words, cycles and tiles of a mapping, before anything is said of where its operands are.
 
         Raises:
             ValueError: if a tile is out of range, or the rounds do not hold every filter once.
@@ -207,9 +216,8 @@ class SharedProblem(Posed[SharedMapping]):
         each = [_array(hardware, layer, row, sizes, mapping.in_channels, n.ci) for layer, row in pairs]
         compute = deconv.groups * sum(cycles for cycles, _ in each)
         array = Traffic(*(sum(getattr(words, name) for _, words in each) for name in Traffic.__slots__))
-        macs = sum(layer.macs for layer in kernels.layers)
         setup = setup_cycles(hardware, deconv.groups, mapping.stationary, n)
-        return cost_of(hardware, macs, Work(n, moved, compute, array, held, setup))
+        return Work(n, moved, compute, array, held, setup)
 
     def smallest_tiles(self) -> Iterable[TensorBits]:
         """Bits of tiles of one grid point, one filter a round, with one and with all input channels.

@@ -32,7 +32,7 @@ from formulation.cost import (
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
-from formulation.price import Price, array_ticks, latency_ticks, overlapped
+from formulation.price import Price, array_ticks, overlapped
 from formulation.shared.counts import shared_counts
 from formulation.shared.energy import SharedEnergy
 from formulation.shared.packing.rounds import Items
@@ -74,20 +74,36 @@ class SharedSpace:
             reads = (layer.ifmap_reads,) if summed else ()
             alike.setdefault((layer.taps, shape, *reads), []).append(j)
         self.kinds = [KernelKind(self.kernels.layers[m[0]], tuple(m), s) for (_, s, *_), m in alike.items()]
-        self.ci, self.trips_ci, self.ci_cycles = undominated_channels(self.kinds, problem.hardware)
+        self.ci, self.trips_ci, self.ci_cycles = self._channels()
         self.streams = streams(problem.hardware)
         self.filters = deconv.out_channels
         self.limit = self.filters if self.streams else min(self.hardware.cols, self.filters)
         self.taps = sum(layer.taps for layer in self.kernels.layers)
         self.passes = len(self.kernels.layers) * -(-self.filters // self.limit)
-        counts = shared_counts(problem).checked(deconv.name)
+        counts = self._counts()
         self.wide = counts.are_wide(self.hardware)
         self.energy = None if problem.rates is None else self._energy(counts, problem.rates)
+
+    def _channels(self) -> tuple[Ints, Ints, Ints]:
+        """Input-channel tiles, as of ``undominated_channels``."""
+        return undominated_channels(self.kinds, self.hardware)
+
+    def _counts(self) -> Counts:
+        """What 64 bits must hold; raises TooLargeError."""
+        return shared_counts(self.problem).checked(self.problem.deconv.name)
+
+    def parts(self, held: TensorBits) -> TensorBits:
+        """The tiles that take a part of the buffer."""
+        return held
+
+    def edge(self, held: TensorBits, spills: bool = False) -> TensorBits:
+        """The tiles that move before and after the array works; ``spills``: partial sums move."""
+        return held
 
     def _energy(self, counts: Counts, rates: Rates) -> SharedEnergy:
         wide = counts.sum_is_wide(self.problem.deconv, self.hardware, rates)
         fewest = -(-self.filters // self.limit)
-        macs = sum(layer.macs for layer in self.kernels.layers)
+        macs = self.kernels.macs
         each = self.kinds, self.trips_ci, self.ci_cycles
         return SharedEnergy(self.hardware, rates, macs, *each, fewest, wide)
 
@@ -136,7 +152,7 @@ class SharedSpace:
 
     def fewest_rounds(self, tiles: Tiles, ci: Ints, trips_ci: Num) -> tuple[Num, Num]:
         """Where some packing might fit beside ``ci`` input channels, and a bound on its rounds."""
-        held = held_bits(self.hardware, ci * tiles.table.largest, 1, ci, trips_ci)
+        held = self.parts(held_bits(self.hardware, ci * tiles.table.largest, 1, ci, trips_ci))
         total, parts = self.room()
         weights, ofmap = held.weights * self.filters * self.taps, held.ofmap * self.all_pixels(tiles)
         most_taps, most_pixels = self.problem.most_taps, tiles.pixels.max(axis=0)
@@ -152,7 +168,7 @@ class SharedSpace:
 
     def feasible(self, held: TensorBits) -> Num:
         """Whether tiles fit the buffer."""
-        return fits(self.hardware, self.problem.partition, footprint(self.hardware, held))
+        return fits(self.hardware, self.problem.partition, footprint(self.hardware, self.parts(held)))
 
     def all_pixels(self, tiles: Tiles) -> Num:
         """Ofmap words of one tile if all filters were in one round."""
@@ -208,9 +224,10 @@ class SharedSpace:
         table, hardware = tiles.table, self.hardware
         fit, rounds = self.fewest_rounds(tiles, np.ones_like(table.rank), 1)
         held = held_bits(hardware, table.largest, tiles.pixels.max(axis=0), self.problem.most_taps, 1)
-        unit = held_bits(hardware, table.largest, 0, self.problem.most_taps, 1)
-        most = (self.room()[0] - held.ofmap) // unit.total
-        trips = -(-self.problem.deconv.in_channels // np.maximum(most, 1))
+        unit = self.parts(held_bits(hardware, table.largest, 0, self.problem.most_taps, 1))
+        channels = self.problem.deconv.in_channels
+        most = most_units(self.room()[0] - self.parts(held).ofmap, unit.total, channels)
+        trips = -(-channels // np.maximum(most, 1))
         compute = self.roughest_cycles(tiles, np.arange(len(self.ci)))
         ports = self.energy and self.energy.rough_bits(tiles, trips)
         prices = [self._prices(s, rounds, trips, tiles, compute, held, ports) for s in CLASSES]
@@ -238,12 +255,12 @@ class SharedSpace:
         """Latency [ticks] from the array's and the edge's [ticks], traffic [bits] and set-ups [cycles]."""
         return overlapped(self.hardware, array, bits, setup)
 
-    def array(self, compute: Num, held: TensorBits) -> Num:
-        """The array's time with the edge [ticks]."""
-        return array_ticks(self.hardware, compute, held, wide=self.wide)
+    def array(self, compute: Num, held: TensorBits, spills: bool = False) -> Num:
+        """The array's time with the edge [ticks]; ``spills`` as of ``edge``."""
+        return array_ticks(self.hardware, compute, self.edge(held, spills), wide=self.wide)
 
-    def packing(self, tile: Tiles, ci: int) -> PackingProblem:
-        """The packing problem beside one tile and input-channel tile; prices in ticks."""
+    def packing(self, tile: Tiles, ci: int, spills: bool = False) -> PackingProblem:
+        """The packing problem beside one tile and input-channel tile; in ticks; ``spills`` as of ``edge``."""
         table, hardware = tile.table, self.hardware
         layers = len(self.kernels.layers)
         pixels, costs, compute = [0] * layers, [0] * layers, 0
@@ -256,6 +273,7 @@ class SharedSpace:
         unit = gcd(*pixels)
         channels, trips = int(self.ci[ci]), int(self.trips_ci[ci])
         held = held_bits(hardware, channels * int(table.largest[0]), unit, channels, trips)
+        moved = self.edge(held, spills)
 
         def edge(bits: int) -> int:
             return hardware.tick.of(0, bits) if hardware.double_buffered else 0
@@ -271,11 +289,11 @@ class SharedSpace:
                 tuple(p // unit for p in pixels),
             ),
             tuple(costs),
-            edge(held.weights),
-            edge(held.ofmap),
+            edge(moved.weights),
+            edge(moved.ofmap),
             unit,
             fit,
-            array_ticks(hardware, compute, TensorBits(held.ifmap, 0, 0)),
+            array_ticks(hardware, compute, TensorBits(moved.ifmap, 0, 0)),
             held,
         )
 
@@ -305,5 +323,9 @@ class SharedSpace:
     ) -> Price:
         bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
         setup = self.setup(stationary, rounds, trips_ci, tiles.table)
-        latency = latency_ticks(self.hardware, compute, bits, held, setup, wide=self.wide)
-        return self.price(latency, bits, ports)
+        return self.price(self.latency(self.array(compute, held), bits, setup), bits, ports)
+
+
+def most_units(free: Num, each: Num, extent: Num) -> Num:
+    """How many units of ``each`` bits fit into what is free, at most all; all if they take nothing."""
+    return np.where(each > 0, np.minimum(free // np.maximum(each, 1), extent), extent)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Layer
 from formulation.hardware import Hardware
+from formulation.network.frontiers.front import Pair, posed
 from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import alone
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _MORE = (2, 5)
 """How many times the tolerance is looked at besides."""
+_TRAFFIC = Pair()
 _IF_NONE = Fraction(1, 100)
 """In the place of a tolerance of 0 there."""
 
@@ -174,10 +176,10 @@ def _fronts(
     return {p: [] if isinstance(found, Failure) else found for p, found in zip(names, made, strict=True)}
 
 
-def front(layer: Layer, machine: Hardware) -> list[Point]:
-    """The pairs of latency and traffic of a layer that no other mapping beats in both, with mappings."""
-    space = MovedSpace(Problem(layer, machine), alone(layer))
-    return frontier(space, [machine.buffer_bits])
+def front(layer: Layer, machine: Hardware, pair: Pair = _TRAFFIC) -> list[Point]:
+    """The pairs of latency and traffic, or energy, of a layer that no other mapping beats in both."""
+    space = MovedSpace(posed(layer, machine, pair), alone(layer))
+    return frontier(space, [machine.buffer_bits], pair)
 
 
 def _times(points: Sequence[Point], count: int) -> tuple[Point, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from formulation.extents import Ints
 from formulation.price import Price
 from formulation.shared.packing.rounds import Packing
 from formulation.shared.packing.search import PackingProblem
-from formulation.shared.packing_bounds import PackedBounds
+from formulation.shared.packing_bounds import PackedBounds, narrowed_bounds
 from formulation.shared.problem import SharedMapping
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
 from solvers.goals import Found, Goal
+
+_ROOMS = 8  # that are tried to settle a packing
 
 SharedFound = Found[SharedMapping]
 """The best mapping with shared ifmap tiles so far."""
@@ -126,6 +128,41 @@ def posed_packing(
     more = bit * (candidate.ports[1] - candidate.ports[0])
     whole, split = (tick * (max(ticks, transfer) - packing.fixed) for ticks in (whole, split))
     return posed, fewest + min(whole, split + more), fewest + split + more
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """What settles a packing.
+
+    Attributes:
+        least: a bound on its price.
+        split: one on that of packings that split a pass.
+        rooms: P and Q of the fullest round to be tried, the most promising first.
+    """
+
+    least: int
+    split: int
+    rooms: tuple[tuple[int, int], ...] = ()
+
+
+def settling(
+    space: SharedSpace, goal: Goal, candidate: Candidate, packing: PackingProblem, spills: bool = False
+) -> Settling:
+    """The bounds of ``posed_packing`` from what each largest round may hold, where these are few.
+
+    Arguments as of ``posed_packing``; ``spills`` as of ``SharedSpace.edge``.
+    """
+    _, rounds, ci, _ = candidate.choice
+    found = []
+    for one in narrowed_bounds(space, candidate.tile, ci, rounds, spills):
+        ports = None if candidate.ports is None or one.ports is None else (candidate.ports[0], one.ports)
+        bounded = replace(candidate, bounds=(candidate.bounds[0], one.split), ports=ports)
+        _, least, split = posed_packing(space, goal, bounded, packing)
+        found.append((least, split, one.most))
+    if not found:
+        return Settling(*posed_packing(space, goal, candidate, packing)[1:])
+    rooms = tuple(most for _, _, most in sorted(found)[:_ROOMS])
+    return Settling(min(least for least, _, _ in found), min(split for _, split, _ in found), rooms)
 
 
 def packed_price(space: SharedSpace, candidate: Candidate, packing: PackingProblem, found: Packing) -> Price:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -12,7 +11,7 @@ from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.objective import LATENCY, Measure, Objective
 from formulation.price import Price
-from formulation.shared.problem import SubKernels
+from formulation.shared.problem import Rounds, SubKernels
 from solvers.result import (
     BoundScope,
     LowerBound,
@@ -179,14 +178,19 @@ class DeconvolutionResult:
     @property
     def kernels(self) -> tuple[KernelRow, ...]:
         """The sub-kernels, with their filters in each round where tiles are shared."""
-        rounds: Iterator[tuple[int, ...]] = iter(())
+        rounds: Rounds = ()
         if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.mapping is not None:
-            rounds = iter(self.shared.mapping.rounds)
-        rows = []
-        for sub in split(self.deconv):
-            filters = next(rounds, ()) if sub.layer is not None else ()
-            rows.append(KernelRow(sub.name, tuple(p.taps for p in sub.phases), sub.out, filters))
-        return tuple(rows)
+            rounds = self.shared.mapping.rounds
+        return kernel_rows(self.deconv, rounds)
+
+
+def kernel_rows(deconv: Deconvolution, rounds: Rounds) -> tuple[KernelRow, ...]:
+    """The sub-kernels of a deconvolution, with their filters in each round, () unless tiles are shared."""
+    filters, rows = iter(rounds), []
+    for sub in split(deconv):
+        held = next(filters, ()) if sub.layer is not None else ()
+        rows.append(KernelRow(sub.name, tuple(p.taps for p in sub.phases), sub.out, held))
+    return tuple(rows)
 
 
 #: The ends of a search that leave nothing open.

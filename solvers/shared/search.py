@@ -31,10 +31,12 @@ from solvers.goals import Found, Goal, Outcome, limit, safe
 from solvers.shared.candidates import (
     Batch,
     Candidate,
+    Settling,
     SharedFound,
     in_order,
     packed_price,
     posed_packing,
+    settling,
 )
 
 _FIRST = 8  # tiles of the first chunk; the next are larger
@@ -70,7 +72,7 @@ class SharedSearch:
             known: mappings, looked at first.
             settle: whether to settle by branch and bound the packings that do not meet their bounds.
         """
-        self.best, self.open, self.spare_nodes = None, [], _NODES
+        self._begin()
         for found in known:
             self._offer(goal, found.choice, found.mapping, found.price)
         self._best_first(goal, [self.coarse])
@@ -83,6 +85,10 @@ class SharedSearch:
         first = self.best.keys[0]
         bound = min([first, *bounds])
         return Outcome(self.best, bound, bound == first)
+
+    def _begin(self) -> None:
+        """Forget what was found."""
+        self.best, self.open, self.spare_nodes = None, [], _NODES
 
     def look(self, goal: Goal, tiles: SpatialTable, known: Iterable[SharedFound] = ()) -> SharedFound | None:
         """The best of known mappings and of all with the given tiles of batch and spatial axes."""
@@ -147,11 +153,8 @@ class SharedSearch:
 
     def _extend(self, goal: Goal, tiles: Tiles) -> None:
         """All input-channel tiles and numbers of rounds beside these tiles; pack what the bounds leave."""
-        width = len(self.space.ci)
-        row, ci = np.repeat(np.arange(len(tiles.table)), width), np.tile(np.arange(width), len(tiles.table))
-        part = tiles.take(row)
+        part, ci, fewest = self._beside(tiles)
         fits, prices = self.space.open_bounds(part, ci)
-        fewest = self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
         for most in (_LEAD, None):  # the most promising ones first, for an incumbent
             batches: list[Batch] = []
             for which, price in enumerate(prices):
@@ -164,6 +167,13 @@ class SharedSearch:
                 if not self._better(candidate.keys, candidate.choice):
                     break
                 self._visit(goal, candidate)
+
+    def _beside(self, tiles: Tiles) -> tuple[Tiles, Ints, Ints]:
+        """Tiles beside all input-channel tiles, and the fewest rounds of each pair."""
+        width = len(self.space.ci)
+        row, ci = np.repeat(np.arange(len(tiles.table)), width), np.tile(np.arange(width), len(tiles.table))
+        part = tiles.take(row)
+        return part, ci, self.space.fewest_rounds(part, self.space.ci[ci], self.space.trips_ci[ci])[1]
 
     def _visit(self, goal: Goal, candidate: Candidate) -> None:
         """What is done with a candidate that may be better than the incumbent."""
@@ -223,9 +233,22 @@ class SharedSearch:
     def _pack(self, goal: Goal, candidate: Candidate, *, nodes: int) -> bool:
         """Pack a candidate's filters and keep the best; False if that is not proven to be optimal."""
         which, count, ci, rank = candidate.choice
-        packing = self.space.packing(candidate.tile, ci)
+        spills = self._spills(candidate)
+        packing = self.space.packing(candidate.tile, ci, spills)
         posed, least, split = posed_packing(self.space, goal, candidate, packing)
-        answer = best_packing(posed, count, candidate.most, candidate.target, least, split, nodes=nodes)
+        known = Settling(least, split)
+        if nodes:
+            known = settling(self.space, goal, candidate, packing, spills)
+        answer = best_packing(
+            posed,
+            count,
+            candidate.most,
+            candidate.target,
+            known.least,
+            known.split,
+            rooms=known.rooms,
+            nodes=nodes,
+        )
         self.packed += 1
         self.spare_nodes -= answer.nodes
         if answer.packing is not None:
@@ -235,6 +258,10 @@ class SharedSearch:
         if not answer.proven and nodes == 0:
             self.open.append(candidate)
         return answer.proven
+
+    def _spills(self, candidate: Candidate) -> bool:
+        """As of ``SharedSpace.edge``, where that looks at it."""
+        return False
 
     def _unsettled(self) -> Any:
         """A bound on what is open, None if nothing that may be better is."""

@@ -11,7 +11,7 @@ from dnns.reader import read_network
 from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import least_spent
-from formulation.network.frontiers.front import posed, sought
+from formulation.network.frontiers.front import Pair, posed, sought
 from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
@@ -25,6 +25,7 @@ from tests.network import reference
 from tests.strategies import BARE, examples, hardware, layers
 
 COLUMNS = ("need", "latency", "traffic")
+ENERGIES = Pair(ENERGY)
 MEASURES = (Measure.only(ENERGY), Measure(Price(Fraction(1, 7), Fraction(0), Fraction(2, 3))))
 
 
@@ -157,13 +158,18 @@ def keys(measure, cost):
     return measure.exact(cost.price), cost.latency, cost.traffic
 
 
+def as_point(machine, cost):
+    """What something takes and costs, energy as what is spent."""
+    return Point(cost.need, cost.latency, cost.traffic, (), spent=cost.spent(machine.quantum))
+
+
 def every(layer, machine, movement):
     """What every mapping takes and costs."""
     costs = [
         movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
         for mapping in reference.every_mapping(layer, machine)
     ]
-    return [Point(c.need, c.latency, c.traffic, (), spent=c.spent(machine.quantum)) for c in costs]
+    return [as_point(machine, cost) for cost in costs]
 
 
 @examples(30)
@@ -171,7 +177,7 @@ def every(layer, machine, movement):
     layer=layers(most=4, channels=4, most_axes=2),
     machine=machines(),
     movement=movements(),
-    kind=st.sampled_from((*BARE, *MEASURES)),
+    kind=st.sampled_from((*BARE, *MEASURES, ENERGIES)),
     data=st.data(),
 )
 def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, data):
@@ -184,7 +190,7 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
     for point in points:
         again = point.priced_again(machine)
         assert all(getattr(again, column) == getattr(point, column) for column in COLUMNS)
-        assert kind not in MEASURES or again.spent(machine.quantum) == point.spent
+        assert kind not in (*MEASURES, ENERGIES) or again.spent(machine.quantum) == point.spent
     for size in rooms or sorted({c.need for c in costs if c.need <= machine.buffer_bits}):
         if kind in MEASURES:
             fit, held = ([x for x in some if x.need <= size] for some in (costs, points))
@@ -192,8 +198,10 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
                 (keys(kind, c) for c in fit), default=None
             )
             continue
-        pairs = {(c.latency, c.traffic) for c in costs if c.need <= size}
-        held = {(p.latency, p.traffic) for p in points if p.need <= size}
+        other = "energy" if kind is ENERGIES else "traffic"
+        pairs, held = (
+            {(x.latency, getattr(x, other)) for x in some if x.need <= size} for some in (costs, points)
+        )
         if kind is Kind.TRAFFIC:
             pairs, held = ({min(s, key=lambda c: c[::-1])} if s else set() for s in (pairs, held))
         elif kind is Kind.LATENCY:

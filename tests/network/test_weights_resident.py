@@ -14,7 +14,7 @@ from formulation.deconv import Treatment
 from formulation.evaluation import work_of
 from formulation.network.bounds import compulsory_bits, least_spent
 from formulation.network.frontiers.front import posed, sought
-from formulation.network.frontiers.frontier import Point, frontier
+from formulation.network.frontiers.frontier import frontier
 from formulation.network.frontiers.growing import GrowingFrontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
@@ -25,7 +25,7 @@ from solvers.network.resident.growth import Growth
 from solvers.network.resident.recipes import Making
 from tests.network import reference, test_fused, test_residency
 from tests.network.stacks.walker import Walk as StackWalk
-from tests.network.test_residency import MEASURES, keys, machines, movements
+from tests.network.test_residency import MEASURES, as_point, keys, machines, movements
 from tests.strategies import BARE, examples, layers
 from tests.walkers.ports import PortWalk
 from tests.walkers.walker import Walk
@@ -250,8 +250,7 @@ def test_what_is_known_of_some_rooms_bounds_every_mapping(layer, machine, moveme
         Kind.LATENCY: lambda p: [(p.latency, p.traffic)],
     }.get(kind, lambda p: [p.latency, p.traffic])
     for mapping in reference.every_mapping(layer, machine):
-        taken = movement.cost(machine, layer.macs, work_of(layer, machine, mapping))
-        cost = Point(taken.need, taken.latency, taken.traffic, (), spent=taken.spent(machine.quantum))
+        cost = as_point(machine, movement.cost(machine, layer.macs, work_of(layer, machine, mapping)))
         if cost.need <= machine.buffer_bits:
             within = [p for p in points if p.need <= cost.need]
             assert any(all(a <= b for a, b in zip(of(p), of(cost), strict=True)) for p in within)

@@ -5,19 +5,20 @@ ofmap are where they are for all of them. One point of each makes one of the who
 the sums, the buffer the maximum. What is moved besides (results of drain nodes, what these read) goes along
 with the outputs: the first ``k`` sub-convolutions move ``floor(words * outputs so far / outputs)`` of it. If
 the ofmap stays and any sub-convolution makes partial sums, all of it takes their width: points where none
-does, and points of those that may, are made apart.
+does, and points of those that may, are made apart. Where the sub-convolutions may share ifmap tiles, the
+points of that (``formulation.network.sharing``) are among the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dnns.layer import Deconvolution, Layer
 from formulation.cost import TensorBits, Traffic
 from formulation.deconv import split
 from formulation.hardware import Hardware
-from formulation.network.frontiers.front import Sought, Stop, posed
+from formulation.network.frontiers.front import Sought, Stop, posed, rates_of
 from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import MovedCost, Movement
@@ -42,6 +43,10 @@ class ZerosWay:
         return MovedCost(0, int(latency), bits)
 
 
+Others = Callable[[Movement, Sequence[int] | None, int], list[Point]]
+"""Further points, for a movement, rooms as of ``frontier``, and bits that are taken throughout."""
+
+
 def split_frontier(
     deconv: Deconvolution,
     hardware: Hardware,
@@ -50,8 +55,9 @@ def split_frontier(
     kind: Sought | None = None,
     most_latency: int | None = None,
     stop: Stop | None = None,
+    others: Others | None = None,
 ) -> list[Point]:
-    """The points of a deconvolution that is split, for all rooms.
+    """The points of a deconvolution that is split, or run in other ways besides, for all rooms.
 
     Args:
         deconv: the deconvolution.
@@ -61,13 +67,17 @@ def split_frontier(
         kind: as of ``frontier``.
         most_latency: as of ``frontier``.
         stop: as of ``frontier``.
+        others: the points of other ways to run it; None for none.
     """
-    forbidden = replace(movement, wider=hardware.buffer_bits + 1 if movement.wider else 0)
-    found = _sums(deconv, hardware, forbidden, rooms, 0, kind, most_latency, stop)
+
+    def made(moved: Movement, left: Sequence[int] | None, base: int) -> list[Point]:
+        found = _sums(deconv, hardware, moved, left, base, kind, most_latency, stop)
+        return found + ([] if others is None else others(moved, left, base))
+
+    found = made(replace(movement, wider=hardware.buffer_bits + 1 if movement.wider else 0), rooms, 0)
     if movement.wider:
         less = None if rooms is None else [r - movement.wider for r in rooms if r >= movement.wider]
-        allowed = replace(movement, wider=0)
-        found += _sums(deconv, hardware, allowed, less, movement.wider, kind, most_latency, stop)
+        found += made(replace(movement, wider=0), less, movement.wider)
     if rooms is None:
         return [p for p in found if p.need <= hardware.buffer_bits]
     best = [p for room in rooms for p in _front((p for p in found if p.need <= room), kind)]
@@ -89,7 +99,7 @@ def _sums(
         if layer is None:
             way = ZerosWay(moved)
             cost = way.cost(hardware)
-            rates = kind.rates(hardware) if isinstance(kind, Measure) else None
+            rates = rates_of(kind, hardware)
             spent = 0 if rates is None else cost.spent(rates)
             pieces.append([Point(0, cost.latency, cost.traffic, (way,), spent=spent)])
         else:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dnns.layer import Layer
 from formulation.extents import Ints
-from formulation.hardware import Hardware
-from formulation.objective import SUMS, Measure
+from formulation.hardware import Hardware, Rates
+from formulation.objective import SUMS, TRAFFIC, Measure, Quantity
 from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.wide_ticks import WideTicks
@@ -80,8 +80,23 @@ class FrontPoints:
         return [(int(n), int(t), int(b), int(e)) for n, t, b, e in zip(*columns, strict=True)]
 
 
-Sought = Kind | Measure
-"""What points are wanted for: an objective of latency and traffic, or the least of a sum of what is done."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Pairs of latency and another quantity that nothing beats in both.
+
+    Attributes:
+        other: that quantity.
+    """
+
+    other: Quantity = TRAFFIC
+
+    def of(self, price: Price) -> Any:
+        """The other quantity of many prices."""
+        return Measure.only(self.other).of(price)
+
+
+Sought = Kind | Measure | Pair
+"""What points are wanted for: an objective of latency and traffic, the least of a measure, or pairs."""
 
 
 def sought(objective: Objective, weights: Sequence[Fraction] = ()) -> Sought:
@@ -102,24 +117,34 @@ def measured(kind: Sought) -> Sought:
     return next(sums, kind)
 
 
+def rates_of(kind: Sought | None, hardware: Hardware) -> Rates | None:
+    """Of the quantity that points are summed by; None if by none."""
+    if isinstance(kind, Measure):
+        return kind.rates(hardware)
+    return kind.other.rates(hardware) if isinstance(kind, Pair) and kind.other in SUMS else None
+
+
 def posed(layer: Layer, hardware: Hardware, kind: Sought | None) -> Problem:
     """The layer as a problem whose mappings are priced with what is wanted of them."""
-    if not isinstance(kind, Measure):
+    wanted = kind.spends if isinstance(kind, Measure) else kind.other if isinstance(kind, Pair) else None
+    if wanted not in SUMS:
         return Problem(layer, hardware)
-    return Problem(layer, hardware, Objective(Kind(kind.spends.name)))
+    return Problem(layer, hardware, Objective(Kind(wanted.name)))
 
 
 def compared(kind: Sought | None, price: Price) -> tuple[Any, ...]:
     """The quantities that points are compared by, exactly, the first of them first where one is wanted."""
     if isinstance(kind, Measure):
         return kind.whole(price), price.latency, price.traffic
+    if isinstance(kind, Pair):
+        return price.latency, kind.of(price)
     if kind is Kind.TRAFFIC:
         return price.traffic, price.latency
     return price.latency, price.traffic
 
 
 class Front:
-    """The points so far: latency ascending, traffic descending.
+    """The points so far: latency ascending, traffic, or the other quantity of pairs, descending.
 
     Args:
         kind: if only the least latency, traffic (ties by the other), or a measure (ties by latency, then
@@ -131,6 +156,7 @@ class Front:
         kind = None if kind is None else measured(kind)
         single = isinstance(kind, Measure) or kind in (Kind.LATENCY, Kind.TRAFFIC)
         self.kind = kind if single else None
+        self.pair = kind if isinstance(kind, Pair) else Pair()
         self.most_latency = most_latency
         self.found = FrontPoints.none()
 
@@ -144,27 +170,27 @@ class Front:
 
     def open(self, price: Price) -> NDArray[np.bool_]:
         """Where no point is at least as good in both quantities."""
-        latency, traffic = self.found.price.latency, self.found.price.traffic
+        latency, known, mine = self.found.price.latency, self.pair.of(self.found.price), self.pair.of(price)
         if not len(self.found):
             free = np.ones(price.latency.shape, dtype=bool)
         elif (
             isinstance(self.kind, Measure) and self.kind.quantity is None
         ):  # rounded: what is close is entered
-            known = float(self.kind.exact(self.found.price.one(0)))
-            free = self.kind.of(price) <= known * (1 + _CLOSE)
+            least = float(self.kind.exact(self.found.price.one(0)))
+            free = self.kind.of(price) <= least * (1 + _CLOSE)
         elif self.kind is not None:
             free, equal = np.zeros(price.latency.shape, dtype=bool), True
-            for mine, known in zip(
+            for value, best in zip(
                 compared(self.kind, price), compared(self.kind, self.found.price), strict=True
             ):
-                free, equal = free | (equal & (mine < known[0])), equal & (mine == known[0])
+                free, equal = free | (equal & (value < best[0])), equal & (value == best[0])
         elif isinstance(price.latency, WideTicks):
             free = np.ones(price.latency.shape, dtype=bool)
             for i in range(len(latency)):
-                free &= (price.latency < latency[i]) | (price.traffic < traffic[i])
+                free &= (price.latency < latency[i]) | (mine < known[i])
         else:
             at = np.searchsorted(latency, price.latency, side="right") - 1
-            free = (at < 0) | (traffic[np.maximum(at, 0)] > price.traffic)
+            free = (at < 0) | (known[np.maximum(at, 0)] > mine)
         return free if self.most_latency is None else free & (price.latency <= self.most_latency)
 
     def add(self, price: Price, need: Ints, choice: Ints) -> None:
@@ -178,10 +204,11 @@ class Front:
         self._keep(self.found.take(np.flatnonzero(self.need <= room)))
 
     def _keep(self, found: FrontPoints) -> None:
-        order = np.lexsort((*found.choice[::-1], found.need, *compared(self.kind, found.price)[::-1]))
+        ranked = compared(self.kind or self.pair, found.price)[::-1]
+        order = np.lexsort((*found.choice[::-1], found.need, *ranked))
         if self.kind is not None:
             order = order[:1]
         elif len(order):
-            traffic = found.price.traffic[order]
-            order = order[np.r_[True, traffic[1:] < np.minimum.accumulate(traffic)[:-1]]]
+            other = self.pair.of(found.price)[order]
+            order = order[np.r_[True, other[1:] < np.minimum.accumulate(other)[:-1]]]
         self.found = found.take(order)

@@ -31,6 +31,7 @@ class GrowingFrontier:
 
     def __init__(self) -> None:
         self.points: list[Point] = []
+        self._beside: list[Point] = []
         self.complete = True
         self._rooms: list[int] = []  # ascending
         self._known: set[tuple[int, int, int, int]] = set()
@@ -39,8 +40,11 @@ class GrowingFrontier:
         """Whether the front of a room is known."""
         return room in self._rooms
 
-    def add(self, rooms: Iterable[int], points: Iterable[Point], complete: bool) -> None:
-        """Enter the fronts of some rooms."""
+    def add(
+        self, rooms: Iterable[int], points: Iterable[Point], complete: bool, beside: Iterable[Point] = ()
+    ) -> None:
+        """Enter the fronts of some rooms, and bounds on what may be better than their points."""
+        self._beside += beside
         self._rooms = sorted({*self._rooms, *rooms})
         self.complete &= complete
         for point in points:
@@ -52,6 +56,11 @@ class GrowingFrontier:
     def relaxed(self) -> tuple[Point, ...]:
         """All points, in their order, with what they are told to need [bits]."""
         return tuple(replace(point, need=self._told(point.need)) for point in self.points)
+
+    @property
+    def beside(self) -> tuple[Point, ...]:
+        """Bounds on what may be better, likewise."""
+        return tuple(replace(point, need=self._told(point.need)) for point in self._beside)
 
     def _told(self, need: int) -> int:
         below = bisect_left(self._rooms, need)

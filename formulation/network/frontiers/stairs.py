@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.extents import Ints
-from formulation.network.frontiers.front import Front, FrontPoints, Sought, compared
+from formulation.network.frontiers.front import Front, FrontPoints, Pair, Sought, compared
 from formulation.price import Price
 from formulation.wide_ticks import WideTicks
 
@@ -36,7 +36,8 @@ def undominated(found: FrontPoints, kind: Sought | None) -> FrontPoints:
     ranked = tuple(ranks if column is latency else column for column in ranked)
     order = np.lexsort((*found.choice[::-1], *ranked[::-1], found.need))
     columns = [column[order].tolist() for column in ranked]
-    beats = unbeaten_pairs(*columns) if kind is None else _ordered(*columns)
+    pairs = kind is None or isinstance(kind, Pair)
+    beats = unbeaten_pairs(*columns) if pairs else _ordered(*columns)
     return found.take(order[np.fromiter(beats, dtype=np.bool_, count=len(order))])
 
 
@@ -99,7 +100,7 @@ class Stairs:
         new = np.flatnonzero((need > self.low) & self.open(price))
         if len(new):
             found = FrontPoints(need[new], price.take(new), choice[:, new])
-            self._slab = undominated(self._slab.joined(found), self._front.kind)
+            self._slab = undominated(self._slab.joined(found), self._front.kind or self._front.pair)
 
     def settle(self, room: int) -> None:
         """All that fits a room has been entered."""

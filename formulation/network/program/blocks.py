@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
@@ -21,12 +21,14 @@ class BlockState:
         points: capacity-cost frontier.
         complete: whether it holds all that nothing beats; if not, nothing is proven with it.
         resident: whether the trained weights of its layers stay for good.
+        beside: bounds on ways that may be better than the points, and are not known to be there.
     """
 
     stay: tuple[int, ...]
     points: tuple[Point, ...]
     complete: bool = True
     resident: bool = False
+    beside: tuple[Point, ...] = ()
 
     @property
     def anything(self) -> bool:
@@ -66,6 +68,12 @@ class Block:
             step = max(1, (len(order) - 1) / max(1, most - 1))
             kept |= {(s, order[min(round(i * step), len(order) - 1)]) for i in range(min(most, len(order)))}
         return kept
+
+    @property
+    def loosened(self) -> Block:
+        """With what may be better among the points."""
+        states = (replace(s, points=s.points + s.beside, beside=()) if s.beside else s for s in self.states)
+        return replace(self, states=tuple(states))
 
     def choices(self) -> Iterator[tuple[int, int, Point]]:
         """Every point with the positions of its state and of itself."""

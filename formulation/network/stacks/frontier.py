@@ -18,7 +18,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.hardware import Hardware
-from formulation.network.frontiers.front import Front, Sought, Stop, StoppedError
+from formulation.network.frontiers.front import Front, Sought, Stop, StoppedError, rates_of
 from formulation.network.frontiers.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
@@ -80,7 +80,7 @@ def stack_frontier(
         stop: when to leave it as it is; None for never.
     """
     stop = stop or Stop()
-    space = replace(space, rates=kind.rates(space.hardware) if isinstance(kind, Measure) else None)
+    space = replace(space, rates=rates_of(kind, space.hardware))
     try:
         return _frontier(space, rooms, most, Front(kind, most_latency), stop)
     except TooNarrowError:  # all latencies of one front are of one kind

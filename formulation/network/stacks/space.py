@@ -65,7 +65,14 @@ class StackSpace:
 
     def picks(self, rank: Ints) -> Picks:
         """The position of the size of each axis."""
-        return [np.asarray(i) for i in np.unravel_index(rank, self.shape)]
+        found: list[Ints] = []
+        for size in self.shape[
+            :0:-1
+        ]:  # nearly twice as fast as numpy's own, whose columns are not contiguous
+            above = rank // size
+            found.append(rank - above * size)
+            rank = above
+        return [rank, *found[::-1]]
 
     def coarse(self) -> Ints:
         """Ranks of the cuts into pieces that are the smallest of their number."""

@@ -80,6 +80,7 @@ def best_packing(
     bound: int,
     split_bound: int,
     *,
+    rooms: Sequence[tuple[int, int]] = (),
     nodes: int = NODES,
     late: Callable[[], bool] = bool,
 ) -> Best:
@@ -92,13 +93,15 @@ def best_packing(
         target: the least P and Q (words) that packings without a split pass might have.
         bound: prices at or below this one are as good as each other, or proven to be the least.
         split_bound: a bound on the price of packings that split a pass.
+        rooms: P and Q (words) of the fullest round that are tried besides.
         nodes: of the branch and bound that settles what the bound does not; 0 for none.
         late: asked between pieces of work; once it is true, the best packing so far is returned.
     """
     best: Packing | None = None
     room = most[0], most[1] // problem.unit
     aim = target[0], -(-target[1] // problem.unit)
-    for packing in _built(problem.items, count, room, aim):
+    narrow = [(p, q // problem.unit) for p, q in rooms]
+    for packing in _built(problem.items, count, room, aim, narrow):
         if len(packing.rounds[0]) == count and problem.fits(packing.weights, packing.ofmap):
             if best is None or problem.price(packing) < problem.price(best):
                 best = packing
@@ -111,7 +114,9 @@ def best_packing(
     return Best(best, -1 if best is None else problem.price(best), False)
 
 
-def _built(items: Items, count: int, room: tuple[int, int], aim: tuple[int, int]) -> Iterator[Packing]:
+def _built(
+    items: Items, count: int, room: tuple[int, int], aim: tuple[int, int], narrow: Sequence[tuple[int, int]]
+) -> Iterator[Packing]:
     """Packings in the order of the effort to build them."""
     yield from fill_rounds(items, count, aim)
     balanced = balanced_packings(items, count)
@@ -121,6 +126,8 @@ def _built(items: Items, count: int, room: tuple[int, int], aim: tuple[int, int]
         yield from (repaired(items, packing, aim) for packing in balanced[:2])
         if aim != room:
             yield from (repaired(items, packing, room) for packing in balanced[-1:])
+    for most in narrow:
+        yield from fill_rounds(items, count, most)
 
 
 def _settle(

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from dnns.terminal.tables import Cell, Title, fitted, put
-from formulation.mapping import Mapping
 from formulation.network.frontiers.frontier import LayerWay, Way
 from formulation.network.graph import LayerUse, Value
+from formulation.network.sharing import SharedWay
 from formulation.network.stacks.cost import layer_shares, stack_cost
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
@@ -59,8 +59,6 @@ def _heading(report: NetworkReport) -> Text:
     line.append(f"\nnetwork as one problem, {report.scenario.network_level}: {kind}")
     if report.scenario.weights_resident:
         line.append(f"\n{_for_good(report)}")
-    if report.splits_what_could_share:
-        line.append("\ndeconvolutions are split; sharing ifmap tiles (combine) is not part of this map space")
     return line
 
 
@@ -104,7 +102,7 @@ def _rows(report: NetworkReport, used: Used, units: dict[str, Unit]) -> Iterator
         groups[way] = groups.get(way, 0) + 1
     single = len(point.ways) == 1
     yield (
-        use.name,
+        f"{use.name} combine" if used.shared else use.name,
         *(_way_cells(point.ways[0]) if single else ("", "")),
         _on_chip(report, use),
         _staying(report, use),
@@ -167,24 +165,30 @@ def _stack_rows(
 
 def _computed(report: NetworkReport, ways: Sequence[Way], units: dict[str, Unit]) -> str:
     """Cycles in which the array works."""
-    work = (way.work(report.hardware).compute for way in ways if isinstance(way, LayerWay))
+    work = (way.work(report.hardware).compute for way in ways if isinstance(way, LayerWay | SharedWay))
     return units["cycles"](sum(work))
 
 
 def _way_cells(way: Way) -> tuple[str, str]:
     """Tile and what stays of it."""
-    if not isinstance(way, LayerWay):
+    sizes: tuple[int | str, ...]
+    if isinstance(way, SharedWay):
+        shared = way.mapping
+        batch = [shared.batch] if way.deconv.batch > 1 else []
+        sizes = (f"{shared.round_count}r", shared.in_channels, *batch, *shared.spatial)
+    elif isinstance(way, LayerWay):
+        tile = way.mapping.tile
+        batch = [tile.batch] if way.layer.batch > 1 else []
+        sizes = (tile.out_channels, tile.in_channels, *batch, *tile.spatial)
+    else:
         return "written only", ""
-    mapping: Mapping = way.mapping
-    tile = mapping.tile
-    batch = [tile.batch] if way.layer.batch > 1 else []
-    slide = "" if mapping.sliding_axis is None else f" ~{mapping.sliding_axis}"
-    sizes = (tile.out_channels, tile.in_channels, *batch, *tile.spatial)
-    return "x".join(map(str, sizes)), mapping.stationary.value + slide
+    axis = way.mapping.sliding_axis
+    slide = "" if axis is None else f" ~{axis}"
+    return "x".join(map(str, sizes)), way.mapping.stationary.value + slide
 
 
 def _parts(report: NetworkReport, way: Way, units: dict[str, Unit]) -> str:
-    if not isinstance(way, LayerWay):
+    if not isinstance(way, LayerWay | SharedWay):
         return ""
     return " / ".join(map(units["buffer"], way.parts(report.hardware).parts))
 

@@ -239,7 +239,7 @@ def _shared_layer(
     parts = best.partition or shared.cost.footprint
     data: SharedLayerData = {
         **solved,
-        "parts": [_kernel(deconv, kernel, subs[kernel.name]) for kernel in best.kernels],
+        "parts": [kernel_dict(deconv, kernel, subs[kernel.name]) for kernel in best.kernels],
         "mapping": shared_mapping_dict(deconv, shared.mapping, parts),
         "compute_cycles": shared.cost.compute_cycles,
         "traffic": traffic_dict(shared.cost.traffic),
@@ -260,7 +260,7 @@ def _shared_layer(
     return data
 
 
-def _kernel(deconv: Deconvolution, kernel: KernelRow, sub: SubConvolution) -> KernelData:
+def kernel_dict(deconv: Deconvolution, kernel: KernelRow, sub: SubConvolution) -> KernelData:
     """A sub-kernel of a combined deconvolution as JSON has it."""
     return {
         "name": f"{deconv.name}/{kernel.name}",

@@ -6,8 +6,14 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from solvers.network.data.fields import Ending, Number, OperatorData, Status, SubjectData, Words
-from solvers.network.data.mapping_fields import GeometryData, MappingData, PlacementData, strict
+from solvers.network.data.fields import Ending, KernelData, Number, OperatorData, Status, SubjectData, Words
+from solvers.network.data.mapping_fields import (
+    GeometryData,
+    MappingData,
+    PlacementData,
+    SharedMappingData,
+    strict,
+)
 
 
 @strict
@@ -73,11 +79,18 @@ class OperandsData(OperatorData):
 class PlacedLayerData(OperandsData):
     """A layer, its pieces, and their sums."""
 
-    parts: list[PieceData]
+    parts: list[PieceData | KernelData]
     latency_cycles: Number | None
     traffic_bytes: Number | None
     energy_pj: Number | None
     """Null in a stack."""
+    groups: NotRequired[int]
+    count: NotRequired[int]
+    mapping: NotRequired[SharedMappingData]
+    """Where sub-convolutions share ifmap tiles, as are the numbers beside it."""
+    compute_cycles: NotRequired[int]
+    traffic: NotRequired[Words]
+    """Words by tensor of those that share, as of a piece."""
     bytes_needed: NotRequired[Number | None]
     """Only where nothing fits: what the smallest tile takes."""
 

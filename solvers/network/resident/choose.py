@@ -158,6 +158,10 @@ class Chooser:
         self._dump(program, measure)
         size = answer.size.rows, answer.size.cols
         termination = answer.termination
+        if any(state.beside for block in self.blocks for state in block.states):
+            loose = self._loose_bound(NetworkAim(measure, caps, total), known)
+            termination = Termination.ITERATION_LIMIT if proven and loose < bound else termination
+            bound = min(bound, loose)
         if not all(state.complete for block in self.blocks for state in block.states):
             latency, traffic, spent = self.least
             least = measure.tick * latency + measure.bit * traffic + measure.quantum * spent
@@ -166,6 +170,14 @@ class Chooser:
         seconds = monotonic() - started
         self.stages.append(Stage(measure, total, bound, termination, seconds, answer.nodes, size))
         return known
+
+    def _loose_bound(self, aim: NetworkAim, known: Chosen) -> int:
+        """What is proven where some ways to run blocks are known by bounds alone: these are let in."""
+        blocks = tuple(block.loosened for block in self.blocks)
+        program = build_network_milp(self.hardware, self.tensors, blocks, aim, self.weights)
+        answer = self._answer(program, known)
+        assert aim.known is not None
+        return program.floor if answer.bound is None else self._bound(program, answer.bound, aim.known)
 
     def _first(
         self, measure: TotalMeasure, caps: tuple[tuple[TotalMeasure, int], ...], known: Chosen | None

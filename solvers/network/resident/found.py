@@ -15,6 +15,7 @@ from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block
+from formulation.network.sharing import SharedWay
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.weights import TrainedWeights
 from formulation.objective import Quantity
@@ -41,6 +42,12 @@ class Used:
         """How it is run if it is a stack."""
         way = self.point.ways[0] if self.point.ways else None
         return way if isinstance(way, StackWay) else None
+
+    @property
+    def shared(self) -> SharedWay | None:
+        """How its sub-convolutions are run if they share ifmap tiles."""
+        way = self.point.ways[0] if self.point.ways else None
+        return way if isinstance(way, SharedWay) else None
 
 
 @dataclass(frozen=True)
@@ -93,16 +100,9 @@ class NetworkFound:
             yield Used(self.blocks[b], point)
 
     @property
-    def treatment(self) -> Treatment:
-        """How deconvolutions are run: ``combine`` is ``split`` here, tiles are not shared at this level."""
-        naive = self.scenario.treatment is Treatment.NAIVE
-        return Treatment.NAIVE if naive else Treatment.SPLIT
-
-    @property
-    def splits_what_could_share(self) -> bool:
-        """Whether deconvolutions are split though the scenario would let them share tiles."""
-        some = any(isinstance(use.layer, Deconvolution) for use in self.graph.layers)
-        return some and self.scenario.treatment is Treatment.COMBINE
+    def naive(self) -> bool:
+        """Whether deconvolutions are zero-inserted."""
+        return self.scenario.treatment is Treatment.NAIVE
 
     @property
     def staying(self) -> list[Tensor]:

@@ -146,7 +146,7 @@ class Growth:
         for (growing, wanted), outcome in zip(asked.items(), made, strict=True):
             if isinstance(outcome, Failed):
                 growing.failed, outcome = outcome.text, MadeFrontier((), False)
-            growing.known.add(wanted, outcome.points, outcome.complete)
+            growing.known.add(wanted, outcome.points, outcome.complete, outcome.beside)
 
     def filled(self, blocks: Sequence[Block], grown: Iterable[Growing] | None = None) -> tuple[Block, ...]:
         """Blocks with what is known by now, of all or of what has grown; their points keep their places."""
@@ -157,7 +157,8 @@ class Growth:
             if entry is None or (some is not None and entry.growing not in some):
                 return state
             known = entry.growing.known
-            return replace(state, points=tuple(map(entry.own, known.relaxed())), complete=known.complete)
+            points = tuple(map(entry.own, known.relaxed()))
+            return replace(state, points=points, complete=known.complete, beside=known.beside)
 
         return tuple(replace(b, states=tuple(state_of(b, state) for state in b.states)) for b in blocks)
 

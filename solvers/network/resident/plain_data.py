@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Node
-from formulation.deconv import split
+from formulation.deconv import Treatment, split
+from formulation.evaluation import Work
 from formulation.network.frontiers.frontier import LayerWay, Point
 from formulation.network.graph import LayerUse
-from formulation.network.movement import kept_bits
+from formulation.network.movement import Movement, kept_bits
+from formulation.network.sharing import SharedWay
 from solvers.network.data.geometry import geometry, placement
-from solvers.network.data.layers import operator_dict
-from solvers.network.data.mappings import mapping_dict
+from solvers.network.data.layers import kernel_dict, operator_dict
+from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
 from solvers.network.data.subject import subject_dict
-from solvers.network.resident.found import NetworkFound, smallest_need
+from solvers.network.resident.found import NetworkFound, Used, smallest_need
 from solvers.network.resident.stack_data import stack_dict, stacked_parts
 from solvers.result import number
+from solvers.shared.deconvolution_result import kernel_rows
 
 if TYPE_CHECKING:
+    from solvers.network.data.fields import Words
     from solvers.network.data.network_fields import (
         NetworkResult,
         NetworkTotalsData,
@@ -116,7 +121,7 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
             uses = (graph.layers[position] for position in used.block.positions)
             for use, part in zip(uses, stacked_parts(report, used.stacked), strict=True):
                 yield {
-                    **_operands(report, use, nodes[use.node], used.block.name),
+                    **_operands(report, used, use, nodes[use.node]),
                     "parts": [part],
                     "latency_cycles": part["latency_cycles"],
                     "traffic_bytes": part["traffic_bytes"],
@@ -126,29 +131,56 @@ def _layers(report: NetworkFound) -> Iterator[PlacedLayerData]:
         use = graph.layers[used.block.first]
         fits = use.position not in report.unfit
         data: PlacedLayerData = {
-            **_operands(report, use, nodes[use.node], None),
-            "parts": list(_parts(report, use, used.point)),
+            **_operands(report, used, use, nodes[use.node]),
+            "parts": [] if used.shared else list(_parts(report, use, used.point)),
             "latency_cycles": number(tick.cycles(used.point.latency)) if fits else None,
             "traffic_bytes": number(Fraction(used.point.traffic, 8)) if fits else None,
             "energy_pj": number(_energy(report, used.point)) if fits else None,
         }
+        if used.shared is not None:
+            _add_shared(data, report, used.shared)
         if not fits:
             data["bytes_needed"] = number(smallest_need(use.layer, report.hardware))
         yield data
+
+
+def _add_shared(data: PlacedLayerData, report: NetworkFound, way: SharedWay) -> None:
+    """The mapping of sub-convolutions that share ifmap tiles, the whole layer's, and rounds."""
+    deconv, machine = way.deconv, report.hardware
+    named, subs = replace(deconv, name=data["name"]), {sub.name: sub for sub in split(deconv)}
+    rows = kernel_rows(deconv, way.mapping.rounds)
+    work = way.work(machine)
+    data["parts"] = [kernel_dict(named, row, subs[row.name]) for row in rows]
+    data["groups"], data["count"] = deconv.groups, 1
+    data["mapping"] = shared_mapping_dict(deconv, way.mapping, way.parts(machine))
+    data["compute_cycles"], data["traffic"] = work.compute, _words(way.movement, work)
+
+
+def _words(movement: Movement, work: Work) -> Words:
+    words = movement.words(work.traffic)
+    return {
+        "ifmap": words.ifmap,
+        "weights": words.weights,
+        "ofmap_write": words.partial_sums + words.written,
+        "ofmap_read": words.partial_sums,
+        "drain_read": words.read,
+    }
 
 
 def _energy(report: NetworkFound, point: Point) -> Fraction:
     return point.priced_again(report.hardware).energy_pj(report.hardware)
 
 
-def _operands(report: NetworkFound, use: LayerUse, node: Node, stack: str | None) -> OperandsData:
+def _operands(report: NetworkFound, used: Used, use: LayerUse, node: Node) -> OperandsData:
     """What a layer is, the stack that it is in, and where its operands are."""
-    graph, stays = report.graph, report.choice.chosen.stays
-    treatment = report.treatment if isinstance(use.layer, Deconvolution) else None
+    graph, stays, treatment = report.graph, report.choice.chosen.stays, None
+    if isinstance(use.layer, Deconvolution):
+        apart = Treatment.NAIVE if report.naive else Treatment.SPLIT
+        treatment = Treatment.COMBINE if used.shared else apart
     return {
         **operator_dict(node, use.layer, report.hardware, treatment),
         "name": use.name,
-        "stack": stack,
+        "stack": used.block.name if used.stacked else None,
         "on_chip": [graph.tensors[t].name for t in _read(use) if t in stays],
         "stays": [graph.tensors[t].name for t in use.emits if t in stays],
         "held_bytes": number(Fraction(report.held_bits(use.position), 8)),
@@ -182,15 +214,8 @@ def _parts(report: NetworkFound, use: LayerUse, point: Point) -> Iterator[PieceD
             data["placement"] = [placement(layer, sub)]
         if isinstance(way, LayerWay):
             work, parts = way.work(machine), way.parts(machine)
-            words = way.movement.words(work.traffic)
             data["geometry"] = geometry(way.layer)
             data["mapping"] = mapping_dict(way.layer, way.mapping, parts)
             data["compute_cycles"] = work.compute
-            data["traffic"] = {
-                "ifmap": words.ifmap,
-                "weights": words.weights,
-                "ofmap_write": words.partial_sums + words.written,
-                "ofmap_read": words.partial_sums,
-                "drain_read": words.read,
-            }
+            data["traffic"] = _words(way.movement, work)
         yield data

@@ -17,7 +17,9 @@ from formulation.network.graph import TensorGraph
 from formulation.network.movement import Movement
 from formulation.network.program.blocks import Block, BlockState
 from formulation.network.states import LayerStates, State, layer_states
+from formulation.shared.problem import SubKernels
 from solvers.deadline import Deadline
+from solvers.network.resident.sharing import SharedFrontiers
 from solvers.network.tasks import Notify, Task, run_tasks
 
 if TYPE_CHECKING:
@@ -46,10 +48,12 @@ class MadeFrontier:
     Attributes:
         points: of it.
         complete: whether it was made whole.
+        beside: bounds on what may be better than its points.
     """
 
     points: tuple[Point, ...]
     complete: bool = True
+    beside: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def _block(found: LayerStates, made: dict[Wanted, MadeFrontier], errors: dict[in
     states = []
     for state in found.states:
         frontier = MadeFrontier(()) if position in errors else made[wanted_layer(found, state)]
-        states.append(BlockState(state.stay, frontier.points, frontier.complete))
+        states.append(BlockState(state.stay, frontier.points, frontier.complete, beside=frontier.beside))
     return Block(position, position, found.kinds, tuple(states), found.use.name)
 
 
@@ -129,9 +133,15 @@ def points(
     hardware: Hardware, treatment: Treatment, kind: Sought, wanted: Wanted, time_limit: float | None
 ) -> MadeFrontier:
     """The frontier of a layer beside a state of its operands; arguments as of ``layer_blocks``."""
-    layer, stop = wanted.layer, stop_after(time_limit)
+    layer, deadline = wanted.layer, Deadline.of(time_limit)
+    stop = Stop(lambda: deadline.passed)
     if not isinstance(layer, Layer) and treatment is not Treatment.NAIVE:
-        found = split_frontier(layer, hardware, wanted.movement, wanted.rooms, kind, stop=stop)
+        moved, rooms = wanted.movement, wanted.rooms
+        if treatment is Treatment.COMBINE and SubKernels(layer).layers:
+            shared = SharedFrontiers(layer, hardware, kind, stop, deadline.at)
+            both = split_frontier(layer, hardware, moved, rooms, kind, stop=stop, others=shared.points)
+            return MadeFrontier(tuple(both), not stop.stopped, tuple(shared.beside))
+        found = split_frontier(layer, hardware, moved, rooms, kind, stop=stop)
     else:
         plain = layer if isinstance(layer, Layer) else replace(naive(layer), name="")
         space = MovedSpace(posed(plain, hardware, kind), wanted.movement)

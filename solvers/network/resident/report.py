@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Columns of a row that are the whole layer's.
 _OF_LAYER = ("op", "deconvolution", "stack", "on_chip", "stays", "held_bytes")
+#: What stands on a layer instead of its parts if tiles are shared.
+_SHARED = ("mapping", "latency_cycles", "traffic_bytes", "energy_pj", "compute_cycles", "traffic")
 
 
 class NetworkReport(Handout, NetworkFound):
@@ -28,6 +30,7 @@ class NetworkReport(Handout, NetworkFound):
         """One flat row per part, for tables; nested names joined with a dot."""
         for layer in self.to_dict()["layers"]:
             whole: Mapping[str, Any] = layer
-            above = {name: whole[name] for name in _OF_LAYER}
+            names = (*_OF_LAYER, *(_SHARED if "mapping" in whole else ()))
+            above = {name: whole[name] for name in names}
             for part in whole["parts"] or [{}]:
                 yield {"layer": layer["name"], **dict(flat(above | part))}

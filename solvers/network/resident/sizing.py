@@ -1,4 +1,4 @@
-"""The least traffic, or the least latency, of a network against the size of its SRAM.
+"""The least traffic, latency or energy of a network against the size of its SRAM.
 
 Frontiers are made once, for all sizes. The program of the largest size gives an optimum and what its
 solution takes at most; every smaller size that still holds that solution has the same optimum, for what a
@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 from dnns.errors import InputError
 from dnns.layer import Network
 from formulation.hardware import Hardware
-from formulation.network.bounds import compulsory_bits, roofline_ticks
+from formulation.network.bounds import compulsory_bits, least_spent, roofline_ticks
+from formulation.network.frontiers.front import sought
 from formulation.network.graph import TensorGraph, tensor_graph
 from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block
+from formulation.network.weights import TrainedWeights
 from formulation.problem import Kind, Objective
 from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Chooser
-from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice
+from solvers.network.resident.outcome import Choice
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.stack_points import stack_blocks
 from solvers.network.tasks import Notify
@@ -43,7 +45,8 @@ class Sized:
         taken_bytes: what the solution takes of it at most; down to here, nothing changes.
         traffic_bytes: of the network.
         latency_cycles: of the network.
-        lower_bound: proven, of the target [bytes or cycles].
+        energy_pj: of the network.
+        lower_bound: proven, of the target [bytes, cycles or pJ].
         optimal: whether the target's value is proven to be the least.
     """
 
@@ -51,8 +54,15 @@ class Sized:
     taken_bytes: Fraction
     traffic_bytes: Fraction
     latency_cycles: Fraction
+    energy_pj: Fraction
     lower_bound: Fraction
     optimal: bool
+
+    def value(self, target: Kind) -> Fraction:
+        """The target's [bytes, cycles or pJ]."""
+        if target is Kind.TRAFFIC:
+            return self.traffic_bytes
+        return self.latency_cycles if target is Kind.LATENCY else self.energy_pj
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +71,9 @@ class Sizing:
 
     Attributes:
         network: its name.
-        target: what is least, latency or traffic.
+        target: what is least: latency, traffic or energy.
         points: of every size that was asked for and fits, ascending.
-        least: of the target, whatever the size [bytes or cycles].
+        least: of the target, whatever the size [bytes, cycles or pJ].
         programs: how many were solved.
     """
 
@@ -75,7 +85,7 @@ class Sizing:
 
     def value(self, point: Sized) -> Fraction:
         """The target's."""
-        return point.traffic_bytes if self.target is Kind.TRAFFIC else point.latency_cycles
+        return point.value(self.target)
 
     @property
     def steps(self) -> tuple[Sized, ...]:
@@ -105,7 +115,7 @@ def sizing(
     Args:
         scenario: network, machine (its buffer aside) and level: ``resident`` or ``fused``.
         sizes: of the buffer [bytes], ascending.
-        target: latency or traffic.
+        target: latency, traffic or energy.
         network: the scenario's network if it has been read already.
         workers: processes to use; the points do not depend on them.
         notify: called after each frontier.
@@ -122,7 +132,7 @@ def sizing(
         graph,
         machine,
         scenario.treatment,
-        target,
+        sought(Objective(target)),
         smaller=smaller,
         time_limit=scenario.time_limit,
         workers=workers,
@@ -133,7 +143,7 @@ def sizing(
         stacks, errors = stack_blocks(
             graph,
             machine,
-            target,
+            sought(Objective(target)),
             scenario.longest_stack,
             without=unfit,
             smaller=smaller,
@@ -150,11 +160,20 @@ def sizing(
     return Sizing(network.name, target, tuple(points[::-1]), least_of(graph, machine, target), programs)
 
 
-def least_of(graph: TensorGraph, machine: Hardware, target: Kind) -> Fraction:
-    """What the target is at least, whatever the size [bytes or cycles]."""
+def least_of(graph: TensorGraph, machine: Hardware, target: Kind, for_good: bool = False) -> Fraction:
+    """What the target is at least [bytes, cycles or pJ]; ``for_good``: weights may stay for good."""
+    if target is Kind.TRAFFIC:
+        return Fraction(compulsory_bits(graph, machine, for_good), 8)
     if target is Kind.LATENCY:
-        return Fraction(roofline_ticks(graph, machine)) / machine.tick.per_cycle
-    return Fraction(compulsory_bits(graph, machine), 8)
+        return Fraction(roofline_ticks(graph, machine, for_good)) / machine.tick.per_cycle
+    return machine.quantum.told(least_spent(graph, machine, machine.quantum, for_good))
+
+
+def least_sums(graph: TensorGraph, machine: Hardware, for_good: bool = False) -> tuple[int, int, int]:
+    """What any schedule takes [ticks, bits, quanta]; ``for_good``: weights may stay for good."""
+    ticks = roofline_ticks(graph, machine, for_good)
+    energy = least_spent(graph, machine, machine.quantum, for_good)
+    return ceil(ticks), compulsory_bits(graph, machine, for_good), ceil(energy)
 
 
 def _walk(
@@ -179,7 +198,7 @@ def _walk(
                 within,
                 backend=scenario.backend,
                 time_limit=scenario.time_limit,
-                least=(ceil(roofline_ticks(graph, machine)), compulsory_bits(graph, machine), 0),
+                least=least_sums(graph, machine),
             )
             choice, programs = chooser.solve(Objective(target)), programs + 1
             if choice is None:
@@ -195,25 +214,33 @@ def _within(block: Block, bits: int) -> Block:
     return replace(block, states=states)
 
 
-def taken_bits(machine: Hardware, graph: TensorGraph, blocks: Sequence[Block], choice: Choice) -> int:
-    """The most that a solution takes of the buffer [bits]."""
-    most = 0
+def taken_bits(
+    machine: Hardware,
+    graph: TensorGraph,
+    blocks: Sequence[Block],
+    choice: Choice,
+    weights: Sequence[TrainedWeights] = (),
+) -> int:
+    """The most that a solution takes of the buffer [bits]; ``weights`` are those that may stay for good."""
+    most, held = 0, sum(weights[w].bits for w in choice.chosen.weights)
     for (b, _, _), point in zip(choice.chosen.runs, choice.points, strict=True):
         kept = [t for t in choice.chosen.stays if any(graph.tensors[t].alive(p) for p in blocks[b].positions)]
-        most = max(most, point.need + sum(kept_bits(machine, graph.tensors[t]) for t in kept))
+        most = max(most, point.need + held + sum(kept_bits(machine, graph.tensors[t]) for t in kept))
     return most
 
 
 def sized(machine: Hardware, choice: Choice, taken: int, target: Kind) -> Sized:
     """The optimum of a size, from its program's answer and what that takes [bits]."""
-    tick, measure = machine.tick, TRAFFIC if target is Kind.TRAFFIC else LATENCY
-    bound = choice.bound(measure) or 0
-    stage = choice.stages[0]
+    tick, stage = machine.tick, choice.stages[0]
+    bound = Fraction(stage.bound, 8)
+    if target is not Kind.TRAFFIC:
+        bound = (tick.cycles if target is Kind.LATENCY else machine.quantum.told)(stage.bound)
     return Sized(
         machine.buffer_bytes,
         Fraction(taken, 8),
         Fraction(choice.traffic, 8),
         tick.cycles(choice.latency),
-        Fraction(bound, 8) if target is Kind.TRAFFIC else tick.cycles(bound),
+        machine.quantum.told(choice.energy(machine)),
+        bound,
         stage.total == stage.bound and stage.termination is Termination.OPTIMAL,
     )

@@ -116,7 +116,7 @@ def most_latencies(
     """What each stack may take at most if all other layers are as fast as they can be [ticks]."""
     if cap is None:
         return [None] * len(found)
-    spans = [(b.first, b.last, min(p.latency for _, _, p in b.choices())) for b in layers]
+    spans = [(b.first, b.last, min(p.latency for _, _, p in b.loosened.choices())) for b in layers]
     for states in found:
         stack = states.stack
         space = StackSpace(stack, hardware, stack_tables(stack, hardware), frozenset())

@@ -103,17 +103,19 @@ _OF_SHOWN = {"filter": "datum.layer === shown"}
 
 
 def pareto_chart(pareto: Data) -> Spec:
-    """The front of latency and traffic, of the network or of a layer.
+    """The front of latency and traffic, or energy, of the network or of a layer.
 
     Args:
         pareto: ``network``, ``layers`` (``name``, ``points`` of ``latency_cycles`` and ``traffic_bytes``),
-            ``total`` (``points``).
+            ``total`` (``points``); ``quantities`` says if it is ``energy_pj``.
     """
-    named = _named(pareto)
+    named, summed = _named(pareto), "quantities" in pareto
+    field, unit, what = ("energy_pj", "pJ", "energy") if summed else ("traffic_bytes", "bytes", "traffic")
+    title = f"energy in {unit}" if summed else f"DRAM traffic in {unit}"
     values = [
-        {"layer": name, "cycles": point["latency_cycles"], "bytes": point["traffic_bytes"]}
+        {"layer": name, "cycles": point["latency_cycles"], unit: point[field]}
         for name, entry in named
-        for point in sorted(entry["points"], key=lambda p: (p["latency_cycles"], p["traffic_bytes"]))
+        for point in sorted(entry["points"], key=lambda p: (p["latency_cycles"], p[field]))
     ]
     spec = {
         "height": 340,
@@ -122,18 +124,21 @@ def pareto_chart(pareto: Data) -> Spec:
         "mark": {"type": "line", "interpolate": "step-after", "point": {"filled": True, "size": 50}},
         "encoding": {
             "x": {**_quantity("cycles", "latency in cycles"), "scale": {"zero": False, "nice": True}},
-            "y": {**_quantity("bytes", "DRAM traffic in bytes"), "scale": {"zero": False, "nice": True}},
+            "y": {
+                **_quantity(unit, title),
+                "scale": {"zero": False, "nice": True},
+            },
             "color": {"value": "var(--ifmap)"},
-            "tooltip": [tip("layer", "of", ""), tip("cycles", "cycles"), tip("bytes", "bytes")],
+            "tooltip": [tip("layer", "of", ""), tip("cycles", "cycles"), tip(unit, unit)],
         },
     }
     columns = (
         ("layer", "of", "", "text"),
         ("cycles", "cycles", "", "whole"),
-        ("bytes", "bytes", "", "whole"),
+        (unit, unit, "", "whole"),
     )
     text = f"{pareto['network']}: each point is a schedule; none has less of both."
-    return chart("Latency against traffic", text, spec, values, columns)
+    return chart(f"Latency against {what}", text, spec, values, columns)
 
 
 def _quantity(field: str, title: str) -> Spec:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-_FIELDS = {"traffic": ("traffic_bytes", "bytes"), "latency": ("latency_cycles", "cycles")}
+_FIELDS = {
+    "traffic": ("traffic_bytes", "bytes"),
+    "latency": ("latency_cycles", "cycles"),
+    "energy": ("energy_pj", "pJ"),
+}
 
 
 def sizing_picture(sizing: Data) -> Picture:
-    """The least traffic or latency of each size of the buffer, and what a KiB more is worth.
+    """The least traffic, latency or energy of each size of the buffer, and what a KiB more is worth.
 
     Args:
         sizing: ``network``, ``target``, ``least`` and ``sizes``, ascending.
@@ -68,7 +72,7 @@ def _values(ax: Axes, sizing: Data, field: str, size: HandyUnit) -> None:
                 "zorder": 3,
             }
             ax.plot(u, v, marker="o", color=color, label=text, **edge)
-    below = {"traffic": "any schedule", "latency": "roofline"}[sizing["target"]]
+    below = "roofline" if sizing["target"] == "latency" else "any schedule"
     ax.axhline(size.of(sizing["least"]), color=style.BLACK, linestyle=":", linewidth=1.1, label=below)
     ax.set_ylim(bottom=0)
 

@@ -42,8 +42,8 @@ def run(path, objective, deconvolution="split"):
     return solvers.run_scenario(build_scenario(fields, {}, "")).to_dict()
 
 
-def pairs(line):
-    return [(point["latency_cycles"], point["traffic_bytes"]) for point in line["points"]]
+def pairs(line, other="traffic_bytes"):
+    return [(point["latency_cycles"], point[other]) for point in line["points"]]
 
 
 def unbeaten(found):
@@ -76,6 +76,32 @@ def test_the_ends_are_the_least(machine):
     for objective, end in (("latency", points[0]), ("traffic", points[-1])):
         totals = run(machine, objective)["totals"]
         assert (totals["latency_cycles"], totals["traffic_bytes"]) == pytest.approx(end, rel=1e-14)
+
+
+def test_the_front_of_energy(machine, capsys):
+    """Its ends are what runs find; each layer's mappings take what their point says; sums are unbeaten."""
+    options = ("--quantities", "latency,energy")
+    data = front(machine, *options)
+    assert data["quantities"] == ["latency", "energy"]
+    points = pairs(data["total"], "energy_pj")
+    assert len(points) > 10
+    assert unbeaten(points) == points
+    for objective, end in (("latency", points[0]), ("energy", points[-1])):
+        totals = run(machine, objective)["totals"]
+        assert totals["latency_cycles"] == pytest.approx(end[0], rel=1e-14)
+        if objective == "energy":
+            assert totals["energy_pj"] == pytest.approx(end[1], rel=1e-14)
+    fronts = [pairs(line, "energy_pj") for line in data["layers"]]
+    for point, pair in zip(data["total"]["points"], points, strict=True):
+        chosen = [each[i] for each, i in zip(fronts, point["choice"], strict=True)]
+        assert tuple(map(sum, zip(*chosen, strict=True))) == pytest.approx(pair)
+    pictures, page = machine.parent / "pictures", machine.parent / "front.html"
+    assert main([str(machine), *options, "--plots", str(pictures), "--report", str(page)]) == 0
+    assert "latency and energy that nothing beats in both" in capsys.readouterr().out
+    assert "energy in pJ" in page.read_text()
+    with pytest.raises(SystemExit):
+        main([str(machine), "--quantities", "traffic,energy"])
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_the_network_has_the_sums_that_nothing_beats(machine):
