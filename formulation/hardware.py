@@ -191,8 +191,7 @@ class Hardware:
     @property
     def for_tables(self) -> Hardware:
         """With the default buffer, DRAM rate and energies, on which no table of tiles depends."""
-        plain = {name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES}
-        return replace(self, **plain)
+        return _for_tables(self)
 
     @property
     def fill_cycles(self) -> int:
@@ -226,6 +225,11 @@ class Hardware:
 
 _PLAIN = Hardware()
 _NOT_IN_TABLES = ("buffer_bytes", "bandwidth", "frequency", "bank_bytes", "energy")
+
+
+@lru_cache(maxsize=256)
+def _for_tables(machine: Hardware) -> Hardware:
+    return replace(machine, **{name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES})
 
 
 @dataclass(frozen=True, slots=True)
