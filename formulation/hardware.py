@@ -184,9 +184,7 @@ class Hardware:
     @property
     def quantum(self) -> Quantum:
         """The unit of energy in which that of every mapping is an integer."""
-        each = self.energy
-        rates = (each.mac, each.sram, each.dram, each.static, self.frequency)
-        return _quantum(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
+        return _quantum(self)
 
     @property
     def for_tables(self) -> Hardware:
@@ -286,10 +284,9 @@ class Quantum:
 
 
 @lru_cache(maxsize=256)
-def _quantum(
-    mac: _Ratio, sram: _Ratio, dram: _Ratio, static: _Ratio, frequency: _Ratio, ticks_per_cycle: int
-) -> Quantum:
-    per_tick = Fraction(*static) / Fraction(*frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
-    each = [*(Fraction(*ratio) for ratio in (mac, sram, dram)), per_tick]
-    per_pj = lcm(*(value.denominator for value in each))
-    return Quantum(per_pj, *(int(value * per_pj) for value in each))
+def _quantum(machine: Hardware) -> Quantum:
+    each = machine.energy
+    per_tick = Fraction(each.static) / Fraction(machine.frequency) / machine.tick.per_cycle  # pJ: mW / GHz
+    rates = [*map(Fraction, (each.mac, each.sram, each.dram)), per_tick]
+    per_pj = lcm(*(rate.denominator for rate in rates))
+    return Quantum(per_pj, *(int(rate * per_pj) for rate in rates))

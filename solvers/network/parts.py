@@ -173,20 +173,21 @@ class LayerReport:
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that must move, whatever the schedule, all runs."""
-        return self._bytes(compulsory_bits)
+        return Fraction(self.bits(compulsory_bits), 8)
 
     @property
     def least_communication_bytes(self) -> Fraction:
         """Bytes that any schedule moves with so small a buffer, all runs; may be below the compulsory."""
-        return self._bytes(least_communication_bits)
+        return Fraction(self.bits(least_communication_bits), 8)
 
     @property
     def least_traffic_bytes(self) -> Fraction:
         """The greater of the two."""
-        return self._bytes(least_traffic_bits)
+        return Fraction(self.bits(least_traffic_bits), 8)
 
-    def _bytes(self, bits: Callable[[Operator, Hardware], int]) -> Fraction:
-        return Fraction(self.operator.count * bits(self.operator, self.hardware), 8)
+    def bits(self, least: Callable[[Operator, Hardware], int]) -> int:
+        """What one run moves at least, of all runs."""
+        return self.operator.count * least(self.operator, self.hardware)
 
     @property
     def roofline_cycles(self) -> Fraction:
@@ -241,12 +242,12 @@ class RunTotals:
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that must move, over the layers that fit."""
-        return summed((1, layer.compulsory_bytes) for layer in self.solved_layers)
+        return Fraction(sum(layer.bits(compulsory_bits) for layer in self.solved_layers), 8)
 
     @property
     def least_traffic_bytes(self) -> Fraction:
         """Bytes that any schedule of each layer by itself moves, of the solved layers."""
-        return summed((1, layer.least_traffic_bytes) for layer in self.solved_layers)
+        return Fraction(sum(layer.bits(least_traffic_bits) for layer in self.solved_layers), 8)
 
     @property
     def roofline_cycles(self) -> Fraction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 from solvers.network.attempt import attempt
@@ -18,7 +18,7 @@ class Here:
     def start(self, number: int) -> None:
         """Nothing is needed."""
 
-    def hand_out(self, token: int, call: Call) -> bool:
+    def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
         """Take a call if none is held."""
         if self._held:
             return False

@@ -42,6 +42,10 @@ class Solved:
     answered: Answered
     reply: Reply | None = None
 
+    def __reduce__(self) -> tuple[type[Solved], tuple[Answered]]:
+        """Between processes goes what is kept: to read it takes no longer than to pickle the reply."""
+        return Solved, (self.answered,)
+
 
 class SweepLedger:
     """Keeps the outcomes of a sweep's tasks in its store."""
