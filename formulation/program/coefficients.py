@@ -253,8 +253,7 @@ class VariantTerms:
         whole = self.whole and self.space.cut is not None
         single = self.space.single | ({Group.CI} if whole else frozenset())
         several = {other.value: 1 if other in single else 2 for other in Group} | {group.value: trips}
-        once = passes(self.stationary, group, Trips(**several), self.space.cut)
-        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
+        return passes(self.stationary, group, Trips(**several), self.space.cut)
 
     @property
     def _one_factor(self) -> int | None:

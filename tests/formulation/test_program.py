@@ -1,6 +1,6 @@
 """What the mixed-integer program is made of: choices that lose nothing, products that are never too high."""
 
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 import pyomo.core as pyo
@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formulation.price import Price
+from formulation.problem import Problem
 from formulation.program.choices import whole_choices
 from formulation.program.coefficients import Product
 from formulation.program.products import add_products, spans_of, unit_of
+from formulation.program.scaling import ProgramAim, scales
+from formulation.program.transfers import variants_of
 from formulation.space.space import CLASSES, Space
 from solvers.programs.linear import solve_milp
 from tests import strategies
@@ -42,6 +46,53 @@ def test_the_choices_of_the_whole_map_space_lose_nothing(problem):
         found |= {(price.one(int(i)).latency, price.one(int(i)).traffic) for i in np.flatnonzero(fits)}
     for _, cost in every_mapping(problem):
         assert any(a <= cost.latency_ticks and b <= cost.traffic_bits for a, b in found)
+
+
+@examples(40)
+@given(strategies.problems(most=4, channels=4, most_axes=2, set_up=True), st.none() | strategies.bursting())
+def test_a_variant_has_no_mapping_move_less_than_it_does(problem, machine):
+    """Nor more where each group has several trips, as the variant's passes take for granted."""
+    problem = Problem(problem.layer, machine or problem.hardware, problem.objective)
+    if not problem.fits_at_all:
+        return
+    space = Space(problem)
+    for variant in variants_of(space, whole_choices(space)):
+        ok, ik, oi = (
+            set(zip(*map(np.ndarray.tolist, p), strict=True)) for p in (variant.ok, variant.ik, variant.oi)
+        )
+        places = product(range(len(space.co.tile)), range(len(space.ci.tile)), range(len(variant.tiles)))
+        for co, ci, row in islice(places, 300):
+            bits = variant.moves(co, ci, row)
+            assert (bits is not None) == ((co, row) in ok and (ci, row) in ik and (co, ci) in oi)
+            if bits is None:
+                continue
+            rank, slide = int(variant.tiles.rank[row]), int(variant.tiles.slide[row])
+            moved = problem.evaluate(space.mapping(variant.stationary, co, ci, rank, slide)).traffic_bits
+            several = min(space.co.trips[co], space.ci.trips[ci], variant.tiles.trips[row]) > 1
+            assert bits == moved if several else bits >= moved
+
+
+@pytest.mark.parametrize(
+    ("weights", "best", "spent", "floors", "units"),
+    [
+        # one quantity: its incumbent is at SPAN; one that is but capped has an axis of its own
+        ((1, 0, 0), (100, 200, 0), 0, ([10, 40], [150]), (0.06, 0.05)),
+        # the axis is coarse enough for the lesser floor to be at -BEYOND * SPAN
+        ((1, 0, 0), (41, 200, 0), 0, ([10, 40], [150]), (0.003, 0.05)),
+        # a sum: that of the incumbent is at SPAN, and a unit of each adds the same to it
+        ((2, 3, 0), (100, 200, 0), 0, ([10, 40], [150]), (0.135, 0.09)),
+        ((2, 3, 0), (41, 150, 0), 0, ([10, 40], [150]), (0.003, 0.002)),
+        # an incumbent at its floors: a span of FINEST of its sum
+        ((2, 3, 0), (10**9, 10**8, 0), 0, ([10**9], [10**8]), (11.5, 11.5 / 1.5)),
+        # a latency of no interest reaches as far as energy pays for it
+        ((0, 0, 1), (100, 200, 900), 4, ([10, 40], [150], [500]), (0.1, 0.05, 0.4)),
+    ],
+)
+def test_axes_begin_at_their_floors_and_the_incumbent_is_at_span(weights, best, spent, floors, units):
+    named = dict(zip(Price._fields, floors, strict=False))
+    axes = scales(ProgramAim(Price(*weights), Price(*best)), named, spent)
+    assert [axis.floor for axis in axes.values()] == [max(values) for values in floors]
+    assert [axis.unit for axis in axes.values()] == pytest.approx(units)
 
 
 class Variant:
