@@ -1,5 +1,6 @@
 """What the mixed-integer program is made of: choices that lose nothing, products that are never too high."""
 
+from functools import partial
 from itertools import islice, product
 from math import prod
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
+from formulation.evaluation import work_of
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Stationary
 from formulation.price import Price
@@ -72,26 +74,62 @@ def test_the_choices_of_the_whole_map_space_lose_nothing(problem):
 
 @examples(40)
 @given(strategies.problems(most=4, channels=4, most_axes=2, set_up=True), st.none() | strategies.bursting())
-def test_a_variant_has_no_mapping_move_less_than_it_does(problem, machine):
-    """Nor more where each group has several trips, as the variant's passes take for granted."""
+def test_a_variant_counts_what_its_mappings_take(problem, machine):
+    """Where each group has several trips, as the passes of a loop order take for granted; else no less."""
     problem = Problem(problem.layer, machine or problem.hardware, problem.objective)
     if not problem.fits_at_all:
         return
-    space = Space(problem)
+    space, hardware = Space(problem), problem.hardware
     for variant in variants_of(space, whole_choices(space)):
         ok, ik, oi = (
             set(zip(*map(np.ndarray.tolist, p), strict=True)) for p in (variant.ok, variant.ik, variant.oi)
         )
+        index, products = variant.index, {one.name: one for one in variant.products}
+        shared = [one for one in (variant.compute, *variant.shares) if one.above]
+        shares = {one.family: one.above for one in shared}
         places = product(range(len(space.co.tile)), range(len(space.ci.tile)), range(len(variant.tiles)))
-        for co, ci, row in islice(places, 300):
-            bits = variant.moves(co, ci, row)
-            assert (bits is not None) == ((co, row) in ok and (ci, row) in ik and (co, ci) in oi)
-            if bits is None:
+        for co, ci, row in islice(places, 200):
+            moves = variant.moves(co, ci, row)
+            assert (moves is not None) == ((co, row) in ok and (ci, row) in ik and (co, ci) in oi)
+            if moves is None:
                 continue
             rank, slide = int(variant.tiles.rank[row]), int(variant.tiles.slide[row])
-            moved = problem.evaluate(space.mapping(variant.stationary, co, ci, rank, slide)).traffic_bits
+            mapping = space.mapping(variant.stationary, co, ci, rank, slide)
+            work, cost = work_of(problem.layer, hardware, mapping), problem.evaluate(mapping)
+            labels = {"out": index["out"][co], "inp": index["inp"][ci], "tile": index["tile"][row]}
+            told = partial(worth, labels, products, shares)
+            energy = cost.energy - hardware.quantum.tick * cost.latency_ticks
             several = min(space.co.trips[co], space.ci.trips[ci], variant.tiles.trips[row]) > 1
-            assert bits == moved if several else bits >= moved
+            for found, exact in (
+                (moves, cost.traffic_bits),
+                (told(variant.traffic), cost.traffic_bits),
+                (told(variant.set_ups), work.setup),
+                (told(variant.energy) if space.summed else energy, energy),
+            ):
+                assert found == exact if several else found >= exact
+            assert moves == told(variant.traffic)
+            assert told(variant.compute.terms) == cost.compute_cycles
+            held = [told(variant.held(tensor)) for tensor in ("ifmap", "ofmap", "weights")]
+            assert held == [work.tile.ifmap, work.tile.ofmap, work.tile.weights]
+            for share in shared:
+                assert told(share.above) <= share.most
+
+
+def worth(labels, products, shares, terms):
+    """A linear function where choices of these labels are made; other variables are what they stand for."""
+    total = 0
+    for (family, key), n in terms.items():
+        if family == "variant":
+            total += n
+        elif family in labels:
+            total += n * (key == labels[family])
+        elif family in shares:
+            total += n * worth(labels, products, {}, shares[family]) if key == labels["inp"] else 0
+        else:
+            one, two = products[family].families
+            right, least = products[family].right[labels[two]], products[family].least
+            total += n * (right - least[key] if key == labels[one] else 0)
+    return total
 
 
 @pytest.mark.parametrize(
