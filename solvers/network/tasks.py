@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dnns.errors import InputError
-from solvers.network.attempt import Failure, attempt
+from solvers.network.attempt import Died, Failure, NotBegun, attempt
 
 if TYPE_CHECKING:
     from solvers.network.workers import Workers
@@ -135,8 +135,6 @@ def share_out(ledger: Ledger, executor: Executor) -> None:
     Raises:
         InputError: if the executor, or the ledger, does.
     """
-    from solvers.network.workers import Died, NotBegun
-
     tasks = ledger.tasks
     rank, needed_by = _ranks(tasks)
     left = {position for position in range(len(tasks)) if not ledger.is_settled(position)}

@@ -27,7 +27,7 @@ from time import monotonic
 from typing import Any
 
 from dnns.errors import InputError
-from solvers.network.attempt import Failure, attempt
+from solvers.network.attempt import Died, Failure, NotBegun, attempt
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
@@ -48,23 +48,8 @@ _READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
 _AHEAD = 0.05
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """In place of an answer: the process has ended; ``str`` says how."""
-
-    code: int | None
-
-    def __str__(self) -> str:
-        if self.code is not None and self.code < 0:
-            return f"was killed by signal {-self.code}"
-        return f"ended with exit code {self.code}"
-
-
-@dataclass(frozen=True, slots=True)
-class NotBegun:
-    """In place of an answer: the process has ended before it came to this call."""
+_KIN = 16
+"""Calls of a kin that it may have before it, however long they take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -87,10 +72,10 @@ class _Worker:
     since: float = 0.0
     usual: float = inf
 
-    @property
-    def takes_more(self) -> bool:
-        """Whether it may have one more call: it has none, or so short ones that it would soon wait."""
-        return not self.owed or len(self.owed) * self.usual < _AHEAD
+    def takes(self, kin: Hashable, most: int) -> bool:
+        """Whether it may have one more call: it has none, or short ones, or few of the same kin."""
+        akin = kin is not None and kin == self.kin and len(self.owed) < most
+        return akin or not self.owed or len(self.owed) * self.usual < _AHEAD
 
     def call(self, token: int | None, call: Call) -> bool:
         """Hand over a call; False if the process is no longer there."""
@@ -141,6 +126,7 @@ class Workers:
         self._prepared: list[Call] = [(_import, _IMPORTED)]
         self._workers: list[_Worker] = []
         self._start_failures = 0
+        self._left = 0
 
     def __enter__(self) -> Workers:
         if _context().get_start_method() == "forkserver":
@@ -169,12 +155,14 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Have a number of processes, or as many as there may be if that is less."""
+        self._left = number
         while len(self._workers) < min(number, self._most):
             self._workers.append(_started(self._prepared))
 
     def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
         """Give a call to a process that has little to do, best where its kin was done; False if to none."""
-        able = [worker for worker in self._workers if worker.takes_more]
+        most = min(_KIN, self._left // (4 * self._most))  # so that all are busy to the end
+        able = [worker for worker in self._workers if worker.takes(kin, most)]
         for worker in sorted(able, key=lambda one: (kin is None or one.kin != kin, len(one.owed))):
             if worker.call(token, call):
                 worker.kin = kin
@@ -200,6 +188,7 @@ class Workers:
                 continue
             token = worker.owed.pop(0)
             if token is not None:
+                self._left -= 1
                 yield token, answer
             elif isinstance(answer, InputError | Failure):
                 raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
