@@ -12,17 +12,20 @@ from math import isqrt, prod
 
 from dnns.layer import Layer, Operator
 from formulation.cost import Trips, array_passes, array_traffic, group_cycles
-from formulation.hardware import Hardware, Rates
+from formulation.hardware import BitWidths, Hardware, Rates
 from formulation.mapping import Group
 
 _KEPT = 1024  # answers, which are asked for again by every total
 
 
-@lru_cache(maxsize=_KEPT)
 def compulsory_bits(layer: Operator, hardware: Hardware) -> int:
     """Each ifmap word that some tap touches, each weight that is used and each ofmap word, once [bits]."""
+    return _compulsory_bits(layer, hardware.bits)
+
+
+@lru_cache(maxsize=_KEPT)
+def _compulsory_bits(layer: Operator, width: BitWidths) -> int:
     touched = layer.groups * layer.in_channels * layer.batch * prod(axis.touched for axis in layer.axes)
-    width = hardware.bits
     return touched * width.ifmap + used_weights(layer) * width.weights + layer.ofmap_words * width.ofmap
 
 
@@ -65,6 +68,11 @@ def least_array_bits(layer: Operator, hardware: Hardware) -> int:
     """Bits between buffer and array, as ``least_spent`` has them; wherever the operands come from."""
     if not isinstance(layer, Layer):
         return compulsory_bits(layer, hardware)
+    return _least_array_bits(layer, hardware.for_tables)
+
+
+@lru_cache(maxsize=_KEPT)
+def _least_array_bits(layer: Layer, hardware: Hardware) -> int:
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     moved = {
         group.value: array_passes(hardware, group, 1, group_cycles(layer, hardware, group, 1, [(1, extent)]))
@@ -113,9 +121,9 @@ def least_traffic_bits(layer: Operator, hardware: Hardware) -> int:
 
 
 def _cube_root(value: int) -> int:
-    """The greatest integer whose cube is at most ``value``."""
-    low, high = 0, 1 << (value.bit_length() // 3 + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if middle**3 <= value else (low, middle)
-    return low
+    """The greatest integer whose cube is at most ``value``, by Newton's steps from above, which only fall."""
+    root, lower = 0, 1 << (value.bit_length() // 3 + 1) if value else 0
+    while lower != root:
+        root = lower
+        lower = min(root, (2 * root + value // root**2) // 3)
+    return root

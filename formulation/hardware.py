@@ -184,15 +184,12 @@ class Hardware:
     @property
     def quantum(self) -> Rates:
         """Energy, in a quantum such that whatever takes energy takes a whole number of it."""
-        each = self.energy
-        rates = (each.mac, each.sram, each.dram, each.static, self.frequency)
-        return _energy(*(rate.as_integer_ratio() for rate in rates), self.tick.per_cycle)
+        return _energy(self)
 
     @property
     def for_tables(self) -> Hardware:
         """With the default buffer, DRAM rate and energies, on which no table of tiles depends."""
-        plain = {name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES}
-        return replace(self, **plain)
+        return _for_tables(self)
 
     @property
     def fill_cycles(self) -> int:
@@ -231,6 +228,11 @@ class Hardware:
 
 _PLAIN = Hardware()
 _NOT_IN_TABLES = ("buffer_bytes", "bandwidth", "frequency", "bank_bytes", "energy")
+
+
+@lru_cache(maxsize=256)
+def _for_tables(machine: Hardware) -> Hardware:
+    return replace(machine, **{name: getattr(_PLAIN, name) for name in _NOT_IN_TABLES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,11 +301,15 @@ class Rates:
 
 
 @lru_cache(maxsize=256)
-def _energy(
-    mac: _Ratio, sram: _Ratio, dram: _Ratio, static: _Ratio, frequency: _Ratio, ticks_per_cycle: int
-) -> Rates:
-    per_tick = Fraction(*static) / Fraction(*frequency) / ticks_per_cycle  # mW / GHz is pJ per cycle
-    at_sram = Fraction(*sram)  # of a bit that moves, once into the buffer or out of it
-    each = Fraction(*mac), at_sram, at_sram + Fraction(*dram), per_tick
-    per_pj = lcm(*(value.denominator for value in each))
-    return Rates(per_pj, *(int(value * per_pj) for value in each))
+def _energy(machine: Hardware) -> Rates:
+    each = machine.energy
+    per_tick = Fraction(each.static) / Fraction(machine.frequency) / machine.tick.per_cycle  # pJ: mW / GHz
+    mac, sram, dram = map(Fraction, (each.mac, each.sram, each.dram))
+    rates = (
+        mac,
+        sram,
+        sram + dram,
+        per_tick,
+    )  # a bit that moves passes the SRAM as well
+    per_pj = lcm(*(rate.denominator for rate in rates))
+    return Rates(per_pj, *(int(rate * per_pj) for rate in rates))

@@ -123,7 +123,8 @@ class Measure:
 
     def exact(self, price: Price) -> Fraction | int:
         """Of one price, exactly."""
-        total: Fraction | int = sum(weight * value for weight, value in zip(self.weights, price, strict=True))
+        terms = (weight * value for weight, value in zip(self.weights, price, strict=True))
+        total: Fraction | int = sum(terms) if self.quantity is None else self.of(price)
         return total
 
     def told(self, hardware: Hardware, value: Fraction | int) -> Fraction:

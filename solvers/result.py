@@ -255,6 +255,8 @@ def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> floa
     """``(value - bound) / value``, None where one is not known."""
     if value is None or bound is None:
         return None
+    if value == bound:
+        return 0.0
     return float((value - Fraction(bound)) / value)
 
 

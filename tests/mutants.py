@@ -1,31 +1,43 @@
 """A mutation run over ``formulation`` and the code of the proofs: ``python -m tests.mutants``.
 
 `cosmic-ray <https://cosmic-ray.readthedocs.io>`_ changes one operator, number, comparison, condition or the
-like in a copy of the code, and runs the tests that belong to it. Of all possible changes a sample is drawn,
-evenly over the code; annotations, decorators and the texts of errors are left out. It takes hours, and is
-meant for the night:
+like in a copy of the code. Of all possible changes a sample is drawn, evenly over the code; annotations,
+decorators and the texts of errors are left out. The tests that belong to the code are run once as it is, and
+pytest-cov notes which test runs which line. Each change is then tried with the tests that run its lines, the
+quick ones first, for a minute as they usually take; so the score is never too good. It is for the night:
 
-    python -m tests.mutants                      # 300 changes, two at a time
+    pip install cosmic-ray pytest-cov
+    python -m tests.mutants                      # 300 changes, two rooms at a time
     python -m tests.mutants --sample 40 space    # of one room
+    python -m tests.mutants --sample 20 formulation/cuts.py formulation/space/streamed.py
 
-It ends with the score and every change that no test saw, as a difference; exit code 1 below 90 %.
+Each change is told as it has been tried; the run ends with the score. A change that no test saw is shown as a
+difference; exit code 1 below 90 %.
 """
 
 import argparse
 import ast
+import os
 import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import unified_diff
+from itertools import accumulate
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 AIM = 0.9
-TIMEOUT = 900  # of the tests of one change [s]
+PATIENCE, SLOWER = 60.0, 6.0  # tests of a change may take so much [s], and so many times as long as without
+PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 LEFT_OUT = (
     "core/RemoveDecorator",
     "core/VariableInserter",
@@ -50,7 +62,10 @@ ROOMS = {
     "relaxed": Room(("formulation/relaxed/*.py",), ("tests/formulation", *_LAYERS)),
     "program": Room(
         ("formulation/program/*.py",),
-        ("tests/formulation/test_program.py", *_LAYERS, "tests/commands/run/test_partition.py"),
+        (
+            *("tests/formulation/test_program.py", *_LAYERS, "tests/commands/run/test_partition.py"),
+            *("-k", "exact or program or milp or partition or bursts"),
+        ),
     ),
     "shared": Room(("formulation/shared/**/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
@@ -87,103 +102,178 @@ def skipped(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     return [((n.lineno, n.col_offset), (n.end_lineno, n.end_col_offset)) for n in found]
 
 
-def prepare(copy: Path, room: Room, tests: tuple[str, ...]) -> Path:
-    """A session of cosmic-ray in a copy of the code, with all possible changes."""
-    code = sorted(str(path.relative_to(copy)) for glob in room.code for path in copy.glob(glob))
-    config = copy / "mutants.toml"
-    command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider {' '.join(tests)}"
-    config.write_text(
-        f"[cosmic-ray]\nmodule-path = {code}\ntimeout = {TIMEOUT}\nexcluded-modules = []\n"
-        f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
-    )
-    ray(copy, "init", "mutants.toml", "mutants.sqlite")
-    return copy / "mutants.sqlite"
+class Change(NamedTuple):
+    """A change of the code: its place, and what cosmic-ray calls it."""
+
+    file: str
+    lines: range
+    at: tuple[int, int]
+    operator: str
+    occurrence: int
+    options: dict[str, Any]
 
 
-def ray(copy: Path, *arguments: str) -> None:
-    """Run cosmic-ray in the copy."""
-    program = Path(sys.executable).with_name("cosmic-ray")
-    subprocess.run(
-        [program, *arguments], cwd=copy, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+class Copy:
+    """A copy of the project in which one room's code is changed."""
+
+    def __init__(self, folder: Path, name: str, tests: Sequence[str], most: float) -> None:
+        """In a new folder.
+
+        Args:
+            folder: where.
+            name: of a room, or a file of one.
+            tests: in place of the room's, if any.
+            most: seconds of tests a change.
+        """
+        self.folder, self.name, self._most = folder, name, most
+        room = ROOMS[name] if name in ROOMS else next(r for r in ROOMS.values() if holds(r, name))
+        self._globs, self._tests = room.code if name in ROOMS else (name,), tests or room.tests
+        shutil.copytree(ROOT, folder, ignore=IGNORED)
+        self.changes = self._changes()
+        self._seconds: dict[str, float] = {}
+        self._running: dict[tuple[str, int], set[str]] = {}
+
+    def _changes(self) -> list[Change]:
+        """All changes that count, in the order of the code."""
+        from cosmic_ray.work_db import WorkDB, use_db
+
+        files = sorted({path for glob in self._globs for path in self.folder.glob(glob)})
+        code = [str(path.relative_to(self.folder)) for path in files]
+        config = f"[cosmic-ray]\nmodule-path = {code}\ntimeout = 1\nexcluded-modules = []\n"
+        config += 'test-command = "true"\n[cosmic-ray.distributor]\nname = "local"\n'
+        (self.folder / "mutants.toml").write_text(config)
+        program = Path(sys.executable).with_name("cosmic-ray")
+        command = [program, "init", "mutants.toml", "mutants.sqlite"]
+        subprocess.run(command, cwd=self.folder, check=True, capture_output=True)
+        with use_db(self.folder / "mutants.sqlite", WorkDB.Mode.open) as db:
+            found = [item.mutations[0] for item in db.work_items]
+        spans = {file: skipped((self.folder / file).read_text()) for file in code}
+        kept = []
+        for one in found:
+            file, (line, _), (last, _) = str(one.module_path), one.start_pos, one.end_pos
+            inside = any(start <= one.start_pos and one.end_pos <= end for start, end in spans[file])
+            if not inside and not one.operator_name.startswith(LEFT_OUT):
+                lines, options = range(line, last + 1), dict(one.operator_args or {})
+                kept.append(Change(file, lines, one.start_pos, one.operator_name, one.occurrence, options))
+        return sorted(kept, key=lambda change: change[:1] + change[2:5])
+
+    def measure(self) -> None:
+        """Run the tests on the code as it is: how long each takes, and which lines it runs."""
+        from coverage import CoverageData
+
+        packages = sorted({glob.partition("/")[0] for glob in self._globs})
+        cover = [f"--cov={package}" for package in packages]
+        told = ["--cov-context=test", "--cov-report=", "--durations=0", "--durations-min=0", "-vv"]
+        done = self._pytest([*cover, *told, *self._tests], None)
+        lost = set(re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE))
+        if lost:
+            print(f"{self.name}: left out, as they fail without a change: {', '.join(lost)}", flush=True)
+        for seconds, test in re.findall(r"^([\d.]+)s (?:setup|call) +(\S.*)$", done.stdout, re.MULTILINE):
+            if test not in lost:
+                self._seconds[test] = self._seconds.get(test, 0.0) + float(seconds)
+        data = CoverageData(str(self.folder / ".coverage"))
+        data.read()
+        for file in data.measured_files():
+            name = str(Path(file).relative_to(self.folder.resolve()))
+            for line, contexts in data.contexts_by_lineno(file).items():
+                tests = {context.rpartition("|")[0] for context in contexts}
+                self._running[name, line] = {test for test in tests if test in self._seconds}
+
+    def attempt(self, change: Change) -> tuple[bool, str]:
+        """Whether some test sees a change, and how, or the difference that none saw."""
+        from cosmic_ray.mutating import mutate_code
+        from cosmic_ray.plugins import get_operator
+
+        path = self.folder / change.file
+        before = path.read_text()
+        after = mutate_code(before, get_operator(change.operator)(**change.options), change.occurrence)
+        path.write_text(after)
+        try:
+            seen = self._seen(change)
+        finally:
+            path.write_text(before)
+        lines = before.splitlines(), after.splitlines()
+        return bool(seen), seen or "\n".join(unified_diff(*lines, change.file, change.file, "", "", 2, ""))
+
+    def _seen(self, change: Change) -> str:
+        """Which test sees a change that is made; nothing if none does."""
+        near: set[str] = set().union(*(self._running.get((change.file, line), ()) for line in change.lines))
+        turns: dict[str, int] = {}
+        order = []
+        for test in sorted(near, key=lambda test: self._seconds[test]):
+            function = test.partition("[")[0]
+            turns[function] = turns.get(function, 0) + 1
+            order.append((turns[function], self._seconds[test], test))
+        tests = [test for *_, test in sorted(order)]  # the quickest of each function, the next of each, ...
+        sums = list(accumulate(self._seconds[test] for test in tests))
+        tests = tests[: bisect_right(sums, self._most) + 1] or list(self._tests)
+        usual = sum(self._seconds.get(test, 0.0) for test in tests) or sum(self._seconds.values())
+        try:
+            done = self._pytest(["-x", *tests], PATIENCE + SLOWER * usual)
+        except subprocess.TimeoutExpired:
+            return "took too long"
+        failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        return f"by {failed[0] if failed else 'all'}" if done.returncode else ""
+
+    def _pytest(self, arguments: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+        (self.folder / "mutants.txt").write_text("\n".join(arguments))
+        command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
+        with subprocess.Popen(command, cwd=self.folder, start_new_session=True, **PIPES) as process:
+            try:
+                told, _ = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, told)
 
 
-def changes(session: Path, copy: Path) -> list[str]:
-    """Names of the changes that count, in the order of the code."""
-    from cosmic_ray.work_db import WorkDB, use_db
-
-    spans: dict[str, list] = {}
-    with use_db(session, WorkDB.Mode.open) as db:
-        items = [(item.mutations[0], item.job_id) for item in db.work_items]
-    kept = []
-    for change, name in items:
-        file = str(change.module_path)
-        if file not in spans:
-            spans[file] = skipped((copy / file).read_text())
-        inside = any(start <= change.start_pos and change.end_pos <= end for start, end in spans[file])
-        if not inside and not change.operator_name.startswith(LEFT_OUT):
-            kept.append((file, change.start_pos, change.operator_name, change.occurrence, name))
-    return [name for *_, name in sorted(kept)]
+def holds(room: Room, file: str) -> bool:
+    """Whether a file is code of a room."""
+    return any(path == ROOT / file for glob in room.code for path in ROOT.glob(glob))
 
 
-def try_all(copy: Path, session: Path, chosen: set[str]) -> list[tuple[bool, str]]:
-    """Whether the tests saw each chosen change, and the change as a difference."""
-    from cosmic_ray.work_db import WorkDB, use_db
-    from cosmic_ray.work_item import WorkerOutcome, WorkResult
-
-    with use_db(session, WorkDB.Mode.open) as db:
-        rest = [item.job_id for item in db.work_items if item.job_id not in chosen]
-        db.set_multiple_results(rest, WorkResult(WorkerOutcome.SKIPPED))
-    ray(copy, "exec", "mutants.toml", "mutants.sqlite")
-    with use_db(session, WorkDB.Mode.open) as db:
-        return [(r.is_killed, r.diff or "") for name, r in db.results if name in chosen]
-
-
-def run_room(name: str, share: float, seed: int) -> list[tuple[bool, str]]:
-    """Try a share of all changes of one room; says how it went."""
-    room = ROOMS[name]
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=IGNORED)
-        session = prepare(copy, room, room.tests)
-        every = changes(session, copy)
-        count = max(1, round(share * len(every)))
-        chosen = random.Random(f"{seed} {name}").sample(every, min(count, len(every)))
-        seen = try_all(copy, session, set(chosen))
-    killed = sum(dead for dead, _ in seen)
-    print(f"{name}: {killed} of {len(seen)} seen ({len(every):,} changes are possible)", flush=True)
-    for diff in (diff for dead, diff in seen if not dead):
-        print(diff, flush=True)
+def try_share(copy: Copy, share: float, seed: int) -> list[bool]:
+    """Try a share of all changes of a copy, telling each; whether each was seen."""
+    every = copy.changes
+    count = min(max(1, round(share * len(every))), len(every))
+    chosen = random.Random(f"{seed} {copy.name}").sample(every, count)
+    copy.measure()
+    seen = []
+    for number, change in enumerate(chosen, 1):
+        killed, told = copy.attempt(change)
+        seen.append(killed)
+        place = f"{change.file}:{change.lines[0]} {change.operator.rpartition('/')[2]}"
+        print(f"{copy.name} {number}/{count} {place}: {told if killed else 'NOT SEEN'}", flush=True)
+        if not killed:
+            print(told, flush=True)
+    print(f"{copy.name}: {sum(seen)} of {count} seen ({len(every):,} changes are possible)", flush=True)
     return seen
-
-
-def possible(name: str) -> int:
-    """How many changes of a room count."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "copy"
-        shutil.copytree(ROOT, copy, ignore=IGNORED)
-        return len(changes(prepare(copy, ROOMS[name], ROOMS[name].tests), copy))
 
 
 def main(argv: list[str] | None = None) -> int:
     """Draw, try, and tell the score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}; all if none is named"
+        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}, or a file of one; all if none"
     )
     parser.add_argument("--sample", type=int, default=300, help="changes that are tried (default 300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument("--tests", nargs="*", default=(), help="in place of the rooms' own")
+    text = "of tests that a change is tried with, as they take without it (default 60)"
+    parser.add_argument("--seconds", type=float, default=60.0, help=text)
     parser.add_argument("--jobs", type=int, default=2, help="rooms at a time (default 2)")
     args = parser.parse_args(argv)
-    rooms = args.rooms or list(ROOMS)
-    if unknown := set(rooms) - set(ROOMS):
-        parser.error(f"got {sorted(unknown)[0]!r}, allowed: {', '.join(ROOMS)}")
-    with ThreadPoolExecutor(args.jobs) as pool:
-        share = args.sample / sum(pool.map(possible, rooms))
-        seen = [
-            one for part in pool.map(lambda name: run_room(name, share, args.seed), rooms) for one in part
-        ]
-    killed = sum(dead for dead, _ in seen)
+    names = args.rooms or list(ROOMS)
+    for name in names:
+        if name not in ROOMS and not any(holds(room, name) for room in ROOMS.values()):
+            parser.error(f"got {name!r}, allowed: a file of these rooms, {', '.join(ROOMS)}")
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
+        places = [Path(folder) / str(number) for number in range(len(names))]
+        copies = list(pool.map(lambda *each: Copy(*each, args.tests, args.seconds), places, names))
+        share = args.sample / sum(len(copy.changes) for copy in copies)
+        parts = pool.map(lambda copy: try_share(copy, share, args.seed), copies)
+        seen = [one for part in parts for one in part]
+    killed = sum(seen)
     print(f"{killed} of {len(seen)} seen: {100 * killed / len(seen):.1f} %")
     return 0 if killed >= AIM * len(seen) else 1
 

@@ -234,8 +234,7 @@ class ChoiceTerms(ABC):
         whole = self.whole and self.cut is not None
         single = self.single | ({Group.CI} if whole else frozenset())
         several = {other.value: 1 if other in single else 2 for other in Group} | {group.value: trips}
-        once = passes(self.stationary, group, Trips(**several), self.cut)
-        return once if np.ndim(once) == np.ndim(trips) else np.full_like(trips, once)
+        return passes(self.stationary, group, Trips(**several), self.cut)
 
     @property
     def _each(self) -> int:

@@ -97,9 +97,14 @@ def most_fetched(axis: Axis) -> int:
     return axis.out * min(axis.in_size, max(axis.effective_kernel, axis.stride))
 
 
-@lru_cache(maxsize=1024)
 def layer_counts(layer: Layer, hardware: Hardware, *, summed: bool = False) -> Counts:
     """Bounds for a layer; see the module's equations. At the array only where it is summed."""
+    return _layer_counts(layer, hardware.for_tables, hardware.bank_bits, summed)
+
+
+@lru_cache(maxsize=1024)
+def _layer_counts(layer: Layer, hardware: Hardware, bank_bits: int, summed: bool) -> Counts:
+    """The same for all machines that have the same tables and banks."""
     width = _moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
@@ -115,7 +120,7 @@ def layer_counts(layer: Layer, hardware: Hardware, *, summed: bool = False) -> C
         + layer.weight_words * width.weights
         + layer.ofmap_words * width.partial_sums
     )
-    held = hardware.copies * whole + 3 * hardware.bank_bits
+    held = hardware.copies * whole + 3 * bank_bits
     extent = max(layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
     series = max(map(_series, layer.axes))
     array = 0

@@ -19,6 +19,23 @@ class Failure:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Died:
+    """In place of an answer: the process has ended; ``str`` says how."""
+
+    code: int | None
+
+    def __str__(self) -> str:
+        if self.code is not None and self.code < 0:
+            return f"was killed by signal {-self.code}"
+        return f"ended with exit code {self.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """In place of an answer: the process has ended before it came to this call."""
+
+
 def attempt(work: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     """The result of a call; an ``InputError`` or a ``Failure`` in its place if it raises one or fails."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -160,29 +160,34 @@ class LayerReport:
 
     def total(self, quantity: str) -> Fraction | None:
         """Sum of a quantity over the parts with their counts; None unless all parts have it."""
-        if not self.solved:
-            return None
+        return summed(self.terms(quantity)) if self.solved else None
+
+    def terms(self, quantity: str) -> Iterator[tuple[int, Fraction]]:
+        """A quantity of each part with its count, of a layer that is solved."""
         if self.shared is not None:
-            return self.operator.count * Fraction(getattr(self.shared, quantity))
-        return sum((p.count * getattr(p, quantity) for p in self.parts), Fraction(0))
+            yield self.operator.count, Fraction(getattr(self.shared, quantity))
+        else:
+            for part in self.parts:
+                yield part.count, getattr(part, quantity)
 
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that must move, whatever the schedule, all runs."""
-        return self._bytes(compulsory_bits)
+        return Fraction(self.bits(compulsory_bits), 8)
 
     @property
     def least_communication_bytes(self) -> Fraction:
         """Bytes that any schedule moves with so small a buffer, all runs; may be below the compulsory."""
-        return self._bytes(least_communication_bits)
+        return Fraction(self.bits(least_communication_bits), 8)
 
     @property
     def least_traffic_bytes(self) -> Fraction:
         """The greater of the two."""
-        return self._bytes(least_traffic_bits)
+        return Fraction(self.bits(least_traffic_bits), 8)
 
-    def _bytes(self, bits: Callable[[Operator, Hardware], int]) -> Fraction:
-        return Fraction(self.operator.count * bits(self.operator, self.hardware), 8)
+    def bits(self, least: Callable[[Operator, Hardware], int]) -> int:
+        """What one run moves at least, of all runs."""
+        return self.operator.count * least(self.operator, self.hardware)
 
     @property
     def roofline_cycles(self) -> Fraction:
@@ -235,21 +240,21 @@ class RunTotals:
     @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that must move, over the layers that fit."""
-        return sum((layer.compulsory_bytes for layer in self.solved_layers), Fraction(0))
+        return Fraction(sum(layer.bits(compulsory_bits) for layer in self.solved_layers), 8)
 
     @property
     def least_traffic_bytes(self) -> Fraction:
         """Bytes that any schedule of each layer by itself moves, of the solved layers."""
-        return sum((layer.least_traffic_bytes for layer in self.solved_layers), Fraction(0))
+        return Fraction(sum(layer.bits(least_traffic_bits) for layer in self.solved_layers), 8)
 
     @property
     def roofline_cycles(self) -> Fraction:
         """Cycles below which no mappings can be, over the layers that fit."""
-        return sum((layer.roofline_cycles for layer in self.solved_layers), Fraction(0))
+        return summed((1, layer.roofline_cycles) for layer in self.solved_layers)
 
     def total(self, quantity: str) -> Fraction:
         """Sum of ``latency_cycles``, ``traffic_bytes`` or ``energy_pj`` over the layers that have it."""
-        return sum((layer.total(quantity) or Fraction(0) for layer in self.layers), Fraction(0))
+        return summed(term for layer in self.solved_layers for term in layer.terms(quantity))
 
     @property
     def solved_layers(self) -> Iterable[LayerReport]:
@@ -259,7 +264,7 @@ class RunTotals:
     @property
     def least_energy_pj(self) -> Fraction:
         """Energy below which no mappings can be, over the layers that fit."""
-        return sum((layer.least_energy_pj for layer in self.solved_layers), Fraction(0))
+        return summed((1, layer.least_energy_pj) for layer in self.solved_layers)
 
     @property
     def splits_for_bursts(self) -> bool:
@@ -281,3 +286,13 @@ class RunTotals:
                 for name, value in part.sensitivity.items():
                     total[name] = total.get(name, 0.0) + part.count * value
         return total or None
+
+
+def summed(terms: Iterable[tuple[int, Fraction]]) -> Fraction:
+    """The sum of counts times numbers; these share a few denominators, so most of it is one of integers."""
+    over: dict[int, int] = {}
+    for count, value in terms:
+        numerator, denominator = value.as_integer_ratio()
+        over[denominator] = over.get(denominator, 0) + count * numerator
+    sums = [Fraction(total, denominator) for denominator, total in over.items()]
+    return sum(sums[1:], sums[0]) if sums else Fraction(0)

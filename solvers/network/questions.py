@@ -165,12 +165,15 @@ def task_for(method: Method, question: Question, name: str, places: Fields[Quest
     """How to answer a question, posed by the layer of this name; ``places`` has the tasks that it needs."""
     if isinstance(question, Problem):
         arguments = (method, question, name)
-        return Task(name, solve_one, arguments, partial(failed, method, question), (), effort(question))
+        fails = partial(failed, method, question)
+        kin = question.layer, question.hardware.for_tables
+        return Task(name, solve_one, arguments, fails, (), effort(question), kin)
     problems, counts = [p for p, _ in question.parts], tuple(count for _, count in question.parts)
     machine, objective, given = question.hardware, question.objective, question.partition
     setting = (method, question.deconv, name, machine, objective, given, counts)
     needs = tuple(places[problem] for problem in problems)
-    return Task(name, combine_one, setting, Failure, needs, combine_effort(problems))
+    akin = question.deconv, machine.for_tables
+    return Task(name, combine_one, setting, Failure, needs, combine_effort(problems), akin)
 
 
 def method_of(scenario: Scenario) -> Method:

@@ -1,18 +1,19 @@
 """Tasks that depend on each other, done here or by worker processes; one that fails never loses the others.
 
 With workers, what takes long is begun first: of the tasks that can begin, the one on which the most work
-waits, its own included. The outcomes do not depend on who did what, nor when.
+waits, its own included; and tasks that are akin follow each other, as the second is quicker where the first
+was done. The outcomes do not depend on who did what, nor when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dnns.errors import InputError
-from solvers.network.attempt import Failure, attempt
+from solvers.network.attempt import Died, Failure, NotBegun, attempt
 
 if TYPE_CHECKING:
     from solvers.network.workers import Workers
@@ -37,6 +38,7 @@ class Task:
         failed: the outcome if ``work`` does not come to an end, from one line that says why.
         needs: positions of the earlier tasks that must be done before.
         effort: how long it takes, roughly, in any unit.
+        kin: equal for tasks of which each is quicker where another was done; None if there are none.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Task:
     failed: Callable[[str], Any]
     needs: tuple[int, ...] = ()
     effort: float = 0.0
+    kin: Hashable = None
 
 
 def run_tasks(
@@ -75,11 +78,14 @@ class Executor(Protocol):
     def start(self, number: int) -> None:
         """Be ready for a number of calls."""
 
-    def hand_out(self, token: int, call: Call) -> bool:
-        """Take a call; False if there is nobody for it now."""
+    def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
+        """Take a call, by preference where one of its kin was done; False if there is nobody for it now."""
 
     def answers(self) -> Iterator[tuple[int, Any]]:
-        """Wait for answers, each with its call's token; ``Died`` for a process that did not answer."""
+        """Wait for answers, each with its call's token.
+
+        ``Died`` stands for a process that did not answer, ``NotBegun`` for what else was handed to it.
+        """
 
 
 class Ledger(Protocol):
@@ -129,39 +135,54 @@ def share_out(ledger: Ledger, executor: Executor) -> None:
     Raises:
         InputError: if the executor, or the ledger, does.
     """
-    from solvers.network.workers import Died
-
     tasks = ledger.tasks
-    urgency, needed_by = _urgency(tasks)
+    rank, needed_by = _ranks(tasks)
     left = {position for position in range(len(tasks)) if not ledger.is_settled(position)}
     open_needs = [len(left & set(task.needs)) for task in tasks]
     begun = [0] * len(tasks)
-    waiting = [(-urgency[p], p) for p in left if not open_needs[p]]
+    waiting = [rank[position] for position in left if not open_needs[position]]
     heapify(waiting)
     executor.start(len(left))
     while left:
-        while waiting and executor.hand_out(waiting[0][1], ledger.call(waiting[0][1])):
-            begun[heappop(waiting)[1]] += 1
+        while waiting:
+            position = waiting[0][-1]
+            if not executor.hand_out(position, ledger.call(position), tasks[position].kin):
+                break
+            begun[position] += 1
+            heappop(waiting)
         for position, answer in executor.answers():
+            if isinstance(answer, NotBegun):
+                begun[position] -= 1
+            if isinstance(answer, NotBegun) or (isinstance(answer, Died) and begun[position] < ATTEMPTS):
+                heappush(waiting, rank[position])
+                continue
             if isinstance(answer, Died):
-                if begun[position] < ATTEMPTS:
-                    heappush(waiting, (-urgency[position], position))
-                    continue
                 answer = Failure(f"its process {answer}, {ATTEMPTS} times")
             ledger.settle(position, answer)
             left.remove(position)
             for other in needed_by[position]:
                 open_needs[other] -= 1
                 if not open_needs[other]:
-                    heappush(waiting, (-urgency[other], other))
+                    heappush(waiting, rank[other])
 
 
-def _urgency(tasks: Sequence[Task]) -> tuple[list[float], list[list[int]]]:
-    """The effort of each task and of the longest chain that waits for it; and the tasks that need it."""
+def _ranks(tasks: Sequence[Task]) -> tuple[list[tuple[float, int, int]], list[list[int]]]:
+    """What tasks are sorted by, the most urgent first, kin together, their places last; and who needs each.
+
+    A task is as urgent as its effort and that of the longest chain that waits for it; kin as the most urgent
+    of them.
+    """
     urgency = [task.effort for task in tasks]
     needed_by: list[list[int]] = [[] for _ in tasks]
     for position in reversed(range(len(tasks))):
         for need in set(tasks[position].needs):
             needed_by[need].append(position)
             urgency[need] = max(urgency[need], tasks[need].effort + urgency[position])
-    return urgency, needed_by
+    first: dict[Hashable, int] = {}
+    most: dict[int, float] = {}
+    groups = []
+    for position, task in enumerate(tasks):
+        place = position if task.kin is None else first.setdefault(task.kin, position)
+        most[place] = max(most.get(place, 0.0), urgency[position])
+        groups.append(place)
+    return [(-most[place], place, position) for position, place in enumerate(groups)], needed_by

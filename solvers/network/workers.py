@@ -10,20 +10,24 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from math import inf
 from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from pickle import loads
+from queue import SimpleQueue
 from threading import Thread
+from time import monotonic
 from typing import Any
 
 from dnns.errors import InputError
-from solvers.network.attempt import Failure, attempt
+from solvers.network.attempt import Died, Failure, NotBegun, attempt
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
@@ -42,18 +46,10 @@ _PRELOADED = {
 _SOLVING = re.compile("|".join(_PRELOADED), re.IGNORECASE)
 _READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """In place of an answer: the process has ended; ``str`` says how."""
-
-    code: int | None
-
-    def __str__(self) -> str:
-        if self.code is not None and self.code < 0:
-            return f"was killed by signal {-self.code}"
-        return f"ended with exit code {self.code}"
+_AHEAD = 0.05
+"""Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
+_KIN = 16
+"""Calls of a kin that it may have before it, however long they take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -64,11 +60,22 @@ class _Worker:
         process: the process.
         pipe: calls go in, answers come out, in their order.
         owed: of the calls that are not answered yet, the tokens; None for imports and the like.
+        kin: of the last call.
+        since: when the first of the calls that are owed was begun.
+        usual: seconds that a call takes; unknown at first, and taken as long.
     """
 
     process: BaseProcess
     pipe: Connection
     owed: list[int | None] = field(default_factory=list)
+    kin: Hashable = None
+    since: float = 0.0
+    usual: float = inf
+
+    def takes(self, kin: Hashable, most: int) -> bool:
+        """Whether it may have one more call: it has none, or short ones, or few of the same kin."""
+        akin = kin is not None and kin == self.kin and len(self.owed) < most
+        return akin or not self.owed or len(self.owed) * self.usual < _AHEAD
 
     def call(self, token: int | None, call: Call) -> bool:
         """Hand over a call; False if the process is no longer there."""
@@ -76,15 +83,23 @@ class _Worker:
             self.pipe.send(call)
         except OSError:
             return False
+        if not self.owed:
+            self.since = monotonic()
         self.owed.append(token)
         return True
 
     def answer(self) -> Any:
+        """The next answer, its token left at the head of ``owed``."""
         try:
-            return self.pipe.recv()
+            answer = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
             return Died(self.process.exitcode)
+        now = monotonic()
+        took, self.since = now - self.since, now
+        if self.owed[0] is not None:
+            self.usual = took if self.usual == inf else (self.usual + took) / 2
+        return answer
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -111,6 +126,7 @@ class Workers:
         self._prepared: list[Call] = [(_import, _IMPORTED)]
         self._workers: list[_Worker] = []
         self._start_failures = 0
+        self._left = 0
 
     def __enter__(self) -> Workers:
         if _context().get_start_method() == "forkserver":
@@ -139,17 +155,25 @@ class Workers:
 
     def start(self, number: int) -> None:
         """Have a number of processes, or as many as there may be if that is less."""
+        self._left = number
         while len(self._workers) < min(number, self._most):
             self._workers.append(_started(self._prepared))
 
-    def hand_out(self, token: int, call: Call) -> bool:
-        """Give a call to a process that has nothing to do; False if there is none."""
-        return any(not worker.owed and worker.call(token, call) for worker in self._workers)
+    def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
+        """Give a call to a process that has little to do, best where its kin was done; False if to none."""
+        most = min(_KIN, self._left // (4 * self._most))  # so that all are busy to the end
+        able = [worker for worker in self._workers if worker.takes(kin, most)]
+        for worker in sorted(able, key=lambda one: (kin is None or one.kin != kin, len(one.owed))):
+            if worker.call(token, call):
+                worker.kin = kin
+                return True
+        return False
 
     def answers(self) -> Iterator[tuple[int, Any]]:
         """Wait for answers to calls; each with the call's token.
 
-        A process that has died has ``Died`` for its answer, and is replaced.
+        A process that has died has ``Died`` for its answer, ``NotBegun`` for what else it was to do, and is
+        replaced.
 
         Raises:
             InputError: if a package is missing or processes cannot be started.
@@ -158,14 +182,16 @@ class Workers:
         for worker in [worker for worker in self._workers if worker.pipe in ready]:
             answer = worker.answer()
             if isinstance(answer, Died):
-                token = next((token for token in worker.owed if token is not None), None)
+                lost = [token for token in worker.owed if token is not None]
                 self._replace(worker, answer)
-            else:
-                token = worker.owed.pop(0)
-                if token is None and isinstance(answer, InputError | Failure):
-                    raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
+                yield from ((token, NotBegun() if place else answer) for place, token in enumerate(lost))
+                continue
+            token = worker.owed.pop(0)
             if token is not None:
+                self._left -= 1
                 yield token, answer
+            elif isinstance(answer, InputError | Failure):
+                raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
 
     def _replace(self, worker: _Worker, death: Died) -> None:
         if None in worker.owed:  # it has not even imported what it needs
@@ -239,10 +265,20 @@ def _serve(pipe: Connection) -> None:
     if "fork" in get_all_start_methods():  # so that no lock which a package makes is left behind
         set_start_method("fork", force=True)
     Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(EOFError, OSError):  # which say that the parent is gone
-        while True:
-            work, arguments = pipe.recv()
+    calls: SimpleQueue[bytes | None] = SimpleQueue()
+    Thread(target=_take_calls, args=(pipe, calls), daemon=True).start()
+    with suppress(OSError):  # which says that the parent is gone
+        while (call := calls.get()) is not None:
+            work, arguments = loads(call)
             pipe.send(attempt(work, arguments))
+
+
+def _take_calls(pipe: Connection, calls: SimpleQueue[bytes | None]) -> None:
+    """Take calls out of the pipe whatever is being worked on, so that nobody waits to hand one over."""
+    with suppress(EOFError, OSError):
+        while True:
+            calls.put(pipe.recv_bytes())
+    calls.put(None)
 
 
 def _end_with_parent() -> None:

@@ -1,16 +1,20 @@
 """Stored tensors of small networks, worked out by hand."""
 
 from fractions import Fraction
+from itertools import product
 
+import numpy as np
 import pytest
 import yaml
 
+from dnns.axes import TransposedAxis
 from dnns.errors import InputError
 from dnns.layer import Network, Node
 from dnns.reader import read_network
 from formulation.hardware import Hardware
 from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.graph import tensor_graph
+from formulation.network.needs import Needed, _reached
 from solvers.network.levels import run_scenario
 from solvers.scenario import Scenario
 
@@ -156,3 +160,19 @@ def test_what_a_pool_leaves_out_is_not_compulsory(tmp_path):
     }
     totals = run_scenario(Scenario.model_validate(fused)).to_dict()["totals"]
     assert totals["traffic_bytes"] == totals["compulsory_bytes"] == 2 * words
+
+
+def test_what_outputs_of_a_deconvolution_need_is_what_some_tap_takes_to_them():
+    sizes = product((3, 4), (1, 3), (1, 2, 3), (1, 2), (0, 1))
+    for size, kernel, stride, dilation, pad in sizes:
+        axis = TransposedAxis(size, kernel, stride, dilation, pad, pad)
+        for wanted in (range(axis.out), *([output] for output in range(axis.out))):
+            taps = product(range(size), range(kernel))
+            needed = {at for at, tap in taps if at * stride - pad + dilation * tap in wanted}
+            mask = np.isin(np.arange(axis.out), list(wanted))
+            assert set(np.flatnonzero(_reached(axis, mask, taps=True)).tolist()) == needed
+
+
+def test_words_are_spread_evenly_over_positions():
+    half, one = np.array([True, False]), np.array([True])
+    assert [Needed(axes).of(10) for axes in ((), (one,), (half,), (half, one, half))] == [10, 10, 5, 2]

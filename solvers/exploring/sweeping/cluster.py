@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ class Cluster:
     def _look(self) -> None:
         self._room = _EACH * max(1, sum(self._client.nthreads().values()))
 
-    def hand_out(self, token: int, call: Call) -> bool:
+    def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
         """Take a call, unless the workers have enough."""
         if len(self._tokens) >= self._room:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from solvers.exploring.sweeping.kept.rows import failed_rows, rows_of
 from solvers.exploring.sweeping.kept.store import DATABASE, Answered, Store
 from solvers.exploring.sweeping.problems import Problems, WholePoint
 from solvers.network.attempt import Failure
-from solvers.network.data.layers import layer_dict
+from solvers.network.data.layers import layer_figures
 from solvers.network.data.report import totals_dict
 from solvers.network.tasks import Call, Task
 from solvers.result import Result, ResultError
@@ -29,6 +30,23 @@ _REMEMBERED = 4096
 """Replies held in memory, for the points that share them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """A problem that has been solved in this run.
+
+    Attributes:
+        answered: the answer as it is kept.
+        reply: the same as the method gave it; None if it failed, or is plain data.
+    """
+
+    answered: Answered
+    reply: Reply | None = None
+
+    def __reduce__(self) -> tuple[type[Solved], tuple[Answered]]:
+        """Between processes goes what is kept: to read it takes no longer than to pickle the reply."""
+        return Solved, (self.answered,)
+
+
 class SweepLedger:
     """Keeps the outcomes of a sweep's tasks in its store."""
 
@@ -37,6 +55,7 @@ class SweepLedger:
         self._problems, self._store, self._notify = problems, store, notify
         known = store.known()
         self._settled = {place for place, digest in enumerate(problems.digests) if digest in known}
+        self._held: dict[int, Reply] = {}
         self._reply = lru_cache(maxsize=_REMEMBERED)(self._decoded)
 
     @property
@@ -63,14 +82,18 @@ class SweepLedger:
         """Keep an answer; of a call that failed, the reason."""
         if isinstance(answer, InputError):
             answer = Failure(str(answer))
-        if not isinstance(answer, Answered):
-            answer = Answered(encoded(answer), 0.0, True)
-        self._store.put(self._problems.digests[position], answer)
+        solution = answer if isinstance(answer, Solved) else Solved(Answered(encoded(answer), 0.0, True))
+        self._store.put(self._problems.digests[position], solution.answered)
+        if solution.reply is not None and len(self._held) < _REMEMBERED:
+            self._held[position] = solution.reply
         self._settled.add(position)
         if self._notify is not None:
             self._notify(len(self._settled), len(self.tasks))
 
     def _decoded(self, position: int) -> Reply:
+        """The reply to a problem: as it has come in this run, else from what is kept of it."""
+        if position in self._held:
+            return self._held[position]
         question, method = self._problems.asked[position], self._problems.methods[position]
         assert not isinstance(question, WholePoint)
         parts = []
@@ -89,14 +112,14 @@ class SweepLedger:
     def rows(self, point: SweepPoint) -> dict[str, Any]:
         """The rows of a point whose problems all have answers."""
         questions, places = self._problems.of_point(point)
-        if isinstance(questions, WholePoint):
+        if questions is None:
             (place,) = places.values()
             data: dict[str, Any] = json.loads(self._store.get(self._problems.digests[place]).text)
             network, _ = self._problems.networks.of(point.scenario)
             return failed_rows(network.name, data["failed"]) if "failed" in data else data
         replies = {question: self._reply(place) for question, place in places.items()}
         report = questions.report(replies, 0.0)
-        layers = [layer_dict(layer) for layer in report.layers]
+        layers = [layer_figures(layer) for layer in report.layers]
         return rows_of(report.network, report.complete, layers, totals_dict(report))
 
     def seconds(self) -> Iterator[dict[str, Any]]:
@@ -106,8 +129,10 @@ class SweepLedger:
             yield {"problem": place, "name": task.name, "seconds": kept.seconds, "failed": kept.failed}
 
 
-def solved(work: Callable[..., Any], *arguments: Any) -> Answered:
-    """Solve one problem; the answer as it is kept."""
+def solved(work: Callable[..., Any], *arguments: Any) -> Solved:
+    """Solve one problem."""
     started = monotonic()
-    text = encoded(work(*arguments))
-    return Answered(text, monotonic() - started, text.startswith('{"failed":'))
+    reply = work(*arguments)
+    text = encoded(reply)
+    answered = Answered(text, monotonic() - started, text.startswith('{"failed":'))
+    return Solved(answered, None if answered.failed or isinstance(reply, dict) else reply)

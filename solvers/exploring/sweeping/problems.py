@@ -22,7 +22,7 @@ from solvers.exploring.sweeping.kept.rows import rows_of
 from solvers.exploring.sweeping.labels import labels
 from solvers.network.attempt import Failure
 from solvers.network.levels import check_network_level, run_scenario
-from solvers.network.plan import network_machine, plan_of
+from solvers.network.plan import Planned, network_machine, plan_of
 from solvers.network.questions import Question, Questions, method_of, task_for
 from solvers.network.schedule import check_counts
 from solvers.network.tasks import Task
@@ -115,12 +115,13 @@ class Problems:
         try:
             network, network_id = self.networks.of(point.scenario)
             text = _told(point, network.name, network_id)
-            questions = questions_of(point.scenario, network, text)
+            plan = _checked_plan(network, point.scenario)
         except InputError as error:
             raise self.sweep.at_point(f"{error}", point.given) from None
-        if isinstance(questions, WholePoint):
-            self._add(questions, Method("", {}), f"point {point.number}", questions.text)
+        if is_whole(point.scenario):
+            self._add(WholePoint(point.scenario, text), Method("", {}), f"point {point.number}", text)
             return text
+        questions = questions_of(point.scenario, network, plan)
         places: dict[Question, int] = {}
         for question, name in questions.asked().items():
             places[question] = self._add(question, questions.method, name, None, places)
@@ -150,12 +151,13 @@ class Problems:
         self.methods.append(method)
         return len(self.tasks) - 1
 
-    def of_point(self, point: SweepPoint) -> tuple[Questions | WholePoint, dict[Any, int]]:
-        """What a point asks, and the places of its problems."""
-        network, network_id = self.networks.of(point.scenario)
-        questions = questions_of(point.scenario, network, _told(point, network.name, network_id))
-        if isinstance(questions, WholePoint):
-            return questions, {questions: self._places[questions.text]}
+    def of_point(self, point: SweepPoint) -> tuple[Questions | None, dict[Any, int]]:
+        """What a point asks, None if it is one problem as a whole; and the places of its problems."""
+        scenario = point.scenario
+        network, network_id = self.networks.of(scenario)
+        if is_whole(scenario):
+            return None, {None: self._places[_told(point, network.name, network_id)]}
+        questions = questions_of(scenario, network, plan_of(network, scenario))
         options = _options(questions.method)
         return questions, {question: self._places[options, question] for question in questions.asked()}
 
@@ -168,19 +170,28 @@ class Problems:
         return ((method, kind.__name__ == "Weighing") for (_, kind), method in found.items())
 
 
-def questions_of(scenario: Scenario, network: Network, text: str) -> Questions | WholePoint:
-    """What a scenario asks of its network; raises InputError for what has no meaning, or is too large."""
+def is_whole(scenario: Scenario) -> bool:
+    """Whether a point is one problem as a whole."""
+    auto = scenario.is_static and scenario.buffer_partition == "auto"
+    over_network = scenario.objective.tolerance_over == "network"
+    return scenario.network_level != "layers" or auto or over_network
+
+
+def _checked_plan(network: Network, scenario: Scenario) -> tuple[Planned, ...]:
+    """The plan of a network; raises InputError for what has no meaning, or is too large."""
     check_network_level(scenario)
     plan = plan_of(network, scenario)
-    if scenario.network_level != "layers":
+    if scenario.network_level == "layers":
+        check_counts(scenario, plan)
+    else:
         network_machine(network, scenario)
-        return WholePoint(scenario, text)
-    check_counts(scenario, plan)
-    method = method_of(scenario)
-    auto = scenario.is_static and scenario.buffer_partition == "auto"
-    if auto or scenario.objective.tolerance_over == "network":
-        return WholePoint(scenario, text)
-    return Questions(scenario, network, plan, method, scenario.objective.build(), scenario.partition())
+    return plan
+
+
+def questions_of(scenario: Scenario, network: Network, plan: tuple[Planned, ...]) -> Questions:
+    """What a scenario that is solved layer by layer asks of its network."""
+    method, objective = method_of(scenario), scenario.objective.build()
+    return Questions(scenario, network, plan, method, objective, scenario.partition())
 
 
 def solve_point(scenario: Scenario) -> dict[str, Any]:

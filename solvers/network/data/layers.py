@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnns.layer import Deconvolution, Node, Operator
 from formulation.cost import Traffic
@@ -86,6 +86,16 @@ def layer_dict(layer: LayerReport) -> LayerData | SharedLayerData:
     return data
 
 
+def layer_figures(layer: LayerReport) -> Mapping[str, Any]:
+    """What tables have of a layer: ``layer_dict`` without its shape, its sums, and energy by its cause."""
+    if layer.shared is not None:
+        return layer_dict(layer)
+    treatment = layer.treatment.value if layer.treatment else None
+    parts = [_known_besides(_figures(part), part) for part in layer.parts]
+    data = {"name": layer.operator.name, "op": layer.operator.op, "deconvolution": treatment, "parts": parts}
+    return data if layer.error is None else {**data, "error": layer.error}
+
+
 def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvolution]) -> PartData:
     """A piece of a layer as JSON has it.
 
@@ -94,8 +104,19 @@ def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvoluti
         operator: the layer.
         subs: its sub-convolutions by name, if it is a deconvolution.
     """
+    data = _figures(part)
+    data["energy"] = _energy(part)
+    if part.phases:
+        assert isinstance(operator, Deconvolution)
+        data["phases"] = list(part.phases)
+        data["placement"] = [placement(operator, subs[phase]) for phase in part.phases]
+    return _known_besides(data, part)
+
+
+def _figures(part: PartReport) -> PartData:
+    """Numbers and proof of a part, and its shape; without energy by cause."""
     result = part.result
-    data: PartData = {
+    return {
         "name": part.name,
         "groups": part.layer.groups if part.layer else 1,
         "count": part.count,
@@ -106,16 +127,9 @@ def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvoluti
         "traffic_bytes": number(part.traffic_bytes),
         "traffic": _traffic(part),
         "energy_pj": number(part.energy_pj),
-        "energy": _energy(part),
+        "energy": None,
         **(_written_only(part) if result is None else proof_dict(result)),
     }
-    if part.phases:
-        assert isinstance(operator, Deconvolution)
-        data["phases"] = list(part.phases)
-        data["placement"] = [placement(operator, subs[phase]) for phase in part.phases]
-    if result is not None:
-        _add_what_is_known(data, result)
-    return data
 
 
 def _mapping(result: Result) -> MappingData | None:
@@ -199,8 +213,11 @@ def _relaxation(relaxed: LowerBound, answer: Result | DeconvolutionResult, to: O
     }
 
 
-def _add_what_is_known(data: PartData, result: Result) -> None:
-    """What its method knows besides, and why there is no mapping if there is none."""
+def _known_besides(data: PartData, part: PartReport) -> PartData:
+    """With what its method knows besides, and why there is no mapping if there is none."""
+    result = part.result
+    if result is None:
+        return data
     extras = {name: value for name, value in result.extras.items() if name != "error"}
     if extras:
         data["extras"] = extras
@@ -209,6 +226,7 @@ def _add_what_is_known(data: PartData, result: Result) -> None:
         data["error"] = error
     elif result.cost is None:
         data["bytes_needed"] = number(Fraction(result.problem.smallest_need().total, 8))
+    return data
 
 
 def _written_only(part: PartReport) -> ProofData:

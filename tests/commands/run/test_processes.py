@@ -286,6 +286,36 @@ def test_what_most_work_waits_for_is_begun_first(tmp_path):
     assert order.read_text().split() == ["needed", "last", "long", "short"]
 
 
+def test_kin_follow_each_other_as_soon_as_the_most_urgent_of_them(tmp_path):
+    order = tmp_path / "order"
+    given = [("a", 1), ("b", 5), ("c", 4), ("b", 2), ("a", 6), (None, 3), ("c", 4), (None, 7)]
+    tasks = [
+        Task("", _note, (str(order), f"{kin}{place}"), Failure, effort=effort, kin=kin)
+        for place, (kin, effort) in enumerate(given)
+    ]
+    with Workers(1) as workers:
+        run_tasks(tasks, workers=workers)
+    assert order.read_text().split() == ["None7", "a0", "a4", "b1", "b3", "c2", "c6", "None5"]
+
+
+def test_what_a_process_had_before_it_is_not_lost_with_it(tmp_path):
+    order = tmp_path / "order"
+    names = [f"{'kill' if place in (40, 41) else 'note'}{place}" for place in range(80)]
+    tasks = [Task(name, _note_or_die, (str(order), name), Failure) for name in names]
+    with Workers(1) as workers:
+        run_tasks(tasks, workers=workers)
+    begun = order.read_text().split()
+    twice = [name for name in names for _ in range(2 if name.startswith("kill") else 1)]
+    assert begun == twice, "each once, and what kills its process once more"
+
+
+def _note_or_die(path, name):
+    before = Path(path).read_text().split() if Path(path).exists() else []
+    _note(path, name)
+    if name.startswith("kill") and name not in before:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _note(path, name, *_):
     with open(path, "a") as stream:
         stream.write(f"{name} ")
