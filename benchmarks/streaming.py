@@ -11,6 +11,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -80,17 +81,18 @@ def static(problem: Problem) -> Result:
 
 def answers(problem: Problem) -> dict[str, Answer | None]:
     """Of every method."""
-    asked: dict[str, Callable[[], Result]] = {name: lambda n=name: solve(problem, n) for name in METHODS}
-    return {name: Answer.of(ask) for name, ask in (asked | {"static": lambda: static(problem)}).items()}
+    asked: dict[str, Callable[[], Result]] = {name: partial(solve, problem, name) for name in METHODS}
+    asked["static"] = partial(static, problem)
+    return {name: Answer.of(ask) for name, ask in asked.items()}
 
 
 def cell(answer: Answer | None, optimum: int) -> str:
-    """Per cent above the optimum, if any, the gap, and seconds; of Static the gap is another."""
+    """Per cent above the optimum, if it is; the gap to what the method proves; seconds."""
     if answer is None:
         return "refused"
-    above = f"+{100 * (answer.words / optimum - 1):.2f} %, " if answer.words > optimum else ""
-    gap = f"gap {100 * answer.gap:.2f} %, " if answer.gap and not above else ""
-    return f"{above}{gap}{answer.seconds:.2f}"
+    above = 100 * (answer.words / optimum - 1)
+    worse = f"+{above:.2f} %, " if answer.words > optimum else ""
+    return f"{worse}gap {100 * (answer.gap or 0):.2f} %, {answer.seconds:.2f} s"
 
 
 def rows(kib: int, halo: Halo) -> Iterator[str]:

@@ -3,8 +3,9 @@
 A step is one turn of the innermost loop: one tile of each tensor meets in the array. Which tensors are
 replaced is decided by the loop that has just gone on: by it and by the loops inside, which begin again.
 
-A tile may run in inner steps: loops over sub-tiles of one group of dimensions, inside all loops over tiles. One
-tensor, which is streamed, then has a sub-tile in the buffer, another one in each step; the others have tiles.
+A tile may run in inner steps: loops over sub-tiles of one group of dimensions, inside all loops over tiles.
+One tensor, which is streamed, then has a sub-tile in the buffer, another one in each step; the others have
+tiles.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from typing import Any
 
 from solvers.schedules.simulation.machine import Accelerator
 from solvers.schedules.simulation.runs import StoredTensor
-from solvers.schedules.simulation.tiles import AxisPiece, ChannelPiece, CutPiece, Runs
+from solvers.schedules.simulation.tiles import CutPiece, MetPieces, Runs
 
 WEIGHTS, IFMAP, OFMAP = "weights", "ifmap", "ofmap"
 DEPENDENT = {
@@ -123,39 +123,6 @@ class TileStep:
     within: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Met:
-    """A tile, or a sub-tile, of each dimension."""
-
-    filters: tuple[int, ...]
-    channels: ChannelPiece
-    images: int
-    axes: Mapping[str, AxisPiece]
-    taps: tuple[int, ...]
-
-    @property
-    def kernels(self) -> list[tuple[int, int, int]]:
-        """Filters, pixels and taps of each kernel."""
-        outputs = zip(*(axis.outputs for axis in self.axes.values()), strict=True)
-        pixels = [self.images * prod(own) for own in outputs]
-        return list(zip(self.filters, pixels, self.taps, strict=True))
-
-    @property
-    def weights(self) -> int:
-        """Words."""
-        return self.channels.length * sum(f * taps for f, _, taps in self.kernels)
-
-    @property
-    def ofmap(self) -> int:
-        """Words."""
-        return sum(f * p for f, p, _ in self.kernels)
-
-    def ifmap(self, fresh: str | None = None) -> int:
-        """Words; only those that are new along an axis, if one is named."""
-        lengths = (axis.fresh if name == fresh else axis.inputs for name, axis in self.axes.items())
-        return self.channels.length * self.images * prod(lengths)
-
-
 @dataclass(frozen=True)
 class Nest:
     """The loops of one mapping on its machine.
@@ -214,11 +181,15 @@ class Nest:
 
     @cached_property
     def stays(self) -> str | None:
-        """The tensor whose tile stays while the innermost loop of several turns runs; if all are there, one."""
-        several = [loop for loop in self.loops if loop.trips > 1]
-        over_tiles = [loop for loop in several if not loop.streams] or several
-        absent = DEPENDENT["groups"] - over_tiles[-1].tensors if over_tiles else frozenset[str]()
-        return min(absent, default=None)
+        """The tensor whose tile stays while the innermost loop of several turns runs.
+
+        Of loops over tiles, if one stays there; else of weights and ifmap one that stays over sub-tiles.
+        """
+        over_tiles = [loop.tensors for loop in self.loops if loop.trips > 1 and not loop.streams][-1:]
+        absent = DEPENDENT["groups"].difference(*over_tiles) if over_tiles else frozenset[str]()
+        if absent <= {self.streamed} and self.streamed:
+            absent = DEPENDENT["groups"] - {OFMAP}
+        return min(absent - {self.streamed}, default=None)
 
     def runs(self, picked: Picked) -> Runs[Any]:
         """The tiles, or sub-tiles, of the next loop.
@@ -262,10 +233,12 @@ class Nest:
             within=arrival.within,
         )
 
-    def _met(self, picked: Picked, taken: Callable[[str, Picked], Any]) -> _Met:
+    def _met(self, picked: Picked, taken: Callable[[str, Picked], Any]) -> MetPieces:
         names = ("outputs", "in_channels", "batch")
         filters, channels, images = (taken(name, picked) for name in names)
-        return _Met(filters, channels, images, {name: taken(name, picked) for name in self.axes}, self.taps)
+        return MetPieces(
+            filters, channels, images, {name: taken(name, picked) for name in self.axes}, self.taps
+        )
 
     def _bits(self, weights: int, ifmap: int, ofmap: int, picked: Picked) -> CrossingBits:
         """What crosses the pins for so many words, or, in bursts, for the tiles that they are of."""

@@ -34,7 +34,7 @@ def _turns(nest: Nest, picked: Picked, turn: Turn) -> Iterator[tuple[Picked, Tur
 
 
 def _arrival(nest: Nest, before: Turn, turn: Turn) -> Arrival:
-    """What a step replaces: what is streamed, and the tensors that depend on a loop whose turn is another one."""
+    """What a step replaces: what is streamed, and what depends on a loop over tiles that goes on."""
     if not before:
         return nest.start
     moved = list(zip(nest.loops, before, turn, strict=True))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import prod
 from typing import Any, TypeVar
 
 Kind = TypeVar("Kind")
@@ -73,6 +74,47 @@ class CutPiece:
 
     whole: Any
     parts: Runs[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MetPieces:
+    """A tile, or a sub-tile, of each dimension, that meet in the array.
+
+    Attributes:
+        filters: of each kernel that shares the ifmap tile.
+        channels: input channels.
+        images: of the batch.
+        axes: spatial ones, by their loop.
+        taps: of each kernel.
+    """
+
+    filters: tuple[int, ...]
+    channels: ChannelPiece
+    images: int
+    axes: Mapping[str, AxisPiece]
+    taps: tuple[int, ...]
+
+    @property
+    def kernels(self) -> list[tuple[int, int, int]]:
+        """Filters, pixels and taps of each kernel."""
+        outputs = zip(*(axis.outputs for axis in self.axes.values()), strict=True)
+        pixels = [self.images * prod(own) for own in outputs]
+        return list(zip(self.filters, pixels, self.taps, strict=True))
+
+    @property
+    def weights(self) -> int:
+        """Words."""
+        return self.channels.length * sum(f * taps for f, _, taps in self.kernels)
+
+    @property
+    def ofmap(self) -> int:
+        """Words."""
+        return sum(f * p for f, p, _ in self.kernels)
+
+    def ifmap(self, fresh: str | None = None) -> int:
+        """Words; only those that are new along an axis, if one is named."""
+        lengths = (axis.fresh if name == fresh else axis.inputs for name, axis in self.axes.items())
+        return self.channels.length * self.images * prod(lengths)
 
 
 def cut(extent: int, size: int) -> list[range]:

@@ -365,7 +365,6 @@ def test_what_cannot_stream_or_count_padding_says_so(padded, capsys, options, te
 @pytest.mark.parametrize(
     ("command", "options", "text"),
     [
-        ("replay", [], "got sub-tiles, which are not run"),
         ("show", [], "its tiles run in inner steps of sub-tiles"),
         ("export", ["--to", "accelforge"], "its tiles run in inner steps of sub-tiles"),
     ],
