@@ -1,10 +1,10 @@
 """A reference that goes through *all* two-level loop nests of a small layer, wherever buffers are held.
 
 Each dimension is cut into tiles of any size and these into sub-tiles of any size, those at the end smaller.
-The loops over tiles come in any order, inside them the loops over sub-tiles in any order. Each tensor's buffer
-is held at a level of its own: inside some of the loops, it has what the loops further inside touch. That moves
-in each step of the loops around it, but for those next around it that the tensor is independent of. Where the
-loop next around it goes on, the buffer keeps what it has already of an ifmap (``slides``).
+The loops over tiles come in any order, inside them the loops over sub-tiles in any order. The buffer of each
+tensor is held at a level of its own: inside some of the loops, it has what the loops further inside touch.
+That moves in each step of the loops around it, but for those next around it that the tensor is independent
+of. Where the loop next around it goes on, the buffer keeps what it has already of an ifmap (``slides``).
 
 Knows the ranges that are touched, and no formula of ``formulation``.
 """
@@ -56,7 +56,7 @@ class Nests:
         return sorted(found)
 
     def front(self):
-        """Least words by words held: (held, words, loops) of nests that move less than all that hold no more."""
+        """Points (held, words, loops) of nests that move less than all that hold no more."""
         option = cache(self.option)
 
         @cache
@@ -65,15 +65,28 @@ class Nests:
             own = option(tensor, moving(tensor, loops))
             return undominated((*options(tensor, loops[:-1]), own)) if loops else (own,)
 
-        choices, points = {}, {}
+        choices = {}
         for loops in self.sequences():
             choices.setdefault(tuple(options(tensor, loops) for tensor in TENSORS), loops)
-        for each, loops in choices.items():
-            for choice in product(*each):
-                held, words = (sum(column) for column in zip(*choice, strict=True))
-                if words < points.get(held, (words + 1,))[0]:
-                    points[held] = words, loops
-        return undominated((held, *rest) for held, rest in points.items())
+        return best((choice, loops) for each, loops in choices.items() for choice in product(*each))
+
+    def front_of_one_cut(self):
+        """The same of nests of one tensor held further inside than the others, by loops of one group."""
+        option = cache(self.option)
+        dims = [d for d, extent in self.extents.items() if extent > 1 and d[0] != "k"]
+        choices = {}
+        for tile in product(*(range(1, self.extents[d] + 1) for d in dims)):
+            outer = [(d, size) for d, size in zip(dims, tile, strict=True) if size < self.extents[d]]
+            inner = {
+                inside
+                for group in ({OUT}, {IN}, INDEPENDENT["weights"])
+                for inside in cuts(dims, tile, group)
+            }
+            for around, inside, tensor in product(permutations(outer), sorted(inner), TENSORS):
+                levels = [(*around, *inside) if name == tensor else around for name in TENSORS]
+                choice = tuple(option(t, moving(t, level)) for t, level in zip(TENSORS, levels, strict=True))
+                choices.setdefault(choice, (*around, *inside))
+        return best(choices.items())
 
     def option(self, tensor, around):
         """Most words that a tensor's buffer inside some loops has, and words moved.
@@ -106,6 +119,23 @@ class Nests:
         """Dimensions of the layer along which a tensor has an extent of its own."""
         of = {"ifmap": ("n", IN), "weights": (OUT, IN, "k0", "k1"), "ofmap": ("n", OUT, "x0", "x1")}
         return [dim for dim in of[tensor] if dim in self.extents]
+
+
+def best(nests):
+    """Of nests, (held, words) of each tensor and the loops: the undominated points of their sums."""
+    points = {}
+    for choice, loops in nests:
+        held, words = (sum(column) for column in zip(*choice, strict=True))
+        if words < points.get(held, (words + 1,))[0]:
+            points[held] = words, loops
+    return undominated((held, *rest) for held, rest in points.items())
+
+
+def cuts(dims, tile, group):
+    """Loops that cut a tile into sub-tiles in some dimensions, in every order."""
+    own = [(d, size) for d, size in zip(dims, tile, strict=True) if d in group]
+    for sizes in product(*(range(1, size + 1) for _, size in own)):
+        yield from permutations((d, sub) for (d, size), sub in zip(own, sizes, strict=True) if sub < size)
 
 
 def moving(tensor, around):
