@@ -85,13 +85,13 @@ def test_no_nest_of_a_matrix_product_moves_less():
             assert ours(layer, held, Halo.REUSE) <= words, (layer, held, loops)
 
 
-@pytest.mark.parametrize("slides", [True, False])
-def test_no_nest_with_one_tensor_in_part_moves_less(slides):
+def test_no_nest_with_one_tensor_in_part_moves_less():
+    """Of one axis, along which tiles slide; docs/streaming.md has what is different without."""
     random = Random(1)
-    for _ in range(60):
+    for _ in range(120):
         layer = convolution(random, 4)
-        for held, words, loops in some(random, Nests(layer, slides).front_of_one_cut()):
-            assert ours(layer, held, HALO[slides]) <= words, (layer, held, loops)
+        for held, words, loops in some(random, Nests(layer).front_of_one_cut()):
+            assert ours(layer, held, Halo.REUSE) <= words, (layer, held, loops)
 
 
 def conv(out_channels, in_channels, *axes):
