@@ -94,7 +94,7 @@ class Tally:
 
 Draw = Callable[[Random], Layer]
 CASES: dict[str, tuple[Draw, bool, bool, int]] = {
-    "matrix products to 5": (lambda r: matrix_product(r, 5), True, False, 1),
+    "matrix products, to 4": (lambda r: matrix_product(r, 4), True, False, 1),
     "one axis, to 4": (lambda r: convolution(r, 4), True, False, 1),
     "one axis, to 4, halo refetched": (lambda r: convolution(r, 4), False, False, 1),
     "two axes, to 3": (lambda r: convolution(r, 3, 2), True, False, 2),

@@ -105,6 +105,7 @@ BEATEN = [
     (conv(1, 2, (2, 1, 1), (2, 2, 1)), True, False, 8, 20, 24),
     (conv(2, 3, (3, 3, 2)), True, False, 14, 63, 66),
     (conv(2, 1, (4, 3, 2)), False, False, 12, 24, 26),
+    (conv(2, 1, (5, 3, 1)), False, False, 8, 38, 39),
     (conv(1, 2, (2, 2, 1)), True, True, 5, 12, 16),
 ]
 
