@@ -28,7 +28,7 @@ def heading(plan: NetworkPlan) -> str:
 def layer_lines(layer: ScheduledLayer) -> Iterator[str]:
     """A line for each layer, each run, each transfer and each computation."""
     yield _line(_layer(layer))
-    for run in layer.runs:
+    for run in () if layer.unrun else layer.runs:
         for zeros in run.zeros:
             yield _line(_zeros(zeros, run))
         for nest in run.nests:
@@ -54,7 +54,7 @@ def _layer(layer: ScheduledLayer) -> dict[str, Any]:
             for tensor in layer.tensors
         },
     }
-    told = {"not_shown": layer.unshown, "note": layer.note}
+    told = {"not_shown": layer.unrun, "note": layer.note}
     return data | {name: text for name, text in told.items() if text}
 
 

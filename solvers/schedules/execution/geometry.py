@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from solvers.schedules.execution.events import ZeroOutputs
-from solvers.schedules.execution.nest import DramTensor, KernelAxis, TileLoop
+from solvers.schedules.execution.nest import DramTensor, KernelAxis, NestCut, TileLoop, outputs_named
 
 if TYPE_CHECKING:
     from solvers.network.data.mapping_fields import AxisData, GeometryData, PlacedAxisData
@@ -177,6 +177,46 @@ def spatial_sizes(extents: Sequence[int], tile: Sequence[int], where: str) -> Si
     """Extents and tile sizes of the spatial loops."""
     require(len(tile) == len(extents), f"{where}.tile.spatial", f"got {len(tile)} axes, of {len(extents)}")
     return {f"spatial.{i}": pair for i, pair in enumerate(zip(extents, tile, strict=True))}
+
+
+_STREAMED: dict[tuple[str, str], Literal["ifmap", "ofmap", "weights"]] = {
+    ("output", "outputs"): "weights",
+    ("output", "spatial"): "ifmap",
+    ("weight", "outputs"): "ofmap",
+    ("weight", "in_channels"): "ifmap",
+    ("input", "spatial"): "ofmap",
+    ("input", "in_channels"): "weights",
+}
+
+
+def inner_steps(mapping: Any, order: tuple[TileLoop, ...], where: str) -> NestCut | None:
+    """How each tile is cut; raises ValueError unless its fields fit together, None if it is run at once.
+
+    Args:
+        mapping: plain data.
+        order: its loops.
+        where: path of the mapping.
+    """
+    if "streamed" not in mapping:
+        return None
+    sub, where = mapping["streamed"]["sub_tile"], f"{where}.streamed"
+    got, axes = len(sub["spatial"]), sum(loop.name.startswith("spatial.") for loop in order)
+    require(got == axes, f"{where}.sub_tile.spatial", f"got {got} axes, of {axes}")
+    parts = {name: size for name, size in sub.items() if name != "spatial"}
+    parts |= {f"spatial.{i}": size for i, size in enumerate(sub["spatial"])}
+    sizes: dict[str, int] = {}
+    for loop in order:
+        part = parts.get(loop.name, loop.size)
+        inside = 1 <= part <= loop.size
+        require(inside, f"{where}.sub_tile.{loop.name}", f"got {part}, must be from 1 to {loop.size}")
+        sizes |= {outputs_named(loop.name): part} if part < loop.size else {}
+    groups = {name if name in ("outputs", "in_channels") else "spatial" for name in sizes}
+    tensor = _STREAMED.get((mapping["stationary"], "".join(groups)))
+    problem = f"got {mapping['streamed']['tensor']}, what the sub-tiles cut streams {tensor or 'nothing'}"
+    require(tensor == mapping["streamed"]["tensor"] and tensor is not None, f"{where}.tensor", problem)
+    slide, trips = mapping["sliding_axis"], {loop.name: loop.trips for loop in order}
+    slides = slide if tensor == "ifmap" and slide is not None and [*sizes] == [f"spatial.{slide}"] else None
+    return NestCut(mapping["streamed"]["tensor"], sizes, slides, trips["in_channels"] == 1)
 
 
 def sliding(mapping: Any, order: tuple[TileLoop, ...]) -> int | None:

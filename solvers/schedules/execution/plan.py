@@ -11,6 +11,8 @@ from solvers.schedules.execution.buffer import BufferPart
 from solvers.schedules.execution.events import ZeroOutputs
 from solvers.schedules.execution.nest import DramTensor, LoopNest
 
+_AS_TEXT = "its tiles run in inner steps of sub-tiles, which are shown as text alone"
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRun:
@@ -64,6 +66,12 @@ class ScheduledLayer:
     runs: tuple[ScheduledRun, ...]
     unshown: str = ""
     note: str = ""
+
+    @property
+    def unrun(self) -> str:
+        """Why it is not shown as a program, or run: nor at all, or as text alone; "" if it is."""
+        cut = any(nest.cut for run in self.runs for nest in run.nests)
+        return self.unshown or (_AS_TEXT if cut else "")
 
     @property
     def transposed(self) -> bool:
