@@ -28,7 +28,7 @@ def heading(plan: NetworkPlan) -> str:
 def layer_lines(layer: ScheduledLayer) -> Iterator[str]:
     """A line for each layer, each run, each transfer and each computation."""
     yield _line(_layer(layer))
-    for run in () if layer.unrun else layer.runs:
+    for run in layer.runs:
         for zeros in run.zeros:
             yield _line(_zeros(zeros, run))
         for nest in run.nests:
@@ -54,7 +54,7 @@ def _layer(layer: ScheduledLayer) -> dict[str, Any]:
             for tensor in layer.tensors
         },
     }
-    told = {"not_shown": layer.unrun, "note": layer.note}
+    told = {"not_shown": layer.unshown, "note": layer.note}
     return data | {name: text for name, text in told.items() if text}
 
 
@@ -99,7 +99,7 @@ def _run(nest: LoopNest, run: ScheduledRun) -> dict[str, Any]:
         },
         "ring": {"axis": nest.slice_axis, "slices": buffer.ring, "slice_words": buffer.slice_words},
         "traffic": run.traffic,
-    }
+    } | ({} if nest.cut is None else {"inner": {"tensor": nest.cut.tensor, "sub_tile": nest.cut.sizes}})
 
 
 def _event(nest: LoopNest, event: Event) -> dict[str, Any]:
@@ -149,4 +149,4 @@ def _compute(nest: LoopNest, job: TileCompute) -> dict[str, Any]:
         "ifmap_strides": job.ifmap_strides,
         "weights_word": job.weights_word,
         "ofmap_word": job.ofmap_word,
-    }
+    } | ({} if job.inside is None else {"inside": asdict(job.inside)})

@@ -89,7 +89,8 @@ def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
         yield from _rounds(nest)
     yield from _buffer_text(nest, run)
     if nest.cut is not None:
-        yield f"  streams {nest.cut.tensor}, a sub-tile in each inner step; what of it is beyond its tile is left out"
+        beyond = "what of it is beyond its tile is left out"
+        yield f"  streams {nest.cut.tensor}, another sub-tile in each inner step; {beyond}"
     yield from _loops_text(nest, structure(nest))
     if run.traffic is not None:
         yield f"  words   {', '.join(f'{name} {words:,}' for name, words in run.traffic.items())}"
@@ -156,8 +157,7 @@ def _buffer_text(nest: LoopNest, run: ScheduledRun) -> Iterator[str]:
         copies = f"{part.copies} x {part.words:,} words of {part.width} bit"
         ring = ""
         if part.name == "ifmap":
-            slides = nest.slides if nest.cut is None or nest.cut.tensor != "ifmap" else nest.cut.slides
-            each = f"{buffer.slices:,}" if slides is None else f"in all a ring of {buffer.ring:,}"
+            each = f"{buffer.slices:,}" if nest.slides is None else f"in all a ring of {buffer.ring:,}"
             ring = f", {each} slices of {axis}, {buffer.slice_words:,} words a slice"
         yield f"  buffer  {part.name:<8} from byte {first}, {size} bytes: {copies}{ring}"
 

@@ -213,15 +213,16 @@ def inner_steps(mapping: Any, order: tuple[TileLoop, ...], where: str) -> NestCu
     groups = {name if name in ("outputs", "in_channels") else "spatial" for name in sizes}
     tensor = _STREAMED.get((mapping["stationary"], "".join(groups)))
     problem = f"got {mapping['streamed']['tensor']}, what the sub-tiles cut streams {tensor or 'nothing'}"
-    require(tensor == mapping["streamed"]["tensor"] and tensor is not None, f"{where}.tensor", problem)
-    slide, trips = mapping["sliding_axis"], {loop.name: loop.trips for loop in order}
-    slides = slide if tensor == "ifmap" and slide is not None and [*sizes] == [f"spatial.{slide}"] else None
-    return NestCut(mapping["streamed"]["tensor"], sizes, slides, trips["in_channels"] == 1)
+    if tensor is None or tensor != mapping["streamed"]["tensor"]:
+        raise ValueError(f"{where}.tensor", problem)
+    return NestCut(tensor, sizes)
 
 
-def sliding(mapping: Any, order: tuple[TileLoop, ...]) -> int | None:
-    """The axis along which consecutive tiles share slices, if they do."""
+def sliding(mapping: Any, order: tuple[TileLoop, ...], cut: NestCut | None = None) -> int | None:
+    """The axis along which consecutive tiles share slices, or sub-tiles of the ifmap, if they do."""
     axis = mapping["sliding_axis"]
+    if cut is not None and cut.tensor == "ifmap":
+        return axis if [*cut.sizes] == [f"spatial.{axis}"] else None
     trips = {loop.name: loop.trips for loop in order}
     if axis is None or trips[f"spatial.{axis}"] == 1:
         return None

@@ -143,14 +143,10 @@ class NestCut:
     Attributes:
         tensor: of which only a sub-tile is held.
         sizes: of a sub-tile in the dimensions that are cut, by loop, outermost first [elements].
-        slides: axis along which consecutive sub-tiles fetch only what is new; None if they do not.
-        between_tiles: whether a tile's first sub-tile slides as well.
     """
 
     tensor: Literal["ifmap", "ofmap", "weights"]
     sizes: dict[str, int]
-    slides: int | None
-    between_tiles: bool
 
 
 @dataclass(frozen=True)
@@ -165,7 +161,7 @@ class LoopNest:
         batch: images.
         kernels: what runs in each tile, in order.
         loops: outermost first, the groups among them.
-        slides: axis along which consecutive tiles fetch only what is new; None if they do not.
+        slides: axis along which consecutive tiles, or sub-tiles, fetch only what is new; None if they do not.
         copies: tiles of a tensor that the buffer holds, 2 if double-buffered.
         tensors: ifmap, weights and ofmap in DRAM, in this order.
         transposed: whether weights lie as a deconvolution's, input channels before output channels.
@@ -222,7 +218,7 @@ class LoopNest:
     def held_windows(self) -> tuple[tuple[Interval, ...], ...]:
         """The same of what is held of the ifmap at once: of sub-tiles, if it is that."""
         return tuple(
-            tuple(self._hull_of(axis, outputs) for outputs in self._held_outputs(axis))
+            tuple(self.hull(axis, outputs) for outputs in self._held_outputs(axis))
             for axis in range(self.axes)
         )
 
@@ -236,9 +232,9 @@ class LoopNest:
                 yield [Interval(min(first, i.stop), min(first + size, i.stop)) for i in whole]
 
     def _hull(self, axis: int, index: int) -> Interval:
-        return self._hull_of(axis, [self.outputs(kernel, axis, index) for kernel in self.kernels])
+        return self.hull(axis, [self.outputs(kernel, axis, index) for kernel in self.kernels])
 
-    def _hull_of(self, axis: int, outputs: Sequence[Interval]) -> Interval:
+    def hull(self, axis: int, outputs: Sequence[Interval]) -> Interval:
         """The ifmap elements that some outputs of each kernel need."""
         needs = (k.axes[axis].window(own) for k, own in zip(self.kernels, outputs, strict=True))
         seen = [need for need in needs if need is not None]

@@ -19,8 +19,8 @@ def tried(layers: Iterable[ScheduledLayer], seed: int, limit: int) -> Iterator[t
     """
     for layer in layers:
         name = one_line(layer.name)
-        if layer.unrun:
-            yield f"{name}: not run: {layer.unrun}\n", True
+        if layer.unshown:
+            yield f"{name}: not run: {layer.unshown}\n", True
         elif layer.macs > limit:
             yield f"{name}: not run: {layer.macs:,} MACs, more than {limit:,}\n", True
         else:

@@ -11,7 +11,7 @@ from solvers.schedules.execution.buffer import BufferPart
 from solvers.schedules.execution.events import ZeroOutputs
 from solvers.schedules.execution.nest import DramTensor, LoopNest
 
-_AS_TEXT = "its tiles run in inner steps of sub-tiles, which are shown as text alone"
+_NO_INNER_STEPS = "its tiles run in inner steps of sub-tiles, which are not written in C"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class ScheduledLayer:
     note: str = ""
 
     @property
-    def unrun(self) -> str:
-        """Why it is not shown as a program, or run: nor at all, or as text alone; "" if it is."""
+    def not_in_c(self) -> str:
+        """Why there are no loops in C; "" if there are."""
         cut = any(nest.cut for run in self.runs for nest in run.nests)
-        return self.unshown or (_AS_TEXT if cut else "")
+        return self.unshown or (_NO_INNER_STEPS if cut else "")
 
     @property
     def transposed(self) -> bool:

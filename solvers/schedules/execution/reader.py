@@ -181,7 +181,7 @@ class _Reader:
         for place in placements:
             name = part["name"] if place is None else f"{self.data['name']}/{place['phase']}"
             kernel = self._kernel(name, shape, place, filters, f"{where}.placement")
-            nests.append(self._nest(name, (kernel,), order, sliding(mapping, order), cut))
+            nests.append(self._nest(name, (kernel,), order, sliding(mapping, order, cut), cut))
         parts = self._parts(nests[0], mapping, f"{where}.mapping")
         check_numbers(part["traffic"], _WORDS, 0, f"{where}.traffic")
         traffic = None if self.note else {name: part["traffic"][name] for name in _WORDS}

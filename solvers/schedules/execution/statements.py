@@ -12,6 +12,7 @@ AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 """Names of axes by how many there are."""
 PARTS_FETCHED: tuple[PartName, ...] = ("ifmap", "weights", "ofmap")
 """Tensors in the order in which their fetches stand."""
+_STROKE = "'"
 _SHORT = {"groups": "g", "batch": "n", "out_channels": "co", "rounds": "r", "in_channels": "ci"}
 
 
@@ -72,7 +73,7 @@ class Statements:
         return f"write ofmap{self._ofmap()}{kind}"
 
     def _stroke(self, loop: str) -> str:
-        return "'" if loop in self.parts else ""
+        return _STROKE if loop in self.parts else ""
 
     def _range(self, loop: str) -> str:
         """A tile along a loop, or a sub-tile."""
@@ -104,22 +105,14 @@ class Statements:
     def _ifmap(self) -> str:
         axes = [self._window(axis) for axis in range(self.nest.axes)]
         text = f"fetch ifmap{self._boxed(self._range('batch'), self._range('in_channels'), *axes)}"
-        return text + (self._slid_within() if self.parts else self._slid())
-
-    def _slid(self) -> str:
         if self.nest.slides is None:
-            return ""
-        return f"; if {AXES[self.nest.axes][self.nest.slides]} > 0 only what is new"
-
-    def _slid_within(self) -> str:
-        """Of a sub-tile: whether it is another than the first of its tile, or of the axis."""
-        cut = self.nest.cut
-        if cut is None or cut.slides is None:
-            return ""
-        loop = self.nest.loop[f"spatial.{cut.slides}"]
+            return text
+        loop = self.nest.loop[f"spatial.{self.nest.slides}"]
         name = self.variable(loop)
-        first = "0" if loop.trips == 1 or cut.between_tiles else name
-        return f"; if {name}' > {first} only what is new"
+        within = bool(self.parts) and loop.trips > 1 and "in_channels" in self.loops  # not from tile to tile
+        return (
+            f"{text}; if {name}{'' if not self.parts else _STROKE} > {name if within else 0} only what is new"
+        )
 
     def _window(self, axis: int) -> str:
         """The ifmap elements that a tile needs: the hull of what the kernels read, beyond the ifmap too."""

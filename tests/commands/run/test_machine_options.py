@@ -365,7 +365,7 @@ def test_what_cannot_stream_or_count_padding_says_so(padded, capsys, options, te
 @pytest.mark.parametrize(
     ("command", "options", "text"),
     [
-        ("show", [], "its tiles run in inner steps of sub-tiles"),
+        ("show", ["--format", "c"], "its tiles run in inner steps of sub-tiles, which are not written in C"),
         ("export", ["--to", "accelforge"], "its tiles run in inner steps of sub-tiles"),
     ],
 )
