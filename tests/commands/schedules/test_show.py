@@ -37,6 +37,23 @@ def test_the_documentation_shows_what_is_printed(documented, capsys):
     assert capsys.readouterr().out == shown
 
 
+def test_the_documentation_shows_inner_steps(documented, tmp_path, capsys):
+    scenario, out = documented.parent / "scenario.yaml", tmp_path / "cut.json"
+    options = ["--streaming", "true", "--bufsize", "600", "--quiet", "--outfile", str(out)]
+    assert run([str(scenario), *options]) == 0
+    assert main([str(out), "--layer", "conv"]) == 0
+    shown = re.search(r"<!-- inner steps -->\n```\n(.*?)```", DOC, re.DOTALL)[1]
+    assert capsys.readouterr().out.endswith(shown)
+    assert main([str(out), "--numbers"]) == 0
+    assert capsys.readouterr().out.count("equals the direct computation") == 2
+    assert main([str(out), "--layer", "conv", "--format", "json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (cut,) = (line["inner"] for line in lines if "run" in line)
+    assert cut == {"tensor": "ifmap", "sub_tile": {"spatial.0": 1}}
+    assert all(line["tile"]["y"][1] - line["tile"]["y"][0] == 1 for line in lines if "compute" in line)
+    assert all("inside" in line for line in lines if "compute" in line)
+
+
 def test_the_python_example_runs(documented, capsys):
     code = re.search(r"```python\n(.*?)```", DOC, re.DOTALL)[1].replace("RESULT.json", str(documented))
     exec(compile(code, "schedules.md", "exec"), {})
