@@ -366,7 +366,7 @@ def test_what_cannot_stream_or_count_padding_says_so(padded, capsys, options, te
     ("command", "options", "text"),
     [
         ("show", ["--format", "c"], "its tiles run in inner steps of sub-tiles, which are not written in C"),
-        ("export", ["--to", "accelforge"], "its tiles run in inner steps of sub-tiles"),
+        ("export", ["--to", "timeloop"], "its tiles run in inner steps of sub-tiles: a memory of Timeloop"),
     ],
 )
 def test_what_reads_results_with_sub_tiles_says_so(padded, capsys, command, options, text):
