@@ -29,13 +29,16 @@ class HeldTiles:
     def __init__(self, nest: LoopNest) -> None:
         self.nest = nest
         self.streamed = None if nest.cut is None else nest.cut.tensor
+        self.names = [f"spatial.{axis}" for axis in range(nest.axes)]
+        self.whole: list[dict[str, Interval]] = [{}] if nest.cut is None else []  # of a tile run at once
 
     def places(self) -> Iterator[Place]:
         """Every step in order."""
         names = [outputs_named(loop.name) for loop in self.nest.loops]
         for at in product(*(range(loop.trips) for loop in self.nest.loops)):
             index = dict(zip(names, at, strict=True))
-            yield from (Place(index, part) for part in self._parts(index))
+            for part in self.whole or self._parts(index):
+                yield Place(index, part)
 
     def _parts(self, index: Mapping[str, int]) -> Iterator[dict[str, Interval]]:
         """The sub-tiles of a tile."""
@@ -50,8 +53,9 @@ class HeldTiles:
 
     def along(self, loop: str, at: Place, tensor: PartName | None = None) -> Interval:
         """Elements of a dimension."""
-        cut = loop in at.part and tensor in (None, self.streamed)
-        return at.part[loop] if cut else self.nest.loop[loop].tile(at[loop])
+        if at.part and loop in at.part and tensor in (None, self.streamed):
+            return at.part[loop]
+        return self.nest.loop[loop].tile(at[loop])
 
     def images(self, at: Place, tensor: PartName | None = None) -> Interval:
         """Of the batch."""
@@ -71,15 +75,17 @@ class HeldTiles:
 
     def outputs(self, kernel: int, at: Place, tensor: PartName | None = None) -> tuple[Interval, ...]:
         """Of a kernel along each axis."""
-        row, names = self.nest.kernels[kernel], [f"spatial.{axis}" for axis in range(self.nest.axes)]
+        row, axes = self.nest.kernels[kernel], enumerate(self.names)
+        if not at.part:
+            return tuple(self.nest.outputs(row, axis, at[name]) for axis, name in axes)
         return tuple(
             self.along(name, at, tensor) if name in at.part else self.nest.outputs(row, axis, at[name])
-            for axis, name in enumerate(names)
+            for axis, name in axes
         )
 
     def windows(self, at: Place) -> tuple[Interval, ...]:
         """Ifmap elements that are held along each axis."""
         if self.streamed != "ifmap":
-            return tuple(w[at[f"spatial.{axis}"]] for axis, w in enumerate(self.nest.windows))
+            return tuple(w[at[name]] for name, w in zip(self.names, self.nest.windows, strict=True))
         outputs = self.outputs(0, at, "ifmap")
         return tuple(self.nest.hull(axis, [outputs[axis]]) for axis in range(self.nest.axes))
