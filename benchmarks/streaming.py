@@ -1,22 +1,35 @@
-"""Small buffers, with and without streamed tiles: ``python benchmarks/streaming.py [KiB ...]``.
+"""Small buffers, whole and streamed tiles, every method: ``python -m benchmarks.streaming [KiB ...]``.
 
-Eight layers of a layer's least traffic on the reference machine with 64, 128 and 256 KiB, single- and
-double-buffered: words in whole tiles and streamed, and the seconds of both searches.
+Eight layers' least traffic on the reference machine with 64, 128 and 256 KiB, single- and double-buffered:
+words, what each method proves, and its seconds of the processor. ``--write`` renews the tables of
+``docs/streaming.md``; ``--halo refetch`` is for a machine whose tiles do not slide (printed only).
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from time import process_time
 
 from dnns.axes import Axis
+from dnns.errors import InputError
 from dnns.layer import Layer
 from formulation.bounds import least_traffic_bits
 from formulation.hardware import Halo, Hardware
+from formulation.mapping import Partition
 from formulation.problem import Kind, Objective, Problem
-from solvers.layers.exhaustive import solve
+from solvers.methods import METHODS, solve
 from solvers.result import Result
+
+PAGE = Path(__file__).parents[1] / "docs" / "streaming.md"
+BEGIN, END = "<!-- table of benchmarks.streaming: {} KiB -->\n", "<!-- end of the table -->"
+HEAD = ("layer", "buffer", "tiles", "words", "less", "any schedule")
+RATIOS = ((1, 1, 1), (3, 1, 1), (1, 3, 1), (1, 1, 3), (2, 2, 1), (2, 1, 2), (1, 2, 2))
+"""Partitions of the buffer of which Static has the best."""
 
 
 def conv(out_channels: int, in_channels: int, kernel: int, stride: int, *sizes: int) -> Layer:
@@ -38,35 +51,100 @@ LAYERS = {
 }
 
 
-def timed(layer: Layer, machine: Hardware) -> tuple[Result, float]:
-    """The least traffic, and the seconds of the processor."""
-    started = process_time()
-    return solve(Problem(layer, machine, Objective(Kind.TRAFFIC))), process_time() - started
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a method found: words, the gap to its bound, seconds; or why it refuses."""
+
+    words: int
+    gap: float | None
+    seconds: float
+
+    @classmethod
+    def of(cls, ask: Callable[[], Result]) -> Answer | None:
+        """The answer to a question; None if the method refuses it."""
+        started = process_time()
+        try:
+            result = ask()
+        except InputError:
+            return None
+        assert result.cost is not None
+        words = int(result.cost.traffic_bytes / 2)
+        return cls(words, result.gap, process_time() - started)
+
+
+def static(problem: Problem) -> Result:
+    """The best answer within one of the ``RATIOS``."""
+    parts = [Partition.from_ratio(ratio, problem.hardware.buffer_bits, 1) for ratio in RATIOS]
+    found = [solve(replace(problem, partition=part), "static") for part in parts]
+    return min((r for r in found if r.cost is not None), key=lambda r: r.cost.traffic_bits if r.cost else 0)
+
+
+def answers(problem: Problem) -> dict[str, Answer | None]:
+    """Of every method."""
+    asked: dict[str, Callable[[], Result]] = {name: partial(solve, problem, name) for name in METHODS}
+    asked["static"] = partial(static, problem)
+    return {name: Answer.of(ask) for name, ask in asked.items()}
+
+
+def cell(answer: Answer | None, optimum: int) -> str:
+    """Per cent above the optimum, if it is; the gap to what the method proves; seconds."""
+    if answer is None:
+        return "refused"
+    above = 100 * (answer.words / optimum - 1)
+    worse = f"+{above:.2f} %, " if answer.words > optimum else ""
+    return f"{worse}gap {100 * (answer.gap or 0):.2f} %, {answer.seconds:.2f} s"
+
+
+def rows(kib: int, halo: Halo) -> Iterator[str]:
+    """One line for each layer, number of buffers, and kind of tiles."""
+    yield f"| {' | '.join((*HEAD, *(name.capitalize() for name in METHODS)))} |"
+    yield "|---|---|---|" + "---:|" * (len(HEAD) - 3 + len(METHODS))
+    for name, layer in LAYERS.items():
+        for double in (False, True):
+            machine = Hardware(buffer_bytes=kib << 10, double_buffered=double, halo=halo)
+            least, whole = least_traffic_bits(layer, machine) // 16, 0
+            for streaming in (False, True):
+                problem = Problem(layer, replace(machine, streaming=streaming), Objective(Kind.TRAFFIC))
+                found = answers(problem)
+                best = found["exhaustive"]
+                assert best is not None
+                whole = whole or best.words
+                less = f"{100 * (1 - best.words / whole):.2f} %" if best.words < whole else ""
+                told = (
+                    name,
+                    "double" if double else "single",
+                    "streamed" if streaming else "whole",
+                    f"{best.words:,}",
+                    less,
+                    f"{least:,}",
+                    *(cell(found[method], best.words) for method in METHODS),
+                )
+                yield f"| {' | '.join(told)} |"
+
+
+def warm() -> None:
+    """Ask every method something small, so that no answer has to wait for its packages."""
+    answers(Problem(conv(8, 8, 3, 1, 9, 9), Hardware(buffer_bytes=1 << 10), Objective(Kind.TRAFFIC)))
 
 
 def main() -> None:
-    """One line for each layer, buffer and halo."""
-    for kib in map(int, sys.argv[1:] or ("64", "128", "256")):
-        for double, halo in (
-            (False, Halo.REUSE),
-            (True, Halo.REUSE),
-            (False, Halo.REFETCH),
-            (True, Halo.REFETCH),
-        ):
-            machine = Hardware(buffer_bytes=kib << 10, double_buffered=double, halo=halo)
-            print(f"{kib} KiB, {'double' if double else 'single'}-buffered, halo {halo}: words, seconds")
-            for name, layer in LAYERS.items():
-                whole, slow = timed(layer, machine)
-                cut, slower = timed(layer, replace(machine, streaming=True))
-                assert whole.cost is not None
-                assert cut.cost is not None
-                least = least_traffic_bits(layer, machine) // 16
-                words = [int(result.cost.traffic_bytes / 2) for result in (whole, cut) if result.cost]
-                less = 100 * (words[1] / words[0] - 1)
-                print(
-                    f"  {name:26} {words[0]:12,} {words[1]:12,} {less:6.1f} %  any schedule {least:12,}"
-                    f"  {slow:6.3f} {slower:6.3f} s  {cut.mapping}"
-                )
+    """Print a table for each size of the buffer, or write them into the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kib", type=int, nargs="*", default=[64, 128, 256], help="sizes of the buffer")
+    parser.add_argument("--halo", type=Halo, default=Halo.REUSE, help="reuse or refetch")
+    parser.add_argument("--write", action="store_true", help="into docs/streaming.md")
+    options = parser.parse_args()
+    warm()
+    for kib in options.kib:
+        lines = []
+        print(f"{kib} KiB, halo {options.halo}")
+        for line in rows(kib, options.halo):
+            print(line, flush=True)
+            lines.append(line)
+        if options.write:
+            begin, text = BEGIN.format(kib), "\n".join(lines) + "\n"
+            page = PAGE.read_text()
+            PAGE.write_text(re.sub(f"({begin}).*?({END})", rf"\g<1>{text}\g<2>", page, flags=re.DOTALL))
 
 
 if __name__ == "__main__":

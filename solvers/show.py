@@ -75,8 +75,8 @@ def _chosen(plan: NetworkPlan, args: argparse.Namespace) -> Sequence[ScheduledLa
     layers = [layer for layer in plan.layers if args.layer in (None, layer.name)]
     if not layers:
         raise InputError("--layer", "", unknown(args.layer, [layer.name for layer in plan.layers], "layer"))
-    if args.format == "c" and all(layer.unshown for layer in layers):
-        told = "; ".join(f"{layer.name}: {layer.unshown}" for layer in layers)
+    if args.format == "c" and all(layer.not_in_c for layer in layers):
+        told = "; ".join(f"{layer.name}: {layer.not_in_c}" for layer in layers)
         raise InputError(args.result, "layers", f"none that can be shown as C: {told}")
     return layers
 

@@ -1,6 +1,7 @@
 """A nest moves the words that the model counts, fits its parts, and computes the layer from what it moved."""
 
 import ast
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,14 @@ def test_every_mapping_moves_what_the_model_counts_and_computes_the_layer(data, 
     layer = data.draw(strategies.layers(most=7, channels=5))
     hardware = data.draw(strategies.hardware())
     run(plain(layer, hardware, data.draw(strategies.mappings(layer, hardware))), transfers_first)
+
+
+@strategies.examples(60)
+@given(st.data(), st.booleans())
+def test_so_do_inner_steps(data, transfers_first):
+    layer = data.draw(strategies.layers(most=5, channels=5))
+    hardware = replace(data.draw(strategies.hardware()), streaming=True)
+    run(plain(layer, hardware, data.draw(strategies.streamed_mappings(layer, hardware))), transfers_first)
 
 
 @strategies.examples(30)

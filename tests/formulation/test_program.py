@@ -98,13 +98,13 @@ def test_a_variant_counts_what_its_mappings_take(problem, machine):
             work, cost = work_of(problem.layer, hardware, mapping), problem.evaluate(mapping)
             labels = {"out": index["out"][co], "inp": index["inp"][ci], "tile": index["tile"][row]}
             told = partial(worth, labels, products, shares)
-            energy = cost.energy - hardware.quantum.tick * cost.latency_ticks
+            energy = hardware.quantum.of(cost.macs, cost.array.bits(hardware), cost.traffic_bits, 0)
             several = min(space.co.trips[co], space.ci.trips[ci], variant.tiles.trips[row]) > 1
             for found, exact in (
                 (moves, cost.traffic_bits),
                 (told(variant.traffic), cost.traffic_bits),
                 (told(variant.set_ups), work.setup),
-                (told(variant.energy) if space.summed else energy, energy),
+                (told(variant.spent) if space.summed else energy, energy),
             ):
                 assert found == exact if several else found >= exact
             assert moves == told(variant.traffic)

@@ -16,6 +16,10 @@ def piece(size, extent, i):
     return range(i * size, min(extent, (i + 1) * size))
 
 
+def broken(whole, size):
+    return [whole[at : at + size] for at in range(0, len(whole), size)]
+
+
 class Machine:
     """One run; ``latency``, ``compute``, ``words`` and ``largest`` (bits) are what it did.
 
@@ -34,8 +38,14 @@ class Machine:
         self.compute = sum(step["cycles"] for step in self.steps)
         self.residencies = {tensor: self.stays(tensor) for tensor in WIDE}
         self.pieces = 1
-        longest = {t: max(map(len, r)) for t, r in self.residencies.items()}
+        tiles = {
+            t: [[s for s in r if self.steps[s]["first"]] for r in rs] for t, rs in self.residencies.items()
+        }
+        longest = {t: max(map(len, r)) for t, r in tiles.items()}
         self.longest = next((tensor for tensor, steps in longest.items() if steps > 1), None)
+        if self.longest is None and "streamed" in mapping:
+            streamed = mapping["streamed"]["tensor"]
+            self.longest = "weights" if streamed == "ifmap" else "ifmap"
         if in_pieces and self.longest == "ofmap" and hardware.double_buffered:
             self.pieces = longest["ofmap"]
         self.queue = self.transfers()
@@ -50,21 +60,56 @@ class Machine:
             index = dict(zip(order, at, strict=True))
             index["outputs"] = index.pop("rounds", index.get("out_channels"))
             index["sp"] = (index["batch"], *(index[f"spatial.{i}"] for i in range(len(trips["spatial"]))))
-            before = self.step(index, before)
-            yield before
+            whole = self.ranges(index)
+            for part in self.sub_tiles(whole):
+                before = self.step(index, whole, part, before)
+                yield before
 
-    def step(self, index, before):
+    def ranges(self, index):
+        """Input channels, images and outputs by axis of a tile, and filters of each kernel."""
         tile, shape = self.mapping["tile"], self.kernels[0][0]
-        channels = len(piece(tile["in_channels"], shape["in_channels"], index["in_channels"]))
-        images = len(piece(tile["batch"], shape["batch"], index["batch"]))
-        hulls, outputs = [], [[images] for _ in self.kernels]
-        for i, size in enumerate(tile["spatial"]):
+        most = [max(geometry["axes"][i]["ofmap"] for geometry, _ in self.kernels) for i in self.axes]
+        return {
+            "in_channels": piece(tile["in_channels"], shape["in_channels"], index["in_channels"]),
+            "batch": piece(tile["batch"], shape["batch"], index["batch"]),
+            "spatial": [piece(tile["spatial"][i], most[i], index[f"spatial.{i}"]) for i in self.axes],
+            "filters": [rounds[index["outputs"]] for _, rounds in self.kernels],
+            "outputs": None,  # which of the tile's: all
+        }
+
+    @property
+    def axes(self):
+        return range(len(self.mapping["tile"]["spatial"]))
+
+    def sub_tiles(self, whole):
+        """The tile, or what it is cut into, the spatial axes one inside another."""
+        if "streamed" not in self.mapping:
+            return [whole]
+        sub = self.mapping["streamed"]["sub_tile"]
+        (filters,) = whole["filters"]
+        outs = broken(range(filters), sub["out_channels"])
+        dims = [broken(whole["in_channels"], sub["in_channels"]), broken(whole["batch"], sub["batch"])]
+        dims += [broken(whole["spatial"][i], sub["spatial"][i]) for i in self.axes]
+        return [
+            {
+                "outputs": own,
+                "in_channels": channels,
+                "batch": images,
+                "spatial": list(outputs),
+                "filters": [len(own)],
+            }
+            for own, channels, images, *outputs in product(outs, *dims)
+        ]
+
+    def hulls(self, ranges):
+        """What is read along each axis."""
+        found = []
+        for i in self.axes:
             reads = set()
-            for k, (geometry, _) in enumerate(self.kernels):
+            for geometry, _ in self.kernels:
                 axis = geometry["axes"][i]
-                made = piece(size, axis["ofmap"], index[f"spatial.{i}"])
-                outputs[k].append(len(made))
-                if len(made):
+                made = [y for y in ranges["spatial"][i] if y < axis["ofmap"]]
+                if made:
                     low = made[0] * axis["stride"] - axis["pad_before"]
                     high = (
                         made[-1] * axis["stride"]
@@ -72,31 +117,64 @@ class Machine:
                         + axis["dilation"] * (axis["kernel"] - 1)
                     )
                     reads |= {x for x in range(low, high + 1) if 0 <= x < axis["ifmap"]}
-            hulls.append(set(range(min(reads), max(reads) + 1)) if reads else set())
-        filters = [rounds[index["outputs"]] for _, rounds in self.kernels]
-        pixels = [prod(own) for own in outputs]
+            found.append(set(range(min(reads), max(reads) + 1)) if reads else set())
+        return found
+
+    def pixels(self, ranges):
+        """Of each kernel."""
+        made = [
+            [len([y for y in ranges["spatial"][i] if y < geometry["axes"][i]["ofmap"]]) for i in self.axes]
+            for geometry, _ in self.kernels
+        ]
+        return [len(ranges["batch"]) * prod(own) for own in made]
+
+    def step(self, index, whole, part, before):
+        streamed = self.mapping.get("streamed", {"tensor": None})["tensor"]
+        of = {tensor: part if tensor == streamed else whole for tensor in WIDE}
+        hulls = self.hulls(of["ifmap"])
         taps = [prod(axis["kernel"] for axis in geometry["axes"]) for geometry, _ in self.kernels]
         keys = {tensor: tuple(index[name] for name in names) for tensor, names in WIDE.items()}
-        new = list(hulls)
-        slide = self.mapping["sliding_axis"]
-        if before is not None and slide is not None:
-            g, c, sp = keys["ifmap"]
-            back = tuple(x - (d == slide + 1) for d, x in enumerate(sp))
-            if before["keys"]["ifmap"] == (g, c, back):
-                new[slide] = hulls[slide] - before["hulls"][slide]
-        rows = channels * images
+        drawn = of["ofmap"]
+        made = keys["ofmap"], str([drawn[name] for name in ("outputs", "batch", "spatial")])
+        if streamed:
+            keys[streamed] += (object(),)  # another one in each step
+        slide, new = self.mapping["sliding_axis"], list(hulls)
+        if before is not None and slide is not None and self.follows(before, of["ifmap"], index, slide):
+            new[slide] = hulls[slide] - before["hulls"][slide]
+        rows = len(of["ifmap"]["in_channels"]) * len(of["ifmap"]["batch"])
+        channels = len(part["in_channels"])
+        weighed = of["weights"]
         return {
             "keys": keys,
+            "made": made,
+            "place": (index["groups"], of["ifmap"]),
             "hulls": hulls,
             "last": index["in_channels"] == self.mapping["trips"]["in_channels"] - 1,
+            "first": part == self.sub_tiles(whole)[0],
             "held": {
                 "ifmap": rows * prod(map(len, hulls)),
-                "ofmap": sum(f * p for f, p in zip(filters, pixels, strict=True)),
-                "weights": channels * sum(f * t for f, t in zip(filters, taps, strict=True)),
+                "ofmap": sum(f * p for f, p in zip(drawn["filters"], self.pixels(drawn), strict=True)),
+                "weights": len(weighed["in_channels"])
+                * sum(f * t for f, t in zip(weighed["filters"], taps, strict=True)),
             },
             "fetched": rows * prod(map(len, new)),
-            "cycles": sum(map(self.cycles, filters, pixels, [channels] * len(taps), taps)),
+            "cycles": sum(map(self.cycles, part["filters"], self.pixels(part), [channels] * len(taps), taps)),
         }
+
+    def follows(self, before, ranges, index, slide):
+        """Whether what is held of the ifmap is next to what was, along the axis that slides, and slides."""
+        if self.mapping.get("streamed", {"tensor": None})["tensor"] == "ifmap":
+            tile, sub = self.mapping["tile"], self.mapping["streamed"]["sub_tile"]
+            cut = [i for i in self.axes if tile["spatial"][i] != sub["spatial"][i]]
+            if cut != [slide] or any(tile[name] != sub[name] for name in ("batch", "in_channels")):
+                return False
+        groups, last = before["place"]
+        here, there = (
+            {**place, "spatial": list(place["spatial"]), "filters": None, "outputs": None}
+            for place in (ranges, last)
+        )
+        now, then = (place["spatial"].pop(slide) for place in (here, there))
+        return groups == index["groups"] and here == there and then.stop == now.start
 
     def cycles(self, filters, pixels, channels, taps):
         if 0 in (filters, pixels):
@@ -119,6 +197,9 @@ class Machine:
         """The engine's queue: (tensor, tile, ticks, what must be over) in the order of need."""
         wanted = {s: {"weights": [], "ifmap": [], "ofmap": []} for s in range(len(self.steps) + 2)}
         widths, several = self.hardware.bits, self.mapping["trips"]["in_channels"] > 1
+        several |= "streamed" in self.mapping and (
+            self.mapping["streamed"]["sub_tile"]["in_channels"] < self.mapping["tile"]["in_channels"]
+        )
         halves = 2 if self.hardware.double_buffered else 1
         for tensor in ("weights", "ifmap"):
             width = getattr(widths, tensor)
@@ -137,7 +218,7 @@ class Machine:
             self.words["ofmap_write"] += words
             for at in self.writes_at(r, steps[-1]):
                 wanted[at]["ofmap"].insert(0, ("write", r, Fraction(words * width, self.pieces), steps[-1]))
-            key = self.steps[steps[0]]["keys"]["ofmap"]
+            key = self.steps[steps[0]]["made"]
             if key in seen:
                 self.words["ofmap_read"] += words
                 wanted[steps[0]]["ofmap"].append(("read", r, Fraction(words * widths.partial_sums), None))
@@ -157,7 +238,9 @@ class Machine:
             return [last + 1]
         if r == len(self.residencies["ofmap"]) - 1:
             return [len(self.steps) + 1] * self.pieces
-        return [last + 2] if self.pieces == 1 else self.residencies["ofmap"][r + 1]
+        if self.pieces == 1:
+            return [last + 2]
+        return [s for s in self.residencies["ofmap"][r + 1] if self.steps[s]["first"]]
 
     def hold(self, tensor, steps, width):
         words = max(self.steps[s]["held"][tensor] for s in steps)

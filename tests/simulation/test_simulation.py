@@ -1,5 +1,6 @@
 """The simulation against a machine that goes from event to event, the model, and itself unskipped."""
 
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
@@ -94,6 +95,18 @@ def test_skipped_unskipped_and_event_by_event_are_the_same(data):
     mapping = data.draw(strategies.mappings(layer, machine))
     nest, fields, kernels = nest_of(layer, machine, mapping)
     assume(prod(loop.trips for loop in nest.loops) <= 1500)
+    run = check_events(nest, fields, kernels, machine, data.draw(st.booleans()))
+    check_counts(run, evaluate(layer, machine, mapping), machine)
+
+
+@examples(60)
+@given(st.data())
+def test_inner_steps_too(data):
+    layer = data.draw(strategies.layers(most=6, channels=6))
+    machine = replace(data.draw(strategies.hardware()), streaming=True)
+    mapping = data.draw(strategies.streamed_mappings(layer, machine))
+    nest, fields, kernels = nest_of(layer, machine, mapping)
+    assume(prod(loop.trips for loop in nest.loops) <= 800)
     run = check_events(nest, fields, kernels, machine, data.draw(st.booleans()))
     check_counts(run, evaluate(layer, machine, mapping), machine)
 

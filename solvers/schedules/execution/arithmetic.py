@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from solvers.schedules.execution.buffer import BufferPart, NestBuffer
 from solvers.schedules.execution.events import DmaTransfer, Event, TileCompute, counted
-from solvers.schedules.execution.nest import Interval, KernelAxis, LoopNest
+from solvers.schedules.execution.nest import Interval, KernelAxis, LoopNest, dense
 from solvers.schedules.execution.plan import ScheduledLayer
 from solvers.schedules.execution.steps import NestRun
 
@@ -159,20 +159,22 @@ class NumericMachine:
         taken = rows[(job.first_slice + np.arange(sizes[axis])) % self.ring.ring]
         strides = list(job.ifmap_strides)
         strides[2 + axis] = self.ring.slice_words
-        return _view(taken, 0, shape, tuple(strides))
+        return _view(taken, job.inside.ifmap_word if job.inside else 0, shape, tuple(strides))
 
     def _weights(self, job: TileCompute, axes: tuple[KernelAxis, ...]) -> Numbers:
         """Filter, channel, taps."""
         channels, taps = (job.filters.size, job.channels.size), tuple(axis.taps for axis in axes)
         shape = (*(channels[::-1] if self.nest.transposed else channels), *taps)
-        size = int(np.prod(shape))
-        held = self.buffer["weights"][job.weights_word : job.weights_word + size].reshape(shape)
+        strides = job.inside.weights_strides if job.inside else dense(shape)
+        first = job.weights_word + (job.inside.weights_word if job.inside else 0)
+        held = _view(self.buffer["weights"], first, shape, strides)
         return held.swapaxes(0, 1) if self.nest.transposed else held
 
     def _ofmap(self, job: TileCompute) -> Numbers:
         shape = (job.images.size, job.filters.size, *(i.size for i in job.outputs))
-        size = int(np.prod(shape))
-        return self.buffer["ofmap"][job.ofmap_word : job.ofmap_word + size].reshape(shape)
+        strides = job.inside.ofmap_strides if job.inside else dense(shape)
+        first = job.ofmap_word + (job.inside.ofmap_word if job.inside else 0)
+        return _view(self.buffer["ofmap"], first, shape, strides)
 
 
 def _view(array: Numbers, offset: int, shape: Sequence[int], strides: Sequence[int]) -> Numbers:

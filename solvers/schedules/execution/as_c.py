@@ -26,13 +26,13 @@ def program(plan: NetworkPlan, layers: Sequence[ScheduledLayer]) -> Iterator[str
     """The whole program, piece by piece; what is not shown is named in its first comment."""
     yield f"/* Schedule of {_comment(plan.network)}. Checks itself: cc -std=c99 -O2 FILE && ./a.out [LAYER]\n"
     yield from (
-        f" * {_comment(layer.name)}: not shown: {_comment(layer.unshown)}\n"
+        f" * {_comment(layer.name)}: not shown: {_comment(layer.not_in_c)}\n"
         for layer in layers
-        if layer.unshown
+        if layer.not_in_c
     )
     yield " */\n"
     yield from (_fixed("machine.c"), _fixed("tiles.c"))
-    shown = [layer for layer in layers if not layer.unshown]
+    shown = [layer for layer in layers if not layer.not_in_c]
     for number, layer in enumerate(shown):
         yield from (f"{line}\n" for line in _layer(layer, number))
     yield _fixed("layers.c")

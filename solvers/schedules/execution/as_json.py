@@ -99,7 +99,7 @@ def _run(nest: LoopNest, run: ScheduledRun) -> dict[str, Any]:
         },
         "ring": {"axis": nest.slice_axis, "slices": buffer.ring, "slice_words": buffer.slice_words},
         "traffic": run.traffic,
-    }
+    } | ({} if nest.cut is None else {"inner": {"tensor": nest.cut.tensor, "sub_tile": nest.cut.sizes}})
 
 
 def _event(nest: LoopNest, event: Event) -> dict[str, Any]:
@@ -149,4 +149,4 @@ def _compute(nest: LoopNest, job: TileCompute) -> dict[str, Any]:
         "ifmap_strides": job.ifmap_strides,
         "weights_word": job.weights_word,
         "ofmap_word": job.ofmap_word,
-    }
+    } | ({} if job.inside is None else {"inside": asdict(job.inside)})

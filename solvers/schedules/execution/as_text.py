@@ -8,20 +8,11 @@ from itertools import groupby
 
 from dnns.errors import one_line
 from solvers.result import number
-from solvers.schedules.execution.buffer import NestBuffer, PartName
-from solvers.schedules.execution.nest import (
-    Interval,
-    KernelAxis,
-    LoopNest,
-    NestKernel,
-    TileLoop,
-    outputs_named,
-)
+from solvers.schedules.execution.buffer import NestBuffer
+from solvers.schedules.execution.nest import KernelAxis, LoopNest, NestCut, NestKernel, TileLoop
 from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
+from solvers.schedules.execution.statements import AXES, PARTS_FETCHED, Statements
 from solvers.schedules.execution.structure import NestStructure, structure
-
-_AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
-_SHORT = {"groups": "g", "batch": "n", "out_channels": "co", "rounds": "r", "in_channels": "ci"}
 
 
 def heading(plan: NetworkPlan) -> str:
@@ -80,7 +71,7 @@ def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     repeats = f", {run.repeats} times, each on tensors of its own" if run.repeats > 1 else ""
     for zeros in run.zeros:
         outs = (_steps(o.start, o.step, len(o)) for o in zeros.outputs)
-        places = ", ".join(f"{v} = {out}" for v, out in zip(_AXES[len(zeros.outputs)], outs, strict=True))
+        places = ", ".join(f"{v} = {out}" for v, out in zip(AXES[len(zeros.outputs)], outs, strict=True))
         yield f"  {one_line(zeros.name)}: no tap reaches outputs {places}: write zeros{repeats}"
     if not run.nests:
         return
@@ -97,6 +88,9 @@ def _run_text(layer: ScheduledLayer, run: ScheduledRun) -> Iterator[str]:
     if nest.loops and any(loop.name == "rounds" for loop in nest.loops):
         yield from _rounds(nest)
     yield from _buffer_text(nest, run)
+    if nest.cut is not None:
+        beyond = "what of it is beyond its tile is left out"
+        yield f"  streams {nest.cut.tensor}, another sub-tile in each inner step; {beyond}"
     yield from _loops_text(nest, structure(nest))
     if run.traffic is not None:
         yield f"  words   {', '.join(f'{name} {words:,}' for name, words in run.traffic.items())}"
@@ -112,7 +106,7 @@ def _of_how_many(run: ScheduledRun) -> str:
 
 def _place(kernel: NestKernel) -> str:
     """Which outputs of a deconvolution a sub-convolution makes, by which taps."""
-    axes = list(zip(_AXES[len(kernel.axes)], kernel.axes, strict=True))
+    axes = list(zip(AXES[len(kernel.axes)], kernel.axes, strict=True))
     outs = ", ".join(f"{v} = {_steps(a.first_output, a.output_step, a.out)}" for v, a in axes)
     taps = ", ".join(f"{v} = {_steps(a.first_tap, a.tap_stride, a.taps)}" for v, a in axes)
     return f"outputs {outs}; taps {taps}"
@@ -120,7 +114,7 @@ def _place(kernel: NestKernel) -> str:
 
 def _reads(kernel: NestKernel) -> str:
     """Which ifmap element each of the kernel's outputs reads with each of its taps, both counted from 0."""
-    axes = list(zip(_AXES[len(kernel.axes)], kernel.axes, strict=True))
+    axes = list(zip(AXES[len(kernel.axes)], kernel.axes, strict=True))
     return (
         f"output [{', '.join(v for v, _ in axes)}] with tap [{', '.join(f'k{v}' for v, _ in axes)}] reads "
         + (f"ifmap [{', '.join(_read(v, a) for v, a in axes)}]")
@@ -157,7 +151,7 @@ def _rounds(nest: LoopNest) -> Iterator[str]:
 
 
 def _buffer_text(nest: LoopNest, run: ScheduledRun) -> Iterator[str]:
-    buffer, axis = NestBuffer(nest), _AXES[nest.axes][nest.slice_axis]
+    buffer, axis = NestBuffer(nest), AXES[nest.axes][nest.slice_axis]
     for part in run.parts:
         first, size = (_bytes(bits) for bits in (part.address, part.bits))
         copies = f"{part.copies} x {part.words:,} words of {part.width} bit"
@@ -173,20 +167,31 @@ def _bytes(bits: int) -> str:
 
 
 def _loops_text(nest: LoopNest, shape: NestStructure) -> Iterator[str]:
-    names = [_variable(loop.name, nest.axes) for loop in shape.loops]
-    writer = _Writer(nest, shape)
+    whole, cut = Statements(nest, shape), nest.cut
+    streamed = None if cut is None else cut.tensor
     for depth in range(len(shape.loops) + 1):
         indent = "  " * (depth + 2)
         if depth:
-            yield f"{indent[2:]}{_header(shape.loops[depth - 1], names[depth - 1])}"
-        for line in writer.fetches(depth):
-            yield f"{indent}{line}"
-    yield f"{indent}{writer.compute()}"
-    yield f"{'  ' * (shape.depth['ofmap'] + 2)}{writer.store()}"
+            yield f"{indent[2:]}{_header(shape.loops[depth - 1], whole.variable(shape.loops[depth - 1]))}"
+        for part in PARTS_FETCHED:
+            if shape.depth[part] == depth and part != streamed:
+                yield from (f"{indent}{line}" for line in whole.fetch(part))
+    for line in (whole.compute(),) if cut is None else _inner_text(nest, shape, cut):
+        yield f"{indent}{line}"
+    if streamed != "ofmap":
+        yield f"{'  ' * (shape.depth['ofmap'] + 2)}{whole.store()}"
 
 
-def _variable(loop: str, axes: int) -> str:
-    return _SHORT[loop] if loop in _SHORT else _AXES[axes][int(loop.removeprefix("spatial."))]
+def _inner_text(nest: LoopNest, shape: NestStructure, cut: NestCut) -> Iterator[str]:
+    """The inner steps of a tile."""
+    part, indent = Statements(nest, shape, cut.sizes), ""
+    for name, size in cut.sizes.items():
+        yield f"{indent}{part.inner_header(nest.loop[name], size)}"
+        indent += "  "
+    yield from (f"{indent}{line}" for line in part.fetch(cut.tensor))
+    yield f"{indent}{part.compute()}"
+    if cut.tensor == "ofmap":
+        yield f"{indent}{part.store()}"
 
 
 def _header(loop: TileLoop, name: str) -> str:
@@ -195,89 +200,3 @@ def _header(loop: TileLoop, name: str) -> str:
     last = loop.extent - (loop.trips - 1) * loop.size
     edge = "" if last == loop.size else f", the last of {last:,}"
     return f"for {name} in 0:{loop.extent} step {loop.size}    ({loop.trips:,} tiles{edge})"
-
-
-class _Writer:
-    """Statements of a nest."""
-
-    def __init__(self, nest: LoopNest, shape: NestStructure) -> None:
-        self.nest, self.shape = nest, shape
-        self.loops = {outputs_named(loop.name) for loop in shape.loops}
-
-    def fetches(self, depth: int) -> Iterator[str]:
-        """What is fetched at the beginning of a loop's body."""
-        if self.shape.depth["ifmap"] == depth:
-            yield self._ifmap() + self._kept("ifmap")
-        if self.shape.depth["weights"] == depth:
-            yield f"fetch weights{self._weights()}{self._kept('weights')}"
-        if self.shape.depth["ofmap"] == depth and self.shape.spills:
-            yield f"if ci > 0: fetch ofmap{self._ofmap()}    # partial sums"
-
-    def _kept(self, part: PartName) -> str:
-        """Loops that run while a tile stays."""
-        inside = self.shape.loops[self.shape.depth[part] :]
-        names = ", ".join(_variable(loop.name, self.nest.axes) for loop in inside)
-        return f"    # kept for all {names}" if inside else ""
-
-    def compute(self) -> str:
-        """What the array does with a tile."""
-        several = "in_channels" in self.loops
-        begins = "= at ci = 0, then +=" if several else "="
-        return f"compute ofmap{self._ofmap()} {begins} weights * ifmap"
-
-    def store(self) -> str:
-        """Where an ofmap tile goes to."""
-        kind = "    # spilled: partial sums until the last ci" if self.shape.spills else self._kept("ofmap")
-        return f"write ofmap{self._ofmap()}{kind}"
-
-    def _range(self, loop: str) -> str:
-        """A tile along a loop."""
-        tile, name = self.nest.loop[loop], _variable(self.nest.loop[loop].name, self.nest.axes)
-        if loop not in self.loops:
-            return f"0:{tile.extent}"
-        return name if tile.size == 1 else f"{name}:{name}+{tile.size}"
-
-    def _filters(self) -> str:
-        rounds = self.nest.loop["outputs"].name == "rounds"
-        if rounds and "outputs" not in self.loops:
-            return f"0:{self.nest.out_channels}"
-        return "filters of r" if rounds else self._range("outputs")
-
-    def _boxed(self, *ranges: str) -> str:
-        group = "g, " if self.nest.groups > 1 else ""
-        return f"[{group}{', '.join(ranges)}]"
-
-    def _weights(self) -> str:
-        channels = (self._filters(), self._range("in_channels"))
-        taps = [f"0:{a.taps}" for a in self.nest.kernels[0].axes] if len(self.nest.kernels) == 1 else ["taps"]
-        return self._boxed(*(channels[::-1] if self.nest.transposed else channels), *taps)
-
-    def _ofmap(self) -> str:
-        axes = (self._range(f"spatial.{axis}") for axis in range(self.nest.axes))
-        return self._boxed(self._range("batch"), self._filters(), *axes)
-
-    def _ifmap(self) -> str:
-        axes = [self._window(axis) for axis in range(self.nest.axes)]
-        text = f"fetch ifmap{self._boxed(self._range('batch'), self._range('in_channels'), *axes)}"
-        if self.nest.slides is None:
-            return text
-        name = _AXES[self.nest.axes][self.nest.slides]
-        return f"{text}; if {name} > 0 only what is new"
-
-    def _window(self, axis: int) -> str:
-        """The ifmap elements that a tile needs: the hull of what the kernels read, beyond the ifmap too."""
-        loop, kernels = self.nest.loop[f"spatial.{axis}"], [k.axes[axis] for k in self.nest.kernels]
-        reads = [_unclipped(kernel, Interval(0, min(loop.size, kernel.out))) for kernel in kernels]
-        low, high = min(r.start for r in reads), max(r.stop for r in reads)
-        if f"spatial.{axis}" not in self.loops:
-            window = self.nest.windows[axis][0]
-            return f"{window.start}:{window.stop}"
-        name, stride = _variable(loop.name, self.nest.axes), kernels[0].stride
-        times = name if stride == 1 else f"{stride}{name}"
-        return f"{times}{low:+d}:{times}{high:+d}".replace("+0", "")
-
-
-def _unclipped(axis: KernelAxis, outputs: Interval) -> Interval:
-    reach = (axis.taps - 1) * axis.tap_step
-    first = outputs.start * axis.stride + axis.origin + min(0, reach)
-    return Interval(first, (outputs.stop - 1) * axis.stride + axis.origin + max(0, reach) + 1)

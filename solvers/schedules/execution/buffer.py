@@ -62,7 +62,7 @@ class NestBuffer:
         """Words of the largest slice of an ifmap tile."""
         nest, axis = self.nest, self.nest.slice_axis
         others = [self._longest(a) for a in range(nest.axes) if a != axis]
-        return nest.loop["batch"].size * nest.loop["in_channels"].size * prod(others)
+        return nest.held("ifmap", "batch") * nest.held("ifmap", "in_channels") * prod(others)
 
     @cached_property
     def slices(self) -> int:
@@ -70,7 +70,7 @@ class NestBuffer:
         return self._longest(self.nest.slice_axis)
 
     def _longest(self, axis: int) -> int:
-        return max(window.size for window in self.nest.windows[axis])
+        return max(window.size for window in self.nest.held_windows[axis])
 
     @property
     def ring(self) -> int:
@@ -79,20 +79,27 @@ class NestBuffer:
 
     @cached_property
     def words(self) -> dict[PartName, int]:
-        """Words of the largest tile of each tensor."""
+        """Words of the largest tile of each tensor, or sub-tile."""
         nest = self.nest
-        batch, channels = nest.loop["batch"].size, nest.loop["in_channels"].size
         pixels = [
-            batch * prod(nest.outputs(kernel, axis, 0).size for axis in range(nest.axes))
+            nest.held("ofmap", "batch")
+            * prod(min(nest.held("ofmap", f"spatial.{i}"), axis.out) for i, axis in enumerate(kernel.axes))
             for kernel in nest.kernels
         ]
-        held = [[kernel.filters[r] for kernel in nest.kernels] for r in range(nest.loop["outputs"].trips)]
         taps = [kernel.taps for kernel in nest.kernels]
         return {
             "ifmap": self.slices * self.slice_words,
-            "ofmap": max(_sum(filters, pixels) for filters in held),
-            "weights": channels * max(_sum(filters, taps) for filters in held),
+            "ofmap": max(_sum(filters, pixels) for filters in self._filters("ofmap")),
+            "weights": nest.held("weights", "in_channels")
+            * max(_sum(filters, taps) for filters in self._filters("weights")),
         }
+
+    def _filters(self, tensor: PartName) -> list[list[int]]:
+        """Of each kernel, in each tile of output channels or round: those that are held at once."""
+        nest = self.nest
+        most = nest.cut.sizes.get("outputs") if nest.cut and nest.cut.tensor == tensor else None
+        rounds = zip(*(kernel.filters for kernel in nest.kernels), strict=True)
+        return [[min(n, most or n) for n in filters] for filters in rounds]
 
 
 def _sum(numbers: list[int], sizes: list[int]) -> int:

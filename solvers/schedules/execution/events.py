@@ -53,6 +53,25 @@ class DmaTransfer:
 
 
 @dataclass(frozen=True, slots=True)
+class SubTile:
+    """Where a sub-tile lies in the tiles that are held [words].
+
+    Attributes:
+        ifmap_word: from the first word of each of the ifmap's slices.
+        weights_word: from the first weight.
+        weights_strides: in the order of DRAM.
+        ofmap_word: from the first output.
+        ofmap_strides: of images, filters, axes.
+    """
+
+    ifmap_word: int
+    weights_word: int
+    weights_strides: tuple[int, ...]
+    ofmap_word: int
+    ofmap_strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TileCompute:
     """A convolution of what lies in the buffer.
 
@@ -77,6 +96,7 @@ class TileCompute:
         weights_word: where the kernel's weights begin in their part; dense, in the order of DRAM.
         ofmap_word: where its outputs begin: dense images, filters, axes.
         accumulate: whether outputs are added to what is there; otherwise they begin at 0.
+        inside: of a sub-tile, where it lies in the tiles; None where a tile is computed at once.
     """
 
     number: int
@@ -93,6 +113,7 @@ class TileCompute:
     weights_word: int
     ofmap_word: int
     accumulate: bool
+    inside: SubTile | None = None
 
 
 Event = DmaTransfer | TileCompute

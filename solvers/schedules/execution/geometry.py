@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from solvers.schedules.execution.events import ZeroOutputs
-from solvers.schedules.execution.nest import DramTensor, KernelAxis, TileLoop
+from solvers.schedules.execution.nest import DramTensor, KernelAxis, NestCut, TileLoop, outputs_named
 
 if TYPE_CHECKING:
     from solvers.network.data.mapping_fields import AxisData, GeometryData, PlacedAxisData
@@ -179,9 +179,50 @@ def spatial_sizes(extents: Sequence[int], tile: Sequence[int], where: str) -> Si
     return {f"spatial.{i}": pair for i, pair in enumerate(zip(extents, tile, strict=True))}
 
 
-def sliding(mapping: Any, order: tuple[TileLoop, ...]) -> int | None:
-    """The axis along which consecutive tiles share slices, if they do."""
+_STREAMED: dict[tuple[str, str], Literal["ifmap", "ofmap", "weights"]] = {
+    ("output", "outputs"): "weights",
+    ("output", "spatial"): "ifmap",
+    ("weight", "outputs"): "ofmap",
+    ("weight", "in_channels"): "ifmap",
+    ("input", "spatial"): "ofmap",
+    ("input", "in_channels"): "weights",
+}
+
+
+def inner_steps(mapping: Any, order: tuple[TileLoop, ...], where: str) -> NestCut | None:
+    """How each tile is cut; raises ValueError unless its fields fit together, None if it is run at once.
+
+    Args:
+        mapping: plain data.
+        order: its loops.
+        where: path of the mapping.
+    """
+    if "streamed" not in mapping:
+        return None
+    sub, where = mapping["streamed"]["sub_tile"], f"{where}.streamed"
+    got, axes = len(sub["spatial"]), sum(loop.name.startswith("spatial.") for loop in order)
+    require(got == axes, f"{where}.sub_tile.spatial", f"got {got} axes, of {axes}")
+    parts = {name: size for name, size in sub.items() if name != "spatial"}
+    parts |= {f"spatial.{i}": size for i, size in enumerate(sub["spatial"])}
+    sizes: dict[str, int] = {}
+    for loop in order:
+        part = parts.get(loop.name, loop.size)
+        inside = 1 <= part <= loop.size
+        require(inside, f"{where}.sub_tile.{loop.name}", f"got {part}, must be from 1 to {loop.size}")
+        sizes |= {outputs_named(loop.name): part} if part < loop.size else {}
+    groups = {name if name in ("outputs", "in_channels") else "spatial" for name in sizes}
+    tensor = _STREAMED.get((mapping["stationary"], "".join(groups)))
+    problem = f"got {mapping['streamed']['tensor']}, what the sub-tiles cut streams {tensor or 'nothing'}"
+    if tensor is None or tensor != mapping["streamed"]["tensor"]:
+        raise ValueError(f"{where}.tensor", problem)
+    return NestCut(tensor, sizes)
+
+
+def sliding(mapping: Any, order: tuple[TileLoop, ...], cut: NestCut | None = None) -> int | None:
+    """The axis along which consecutive tiles share slices, or sub-tiles of the ifmap, if they do."""
     axis = mapping["sliding_axis"]
+    if cut is not None and cut.tensor == "ifmap":
+        return axis if [*cut.sizes] == [f"spatial.{axis}"] else None
     trips = {loop.name: loop.trips for loop in order}
     if axis is None or trips[f"spatial.{axis}"] == 1:
         return None

@@ -5,11 +5,12 @@ Nothing here counts words or cycles by a formula: tiles are intervals, and what 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Interval(NamedTuple):
@@ -135,6 +136,19 @@ class TileLoop:
         return Interval(index * self.size, min(self.extent, (index + 1) * self.size))
 
 
+@dataclass(frozen=True, slots=True)
+class NestCut:
+    """Inner steps: loops over sub-tiles, inside all loops over tiles.
+
+    Attributes:
+        tensor: of which only a sub-tile is held.
+        sizes: of a sub-tile in the dimensions that are cut, by loop, outermost first [elements].
+    """
+
+    tensor: Literal["ifmap", "ofmap", "weights"]
+    sizes: dict[str, int]
+
+
 @dataclass(frozen=True)
 class LoopNest:
     """One layer, or one sub-convolution, or some that share tiles, as loops over tiles.
@@ -147,10 +161,11 @@ class LoopNest:
         batch: images.
         kernels: what runs in each tile, in order.
         loops: outermost first, the groups among them.
-        slides: axis along which consecutive tiles fetch only what is new; None if they do not.
+        slides: axis along which consecutive tiles, or sub-tiles, fetch only what is new; None if they do not.
         copies: tiles of a tensor that the buffer holds, 2 if double-buffered.
         tensors: ifmap, weights and ofmap in DRAM, in this order.
         transposed: whether weights lie as a deconvolution's, input channels before output channels.
+        cut: inner steps of each tile; None if it is run at once.
     """
 
     name: str
@@ -164,6 +179,12 @@ class LoopNest:
     copies: int
     tensors: tuple[DramTensor, DramTensor, DramTensor]
     transposed: bool
+    cut: NestCut | None = None
+
+    def held(self, tensor: str, loop: str) -> int:
+        """Size of what is held of a tensor along a loop: of the tile, or of its sub-tile [elements]."""
+        whole = self.loop[loop].size
+        return self.cut.sizes.get(loop, whole) if self.cut and tensor == self.cut.tensor else whole
 
     @cached_property
     def loop(self) -> dict[str, TileLoop]:
@@ -193,8 +214,29 @@ class LoopNest:
             for axis in range(self.axes)
         )
 
+    @cached_property
+    def held_windows(self) -> tuple[tuple[Interval, ...], ...]:
+        """The same of what is held of the ifmap at once: of sub-tiles, if it is that."""
+        return tuple(
+            tuple(self.hull(axis, outputs) for outputs in self._held_outputs(axis))
+            for axis in range(self.axes)
+        )
+
+    def _held_outputs(self, axis: int) -> Iterator[list[Interval]]:
+        """Outputs of each kernel that what is held of the ifmap is for, one after another along an axis."""
+        size = self.held("ifmap", f"spatial.{axis}")
+        for index in range(self.loop[f"spatial.{axis}"].trips):
+            whole = [self.outputs(kernel, axis, index) for kernel in self.kernels]
+            start, stop = min(i.start for i in whole), max(i.stop for i in whole)
+            for first in range(start, max(stop, start + 1), size):
+                yield [Interval(min(first, i.stop), min(first + size, i.stop)) for i in whole]
+
     def _hull(self, axis: int, index: int) -> Interval:
-        needs = (k.axes[axis].window(self.outputs(k, axis, index)) for k in self.kernels)
+        return self.hull(axis, [self.outputs(kernel, axis, index) for kernel in self.kernels])
+
+    def hull(self, axis: int, outputs: Sequence[Interval]) -> Interval:
+        """The ifmap elements that some outputs of each kernel need."""
+        needs = (k.axes[axis].window(own) for k, own in zip(self.kernels, outputs, strict=True))
         seen = [need for need in needs if need is not None]
         if not seen:
             return Interval(0, 0)

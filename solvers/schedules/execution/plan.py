@@ -11,6 +11,8 @@ from solvers.schedules.execution.buffer import BufferPart
 from solvers.schedules.execution.events import ZeroOutputs
 from solvers.schedules.execution.nest import DramTensor, LoopNest
 
+_NO_INNER_STEPS = "its tiles run in inner steps of sub-tiles, which are not written in C"
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRun:
@@ -64,6 +66,12 @@ class ScheduledLayer:
     runs: tuple[ScheduledRun, ...]
     unshown: str = ""
     note: str = ""
+
+    @property
+    def not_in_c(self) -> str:
+        """Why there are no loops in C; "" if there are."""
+        cut = any(nest.cut for run in self.runs for nest in run.nests)
+        return self.unshown or (_NO_INNER_STEPS if cut else "")
 
     @property
     def transposed(self) -> bool:

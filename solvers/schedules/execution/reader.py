@@ -22,6 +22,7 @@ from solvers.schedules.execution.events import ZeroOutputs
 from solvers.schedules.execution.geometry import (
     check_numbers,
     check_shape,
+    inner_steps,
     loops,
     mirrored_axis,
     plain_axis,
@@ -31,7 +32,7 @@ from solvers.schedules.execution.geometry import (
     tensors,
     zeros,
 )
-from solvers.schedules.execution.nest import LoopNest, NestKernel
+from solvers.schedules.execution.nest import LoopNest, NestCut, NestKernel
 from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
 
 
@@ -127,8 +128,6 @@ class _Reader:
         if data.get("on_chip") or data.get("stays"):
             tensors = ", ".join(dict.fromkeys([*data["on_chip"], *data["stays"]]))
             return f"works on what stays on the chip: {tensors}"
-        if any("streamed" in (part.get("mapping") or {}) for part in data["parts"]):
-            return "its tiles run in inner steps of sub-tiles, which are not shown"
         if data.get("mapping") is None:
             for part in data["parts"]:
                 if part.get("mapping") is None and (part["geometry"] is not None or "placement" not in part):
@@ -178,11 +177,11 @@ class _Reader:
         order = loops(mapping, sizes, "out_channels", f"{where}.mapping")
         size, extent = tile["out_channels"], shape["out_channels"]
         filters = tuple(min(size, extent - start) for start in range(0, extent, size))
-        nests = []
+        nests, cut = [], inner_steps(mapping, order, f"{where}.mapping")
         for place in placements:
             name = part["name"] if place is None else f"{self.data['name']}/{place['phase']}"
             kernel = self._kernel(name, shape, place, filters, f"{where}.placement")
-            nests.append(self._nest(name, (kernel,), order, sliding(mapping, order)))
+            nests.append(self._nest(name, (kernel,), order, sliding(mapping, order, cut), cut))
         parts = self._parts(nests[0], mapping, f"{where}.mapping")
         check_numbers(part["traffic"], _WORDS, 0, f"{where}.traffic")
         traffic = None if self.note else {name: part["traffic"][name] for name in _WORDS}
@@ -249,17 +248,24 @@ class _Reader:
         require(good, where, "first_output must not be below 0, output_step not below 1")
         return zeros(f"{self.data['name']}/{place['phase']}", self.tensors[2], placed)
 
-    def _nest(self, name: str, kernels: tuple[NestKernel, ...], order: Any, slides: int | None) -> LoopNest:
+    def _nest(
+        self,
+        name: str,
+        kernels: tuple[NestKernel, ...],
+        order: Any,
+        slides: int | None,
+        cut: NestCut | None = None,
+    ) -> LoopNest:
         shape = self.shape
         channels = shape["out_channels"], shape["in_channels"], shape["batch"]
-        return LoopNest(
-            name, self.groups, *channels, kernels, order, slides, self.copies, self.tensors, self.transposed
-        )
+        placed = self.copies, self.tensors, self.transposed
+        return LoopNest(name, self.groups, *channels, kernels, order, slides, *placed, cut)
 
     def _parts(self, nest: LoopNest, mapping: Any, where: str) -> tuple[BufferPart, ...]:
         """The buffer's parts; raises ValueError if one does not hold its tiles."""
         bits, address, parts = self.data["bits"], 0, []
-        sums = "partial_sums" if nest.loop["in_channels"].trips > 1 else "ofmap"
+        several = nest.loop["in_channels"].trips > 1 or (nest.cut and "in_channels" in nest.cut.sizes)
+        sums = "partial_sums" if several else "ofmap"
         widths = {"ifmap": bits["ifmap"], "ofmap": bits[sums], "weights": bits["weights"]}
         words = NestBuffer(nest).words
         for name in PARTS:

@@ -10,17 +10,15 @@ ifmap what stays longer comes first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from solvers.schedules.execution.buffer import NestBuffer, PartName
-from solvers.schedules.execution.events import DmaTransfer, Event, TileCompute
-from solvers.schedules.execution.nest import Interval, LoopNest, dense, outputs_named
+from solvers.schedules.execution.events import DmaTransfer, Event, SubTile, TileCompute
+from solvers.schedules.execution.nest import Interval, LoopNest, dense
+from solvers.schedules.execution.place import HeldTiles, Place
 from solvers.schedules.execution.structure import structure
 
-Index = dict[str, int]
-"""Position in each loop, by its name; output channels or rounds are ``outputs``."""
 Key = tuple[int, ...]
 Placed = tuple[int, int, tuple[int, ...], int, tuple[int, ...]]
 """A box: kernel, offset and strides in DRAM, word and strides in the part."""
@@ -74,29 +72,34 @@ class NestRun:
         self.transfers = self.computes = 0
         self.strides = {tensor.name: tensor.strides for tensor in nest.tensors}
         depth = structure(nest).depth
-        self.weights_first = depth["weights"] < depth["ifmap"]
-        self.opened: Index = {}  # where the ofmap tile in use was met last
-        self.channels = nest.loop["in_channels"]
+        self.tiles, streamed = HeldTiles(nest), None if nest.cut is None else nest.cut.tensor
+        self.weights_first = streamed == "ifmap" or (
+            streamed != "weights" and depth["weights"] < depth["ifmap"]
+        )
+        self.opened: Place | None = None  # where the ofmap tile in use was met last
+        self.steps = 0
 
     def events(self) -> Iterator[Event]:
         """Every transfer and computation, in order."""
-        names = [outputs_named(loop.name) for loop in self.nest.loops]
-        for at in product(*(range(loop.trips) for loop in self.nest.loops)):
-            yield from self._visit(dict(zip(names, at, strict=True)))
-        yield from self._store(self.opened, self.ofmap.at)
+        for at in self.tiles.places():
+            yield from self._visit(at)
+        if self.opened is not None:
+            yield from self._store(self.opened, self.ofmap.at)
 
-    def _visit(self, index: Index) -> Iterator[Event]:
+    def _visit(self, index: Place) -> Iterator[Event]:
         place = (index["groups"], index["batch"], *(index[f"spatial.{a}"] for a in range(self.nest.axes)))
-        before, copy, made = self.opened, self.ofmap.at, (*place, index["outputs"])
+        self.steps += 1
+        before, copy, made = self.opened, self.ofmap.at, (*place, index["outputs"], *self._turn("ofmap"))
         opens, waits = self.ofmap.key != made, self.nest.copies == 1
         if opens and before and waits:
             yield from self._store(before, copy)
         key = (*place, index["in_channels"])
-        goes_on = self._follows(self.ifmap.key, key)
-        weights = self.weights.change((index["groups"], index["in_channels"], index["outputs"]))
+        goes_on = self._follows(before, index)
+        weight_key = index["groups"], index["in_channels"], index["outputs"], *self._turn("weights")
+        weights = self.weights.change(weight_key)
         if weights and self.weights_first:
             yield from self._fetch_weights(index)
-        if self.ifmap.change(key):
+        if self.ifmap.change((*key, *self._turn("ifmap"))):
             yield from self._fetch_ifmap(index, goes_on)
         if weights and not self.weights_first:
             yield from self._fetch_weights(index)
@@ -109,36 +112,30 @@ class NestRun:
         self.opened = index
         yield from self._compute(index)
 
-    def _follows(self, before: Key, key: Key) -> bool:
-        """Whether an ifmap tile is the next one along the axis that slides."""
-        if self.nest.slides is None or not before:
+    def _turn(self, tensor: PartName) -> tuple[int, ...]:
+        """What makes each sub-tile of a tensor that is streamed another one."""
+        return (self.steps,) if self.tiles.streamed == tensor else ()
+
+    def _follows(self, before: Place | None, at: Place) -> bool:
+        """Whether the ifmap's tile is the next along the axis that slides, and all else is the same."""
+        if self.nest.slides is None or before is None:
             return False
-        at = 2 + self.nest.slides
-        return key == (*before[:at], before[at] + 1, *before[at + 1 :])
+        slides = f"spatial.{self.nest.slides}"
+        same = all(before[name] == i for name, i in at.items() if name not in (slides, "outputs"))
+        last, first = (self.tiles.along(slides, place, "ifmap") for place in (before, at))
+        return same and last.stop == first.start
 
-    def _windows(self, index: Index) -> tuple[Interval, ...]:
-        return tuple(w[index[f"spatial.{axis}"]] for axis, w in enumerate(self.nest.windows))
-
-    def _filters(self, kernel: int, index: Index) -> Interval:
-        row = self.nest.kernels[kernel]
-        first = row.starts[index["outputs"]]
-        return Interval(first, first + row.filters[index["outputs"]])
-
-    def _outputs(self, kernel: int, index: Index) -> tuple[Interval, ...]:
-        nest, row = self.nest, self.nest.kernels[kernel]
-        return tuple(nest.outputs(row, axis, index[f"spatial.{axis}"]) for axis in range(nest.axes))
-
-    def _ifmap_strides(self, index: Index, windows: tuple[Interval, ...]) -> tuple[int, ...]:
+    def _ifmap_strides(self, index: Place, windows: tuple[Interval, ...]) -> tuple[int, ...]:
         """Of an ifmap tile in its part: image, channel and axes."""
         axis = self.nest.slice_axis
         others = [1 if a == axis else window.size for a, window in enumerate(windows)]
-        channels = self.channels.tile(index["in_channels"]).size
-        strides = list(dense((self.nest.loop["batch"].tile(index["batch"]).size, channels, *others)))
+        channels = self.tiles.channels(index, "ifmap").size
+        strides = list(dense((self.tiles.images(index, "ifmap").size, channels, *others)))
         strides[2 + axis] = self.buffer.slice_words
         return tuple(strides)
 
     def _moved(
-        self, tensor: PartName, index: Index, tile: tuple[Interval, ...], placed: Placed, copies: _Copies,
+        self, tensor: PartName, index: Place, tile: tuple[Interval, ...], placed: Placed, copies: _Copies,
         at: int, *, into_buffer: bool = True, partial: bool = False,
     ) -> Iterator[DmaTransfer]:  # fmt: skip
         """A transfer, unless it is of nothing; into a copy it waits for what was computed on that before."""
@@ -152,15 +149,15 @@ class NestRun:
                 strides, word, inside, copies.used[at],
             )  # fmt: skip
 
-    def _fetch_ifmap(self, index: Index, goes_on: bool) -> Iterator[Event]:
-        axis, windows, strides = self.nest.slice_axis, self._windows(index), self.strides["ifmap"]
+    def _fetch_ifmap(self, index: Place, goes_on: bool) -> Iterator[Event]:
+        axis, windows, strides = self.nest.slice_axis, self.tiles.windows(index), self.strides["ifmap"]
         if self.nest.slides is None:
             new = self.ring.restart(windows[axis], self.ifmap.at * self.buffer.slices)
         else:
             new = self.ring.slide(windows[axis], goes_on)
             self.ifmap.ready[self.ifmap.at] = max(self.ifmap.ready)  # of the slices that are there already
         inside = self._ifmap_strides(index, windows)
-        images, channels = self._images(index), self.channels.tile(index["in_channels"])
+        images, channels = self.tiles.images(index, "ifmap"), self.tiles.channels(index, "ifmap")
         first = index["groups"] * self.nest.in_channels
         for part in new:
             for piece, at in self._unwrapped(part):
@@ -178,16 +175,16 @@ class NestRun:
             yield Interval(start, stop), at
             start = stop
 
-    def _images(self, index: Index) -> Interval:
-        return self.nest.loop["batch"].tile(index["batch"])
-
-    def _weights_tile(self, kernel: int, index: Index) -> tuple[Interval, ...]:
+    def _weights_tile(self, kernel: int, index: Place) -> tuple[Interval, ...]:
         """Channels in the order of DRAM, then taps."""
-        filters, channels = self._filters(kernel, index), self.channels.tile(index["in_channels"])
+        filters, channels = (
+            self.tiles.filters(kernel, index, "weights"),
+            self.tiles.channels(index, "weights"),
+        )
         taps = (Interval(0, axis.taps) for axis in self.nest.kernels[kernel].axes)
         return (*((channels, filters) if self.nest.transposed else (filters, channels)), *taps)
 
-    def _fetch_weights(self, index: Index) -> Iterator[Event]:
+    def _fetch_weights(self, index: Place) -> Iterator[Event]:
         nest, strides = self.nest, self.strides["weights"]
         outer = nest.in_channels if nest.transposed else nest.out_channels
         word = self.weights.at * self.buffer.words["weights"]
@@ -201,16 +198,16 @@ class NestRun:
             yield from self._moved("weights", index, tile, placed, self.weights, self.weights.at)
             word += prod(shape)
 
-    def _store(self, index: Index, copy: int) -> Iterator[Event]:
+    def _store(self, index: Place, copy: int) -> Iterator[Event]:
         return self._move_ofmap(index, copy, into_buffer=False)
 
-    def _move_ofmap(self, index: Index, copy: int, *, into_buffer: bool) -> Iterator[Event]:
+    def _move_ofmap(self, index: Place, copy: int, *, into_buffer: bool) -> Iterator[Event]:
         """Write an ofmap tile, of partial sums unless all channels were added; or read these back."""
         strides, word = self.strides["ofmap"], copy * self.buffer.words["ofmap"]
-        partial = into_buffer or index["in_channels"] < self.channels.trips - 1
+        partial = into_buffer or index["in_channels"] < self.nest.loop["in_channels"].trips - 1
         first = index["groups"] * self.nest.out_channels
         for number, kernel in enumerate(self.nest.kernels):
-            tile = (self._images(index), self._filters(number, index), *self._outputs(number, index))
+            tile = self._ofmap_tile(number, index)
             outs = (
                 a.first_output + a.output_step * i.start for a, i in zip(kernel.axes, tile[2:], strict=True)
             )
@@ -223,29 +220,67 @@ class NestRun:
             )
             word += prod(shape)
 
-    def _compute(self, index: Index) -> Iterator[Event]:
+    def _ofmap_tile(self, kernel: int, index: Place) -> tuple[Interval, ...]:
+        """Images, channels, axes."""
+        tiles, images = self.tiles, self.tiles.images(index, "ofmap")
+        return (images, tiles.filters(kernel, index, "ofmap"), *tiles.outputs(kernel, index, "ofmap"))
+
+    def _compute(self, index: Place) -> Iterator[Event]:
         """What each kernel computes of a tile."""
         parts = (self.ifmap, self.weights, self.ofmap)
         after = max(part.ready[part.at] for part in parts)
-        windows, images = self._windows(index), self._images(index)
+        windows, images = self.tiles.windows(index), self.tiles.images(index)
         ring = self.buffer.ring
         first = (self.ring.anchor + self.ring.window.start) % ring if ring else 0
         inside = self._ifmap_strides(index, windows)
         weights, ofmap = (part.at * self.buffer.words[n] for part, n in zip(parts[1:], _MADE, strict=True))
         for number, kernel in enumerate(self.nest.kernels):
-            filters, outputs = self._filters(number, index), self._outputs(number, index)
-            channels = self.channels.tile(index["in_channels"])
+            filters, outputs = self.tiles.filters(number, index), self.tiles.outputs(number, index)
+            channels = self.tiles.channels(index)
             words = images.size * filters.size * prod(i.size for i in outputs)
             if words:
                 self.computes += 1
                 yield TileCompute(
                     self.computes, after, index["groups"], number, filters, channels, images, outputs,
-                    windows, first, inside, weights, ofmap, index["in_channels"] > 0,
+                    windows, first, inside, weights, ofmap, channels.start > 0,
+                    self._inside(number, index, inside),
                 )  # fmt: skip
             weights += filters.size * channels.size * kernel.taps
             ofmap += words
         for part in parts:
             part.used[part.at] = self.computes
+
+    def _inside(self, kernel: int, at: Place, ifmap: tuple[int, ...]) -> SubTile | None:
+        """Where what is computed lies in the tiles that are held; None where it is these."""
+        if not at.part:
+            return None
+        tiles, axes = self.tiles, range(self.nest.axes)
+        filters, channels = tiles.filters(kernel, at), tiles.channels(at)
+        made = (tiles.images(at), filters, *tiles.outputs(kernel, at))
+        used = (*((channels, filters) if self.nest.transposed else (filters, channels)), *_whole(axes))
+        weights, ofmap = self._weights_tile(kernel, at), self._ofmap_tile(kernel, at)
+        read = tiles.images(at, "ifmap"), tiles.channels(at, "ifmap")
+        return SubTile(
+            _offset((made[0], channels), read, ifmap),
+            _offset(used, weights, of_weights := _dense(weights)),
+            of_weights,
+            _offset(made, ofmap, of_ofmap := _dense(ofmap)),
+            of_ofmap,
+        )
+
+
+def _dense(tile: tuple[Interval, ...]) -> tuple[int, ...]:
+    return dense(tuple(interval.size for interval in tile))
+
+
+def _whole(axes: range) -> list[Interval]:
+    """Taps, of which a tile has all: where they begin."""
+    return [Interval(0, 0) for _ in axes]
+
+
+def _offset(part: Sequence[Interval], tile: Sequence[Interval], strides: Sequence[int]) -> int:
+    """Words from the first of a tile to the first of a part of it."""
+    return sum((p.start - t.start) * n for p, t, n in zip(part, tile, strides, strict=False))
 
 
 _MADE: tuple[PartName, PartName] = ("weights", "ofmap")

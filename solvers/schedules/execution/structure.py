@@ -41,5 +41,6 @@ def structure(nest: LoopNest) -> NestStructure:
         part: max((i + 1 for i, name in enumerate(names) if name not in others), default=0)
         for part, others in _INDEPENDENT.items()
     }
-    spills = "in_channels" in names and names.index("in_channels") < depth["ofmap"]
+    streamed = nest.cut is not None and nest.cut.tensor == "ofmap"
+    spills = "in_channels" in names and (streamed or names.index("in_channels") < depth["ofmap"])
     return NestStructure(loops, depth, spills)

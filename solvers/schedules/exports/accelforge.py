@@ -11,7 +11,7 @@ from typing import Any
 
 from formulation.hardware import Hardware
 from solvers.schedules.exports.nest import KERNELS, TENSORS, ExportNest, LoopDimension
-from solvers.schedules.exports.texts import Inline, Tagged, yaml_text
+from solvers.schedules.exports.texts import INNER_STEPS, Inline, Tagged, yaml_text
 
 EINSUM = "convolution"
 
@@ -21,6 +21,8 @@ def obstacle(nest: ExportNest) -> str | None:
     uneven = [d for d in nest.outer if d.windowed and not d.even]
     if uneven:
         return f"{uneven[0].told}: where a kernel or a stride acts, AccelForge takes tiles that divide"
+    if any(not d.even for d in nest.cut):
+        return f"{INNER_STEPS} that do not divide them: AccelForge takes those that divide"
     if nest.slides:
         return "the window slides (halo: reuse): AccelForge fetches each tile whole"
     return nest.overflow
@@ -113,13 +115,16 @@ def _action(name: str, pj: Fraction, throughput: float | str) -> dict[str, Any]:
 
 
 def _mapping(nest: ExportNest) -> list[Tagged]:
-    nodes = [_stored(list(TENSORS), "DRAM")]
+    nodes, streamed = [_stored(list(TENSORS), "DRAM")], nest.mapping.streamed
     for i, d in enumerate((None, *nest.outer)):
         if d is not None and d.trips > 1:
             nodes.append(_loop(d, d.tile))
-        here = [tensor for tensor in TENSORS if nest.kept_at(tensor) == i]
+        here = [tensor for tensor in TENSORS if nest.kept_at(tensor) == i and tensor != streamed]
         if here:
             nodes.append(_stored(here, "Buffer"))
+    nodes += [_loop(d, d.tile) for d in nest.cut]
+    if streamed is not None:
+        nodes.append(_stored([streamed], "Buffer"))
     nodes += [_loop(d, 1) for d in nest.inner if d in _dimensions(nest)]
     return [*nodes, Tagged("!Compute", {"einsum": EINSUM, "component": "MAC"}, inline=True)]
 

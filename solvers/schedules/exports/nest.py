@@ -98,6 +98,15 @@ class ExportNest:
         return (*groups, *(d for group in self.mapping.stationary.loops for d in of[group]))
 
     @property
+    def cut(self) -> tuple[LoopDimension, ...]:
+        """The loops over the sub-tiles of a tile, inside all others; none where a tile is run at once."""
+        steps = self.mapping.steps
+        sizes = {OUT_CHANNELS: steps.out_channels, IN_CHANNELS: steps.in_channels, BATCH: steps.batch}
+        sizes |= dict(zip(AXES[len(self.layer.axes)], steps.spatial, strict=True))
+        tiles = (replace(d, extent=d.tile, tile=sizes.get(d.name, d.tile)) for d in self.outer)
+        return tuple(d for d in tiles if d.trips > 1)
+
+    @property
     def taps(self) -> tuple[LoopDimension, ...]:
         """The kernel's dimensions, whole in every tile."""
         names = AXES[len(self.layer.axes)]

@@ -17,7 +17,7 @@ from dnns.layer import Layer
 from dnns.yaml_reader.validation import dotted, fault
 from formulation.hardware import BitWidths
 from formulation.mapping import Mapping, Stationary, Tile
-from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingData
+from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingData, TileData
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 from solvers.schedules.exports.nest import ExportNest
 
@@ -125,8 +125,6 @@ def _obstacle(layer: _Layer, part: _Part) -> str | None:
         return f"it runs in {layer.stack}, band by band: no loop nest of one layer"
     if layer.on_chip or layer.stays:
         return f"{', '.join((*layer.on_chip, *layer.stays))} on the chip: no loop nest of one layer alone"
-    if part.mapping is not None and "streamed" in part.mapping:
-        return "its tiles run in inner steps of sub-tiles: no loop nest of one level"
     if part.geometry is None:
         return "no tap reaches these outputs: they are only written"
     if part.mapping is None:
@@ -141,7 +139,7 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
     assert mapping is not None
     bits = layer.bits
     widths = BitWidths(bits.ifmap, bits.weights, bits.ofmap, bits.partial_sums or bits.ofmap)
-    tile = mapping["tile"]
+    inner = _tile(mapping["streamed"]["sub_tile"]) if "streamed" in mapping else None
     try:
         nest = ExportNest(
             Layer(
@@ -154,9 +152,7 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
             ),
             replace(result.hardware.build(), bits=widths),
             Mapping(
-                Tile(tile["out_channels"], tile["in_channels"], tile["batch"], tuple(tile["spatial"])),
-                Stationary(mapping["stationary"]),
-                mapping["sliding_axis"],
+                _tile(mapping["tile"]), Stationary(mapping["stationary"]), mapping["sliding_axis"], inner
             ),
         )
         words = nest.words
@@ -168,6 +164,10 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
             problem = f"got {given.get(name)} words, the mapping moves {getattr(words, name)}"
             raise InputError(path, f"{where}.traffic.{name}", problem)
     return nest
+
+
+def _tile(tile: TileData) -> Tile:
+    return Tile(tile["out_channels"], tile["in_channels"], tile["batch"], tuple(tile["spatial"]))
 
 
 def _axis(axis: AxisData) -> Axis:

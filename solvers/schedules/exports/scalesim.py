@@ -16,7 +16,7 @@ from typing import Any
 from dnns.axes import Axis
 from formulation.hardware import Dataflow
 from solvers.schedules.exports.nest import ExportNest, LoopDimension
-from solvers.schedules.exports.texts import csv_text
+from solvers.schedules.exports.texts import INNER_STEPS, csv_text
 
 TOPOLOGY = (
     *("Layer name", "IFMAP Height", "IFMAP Width", "Filter Height", "Filter Width"),
@@ -33,6 +33,8 @@ Kind = tuple[int, ...]
 
 def obstacle(nest: ExportNest) -> str | None:
     """Why SCALE-Sim has no such tiles, None if it has."""
+    if nest.cut:
+        return f"{INNER_STEPS}: not written for SCALE-Sim"
     layer, tile = nest.layer, nest.mapping.tile
     if len(layer.axes) > 2:
         return "three spatial axes: SCALE-Sim has two"

@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+INNER_STEPS = "its tiles run in inner steps of sub-tiles"
+"""Why most tools have no such mapping."""
+
 
 class Tagged(dict[str, Any]):
     """A mapping that stands behind a tag, such as ``!Component``, on one line or not."""

@@ -12,13 +12,15 @@ from typing import Any
 
 from formulation.hardware import Hardware
 from solvers.schedules.exports.nest import KERNELS, TENSORS, ExportNest, LoopDimension
-from solvers.schedules.exports.texts import Inline, Tagged, yaml_text
+from solvers.schedules.exports.texts import INNER_STEPS, Inline, Tagged, yaml_text
 
 VERSION = 0.4
 
 
 def obstacle(nest: ExportNest) -> str | None:
     """Why Timeloop has no such mapping, None if it has."""
+    if nest.cut:
+        return f"{INNER_STEPS}: a memory of Timeloop's holds all tensors at one level"
     bits = nest.hardware.bits
     widths = {bits.ifmap, bits.weights, bits.ofmap}
     if nest.partial:

@@ -11,7 +11,7 @@ from math import floor, gcd, prod
 from typing import Any
 
 from solvers.schedules.exports.nest import KERNELS, ExportNest, LoopDimension
-from solvers.schedules.exports.texts import Inline, yaml_text
+from solvers.schedules.exports.texts import INNER_STEPS, Inline, yaml_text
 
 NAMES = dict(zip("GNMCZPQTRS", ("G", "B", "K", "C", "OZ", "OY", "OX", "FZ", "FY", "FX"), strict=True))
 """ZigZag's names of the dimensions; its examples have no third axis, which is named in their manner."""
@@ -25,6 +25,8 @@ LARGEST = 10**15
 
 def obstacle(nest: ExportNest) -> str | None:
     """Why ZigZag has no such mapping, None if it has."""
+    if nest.cut:
+        return f"{INNER_STEPS}: not written for ZigZag"
     uneven = [d for d in nest.outer if not d.even]
     if uneven:
         return f"{uneven[0].told}: ZigZag takes temporal tiles that divide"

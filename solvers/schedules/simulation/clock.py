@@ -176,7 +176,8 @@ class Pace:
         if step.ifmap is not None:
             moved[IFMAP].append(step.bits.ifmap * per_bit + setup)
         in_pieces = self.pieces > 1 and not step.opens
-        if (tile := unwritten.done if in_pieces else self.written(step, unwritten)) is not None:
+        tile = unwritten.done if in_pieces else self.written(step, unwritten)
+        if tile is not None and not (in_pieces and step.within):
             moved[OFMAP].append(self._write_ticks(tile) // self.pieces)
         if step.partial is not None:
             moved[OFMAP].append(step.bits.partial * per_bit + setup)

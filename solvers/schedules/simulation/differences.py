@@ -63,7 +63,10 @@ def _sums(runs: Counted) -> Iterator[tuple[str, Fraction]]:
 def _said(piece: RunPiece, run: SimulatedRun) -> Iterator[tuple[str, Any]]:
     """What a result must say of a piece that has a mapping, by field."""
     assert piece.nest is not None
-    mapping, trips = piece.data["mapping"], {loop.name: loop.trips for loop in piece.nest.loops}
+    mapping, trips = (
+        piece.data["mapping"],
+        {loop.name: loop.trips for loop in piece.nest.loops if not loop.streams},
+    )
     outputs = "rounds" if "rounds" in mapping else "out_channels"
     for name, loop in {outputs: "outputs", "in_channels": "in_channels", "batch": "batch"}.items():
         yield f"mapping.trips.{name}", trips[loop]

@@ -2,19 +2,22 @@
 
 A step is one turn of the innermost loop: one tile of each tensor meets in the array. Which tensors are
 replaced is decided by the loop that has just gone on: by it and by the loops inside, which begin again.
+
+A tile may run in inner steps: loops over sub-tiles of one group of dimensions, inside all loops over tiles.
+One tensor, which is streamed, then has a sub-tile in the buffer, another one in each step; the others have
+tiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 from typing import Any
 
 from solvers.schedules.simulation.machine import Accelerator
 from solvers.schedules.simulation.runs import StoredTensor
-from solvers.schedules.simulation.tiles import AxisPiece, ChannelPiece, Runs
+from solvers.schedules.simulation.tiles import CutPiece, MetPieces, Runs
 
 WEIGHTS, IFMAP, OFMAP = "weights", "ifmap", "ofmap"
 DEPENDENT = {
@@ -32,15 +35,17 @@ Picked = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class NestLoop:
-    """A loop over the tiles of one dimension.
+    """A loop over the tiles of one dimension, or over the sub-tiles of each.
 
     Attributes:
         name: ``groups``, ``outputs``, ``in_channels``, ``batch``, or ``spatial.0`` and so on.
-        runs: its tiles.
+        runs: its tiles; or the sub-tiles of the first tile.
+        streams: over sub-tiles, the tensor of which they are; None over tiles.
     """
 
     name: str
     runs: Runs[Any]
+    streams: str | None = None
 
     @property
     def trips(self) -> int:
@@ -49,8 +54,8 @@ class NestLoop:
 
     @property
     def tensors(self) -> frozenset[str]:
-        """The tensors that depend on it."""
-        return DEPENDENT[self.name.partition(".")[0]]
+        """The tensors of which another tile, or sub-tile, is held when it goes on."""
+        return frozenset((self.streams,)) if self.streams else DEPENDENT[self.name.partition(".")[0]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,12 @@ class Arrival:
     Attributes:
         replaced: tensors whose tile is another one than in the step before.
         slid: whether the ifmap tile is the next one along the sliding axis, and nothing else of it is new.
+        within: whether the step goes on with the same tiles, by sub-tiles.
     """
 
     replaced: frozenset[str]
     slid: bool = False
+    within: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,7 @@ class TileStep:
         cycles: of the array.
         macs: multiply-accumulates.
         bits: that cross the DRAM's pins if they move: of weights, ifmap, partial sums, and results.
+        within: whether it goes on with the tiles of the step before, by sub-tiles.
     """
 
     weights: int | None
@@ -112,6 +120,7 @@ class TileStep:
     cycles: int
     macs: int
     bits: CrossingBits
+    within: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ class Nest:
 
     Attributes:
         machine: that runs it.
-        loops: outermost first, each dimension once.
+        loops: outermost first, each dimension once; then those over sub-tiles.
         taps: of each kernel that shares the ifmap tiles; of one if nothing is shared.
         sliding: the loop along which ifmap tiles slide, None if there is none.
         stored: how each tensor lies in the DRAM; empty where only words matter.
@@ -135,7 +144,17 @@ class Nest:
     @cached_property
     def places(self) -> dict[str, int]:
         """Where each dimension's loop is."""
-        return {loop.name: place for place, loop in enumerate(self.loops)}
+        return {loop.name: place for place, loop in enumerate(self.loops) if not loop.streams}
+
+    @cached_property
+    def inner(self) -> dict[str, int]:
+        """Where the loops over sub-tiles are."""
+        return {loop.name: place for place, loop in enumerate(self.loops) if loop.streams}
+
+    @property
+    def streamed(self) -> str | None:
+        """The tensor of which a sub-tile is held; None if all hold tiles."""
+        return self.loops[-1].streams
 
     @cached_property
     def axes(self) -> tuple[str, ...]:
@@ -153,17 +172,37 @@ class Nest:
         return Arrival(DEPENDENT["groups"])
 
     def _arrival(self, place: int) -> Arrival:
-        begun_again = [loop.tensors for loop in self.loops[place + 1 :] if loop.trips > 1]
-        replaced = self.loops[place].tensors.union(*begun_again)
-        slid = self.loops[place].name == self.sliding and not any(IFMAP in t for t in begun_again)
-        return Arrival(replaced, slid)
+        going, inside = self.loops[place], self.loops[place + 1 :]
+        begun_again = [loop.tensors for loop in inside if loop.trips > 1]
+        replaced = going.tensors.union(*begun_again)
+        others = [loop for loop in inside if loop.trips > 1 and not loop.streams]
+        slid = going.name == self.sliding and not any(IFMAP in loop.tensors for loop in others)
+        return Arrival(replaced, slid, going.streams is not None)
 
     @cached_property
     def stays(self) -> str | None:
-        """The tensor whose tile stays while the innermost loop of several turns runs."""
-        inner = [loop.tensors for loop in self.loops if loop.trips > 1][-1:]
-        absent = DEPENDENT["groups"].difference(*inner) if inner else frozenset[str]()
-        return next(iter(absent), None)
+        """The tensor whose tile stays while the innermost loop of several turns runs.
+
+        Of loops over tiles, if one stays there; else of weights and ifmap one that stays over sub-tiles.
+        """
+        over_tiles = [loop.tensors for loop in self.loops if loop.trips > 1 and not loop.streams][-1:]
+        absent = DEPENDENT["groups"].difference(*over_tiles) if over_tiles else frozenset[str]()
+        if absent <= {self.streamed} and self.streamed:
+            absent = DEPENDENT["groups"] - {OFMAP}
+        return min(absent - {self.streamed}, default=None)
+
+    def runs(self, picked: Picked) -> Runs[Any]:
+        """The tiles, or sub-tiles, of the next loop.
+
+        Args:
+            picked: of the loops outside.
+        """
+        loop = self.loops[len(picked)]
+        if loop.streams is None:
+            return loop.runs
+        place = self.places[loop.name]
+        parts: Runs[Any] = self.loops[place].runs[picked[place]][1].parts
+        return parts
 
     def step(self, picked: Picked, arrival: Arrival) -> TileStep:
         """The step of some tiles.
@@ -172,25 +211,13 @@ class Nest:
             picked: the tiles.
             arrival: what is another tile than in the step before.
         """
-        filters: tuple[int, ...] = self._tile("outputs", picked)
-        channels: ChannelPiece = self._tile("in_channels", picked)
-        images: int = self._tile("batch", picked)
-        axes: list[AxisPiece] = [self._tile(name, picked) for name in self.axes]
-        pixels = [images * prod(own) for own in zip(*(axis.outputs for axis in axes), strict=True)]
-        kernels = list(zip(filters, pixels, self.taps, strict=True))
-        weights = channels.length * sum(f * taps for f, _, taps in kernels)
-        ofmap = sum(f * p for f, p, _ in kernels)
-        ifmap = channels.length * images * prod(axis.inputs for axis in axes)
-        fetched = (
-            channels.length
-            * images
-            * prod(
-                axis.fresh if arrival.slid and name == self.sliding else axis.inputs
-                for name, axis in zip(self.axes, axes, strict=True)
-            )
-        )
-        opens = OFMAP in arrival.replaced
-        cycles = self.machine.array_cycles
+        tile = self._met(picked, self._tile)
+        part = self._met(picked, self._part) if self.streamed else tile
+        held = {name: part if name == self.streamed else tile for name in DEPENDENT["groups"]}
+        weights, ofmap = held[WEIGHTS].weights, held[OFMAP].ofmap
+        fetched = held[IFMAP].ifmap(self.sliding if arrival.slid else None)
+        opens, cycles = OFMAP in arrival.replaced, self.machine.array_cycles
+        channels, at_once = tile.channels, part.channels.length
         return TileStep(
             weights=weights if WEIGHTS in arrival.replaced else None,
             ifmap=fetched if IFMAP in arrival.replaced else None,
@@ -198,11 +225,19 @@ class Nest:
             partial=ofmap if opens and channels.begun else None,
             ofmap=ofmap,
             final=channels.ends,
-            held=(ifmap, ofmap, weights),
-            partial_sums=channels.begun or not channels.ends,
-            cycles=sum(cycles(p, f, channels.length, taps) for f, p, taps in kernels),
-            macs=channels.length * sum(p * f * taps for f, p, taps in kernels),
+            held=(held[IFMAP].ifmap(), ofmap, weights),
+            partial_sums=channels.begun or not channels.ends or "in_channels" in self.inner,
+            cycles=sum(cycles(p, f, at_once, taps) for f, p, taps in part.kernels),
+            macs=at_once * sum(p * f * taps for f, p, taps in part.kernels),
             bits=self._bits(weights, fetched, ofmap, picked),
+            within=arrival.within,
+        )
+
+    def _met(self, picked: Picked, taken: Callable[[str, Picked], Any]) -> MetPieces:
+        names = ("outputs", "in_channels", "batch")
+        filters, channels, images = (taken(name, picked) for name in names)
+        return MetPieces(
+            filters, channels, images, {name: taken(name, picked) for name in self.axes}, self.taps
         )
 
     def _bits(self, weights: int, ifmap: int, ofmap: int, picked: Picked) -> CrossingBits:
@@ -226,4 +261,12 @@ class Nest:
 
     def _tile(self, name: str, picked: Picked) -> Any:
         place = self.places[name]
-        return self.loops[place].runs[picked[place]][1]
+        piece = self.loops[place].runs[picked[place]][1]
+        return piece.whole if isinstance(piece, CutPiece) else piece
+
+    def _part(self, name: str, picked: Picked) -> Any:
+        """What is computed at once: the sub-tile, of a dimension that is not cut the tile."""
+        if name not in self.inner:
+            return self._tile(name, picked)
+        place = self.inner[name]
+        return self.runs(picked[:place])[picked[place]][1]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from solvers.schedules.simulation.machine import Accelerator
-from solvers.schedules.simulation.nest import Nest, NestLoop
+from solvers.schedules.simulation.nest import IFMAP, Nest, NestLoop
 from solvers.schedules.simulation.runs import StoredTensor
-from solvers.schedules.simulation.tiles import Runs, SpatialAxis, axis_pieces, channel_pieces, cut, runs
+from solvers.schedules.simulation.tiles import (
+    CutPiece,
+    Runs,
+    SpatialAxis,
+    axis_pieces,
+    channel_piece,
+    channel_pieces,
+    cut,
+    cut_axis_pieces,
+    cut_pieces,
+    runs,
+)
 
 Data = Mapping[str, Any]
 """An object of a result's JSON."""
@@ -117,8 +128,41 @@ def _nest(
     taps = tuple(prod(axis["kernel"] for axis in kernel["axes"]) for kernel in shapes)
     slide = mapping["sliding_axis"]
     sliding = None if slide is None else f"spatial.{slide}"
-    nest = tuple(NestLoop(name, loops[name]) for name in names)
-    return Nest(machine, nest, taps, sliding, _stored(nest, groups, shape, machine))
+    stored = _stored([NestLoop(name, loops[name]) for name in names], groups, shape, machine)
+    streamed = mapping.get("streamed")
+    inner = {} if streamed is None else _cut_loops(shape, tile, streamed["sub_tile"])
+    if streamed is not None and streamed["tensor"] == IFMAP and [*inner] != [sliding]:
+        sliding = None
+    nest = [NestLoop(name, inner.get(name, loops[name])) for name in names]
+    for name in names:
+        if name in inner and streamed is not None:
+            nest.append(NestLoop(name, inner[name][0][1].parts, streamed["tensor"]))
+    return Nest(machine, tuple(nest), taps, sliding, stored)
+
+
+def _cut_loops(shape: Data, tile: Data, sub: Data) -> dict[str, Runs[CutPiece]]:
+    """The tiles of the dimensions that are cut into sub-tiles, by loop.
+
+    Args:
+        shape: of the layer.
+        tile: extents of a tile.
+        sub: the same of a sub-tile.
+    """
+    channels = shape["in_channels"]
+    kinds: dict[str, Callable[[range], Any]] = {
+        "out_channels": lambda part: (len(part),),
+        "in_channels": lambda part: channel_piece(channels, part),
+        "batch": len,
+    }
+    loops = {
+        _LOOP_NAMES.get(name, name): cut_pieces(shape[name], tile[name], sub[name], kind)
+        for name, kind in kinds.items()
+        if sub[name] < tile[name]
+    }
+    for i, (size, part) in enumerate(zip(tile["spatial"], sub["spatial"], strict=True)):
+        if part < size:
+            loops[f"spatial.{i}"] = cut_axis_pieces(_axis(shape["axes"][i]), size, part)
+    return loops
 
 
 def _stored(

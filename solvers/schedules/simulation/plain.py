@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, product, repeat
+from itertools import count
 
 from solvers.schedules.simulation.clock import START, Pace, Unwritten
-from solvers.schedules.simulation.nest import Arrival, Nest, TileStep
+from solvers.schedules.simulation.nest import Arrival, Nest, Picked, TileStep
 from solvers.schedules.simulation.skipping import Stretch
 from solvers.schedules.simulation.totals import LargestTiles, MovedTotals
+
+Turn = tuple[int, ...]
+"""Which tile of each loop's it is."""
 
 
 def steps(nest: Nest) -> Iterator[TileStep]:
     """Every step of a nest, in order."""
-    tiles = [
-        list(chain.from_iterable(repeat(place, count) for place, (count, _) in enumerate(loop.runs)))
-        for loop in nest.loops
-    ]
-    before: tuple[int, ...] = ()
-    for turn in product(*(range(len(places)) for places in tiles)):
-        picked = tuple(places[i] for places, i in zip(tiles, turn, strict=True))
+    before: Turn = ()
+    for picked, turn in _turns(nest, (), ()):
         yield nest.step(picked, _arrival(nest, before, turn))
         before = turn
 
 
-def _arrival(nest: Nest, before: tuple[int, ...], turn: tuple[int, ...]) -> Arrival:
-    """What a step replaces: the tensors that depend on any loop whose turn is another one."""
+def _turns(nest: Nest, picked: Picked, turn: Turn) -> Iterator[tuple[Picked, Turn]]:
+    """The tiles of each step, by their place among the runs and by their number, inside some loops."""
+    if len(picked) == len(nest.loops):
+        yield picked, turn
+        return
+    number = count()
+    for place, (alike, _) in enumerate(nest.runs(picked)):
+        for _ in range(alike):
+            yield from _turns(nest, (*picked, place), (*turn, next(number)))
+
+
+def _arrival(nest: Nest, before: Turn, turn: Turn) -> Arrival:
+    """What a step replaces: what is streamed, and what depends on a loop over tiles that goes on."""
     if not before:
         return nest.start
-    changed = [loop for loop, i, j in zip(nest.loops, before, turn, strict=True) if i != j]
+    moved = list(zip(nest.loops, before, turn, strict=True))
+    changed = [loop for loop, i, j in moved if i != j and not loop.streams]
+    ahead = {loop.name: j - i for loop, i, j in moved if bool(loop.streams) == (not changed)}
     of_ifmap = [loop.name for loop in changed if "ifmap" in loop.tensors]
-    moved = dict(zip((loop.name for loop in nest.loops), zip(before, turn, strict=True), strict=True))
-    slid = of_ifmap == [nest.sliding] and moved[of_ifmap[0]][1] == moved[of_ifmap[0]][0] + 1
-    return Arrival(frozenset[str]().union(*(loop.tensors for loop in changed)), slid)
+    slid = of_ifmap == [nest.sliding] if changed else nest.streamed == "ifmap"
+    slid = slid and ahead.get(nest.sliding or "") == 1
+    replaced = frozenset((nest.streamed,) if nest.streamed else ())
+    return Arrival(replaced.union(*(loop.tensors for loop in changed)), slid, not changed)
 
 
 def plain_run(nest: Nest, pace: Pace) -> Stretch:

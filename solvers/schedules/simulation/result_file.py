@@ -157,7 +157,7 @@ def _mapping_faults(
         elif extent > MOST_TILES * size:
             yield field, f"got {size}, that is more than {MOST_TILES:,} tiles"
     if "streamed" in mapping:
-        yield f"{place}.streamed", "got sub-tiles, which are not run, allowed: whole tiles (streaming: false)"
+        yield from _streamed_faults(f"{place}.streamed", mapping, extents, axes)
     outputs = "rounds" if "rounds" in mapping else "out_channels"
     loops = ["groups", "batch", "in_channels", outputs, *(f"spatial.{i}" for i in range(len(axes)))]
     if sorted(mapping["loop_order"]) != sorted(loops):
@@ -167,6 +167,42 @@ def _mapping_faults(
         )
     if slide is not None and not (slides and 0 <= slide < len(axes)):
         yield f"{place}.sliding_axis", f"got {slide}, allowed: null, or an axis if halo is reuse"
+
+
+_STREAMED = {
+    ("output", "out_channels"): "weights",
+    ("output", "spatial"): "ifmap",
+    ("weight", "out_channels"): "ofmap",
+    ("weight", "in_channels"): "ifmap",
+    ("input", "spatial"): "ofmap",
+    ("input", "in_channels"): "weights",
+}
+"""The tensor that is held in part, by the loop order and by what is cut; the innermost loops never are."""
+
+
+def _streamed_faults(place: str, mapping: Data, extents: dict[str, int], axes: list[int]) -> Iterator[Fault]:
+    """Sub-tiles that are no part of their tile, or whose tensor is not the one that the cut streams."""
+    tile, sub, tensor = mapping["tile"], mapping["streamed"]["sub_tile"], mapping["streamed"]["tensor"]
+    if len(sub["spatial"]) != len(axes):
+        yield f"{place}.sub_tile.spatial", f"got {len(sub['spatial'])} sizes, the layer has {len(axes)} axes"
+        return
+    sizes = [(name, sub[name], tile[name], extent) for name, extent in extents.items()]
+    spatial = zip(sub["spatial"], tile["spatial"], axes, strict=True)
+    sizes += [(f"spatial[{i}]", *each) for i, each in enumerate(spatial)]
+    cut = {
+        name.partition("[")[0].replace("batch", "spatial") for name, part, whole, _ in sizes if part != whole
+    }
+    for name, part, whole, extent in sizes:
+        if not 1 <= part <= whole:
+            yield f"{place}.sub_tile.{name}", f"got {part}, allowed: from 1 to the tile's {whole}"
+        elif extent > MOST_TILES * part:
+            yield f"{place}.sub_tile.{name}", f"got {part}, that is more than {MOST_TILES:,} sub-tiles"
+    allowed = {group: name for (order, group), name in _STREAMED.items() if order == mapping["stationary"]}
+    if len(cut) != 1 or not cut <= allowed.keys():
+        told = " or ".join(sorted(allowed))
+        yield f"{place}.sub_tile", f"got {shown(sub)}, allowed: smaller than the tile in one of {told}"
+    elif tensor != (streams := allowed[cut.pop()]):
+        yield f"{place}.tensor", f"got {shown(tensor)}, such sub-tiles stream {streams}"
 
 
 def _sizes(*fields: tuple[str, Any]) -> Iterator[Fault]:

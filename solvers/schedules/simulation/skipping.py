@@ -102,7 +102,7 @@ class SkippingRun:
     def _turns(self, picked: Picked, arrival: Arrival, unwritten: Unwritten) -> Stretch:
         """All turns of the next loop."""
         whole = None
-        for place, (count, _) in enumerate(self.nest.loops[len(picked)].runs):
+        for place, (count, _) in enumerate(self.nest.runs(picked)):
             while count:
                 turn = self.stretch((*picked, place), arrival, unwritten)
                 again = turn.unwritten == unwritten and whole is not None

@@ -365,9 +365,8 @@ def test_what_cannot_stream_or_count_padding_says_so(padded, capsys, options, te
 @pytest.mark.parametrize(
     ("command", "options", "text"),
     [
-        ("replay", [], "got sub-tiles, which are not run"),
-        ("show", [], "its tiles run in inner steps of sub-tiles"),
-        ("export", ["--to", "accelforge"], "its tiles run in inner steps of sub-tiles"),
+        ("show", ["--format", "c"], "its tiles run in inner steps of sub-tiles, which are not written in C"),
+        ("export", ["--to", "timeloop"], "its tiles run in inner steps of sub-tiles: a memory of Timeloop"),
     ],
 )
 def test_what_reads_results_with_sub_tiles_says_so(padded, capsys, command, options, text):

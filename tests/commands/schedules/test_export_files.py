@@ -4,15 +4,25 @@ import configparser
 import csv
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from math import ceil, gcd, prod
+from random import Random
 
 import pytest
 import yaml
 
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.hardware import Hardware
+from formulation.mapping import Mapping, Stationary, Tile
 from solvers.export import main
+from solvers.network.data.geometry import geometry as shape_of
 from solvers.run import main as run
+from solvers.schedules.exports import accelforge, scalesim, timeloop, zigzag
+from solvers.schedules.exports.nest import ExportNest
+from tests.walkers.stream_walker import STREAMED
 
 NETWORK = """\
 name: mixed
@@ -184,6 +194,55 @@ def test_accelforge_keeps_each_tensor_where_it_moves_the_claimed_words(exported)
         for tensor, (title,) in WORDS.items():
             assert moved(tensor, kept[tensor], extents, steps) == int(row[title])
         assert int(row["ofmap_read"]) == part["traffic"]["ofmap_read"]
+
+
+def divisor(random, extent):
+    return random.choice([size for size in range(1, extent + 1) if extent % size == 0])
+
+
+def cut_nests(count):
+    """Nests of tiles that divide and are cut by any group, without padding."""
+    random = Random(5)
+    while count:
+        axes = []
+        for out in random.choices((4, 6, 8), k=2):
+            kernel, stride = random.randint(1, 3), random.randint(1, 2)
+            axes.append(Axis(out, kernel, stride, 1, 0, 0, (out - 1) * stride + kernel))
+        layer = Layer("x", random.choice((4, 6)), random.choice((4, 6)), tuple(axes))
+        extents = layer.out_channels, layer.in_channels, *(a.out for a in axes)
+        co, ci, *spatial = (divisor(random, extent) for extent in extents)
+        tile, order, group = Tile(co, ci, 1, tuple(spatial)), *random.choice(list(STREAMED))
+        parts = {
+            "co": {"out_channels": divisor(random, co)},
+            "ci": {"in_channels": divisor(random, ci)},
+            "sp": {"spatial": tuple(divisor(random, size) for size in spatial)},
+        }
+        inner = replace(tile, **parts[group])
+        if inner != tile:
+            count -= 1
+            machine = Hardware(streaming=True, double_buffered=False)
+            yield ExportNest(layer, machine, Mapping(tile, Stationary(order), None, inner))
+
+
+def test_accelforge_holds_a_sub_tile_of_what_is_streamed():
+    for nest in cut_nests(40):
+        assert accelforge.obstacle(nest) is None
+        nodes = yaml.load(accelforge.files(nest)["mapping.yaml"], Loader)["mapping"]["nodes"]
+        extents, steps = geometry({"geometry": shape_of(nest.layer), "groups": 1})
+        size, times, found = dict(extents), 1, {}
+        for tag, node in nodes:
+            if tag == "Temporal":
+                name, tile = node["rank_variable"].upper(), node["tile_shape"]
+                times, size[name] = times * (size[name] // tile), tile
+            elif tag == "Storage" and node["component"] == "Buffer":
+                for tensor in node["tensors"]:
+                    found[tensor] = times * words(tensor, size, steps), words(tensor, size, steps)
+        traffic = nest.words
+        moved_words = [found[tensor][0] for tensor in ("Weights", "Inputs", "Outputs")]
+        assert moved_words == [traffic.weights, traffic.ifmap, traffic.ofmap_write]
+        assert 16 * sum(held for _, held in found.values()) == nest.cost.footprint.total
+        for tool in (timeloop, zigzag, scalesim):
+            assert "inner steps" in tool.obstacle(nest)
 
 
 def test_zigzag_gets_the_mapping_back_from_its_memories(exported):

@@ -4,6 +4,7 @@ import copy
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -26,6 +27,8 @@ MACHINES = [
     "--objective energy",
     "--combine --transfer_setup 30",
     "--double_buffered false --transfer_setup 5",
+    "--streaming true --halo reuse --bufsize 1500 --objective traffic",
+    "--streaming true --padding counted --bufsize 1000 --double_buffered false --objective traffic",
     "--burst_bytes 64 --transfer_setup 20",
     "--burst_bytes 16 --layout NHWC --objective energy",
 ]
@@ -68,6 +71,7 @@ def test_every_number_is_the_results(result, options, capsys):
     assert every == skipped
     said = json.loads(file.read_text())["totals"]["latency_cycles"]
     assert float(skipped.model_cycles) == said
+    assert ("streaming" in options) == ('"streamed"' in file.read_text())
     if "--double_buffered" in options:
         assert skipped.simulated_cycles == skipped.model_cycles
 
@@ -342,3 +346,44 @@ def test_numbers_that_differ_are_a_failure(result, monkeypatch, capsys):
     monkeypatch.setattr(numbers, "run_numbers", lambda layer, seed: Wrong)
     assert main([str(result()), "--numbers", "--quiet"]) == 1
     assert "differs" in capsys.readouterr().out
+
+
+STREAMS = ["--streaming", "true", "--halo", "reuse", "--bufsize", "1500", "--objective", "traffic"]
+MAPPING = r"layers\[\d\]\.parts\[\d\]\.mapping\.streamed\."
+BAD_STREAMS = {
+    r"sub_tile\.out_channels: got 0, allowed: from 1": lambda s: s["sub_tile"].update(out_channels=0),
+    r"sub_tile\.spatial: got 1 sizes": lambda s: s["sub_tile"].update(spatial=[1]),
+    r"sub_tile: got .*, allowed: smaller than the tile in one of ": lambda s: s["sub_tile"].update(
+        s["sub_tile"], out_channels=1, in_channels=1, spatial=[1, 1]
+    ),
+    r"tensor: got \'.*\', such sub-tiles stream ": lambda s: s.update(
+        tensor="ifmap" if s["tensor"] == "weights" else "weights"
+    ),
+}
+
+
+def streamed_in(data):
+    """What the first mapping that is cut streams."""
+    mappings = (part["mapping"] for layer in data["layers"] for part in layer["parts"] if "mapping" in part)
+    return next(mapping["streamed"] for mapping in mappings if mapping and "streamed" in mapping)
+
+
+@pytest.mark.parametrize("told", BAD_STREAMS)
+def test_sub_tiles_that_are_none_are_one_line(result, told, capsys):
+    file = result(*STREAMS)
+    assert main([changed(file, lambda data: BAD_STREAMS[told](streamed_in(data)))]) == 2
+    err = capsys.readouterr().err
+    assert re.search(MAPPING + told, err), err
+    assert err.count("\n") == 1
+
+
+def test_other_sub_tiles_are_named(result, capsys):
+    def smaller(data):
+        found = streamed_in(data)
+        assert (found["tensor"], found["sub_tile"]["out_channels"]) == ("ofmap", 4)
+        found["sub_tile"]["out_channels"] = 3
+
+    assert main([changed(result(*STREAMS), smaller)]) == 1
+    err = capsys.readouterr().err
+    assert "mapping.partition_bytes.ofmap: " in err
+    assert "traffic" not in err  # the same words, in more sub-tiles

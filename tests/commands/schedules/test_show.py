@@ -37,6 +37,23 @@ def test_the_documentation_shows_what_is_printed(documented, capsys):
     assert capsys.readouterr().out == shown
 
 
+def test_the_documentation_shows_inner_steps(documented, tmp_path, capsys):
+    scenario, out = documented.parent / "scenario.yaml", tmp_path / "cut.json"
+    options = ["--streaming", "true", "--bufsize", "600", "--quiet", "--outfile", str(out)]
+    assert run([str(scenario), *options]) == 0
+    assert main([str(out), "--layer", "conv"]) == 0
+    shown = re.search(r"<!-- inner steps -->\n```\n(.*?)```", DOC, re.DOTALL)[1]
+    assert capsys.readouterr().out.endswith(shown)
+    assert main([str(out), "--numbers"]) == 0
+    assert capsys.readouterr().out.count("equals the direct computation") == 2
+    assert main([str(out), "--layer", "conv", "--format", "json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (cut,) = (line["inner"] for line in lines if "run" in line)
+    assert cut == {"tensor": "ifmap", "sub_tile": {"spatial.0": 1}}
+    assert all(line["tile"]["y"][1] - line["tile"]["y"][0] == 1 for line in lines if "compute" in line)
+    assert all("inside" in line for line in lines if "compute" in line)
+
+
 def test_the_python_example_runs(documented, capsys):
     code = re.search(r"```python\n(.*?)```", DOC, re.DOTALL)[1].replace("RESULT.json", str(documented))
     exec(compile(code, "schedules.md", "exec"), {})
@@ -259,3 +276,25 @@ def test_what_is_no_result_gets_one_line(tmp_path, capsys, text):
     (tmp_path / "r.json").write_text(text)
     assert main([str(tmp_path / "r.json")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+BAD_CUTS = {
+    "sub_tile.out_channels: got 0, must be from 1 to 3": lambda s: s["sub_tile"].update(out_channels=0),
+    "sub_tile.spatial: got 1 axes, of 2": lambda s: s["sub_tile"].update(spatial=[1]),
+    "tensor: got weights, what the sub-tiles cut streams ifmap": lambda s: s.update(tensor="weights"),
+    "tensor: got ifmap, what the sub-tiles cut streams nothing": lambda s: s["sub_tile"].update(
+        out_channels=1
+    ),
+}
+
+
+def test_sub_tiles_that_are_none_are_one_line(documented, tmp_path, capsys):
+    scenario, out = documented.parent / "scenario.yaml", tmp_path / "cut.json"
+    options = ["--streaming", "true", "--bufsize", "600", "--quiet", "--outfile", str(out)]
+    assert run([str(scenario), *options]) == 0
+    for told, change in BAD_CUTS.items():
+        file = changed(
+            out, tmp_path, lambda d, c=change: c(d["layers"][0]["parts"][0]["mapping"]["streamed"])
+        )
+        assert main([file]) == 2
+        assert capsys.readouterr().err == f"{file}: layers[0].parts[0].mapping.streamed.{told}\n"
