@@ -191,7 +191,7 @@ def split(relaxation: Relaxation, point: SolvedModel) -> list[Variant]:
     """
     weight = _weights(point)
     best: tuple[float, str, list[tuple[int, int]]] | None = None
-    for dim in relaxation.extents:
+    for dim in point.variant.structure.dims:
         counts = relaxation.counts(point.variant, dim)
         if len(counts) == 1:
             continue

@@ -14,7 +14,7 @@ from math import ceil, floor
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound, better, ranked
@@ -40,9 +40,13 @@ class Rounder:
         hardware = space.problem.hardware
         self._quanta = sorted({hardware.rows, hardware.cols} - {1})
         self._extents = [len(dim.tile) for dim in space.grid.dims]
-        sizes = (len(space.co.tile), len(space.ci.tile), *self._extents)
-        free = [d for d, size in enumerate(sizes) if size > 1]
+        self._sizes = self._coordinates()
+        free = [d for d, size in enumerate(self._sizes) if size > 1]
         self._pairs = list(combinations(free, 2)) or [(d, d) for d in free]
+
+    def _coordinates(self) -> tuple[int, ...]:
+        """How many values each coordinate of a place has."""
+        return (len(self.space.co.tile), len(self.space.ci.tile), *self._extents)
 
     def smallest(self, goal: Goal) -> LayerFound | None:
         """The best of the smallest tiles: one element, or all input channels, of one output."""
@@ -104,7 +108,7 @@ class Rounder:
 
     def _menu(self, dim: int, at: int) -> Ints:
         """Positions of one dimension: all if they are few, else those near and some spread over all trips."""
-        count = (len(self.space.co.tile), len(self.space.ci.tile), *self._extents)[dim]
+        count = self._sizes[dim]
         if count <= _MENU:
             return np.arange(count)
         near = np.arange(max(0, at - _NEAR), min(count, at + _NEAR + 1))
@@ -165,7 +169,7 @@ class Rounder:
             return best
         co, ci, row = co[some], ci[some], row[some]
         part, cycle = sp.take(row), cycles[row]
-        for which, stationary in enumerate(CLASSES):
+        for which, stationary in space.orders.items():
             price = space.price(stationary, co, ci, part, cycle)
             at = goal.least(price, (co, ci, part.rank))
             if at is not None:
