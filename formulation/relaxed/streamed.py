@@ -55,9 +55,7 @@ class StreamedRelaxation(Relaxation):
         for partial_sums in (False, True):
             for stationary, cut in CUTS:
                 structure = replace(self._structure(stationary, partial_sums, timed), cut=cut)
-                for variant in self._cut(structure):
-                    if all(low <= high for low, high in variant.tiles) and self._smallest_fits(variant):
-                        yield variant
+                yield from (v for v in self._cut(structure) if _is_any(v) and self._smallest_fits(v))
 
     def _cut(self, structure: Structure) -> Iterator[Variant]:
         """The classes of one cut."""
@@ -134,3 +132,9 @@ class StreamedRelaxation(Relaxation):
         if group is variant.structure.cut:
             return pieces_cycles_underestimate(self.problem.layer, self.problem.hardware, group)
         return super()._cycles_of(variant, group)
+
+
+def _is_any(variant: Variant) -> bool:
+    """Whether there is a tile that can be cut: one of more than one element."""
+    some = any(variant.extent(sub) > 1 for sub in variant.structure.subs)
+    return some and all(smallest <= greatest for smallest, greatest in variant.tiles)

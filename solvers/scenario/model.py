@@ -145,7 +145,7 @@ class Scenario(StrictModel):
                 raise ValueError(f"tolerance_over: {problem}")
         auto, over = self.is_static and self.buffer_partition == "auto", self.objective.tolerance_over
         whole = self.sieve != "prices" or self.dump_models is not None
-        for problem in self.hardware.refused(self.search_method, programs, auto, over, whole):
+        for problem in self.hardware.refused(programs, auto, over, whole):
             raise ValueError(problem)
         if self.hardware.burst_bytes:
             self._judge_bursts()

@@ -344,8 +344,6 @@ def test_padding_that_is_counted_is_data(padded):
     ("options", "text"),
     [
         (["--search_method", "exact", "--sieve", "none"], "streaming: true, with sieve or dump_models"),
-        (["--search_method", "combined"], "streaming: true, with combined"),
-        (["--search_method", "constrained"], "streaming: true, with constrained"),
         (["--network_level", "fused"], "streaming: true, with the network as one problem"),
         (["--static", "--buffer_partition", "auto"], "streaming: true, with buffer_partition auto"),
         (["--objective", "balanced", "--tolerance_over", "network"], "streaming: true, with tolerance_over"),
