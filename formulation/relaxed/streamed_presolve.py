@@ -8,7 +8,7 @@ in these too, so that what is left out is left out by the same argument.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,9 +20,11 @@ from formulation.relaxed.lists import Channels, Rest
 from formulation.relaxed.presolve import Mask, Presolve
 from formulation.relaxed.structure import SUB
 from formulation.space.cut_channels import CutChannelTable
+from formulation.space.cut_table import CutSpatialTable
 from formulation.space.space import Space
 from formulation.space.streamed import StreamedSpace
 from formulation.space.tables import ChannelTable, SpatialTable
+from formulation.space.undominated import undominated
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +73,7 @@ class StreamedPresolve(Presolve):
     ) -> None:
         super().__init__(space, aim, check)
         self.cuts = {(each.stationary, each.cut): each for each in cuts}
+        self._known: set[Variant] = set()
 
     def _cut(self, variant: Variant) -> StreamedSpace | None:
         """The space of a class, if its tiles are cut."""
@@ -81,17 +84,35 @@ class StreamedPresolve(Presolve):
         return self._cut(variant) or self.space
 
     def _together(self, variants: Sequence[Variant]) -> Iterable[Sequence[Variant]]:
-        """Classes of whole tiles, and of each cut of their own."""
-        keys = dict.fromkeys((v.structure.stationary, v.structure.cut) for v in variants if v.structure.cut)
-        some = [[v for v in variants if v.structure.cut is None]]
-        some += [[v for v in variants if (v.structure.stationary, v.structure.cut) == key] for key in keys]
-        return [each for each in some if each]
+        """Classes of whole tiles; those of cuts, which have many more pairs, are listed when asked for."""
+        return super()._together([v for v in variants if v.structure.cut is None])
+
+    def reduce(self, variant: Variant, incumbent: float) -> tuple[float | None, Variant]:
+        """Shorten the lists of a class; see ``Presolve``. By now the models may have closed most of them."""
+        if variant.structure.cut is not None and variant not in self._known:
+            self._known.add(variant)
+            self._list([variant], incumbent)
+            if variant in self.lists:
+                self.lists[variant] = _undominated(self.lists[variant])
+        least, part = super().reduce(variant, incumbent)
+        self._known.add(part)
+        return least, part
+
+    def cut(self, whole: Variant, part: Variant) -> None:
+        """List a part of a class."""
+        self._known.add(part)
+        super().cut(whole, part)
 
     def _channels(self, variant: Variant) -> tuple[Ints, Ints]:
         co, ci = super()._channels(variant)
         if Group.CO in variant.structure.one:
             co = co[self._space(variant).co.trips[co] == 1]
+        if not variant.structure.cyclic:  # nothing is dearer in smaller sub-tiles
+            co, ci = (_first(table, at) for table, at in zip(self._tables(variant), (co, ci), strict=True))
         return co, ci
+
+    def _tables(self, variant: Variant) -> tuple[ChannelTable, ChannelTable]:
+        return self._space(variant).co, self._space(variant).ci
 
     def _of(self, variant: Variant, group: Group, positions: Ints) -> Channels:
         space = self._cut(variant)
@@ -157,3 +178,20 @@ class StreamedPresolve(Presolve):
         found |= {d: (2, tile) for d, tile in zip(variant.structure.spatial, tiles, strict=True)}
         found |= {SUB + d: (2, sub) for d, sub in zip(variant.structure.spatial, subs, strict=False)}
         return [found[dim] for dim in variant.structure.dims]
+
+
+def _first(table: ChannelTable, positions: Ints) -> Ints:
+    """Of the pairs of each tile, that of the smallest sub-tile."""
+    if not isinstance(table, CutChannelTable):
+        return positions
+    return positions[np.unique(table.tile[positions], return_index=True)[1]]
+
+
+def _undominated(rest: Rest) -> Rest:
+    """The lists without pairs of spatial tiles that another one is no larger than in any column."""
+    sp = rest.sp
+    if not isinstance(sp, CutSpatialTable) or not len(sp):
+        return rest
+    columns = [sp.trips, sp.fetched, sp.slid, sp.largest, sp.pixels, sp.pieces, sp.cycles]
+    keep = undominated(np.stack(columns))
+    return replace(rest, sp=sp.take(keep), cycles=rest.cycles[keep])

@@ -102,12 +102,14 @@ class Bounder:
         status = Termination.OPTIMAL
         late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
         waiting: dict[Variant, Program] = {}
+        floor = sum(aim.weights)
         for variant in self.variants:
             if variant in late or self.relaxation.is_empty(variant, aim):
                 bounds[variant] = inf
+            elif variant.structure.cut is not None and incumbent <= floor:
+                bounds[variant] = floor  # of the classes of cuts, which are many, no model is made in vain
             else:
                 waiting[variant] = self._whole(variant, aim)
-        floor = sum(aim.weights)
         prices = {
             v: max(
                 floor,

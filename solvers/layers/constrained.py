@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from time import monotonic
 
@@ -160,6 +160,12 @@ class _LayerRun(RelaxedRun[Mapping]):
             return Presolve(space, aim, check)
         return StreamedPresolve(space, [each.streamed for each in self.cuts.values()], aim, check)
 
+    def closed(self, stage: Bounded, lists: Lists) -> Collection[Variant]:
+        """Classes of a cut whose models have failed, and of which nothing is left."""
+        failed = [v for v, bound in stage.bounds.items() if v.structure.cut is not None and bound == -inf]
+        incumbent = self.value(stage.aim)
+        return [v for v in failed if (least := lists.reduce(v, incumbent)[0]) is not None and least == inf]
+
     @property
     def _incumbent(self) -> LayerFound:
         assert self.best is not None
@@ -186,8 +192,11 @@ class _LayerRun(RelaxedRun[Mapping]):
         """The best mapping of the classes that are priced, compared exactly."""
         for variant in filter(stage.priced.__contains__, stage.bounds):
             rest = presolve.lists.get(variant, NOTHING)
-            found = self._rounder(variant).listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
-            self.best = found or self.best
+            rounder = self._rounder(variant)
+            found = rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
+            if found is not None and found is not self.best:
+                # Sub-tiles that do not matter to the first measure are not all listed.
+                self.best = found if variant.structure.cut is None else rounder.improve(goal, found)
 
     def _round(self, goal: Goal, stage: Bounded, wanted: float, most: int) -> None:
         """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""

@@ -19,8 +19,6 @@ from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound, better, ranked
 
-_MENU = 40  # tiles of one dimension that the local search looks at
-_NEAR = 9  # of which next to the present one, on either side
 _SWEEPS = 20  # rounds of the local search; it stops by itself long before
 
 
@@ -33,7 +31,13 @@ class Rounder:
     Args:
         space: the problem's map space.
         deadline: when the local search stops.
+
+    Attributes:
+        menu: tiles of one dimension that the local search looks at.
+        near: of which next to the present one, on either side.
     """
+
+    menu, near = 40, 9
 
     def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
         self.space, self.deadline = space, deadline
@@ -109,13 +113,13 @@ class Rounder:
     def _menu(self, dim: int, at: int) -> Ints:
         """Positions of one dimension: all if they are few, else those near and some spread over all trips."""
         count = self._sizes[dim]
-        if count <= _MENU:
+        if count <= self.menu:
             return np.arange(count)
-        near = np.arange(max(0, at - _NEAR), min(count, at + _NEAR + 1))
+        near = np.arange(max(0, at - self.near), min(count, at + self.near + 1))
         if dim < 2:
-            spread = np.linspace(0, count - 1, _MENU - len(near)).astype(np.int64)
+            spread = np.linspace(0, count - 1, self.menu - len(near)).astype(np.int64)
         else:
-            trips = np.unique(np.geomspace(1, count, _MENU - len(near)).astype(np.int64))
+            trips = np.unique(np.geomspace(1, count, self.menu - len(near)).astype(np.int64))
             trips = np.r_[trips, -(-count // (at + 1)) + np.arange(-3, 4)]
             spread = -(-count // trips[(trips >= 1) & (trips <= count)]) - 1
             steps = [q * k - 1 for q in self._quanta for k in (1, 2, 3, 4)]

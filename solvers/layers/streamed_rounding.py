@@ -32,6 +32,8 @@ class CutRounder(Rounder):
         deadline: when the local search stops.
     """
 
+    menu, near = 20, 4
+
     def __init__(self, space: StreamedSpace, deadline: Deadline = NEVER) -> None:
         self.streamed, self.cuts = space, space.cuts
         super().__init__(space, deadline)
