@@ -17,41 +17,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from sys import float_info
 
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
-from formulation.cost import (
-    Num,
-    TensorBits,
-    Trips,
-    array_passes,
-    array_traffic,
-    fits,
-    footprint,
-    tile_bits,
-)
 from formulation.extents import Ints
 from formulation.mapping import Group
-from formulation.price import energy_quanta, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
-from formulation.relaxed.structure import class_setup, class_traffic
+from formulation.relaxed.prices import ClassPrices, limit
 from formulation.space.blocks import pairs
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _TILES = 1 << 18  # most spatial tiles of a class that are kept in a list
 _PRICED = 1 << 16  # most mappings that are priced one by one
-_WORSE = 1 + 1e-12  # how far above the known mapping a price counts as worse: more than rounding makes of it
 
 
-class Presolve:
+class Presolve(ClassPrices):
     """The classes of one problem under one objective, with what is left of each.
 
     Args:
@@ -64,11 +49,8 @@ class Presolve:
     """
 
     def __init__(self, space: Space, aim: Aim, check: Callable[[], object] = bool) -> None:
-        self.space, self.aim, self.check = space, aim, check
-        problem = space.problem
-        self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
-        self._compulsory = compulsory_bits(problem.layer, problem.hardware)
-        self._least_energy = float(least_energy_quanta(problem.layer, problem.hardware))
+        super().__init__(space, aim)
+        self.check = check
         self.lists: dict[Variant, Rest] = {}
 
     def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
@@ -149,14 +131,14 @@ class Presolve:
         """The blocks that stay beside a given output-channel tile each, and some input-channel tile."""
         part, co = blocks.take(row), self._of(variant, Group.CO, out)
         least = self._within(variant, Group.CI, self._of(variant, Group.CI, ci).least, co, part)
-        good = self._price(variant, co, least, part, cycles[row]) <= _limit(incumbent)
+        good = self._price(variant, co, least, part, cycles[row]) <= limit(incumbent)
         row, out = row[good], out[good]
         stay = np.zeros(len(row), dtype=np.bool_)
         for pair, at in pairs(len(row), len(ci)):
             self.check()
             co, inp = self._of(variant, Group.CO, out[pair]), self._of(variant, Group.CI, ci[at])
             price = self._price(variant, co, inp, blocks.take(row[pair]), cycles[row[pair]])
-            stay[pair[price <= _limit(incumbent)]] = True
+            stay[pair[price <= limit(incumbent)]] = True
         return np.asarray(row[stay])
 
     def _channels(self, variant: Variant) -> tuple[Ints, Ints]:
@@ -255,63 +237,14 @@ class Presolve:
         least_ci = self._of(variant, Group.CI, rest.ci).least
         co = self._within(variant, Group.CO, least_co, least_ci, rest.sp)
         ci = self._within(variant, Group.CI, least_ci, least_co, rest.sp)
-        return self._price(variant, co, ci, rest.sp, rest.cycles) <= _limit(incumbent)
+        return self._price(variant, co, ci, rest.sp, rest.cycles) <= limit(incumbent)
 
     def _wanted_pairs(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which pairs of channel tiles stay beside the least of the spatial columns."""
         co, ci = self._of(variant, Group.CO, rest.co[:, None]), self._of(variant, Group.CI, rest.ci)
         columns = (getattr(rest.sp, name) for name in rest.sp.__match_args__)
         least = type(rest.sp)(*(np.array(column.min()) for column in columns))
-        return self._price(variant, co, ci, least, rest.cycles.min()) <= _limit(incumbent)
-
-    def _price(
-        self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num
-    ) -> Floats:
-        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast."""
-        problem, structure, aim = self.space.problem, variant.structure, self.aim
-        layer, hardware = problem.layer, problem.hardware
-        held = self._held(variant, co, ci, sp)
-        words = sp.slid if self._slides(variant) else sp.fetched
-        trips = Trips(co.trips, ci.trips, sp.trips)
-        bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
-        price = aim.weights.traffic / self._compulsory * bits
-        inside = fits(hardware, problem.partition, footprint(hardware, held))
-        latency: Num = 0.0
-        if structure.timed:
-            compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
-            tile = TensorBits(1.0 * held.total, 0, 0)
-            setup = class_setup(hardware, layer.groups, structure, trips)
-            latency = latency_ticks(hardware, compute, bits, tile, setup) / self._roofline
-            price = price + aim.weights.latency * latency
-            inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
-        if structure.summed:
-            price = price + aim.weights.spent * self._energy(co, ci, sp, sp_cycles, bits, latency)
-        return np.where(inside, price, inf)
-
-    def _held(self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable) -> TensorBits:
-        """Bits of the largest tiles."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        trips_ci = variant.structure.trips.ci
-        return tile_bits(layer, hardware, co.tile, ci.tile, sp.largest, sp.pixels, trips_ci)
-
-    def _slides(self, variant: Variant) -> bool:
-        """Whether the ifmap slides from tile to tile."""
-        return variant.slide is not None
-
-    def _energy(
-        self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
-    ) -> Num:
-        """Energy in the least of any mapping, of traffic in bits and latency in rooflines."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        pieces, cycles = Trips(co.pieces, ci.pieces, sp.computed), Trips(co.cycles, ci.cycles, sp_cycles)
-        passes = Trips(*(1.0 * array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        return energy_quanta(hardware, layer.macs, array, bits, latency * self._roofline) / self._least_energy
-
-
-def _limit(incumbent: float) -> float:
-    """What a price is compared with: a little above the known one, and finite."""
-    return min(incumbent * _WORSE, float_info.max)
+        return self._price(variant, co, ci, least, rest.cycles.min()) <= limit(incumbent)
 
 
 def _joined(pieces: Sequence[tuple[SpatialTable, Ints]]) -> tuple[SpatialTable, Ints]:
