@@ -79,7 +79,8 @@ def solve(
     if dump_models is not None:
         files = Path(dump_models), name or problem.layer.name
         dump(bounder, run.stages, *files)
-        dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
+        if not problem.hardware.streaming:  # they are of whole tiles
+            dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None
     proven = run.termination is Termination.OPTIMAL and is_proven(problem, found.price, bound)

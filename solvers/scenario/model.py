@@ -144,7 +144,7 @@ class Scenario(StrictModel):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
         auto, over = self.is_static and self.buffer_partition == "auto", self.objective.tolerance_over
-        whole = self.sieve != "prices" or self.dump_models is not None
+        whole = self.sieve != "prices" or (self.dump_models is not None and self.solves_programs)
         for problem in self.hardware.refused(programs, auto, over, whole):
             raise ValueError(problem)
         if self.hardware.burst_bytes:
