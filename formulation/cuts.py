@@ -13,12 +13,13 @@ tiles are an arithmetic progression, so a pair of sizes costs time proportional 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from dnns.axes import Axis
 from formulation.cost import Num, cut_tiles
-from formulation.extents import AxisTable, Ints, axis_table, clamped_sum
+from formulation.extents import AxisTable, Ints, axis_table, clamped_sum, full_axis_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +83,40 @@ def overlaps(axis: Axis) -> Ints:
 
 def first_interval(axis: Axis, outputs: Ints) -> Ints:
     """Words of the interval of the first so many outputs."""
-    end = (outputs - 1) * axis.stride - axis.pad_lo + axis.effective_kernel
-    return np.asarray(_clamp(axis, end) - _clamp(axis, -axis.pad_lo))
+    return _interval(axis, 0, outputs)
+
+
+@lru_cache(maxsize=4096)
+def least_fetched(axis: Axis) -> Ints:
+    """Entry ``n - 1`` is at most the words of a pass over ``n`` sub-tiles or more, if each fetches its own.
+
+    With overlapping intervals (``Ke >= stride``) each boundary adds to the span of them all, so at least the
+    sum of as many of the least overlaps. Else each takes words away: at least those of tiles of one output.
+    """
+    if axis.effective_kernel < axis.stride:
+        return np.full(axis.out, full_axis_table(axis).fetched[0])
+    return np.asarray(span_words(axis) + np.r_[0, np.cumsum(np.sort(overlaps(axis)))])
+
+
+@lru_cache(maxsize=4096)
+def least_largest(axis: Axis) -> Ints:
+    """Entry ``s - 1`` is at most the longest interval of sub-tiles of ``s`` outputs or more.
+
+    The first sub-tile begins at 0. If the axis has ``3 s`` outputs, another one of ``s`` begins between ``s``
+    and ``2 s - 1``: the second of the first tile, or the first of the second tile if that comes sooner. An
+    interval's length as a function of its place rises, is level, then falls: no less than at one of the ends.
+    """
+    sub = np.arange(1, axis.out + 1)
+    end = np.minimum(_interval(axis, sub, sub), _interval(axis, 2 * sub - 1, sub))
+    longest = np.maximum(first_interval(axis, sub), np.where(3 * sub <= axis.out, end, 0))
+    return np.asarray(np.minimum.accumulate(longest[::-1])[::-1])
+
+
+def _interval(axis: Axis, place: Num, outputs: Ints) -> Ints:
+    """Words of the interval of so many outputs from a place on."""
+    start = place * axis.stride - axis.pad_lo
+    end = start + (outputs - 1) * axis.stride + axis.effective_kernel
+    return np.asarray(_clamp(axis, end) - _clamp(axis, start))
 
 
 def _clamp(axis: Axis, place: Num) -> Num:
@@ -142,7 +175,4 @@ class _Places:
 
     def _length(self, tile: Ints, outputs: Ints) -> Ints:
         """Of the interval of so many outputs at this place of a tile."""
-        axis = self.axis
-        start = (tile * self.tile + self.place) * axis.stride - axis.pad_lo
-        stop = start + (outputs - 1) * axis.stride + axis.effective_kernel
-        return np.asarray(_clamp(axis, stop) - _clamp(axis, start))
+        return _interval(self.axis, tile * self.tile + self.place, outputs)

@@ -27,11 +27,8 @@ def solve(problem: Problem, method: str = "exact", **options: Any) -> Result:
         The best mapping found, with what is proven about it.
 
     Raises:
-        InputError: if there is no such method, a package that it needs is not installed, or the machine
-            streams and the method knows whole tiles only.
+        InputError: if there is no such method, or a package that it needs is not installed.
     """
-    if problem.hardware.streaming and method.lower() in _RELAXED:
-        raise InputError("method", method.lower(), "knows whole tiles only, streaming must be false")
     return solver(method)(problem, **options)
 
 

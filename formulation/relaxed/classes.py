@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dnns.axes import Axis
 from formulation.cost import Trips, array_passes, fits, footprint, passes, tile_bits
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Halo, Rates
@@ -50,6 +51,10 @@ class Variant:
         """Smallest and greatest tile of a dimension."""
         return self.tiles[self.structure.dims.index(dim)]
 
+    def extent(self, dim: str) -> int:
+        """Extent of a dimension."""
+        return self.extents[self.structure.dims.index(dim)]
+
     def trips_range(self, dim: str) -> tuple[int, int]:
         """Least and most trips of a dimension."""
         at = self.structure.dims.index(dim)
@@ -66,7 +71,9 @@ class Variant:
         """For files and tables: ``weight``, ``input_partial_slide1``, ..."""
         partial = "_partial" if self.structure.partial_sums else ""
         slide = "" if self.slide is None else f"_slide{self.slide}"
-        return f"{self.structure.stationary.value}{partial}{slide}"
+        cut = "" if self.structure.cut is None else f"_cut_{self.structure.cut.value}"
+        one = "".join(f"_one_{group}" for group in self.structure.one)
+        return f"{self.structure.stationary.value}{cut}{partial}{one}{slide}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +152,23 @@ class Relaxation:
         are one model, and one in which nothing fits is none. Sliding pays where an axis has a halo; OUTPUT
         with partial sums refetches. (An axis that does not slide moves no less than one that does.)
         """
-        seen, summed = set(), self.rates is not None
-        set_up = timed and self.problem.hardware.transfer_cycles > 0
+        seen = set()
         for partial_sums in (False, True):
             for stationary in Stationary:
-                layer, hardware = self.problem.layer, self.problem.hardware
-                double = hardware.double_buffered
-                flags = partial_sums, double, timed, summed, summed and self.apart, set_up
-                structure = Structure(len(layer.axes), stationary, *flags)
+                structure = self._structure(stationary, partial_sums, timed)
                 key = partial_sums, tuple(passes(stationary, g, structure.trips) for g in Group)
                 if key in seen or not self._fits(partial_sums):
                     continue
                 seen.add(key)
                 slides = self._slides() if stationary is not Stationary.OUTPUT or not partial_sums else [None]
                 yield from (self._whole(structure, slide) for slide in slides)
+
+    def _structure(self, stationary: Stationary, partial_sums: bool, timed: bool) -> Structure:
+        """What shapes the models of a loop order."""
+        hardware, summed = self.problem.hardware, self.rates is not None
+        set_up = timed and hardware.transfer_cycles > 0
+        flags = hardware.double_buffered, timed, summed, summed and self.apart, set_up
+        return Structure(len(self.problem.layer.axes), stationary, partial_sums, *flags)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         """A class with all its tiles; with partial sums, the input channels are never one tile."""
@@ -175,7 +185,7 @@ class Relaxation:
     def counts(self, variant: Variant, dim: str) -> Ints:
         """Trip counts of the tiles of a dimension in a class, by ascending tile."""
         smallest, greatest = variant.tile_range(dim)
-        return trip_count(self.extents[dim], np.arange(smallest, greatest + 1))
+        return trip_count(variant.extent(dim), np.arange(smallest, greatest + 1))
 
     def part(self, variant: Variant, dim: str, first: int, last: int) -> Variant:
         """The part of a class between two positions of ``counts``, both included."""
@@ -192,7 +202,7 @@ class Relaxation:
         cycles = self.underestimates(variant).get("cycles")
         if cycles is None:
             return 0.0
-        least = sum(u.log_range(*self.log_trips_range(variant, g))[0] for g, u in cycles.items())
+        least = sum(u.log_range(*self.log_trips_range(variant, g, "cycles"))[0] for g, u in cycles.items())
         return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
 
     def _smallest_fits(self, variant: Variant) -> bool:
@@ -216,21 +226,29 @@ class Relaxation:
 
     def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of each epigraph variable, by its name and index."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        axes = {}
-        for i, axis in enumerate(layer.axes):
-            axes[f"axis{i}"] = axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
-        sliding = None if variant.slide is None else f"axis{variant.slide}"
+        axes = {f"axis{i}": axis for i, axis in enumerate(self.problem.layer.axes)}
+        each = {d: self._axis(variant, d, axis) for d, axis in axes.items()}
         found = {
-            "fetched": {d: u.slid if d == sliding else u.fetched for d, u in axes.items()},
-            "largest": {d: u.largest for d, u in axes.items()},
+            "fetched": {d: fetched for d, (fetched, _) in each.items()},
+            "largest": {d: largest for d, (_, largest) in each.items()},
         }
         if variant.structure.cyclic:
-            found["cycles"] = {"sp": spatial_cycles_underestimate(layer, hardware, variant.tiles[2:])}
-            for group in (Group.CO, Group.CI):
-                of_range = variant.tile_range(group.value)
-                found["cycles"][group.value] = channel_cycles_underestimate(layer, hardware, group, *of_range)
+            found["cycles"] = {g.value: self._cycles_of(variant, g) for g in (Group.SP, Group.CO, Group.CI)}
         return found | self._writes(variant)
+
+    def _axis(self, variant: Variant, dim: str, axis: Axis) -> tuple[Underestimate, Underestimate]:
+        """Of an axis: the sum of its input intervals, slid where the class slides, and the longest one."""
+        under = axis_underestimates(axis, *variant.tile_range(dim))
+        slides = variant.slide is not None and dim == f"axis{variant.slide}"
+        return under.slid if slides else under.fetched, under.largest
+
+    def _cycles_of(self, variant: Variant, group: Group) -> Underestimate:
+        """Of a group's factor of the compute cycles."""
+        layer, hardware = self.problem.layer, self.problem.hardware
+        if group is Group.SP:
+            ranges = tuple(variant.tile_range(d) for d in variant.structure.spatial)
+            return spatial_cycles_underestimate(layer, hardware, ranges)
+        return channel_cycles_underestimate(layer, hardware, group, *variant.tile_range(group.value))
 
     def _writes(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of the times that an ofmap tile moves, out and in, by the trips of the input channels."""
@@ -240,10 +258,9 @@ class Relaxation:
         moved = class_passes(variant.structure, Trips(1, trips, 1)).ci * np.ones_like(trips)
         return {"writes": {"ci": underestimate(trips, 2 * moved - 1, 1)}}
 
-    def log_trips_range(self, variant: Variant, index: str) -> tuple[float, float]:
-        """Bounds on the logarithm of the trips of a dimension or of a group of loops."""
-        dims = variant.structure.dims[2:] if index == Group.SP.value else (index,)
-        ranges = [variant.trips_range(d) for d in dims]
+    def log_trips_range(self, variant: Variant, index: str, name: str = "") -> tuple[float, float]:
+        """Bounds on the logarithm of the trips of a dimension, or of what an epigraph is a function of."""
+        ranges = [variant.trips_range(d) for d in variant.structure.arguments(name, index)]
         return sum(log(low) for low, _ in ranges), sum(log(high) for _, high in ranges)
 
     def lift(self, variant: Variant, trips: Mapping[str, float], above: float = 0.0) -> dict[str, float]:
@@ -251,28 +268,28 @@ class Relaxation:
 
         Those of the epigraphs are ``above`` their least.
         """
-        log_trips = {d: log(n) for d, n in trips.items()}
-        log_trips["sp"] = sum(log_trips[d] for d in variant.structure.dims[2:])
-        point = {f"log_trips[{d}]": log_trips[d] for d in variant.structure.dims}
+        structure, log_trips = variant.structure, {d: log(n) for d, n in trips.items()}
+        point = {f"log_trips[{d}]": log_trips[d] for d in structure.dims}
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():
-                point[f"log_{name}[{index}]"] = float(under.log(log_trips[index])) + above
+                at = sum(log_trips[d] for d in structure.arguments(name, index))
+                point[f"log_{name}[{index}]"] = float(under.log(at)) + above
         return point
 
     def product(self, variant: Variant, dim: str) -> float:
         """The least ``n * tile`` of a dimension, so that ``tile >= product / n``."""
-        return float(least_product(self.extents[dim], *variant.tile_range(dim)))
+        return float(least_product(variant.extent(dim), *variant.tile_range(dim)))
 
     def load(self, model: Any, variant: Variant, aim: Aim) -> None:
         """Set a model's parameters and its variables' bounds to this problem's."""
         self._load_layer(model)
-        for dim in self.extents:
+        for dim in variant.structure.dims:
             model.product[dim].set_value(self.product(variant, dim))
         self._load_machine(model, aim)
         for name, family in self.underestimates(variant).items():
             for index, under in family.items():
                 load_underestimate(model, name, index, under)
-                low, high = self.log_trips_range(variant, index)
+                low, high = self.log_trips_range(variant, index, name)
                 low, high = under.log_range(low, high)
                 getattr(model, f"log_{name}")[index].setlb(low)
                 getattr(model, f"log_{name}")[index].setub(high)

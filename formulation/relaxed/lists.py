@@ -50,6 +50,11 @@ class Channels:
         return cls(table.tile[positions], table.trips[positions], table.cycles[positions])
 
     @property
+    def pieces(self) -> Num:
+        """How many pieces are computed."""
+        return self.trips
+
+    @property
     def least(self) -> Channels:
         """Of every column."""
         return Channels(self.tile.min(), self.trips.min(), self.cycles.min())

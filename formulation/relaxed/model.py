@@ -11,6 +11,9 @@ among them.) Epigraph variables: ``log_fetched``, ``log_largest`` per axis, ``lo
 apart, ``log_ports``) per group of loops (logarithms), ``part`` per tensor, ``latency``, ``traffic``,
 ``energy`` (linear: ``posynomial - constant <= variable`` is convex, which its logarithm would not be).
 
+**Sub-tiles.** Where tiles are cut, ``log_trips[sub_d]`` is the logarithm of the trips ``k_d`` that the
+sub-tile would have as a tile. It is at least ``extent_d / k_d``, and there are at least ``k_d`` of it.
+
 **Scales.** ``part`` in buffers, ``latency`` in rooflines, ``traffic`` in compulsory traffics,
 ``energy`` in the least energies.
 
@@ -27,8 +30,8 @@ from typing import Any
 from pyomo.core.base import ConcreteModel, Constraint, Objective, Param, Var
 from pyomo.core.expr import exp
 
-from formulation.cost import Trips, array_traffic, tile_bits
-from formulation.mapping import Group
+from formulation.cost import Trips, array_traffic, held_bits
+from formulation.mapping import Group, Tensor
 from formulation.price import EDGE_TRANSFERS
 from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_passes, class_traffic
 from formulation.relaxed.underestimates import LINES, MONOMIALS
@@ -49,6 +52,7 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
               log_largest_a >= under-estimate of the longest interval(n_a)             (axes a)
               log_cycles_g  >= under-estimate of the group's array cycles(n_g)         (groups g)
               copies * tile_x(t) <= part_x                                             (tensors x)
+              log_trips_d   <= log_trips_sub_d                                 (dimensions d that are cut)
               part_I + part_O + part_W <= capacity,   part_x <= share_x * capacity
               passes_I * I + passes_W * W + ofmap writes and reads <= traffic
               groups * cycles_co * cycles_ci * cycles_sp + edge <= latency             (double-buffered)
@@ -71,6 +75,8 @@ def build_relaxed(structure: Structure) -> ConcreteModel:
     _traffic_constraint(m, structure)
     for name in structure.grouped:
         _group_constraints(m, structure, name)
+    if structure.cut is not None:
+        _sub_constraints(m, structure)
     if structure.timed:
         _latency_constraints(m, structure, held)
     if structure.summed:
@@ -98,8 +104,8 @@ def _parameters(m: Any, s: Structure) -> None:
 
 def _epigraphs(s: Structure) -> Iterator[tuple[str, Sequence[str]]]:
     """What is bounded by under-estimates: names and indices."""
-    yield "fetched", s.dims[3:]
-    yield "largest", s.dims[3:]
+    yield "fetched", s.spatial[1:]
+    yield "largest", s.spatial[1:]
     yield from ((name, GROUPS) for name in s.grouped)
     if s.set_up:
         yield "writes", ("ci",)
@@ -107,8 +113,8 @@ def _epigraphs(s: Structure) -> Iterator[tuple[str, Sequence[str]]]:
 
 def _variables(m: Any, s: Structure) -> None:
     m.log_trips = Var(s.dims)
-    m.log_fetched = Var(s.dims[3:])
-    m.log_largest = Var(s.dims[3:])
+    m.log_fetched = Var(s.spatial[1:])
+    m.log_largest = Var(s.spatial[1:])
     m.part = Var(TENSORS)
     for name in s.quantities:
         setattr(m, name, Var())
@@ -120,9 +126,12 @@ def _variables(m: Any, s: Structure) -> None:
 
 def _trips(m: Any, s: Structure, group: Group) -> Any:
     """The logarithm of a group's trip count; the spatial group's is the product of its dimensions'."""
-    if group is Group.SP:
-        return sum(m.log_trips[d] for d in s.dims[2:])
-    return m.log_trips[group.value]
+    return _total(m, s.of_group(group.value))
+
+
+def _total(m: Any, dims: Sequence[str]) -> Any:
+    """The logarithm of the trips of some dimensions in all."""
+    return m.log_trips[dims[0]] if len(dims) == 1 else sum(m.log_trips[d] for d in dims)
 
 
 def _tile(m: Any, dim: str) -> Any:
@@ -151,9 +160,8 @@ def _epigraph(m: Any, name: str, log_trips: dict[str, Any], power: int) -> None:
 
 def _interval_constraints(m: Any, s: Structure) -> None:
     """Input intervals: their sum and the longest of them, per axis; the batch has no halo."""
-    trips = {d: m.log_trips[d] for d in s.dims[3:]}
-    _epigraph(m, "fetched", trips, 1)
-    _epigraph(m, "largest", trips, -1)
+    for name, power in (("fetched", 1), ("largest", -1)):
+        _epigraph(m, name, {d: _total(m, s.arguments(name, d)) for d in s.spatial[1:]}, power)
 
 
 def _group_constraints(m: Any, s: Structure, name: str) -> None:
@@ -161,21 +169,37 @@ def _group_constraints(m: Any, s: Structure, name: str) -> None:
 
     Or, if they are apart, its passes at the array's ports.
     """
-    _epigraph(m, name, {g.value: _trips(m, s, g) for g in Group}, 1)
+    _epigraph(m, name, {g: _total(m, s.arguments(name, g)) for g in GROUPS}, 1)
+
+
+def _sub_constraints(m: Any, s: Structure) -> None:
+    """A sub-tile is no larger than its tile, so that it would have no fewer trips."""
+    dims = [d for d in s.dims if s.inside(d) != d]
+    m.within = Constraint(dims, rule=lambda _, d: m.log_trips[d] - m.log_trips[s.inside(d)] <= 0)
 
 
 def _held(m: Any, s: Structure) -> Any:
     """Bits of one tile per tensor: products of tile extents and the longest intervals.
 
-    Below the exact value since each factor is; the ofmap's width is exact, as the structure fixes whether
-    there are partial sums.
+    Below the exact value since each factor is, of a tile or of what is held of it; the ofmap's width is
+    exact, as the structure fixes whether there are partial sums.
     """
-    largest = m.ifmap_stored * _tile(m, "batch") * exp(sum(m.log_largest[d] for d in s.dims[3:]))
+
+    def size(tensor: Tensor, dim: str) -> Any:
+        return _tile(m, s.held(tensor, dim))
+
+    largest = m.ifmap_stored * size("ifmap", "batch") * exp(sum(m.log_largest[d] for d in s.spatial[1:]))
     pixels = 1
-    for d in s.dims[2:]:
-        pixels = pixels * _tile(m, d)
+    for d in s.spatial:
+        pixels = pixels * size("ofmap", d)
     layer, machine = _symbolic(m)
-    return tile_bits(layer, machine, _tile(m, "co"), _tile(m, "ci"), largest, pixels, s.trips.ci)
+    return held_bits(
+        machine,
+        size("ifmap", "ci") * largest,
+        size("ofmap", "co") * pixels,
+        size("weights", "co") * size("weights", "ci") * layer.taps,
+        2 if s.wide else 1,
+    )
 
 
 def _symbolic(m: Any) -> tuple[Any, Any]:
@@ -201,9 +225,10 @@ def _traffic_constraint(m: Any, s: Structure) -> None:
 
     At a mapping's own trip counts only the ifmap's words are under-estimated. The passes are those of the
     loop order when every group takes several trips (and input channels one trip without partial sums); a
-    mapping with fewer moves no more in the model of another class, so the least over the models holds.
+    mapping with fewer moves no more in the model of another class, so the least over the models holds. A
+    streamed tensor moves as the table has it in any case.
     """
-    words_per_channel = exp(sum(m.log_fetched[d] for d in s.dims[3:]))
+    words_per_channel = exp(sum(m.log_fetched[d] for d in s.spatial[1:]))
     one_pass = m.ifmap_stored * m.extent["ci"] * m.extent["batch"] * words_per_channel
     trips = Trips(*(exp(_trips(m, s, group)) for group in Group))
     layer, machine = _symbolic(m)
@@ -247,16 +272,17 @@ def _sum_constraint(m: Any, s: Structure) -> None:
     """``Rates.of`` with the model's variables, in the least that is spent.
 
     Below what is spent exactly since traffic, latency, and how often each tensor goes between buffer and
-    array are: the factor of the array's cycles is under-estimated, trips are exact. Which of the two it is
-    for a group, the array says (``streams``, 1 or 0). Where they are apart, they are under-estimated as they
-    are.
+    array are: the factor of the array's cycles is under-estimated, trips are exact (those of sub-tiles are
+    the fewest). Which of the two it is for a group, the array says (``streams``, 1 or 0). Where they are
+    apart, they are under-estimated as they are.
     """
 
     def passes(g: Group) -> Any:
         if s.apart:
             return exp(m.log_ports[g.value])
         streams = m.streams[g.value]
-        return (1 - streams) * exp(m.log_cycles[g.value]) + streams * exp(_trips(m, s, g))
+        pieces = _total(m, s.arguments("cycles", g.value))
+        return (1 - streams) * exp(m.log_cycles[g.value]) + streams * exp(pieces)
 
     moved = (passes(g) for g in Group)
     layer, machine = _symbolic(m)

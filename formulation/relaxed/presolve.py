@@ -17,41 +17,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from sys import float_info
 
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import (
-    Num,
-    TensorBits,
-    Trips,
-    array_passes,
-    array_traffic,
-    fits,
-    footprint,
-    tile_bits,
-)
 from formulation.extents import Ints
 from formulation.mapping import Group
-from formulation.price import latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
-from formulation.relaxed.structure import class_setup, class_traffic
-from formulation.space.blocks import pairs, sift
+from formulation.relaxed.prices import ClassPrices, limit
+from formulation.space.blocks import pairs
 from formulation.space.space import Space
-from formulation.space.tables import ChannelTable, SpatialTable
+from formulation.space.tables import SpatialTable
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _TILES = 1 << 18  # most spatial tiles of a class that are kept in a list
 _PRICED = 1 << 16  # most mappings that are priced one by one
-_WORSE = 1 + 1e-12  # how far above the known mapping a price counts as worse: more than rounding makes of it
 
 
-class Presolve:
+class Presolve(ClassPrices):
     """The classes of one problem under one objective, with what is left of each.
 
     Args:
@@ -64,11 +49,8 @@ class Presolve:
     """
 
     def __init__(self, space: Space, aim: Aim, check: Callable[[], object] = bool) -> None:
-        self.space, self.aim, self.check = space, aim, check
-        problem = space.problem
-        self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
-        self._compulsory = compulsory_bits(problem.layer, problem.hardware)
-        self._least_sum = float(problem.least.spent)
+        super().__init__(space, aim)
+        self.check = check
         self.lists: dict[Variant, Rest] = {}
 
     def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
@@ -81,22 +63,37 @@ class Presolve:
         Returns:
             The classes of which nothing is left, in their order.
         """
-        channels = {v: self._channels(v) for v in variants}
+        variants = tuple(variants)
+        for some in self._together(variants):
+            self._list(some, incumbent)
+        return tuple(v for v in variants if v in self.lists and not len(self.lists[v]))
 
+    def _together(self, variants: Sequence[Variant]) -> Iterable[Sequence[Variant]]:
+        """The classes that are listed together, as they have the same spatial tiles."""
+        return [variants] if variants else []
+
+    def _space(self, variant: Variant) -> Space:
+        """The map space of a class."""
+        return self.space
+
+    def _list(self, variants: Sequence[Variant], incumbent: float) -> None:
+        """List what is left of classes that have the same spatial tiles."""
+        channels = {v: self._channels(v) for v in variants}
         pieces: dict[Variant, list[tuple[SpatialTable, Ints]]] = {v: [] for v in channels}
+        space = self._space(variants[0])
 
         def wanted(blocks: SpatialTable) -> Mask:
             self.check()
-            cycles = self.space.grid.least_cycles(blocks)
+            cycles = space.least_cycles(blocks)
             masks = [self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent) for v in pieces]
             return np.asarray(np.logical_or.reduce(masks))
 
         def closely(blocks: SpatialTable) -> Mask:
             return self._beside_channels({v: channels[v] for v in pieces}, blocks, incumbent)
 
-        for tiles in sift(self.space.grid, wanted, closer=closely):
+        for tiles in space.stages()[-1](wanted, closely):
             self.check()
-            cycles = self.space.grid.cycles(tiles)
+            cycles = space.cycles(tiles)
             for variant, kept in list(pieces.items()):
                 mask = self._wanted(variant, Rest(*channels[variant], tiles, cycles), incumbent)
                 kept.append((tiles.take(mask), cycles[mask]))
@@ -107,15 +104,14 @@ class Presolve:
         for variant, kept in pieces.items():
             rest = Rest(*channels[variant], *_joined(kept)) if kept else NOTHING
             self.lists[variant] = self._narrowed(variant, rest, incumbent)
-        return tuple(v for v, rest in self.lists.items() if not len(rest))
 
     def _beside_channels(
         self, channels: Mapping[Variant, tuple[Ints, Ints]], blocks: SpatialTable, incumbent: float
     ) -> Mask:
         """Which blocks stay beside some pair of channel tiles of some class."""
         kept = np.zeros(len(blocks), dtype=np.bool_)
-        cycles = self.space.grid.least_cycles(blocks)
         for variant, (co, ci) in channels.items():
+            cycles = self._space(variant).least_cycles(blocks)
             for row, at in pairs(len(blocks), len(co)):
                 self.check()
                 row, at = row[~kept[row]], at[~kept[row]]
@@ -133,23 +129,42 @@ class Presolve:
         incumbent: float,
     ) -> Ints:
         """The blocks that stay beside a given output-channel tile each, and some input-channel tile."""
-        part, co = blocks.take(row), Channels.listed(self.space.co, out)
-        most = self.space.most_in_channels(co.tile, part)
-        least = Channels.listed(self.space.ci, ci).least
-        least = least.within(self.space.ci, self.space.problem.layer.in_channels, most)
-        good = self._price(variant, co, least, part, cycles[row]) <= _limit(incumbent)
+        part, co = blocks.take(row), self._of(variant, Group.CO, out)
+        least = self._within(variant, Group.CI, self._of(variant, Group.CI, ci).least, co, part)
+        good = self._price(variant, co, least, part, cycles[row]) <= limit(incumbent)
         row, out = row[good], out[good]
         stay = np.zeros(len(row), dtype=np.bool_)
         for pair, at in pairs(len(row), len(ci)):
             self.check()
-            co, inp = Channels.listed(self.space.co, out[pair]), Channels.listed(self.space.ci, ci[at])
+            co, inp = self._of(variant, Group.CO, out[pair]), self._of(variant, Group.CI, ci[at])
             price = self._price(variant, co, inp, blocks.take(row[pair]), cycles[row[pair]])
-            stay[pair[price <= _limit(incumbent)]] = True
+            stay[pair[price <= limit(incumbent)]] = True
         return np.asarray(row[stay])
 
     def _channels(self, variant: Variant) -> tuple[Ints, Ints]:
-        ci = np.flatnonzero((self.space.ci.trips > 1) == variant.structure.partial_sums)
-        return np.arange(len(self.space.co.tile)), ci
+        space = self._space(variant)
+        ci = np.flatnonzero((space.ci.trips > 1) == variant.structure.partial_sums)
+        return np.arange(len(space.co.tile)), ci
+
+    def _of(self, variant: Variant, group: Group, positions: Ints) -> Channels:
+        """Channel tiles of a class."""
+        space = self._space(variant)
+        return Channels.listed(space.co if group is Group.CO else space.ci, positions)
+
+    def _within(
+        self, variant: Variant, group: Group, least: Channels, beside: Channels, sp: SpatialTable
+    ) -> Channels:
+        """The least columns of channel tiles that fit beside those of the other group."""
+        space, layer = self._space(variant), self.space.problem.layer
+        if group is Group.CO:
+            return least.within(space.co, layer.out_channels, self._most(variant, group, beside, sp))
+        return least.within(space.ci, layer.in_channels, self._most(variant, group, beside, sp))
+
+    def _most(self, variant: Variant, group: Group, beside: Channels, sp: SpatialTable) -> Ints:
+        """Most channels of a tile beside those of the other group."""
+        if group is Group.CO:
+            return np.asarray(self.space.most_out_channels(sp, beside.tile))
+        return np.asarray(self.space.most_in_channels(beside.tile, sp))
 
     def reduce(self, variant: Variant, incumbent: float) -> tuple[float | None, Variant]:
         """Shorten the lists of a class.
@@ -192,92 +207,44 @@ class Presolve:
 
     def _part(self, variant: Variant, rest: Rest) -> Rest:
         """The tiles within a class's ranges."""
-        co, ci, *ranges = variant.tiles
-        mask = np.ones(len(rest.sp), dtype=np.bool_)
-        for tile, (smallest, greatest) in zip(self.space.grid.tiles(rest.sp.rank), ranges, strict=True):
-            mask &= (smallest <= tile) & (tile <= greatest)
-        return Rest(
-            _within(self.space.co, rest.co, *co),
-            _within(self.space.ci, rest.ci, *ci),
-            rest.sp.take(mask),
-            rest.cycles[mask],
-        )
+        masks = [np.ones(len(each), dtype=np.bool_) for each in (rest.co, rest.ci, rest.sp)]
+        for (which, tile), (smallest, greatest) in zip(
+            self._tiles(variant, rest), variant.tiles, strict=True
+        ):
+            masks[which] &= (smallest <= tile) & (tile <= greatest)
+        co, ci, sp = masks
+        return Rest(rest.co[co], rest.ci[ci], rest.sp.take(sp), rest.cycles[sp])
 
     def _ranges(self, variant: Variant, rest: Rest) -> Variant:
         """The class cut down to the ranges that its lists span, none of which is empty."""
-        tiles = [self.space.co.tile[rest.co], self.space.ci.tile[rest.ci]]
-        tiles += self.space.grid.tiles(rest.sp.rank)
+        tiles = [tile for _, tile in self._tiles(variant, rest)]
         return replace(variant, tiles=tuple((int(t.min()), int(t.max())) for t in tiles))
+
+    def _tiles(self, variant: Variant, rest: Rest) -> list[tuple[int, Ints]]:
+        """Sizes of the tiles in each list, by dimension: which list it is, and they."""
+        channels = [(0, self.space.co.tile[rest.co]), (1, self.space.ci.tile[rest.ci])]
+        return channels + [(2, tile) for tile in self.space.grid.tiles(rest.sp.rank)]
 
     def _least(self, variant: Variant, rest: Rest) -> float:
         """The least objective of all mappings of the lists."""
-        co = Channels.listed(self.space.co, rest.co[:, None, None])
-        ci = Channels.listed(self.space.ci, rest.ci[:, None])
+        co = self._of(variant, Group.CO, rest.co[:, None, None])
+        ci = self._of(variant, Group.CI, rest.ci[:, None])
         return float(self._price(variant, co, ci, rest.sp, rest.cycles).min())
 
     def _wanted(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit."""
-        co = Channels.listed(self.space.co, rest.co).least
-        ci = Channels.listed(self.space.ci, rest.ci).least
-        layer = self.space.problem.layer
-        most_co = self.space.most_out_channels(rest.sp, ci.tile)
-        most_ci = self.space.most_in_channels(co.tile, rest.sp)
-        co = co.within(self.space.co, layer.out_channels, most_co)
-        ci = ci.within(self.space.ci, layer.in_channels, most_ci)
-        return self._price(variant, co, ci, rest.sp, rest.cycles) <= _limit(incumbent)
+        least_co = self._of(variant, Group.CO, rest.co).least
+        least_ci = self._of(variant, Group.CI, rest.ci).least
+        co = self._within(variant, Group.CO, least_co, least_ci, rest.sp)
+        ci = self._within(variant, Group.CI, least_ci, least_co, rest.sp)
+        return self._price(variant, co, ci, rest.sp, rest.cycles) <= limit(incumbent)
 
     def _wanted_pairs(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which pairs of channel tiles stay beside the least of the spatial columns."""
-        co = Channels.listed(self.space.co, rest.co[:, None])
-        ci = Channels.listed(self.space.ci, rest.ci)
-        least = SpatialTable(*(np.array(getattr(rest.sp, name).min()) for name in SpatialTable.__slots__))
-        return self._price(variant, co, ci, least, rest.cycles.min()) <= _limit(incumbent)
-
-    def _price(
-        self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num
-    ) -> Floats:
-        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast."""
-        problem, structure, aim = self.space.problem, variant.structure, self.aim
-        layer, hardware = problem.layer, problem.hardware
-        held = tile_bits(layer, hardware, co.tile, ci.tile, sp.largest, sp.pixels, structure.trips.ci)
-        words = sp.fetched if variant.slide is None else sp.slid
-        trips = Trips(co.trips, ci.trips, sp.trips)
-        bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
-        price = aim.weights.traffic / self._compulsory * bits
-        inside = fits(hardware, problem.partition, footprint(hardware, held))
-        latency: Num = 0.0
-        if structure.timed:
-            compute = 1.0 * layer.groups * co.cycles * ci.cycles * sp_cycles
-            tile = TensorBits(1.0 * held.total, 0, 0)
-            setup = class_setup(hardware, layer.groups, structure, trips)
-            latency = latency_ticks(hardware, compute, bits, tile, setup) / self._roofline
-            price = price + aim.weights.latency * latency
-            inside = inside & (latency <= (_limit(aim.caps.latency) if aim.hard else inf))
-        if structure.summed:
-            price = price + aim.weights.spent * self._spent(co, ci, sp, sp_cycles, bits, latency)
-        return np.where(inside, price, inf)
-
-    def _spent(
-        self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
-    ) -> Num:
-        """What is summed, in the least of any mapping, of traffic in bits and latency in rooflines."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
-        trips, cycles = Trips(co.trips, ci.trips, sp.trips), Trips(co.cycles, ci.cycles, sp_cycles)
-        passes = Trips(*(1.0 * array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        rates = self.space.problem.rates
-        assert rates is not None
-        return rates.of(layer.macs, array, bits, latency * self._roofline) / self._least_sum
-
-
-def _limit(incumbent: float) -> float:
-    """What a price is compared with: a little above the known one, and finite."""
-    return min(incumbent * _WORSE, float_info.max)
-
-
-def _within(table: ChannelTable, positions: Ints, smallest: int, greatest: int) -> Ints:
-    tile = table.tile[positions]
-    return positions[(smallest <= tile) & (tile <= greatest)]
+        co, ci = self._of(variant, Group.CO, rest.co[:, None]), self._of(variant, Group.CI, rest.ci)
+        columns = (getattr(rest.sp, name) for name in rest.sp.__match_args__)
+        least = type(rest.sp)(*(np.array(column.min()) for column in columns))
+        return self._price(variant, co, ci, least, rest.cycles.min()) <= limit(incumbent)
 
 
 def _joined(pieces: Sequence[tuple[SpatialTable, Ints]]) -> tuple[SpatialTable, Ints]:

@@ -7,12 +7,14 @@ from typing import Any
 
 from formulation.cost import Tensors, Traffic, Trips, moved_tiles, passes
 from formulation.hardware import Hardware
-from formulation.mapping import Group, Stationary
+from formulation.mapping import INDEPENDENT, Group, Stationary, Tensor
 
 GROUPS = tuple(group.value for group in Group)
 TENSORS = ("ifmap", "ofmap", "weights")
 LOWEST = {"latency": 0.0, "traffic": 1.0, "spent": 1.0}
 """The quantities that are modelled, each with the least value of its variable."""
+SUB = "sub_"
+"""Before the name of a dimension: that of the sub-tiles that its tiles are cut into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Structure:
         apart: whether how often tensors go between buffer and array has variables of its own,
             other than those of the array's cycles.
         set_up: whether setting transfers up takes time.
+        cut: the group whose tiles are cut into sub-tiles; None for none.
+        cut_axis: of the spatial group, the only axis that is cut; None if all may be.
+        one: groups that have a single tile.
     """
 
     axes: int
@@ -39,11 +44,15 @@ class Structure:
     summed: bool = False
     apart: bool = False
     set_up: bool = False
+    cut: Group | None = None
+    cut_axis: int | None = None
+    one: tuple[Group, ...] = ()
 
     @property
     def trips(self) -> Trips:
         """Trip counts that stand for "one" or "more than one" of each group."""
-        return Trips(2, 2 if self.partial_sums else 1, 2)
+        co, sp = (1 if group in self.one else 2 for group in (Group.CO, Group.SP))
+        return Trips(co, 2 if self.partial_sums else 1, sp)
 
     @property
     def cyclic(self) -> bool:
@@ -61,9 +70,59 @@ class Structure:
         return tuple(name for name in LOWEST if name != "spent" or self.summed)
 
     @property
+    def spatial(self) -> tuple[str, ...]:
+        """Names of the dimensions of the spatial group: the batch, then the axes."""
+        return ("batch", *(f"axis{i}" for i in range(self.axes)))
+
+    @property
+    def subs(self) -> tuple[str, ...]:
+        """Names of the sub-tiles' dimensions, those of the dimensions that are cut with ``sub_``."""
+        if self.cut is None:
+            return ()
+        whole = self.spatial if self.cut is Group.SP else (self.cut.value,)
+        return tuple(f"{SUB}{d}" for d in (whole if self.cut_axis is None else (f"axis{self.cut_axis}",)))
+
+    @property
     def dims(self) -> tuple[str, ...]:
-        """Names of the dimensions that are tiled; the first two are the channels, the third the batch."""
-        return ("co", "ci", "batch", *(f"axis{i}" for i in range(self.axes)))
+        """Names of what has a size: the channels, the batch, the axes; then the sub-tiles, if there are any.
+
+        The trips of a sub-tile are those that it would have if it were a tile: the fewest sub-tiles of it.
+        """
+        return ("co", "ci", *self.spatial, *self.subs)
+
+    @property
+    def streamed(self) -> Tensor | None:
+        """The tensor that is held as sub-tiles; None where all are held whole."""
+        return None if self.cut is None else INDEPENDENT[self.stationary.streamed_across(self.cut)]
+
+    @property
+    def wide(self) -> bool:
+        """Whether the ofmap's tile is one of partial sums."""
+        return self.partial_sums or self.cut is Group.CI
+
+    def inside(self, dim: str) -> str:
+        """A dimension's sub-tile where it is cut, else the dimension."""
+        return f"{SUB}{dim}" if f"{SUB}{dim}" in self.subs else dim
+
+    def held(self, tensor: Tensor, dim: str) -> str:
+        """The dimension of what is held of a tensor."""
+        return self.inside(dim) if tensor == self.streamed else dim
+
+    def of_group(self, group: str) -> tuple[str, ...]:
+        """The dimensions of the tiles of a group of loops."""
+        return self.spatial if group == Group.SP.value else (group,)
+
+    def arguments(self, name: str, index: str) -> tuple[str, ...]:
+        """The dimensions whose trips, in all, an epigraph variable is a function of.
+
+        The array runs sub-tiles, of whose groups the cycles are. What is held of a streamed ifmap depends on
+        the sub-tile, and so do its words; but for those that slide along the only axis that is cut.
+        """
+        if name in ("cycles", "ports"):
+            return tuple(self.inside(d) for d in self.of_group(index))
+        if name == "largest" or (name == "fetched" and self.cut_axis is None):
+            return (self.held("ifmap", index),)
+        return (index,)
 
 
 def class_passes(structure: Structure, trips: Trips) -> Trips:
@@ -75,7 +134,7 @@ def class_passes(structure: Structure, trips: Trips) -> Trips:
     """
     each = {}
     for group in Group:
-        many = passes(structure.stationary, group, structure.trips) > 1
+        many = passes(structure.stationary, group, structure.trips, structure.cut) > 1
         each[group.value] = trips.of(group) if many else 1
     return Trips(**each)
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import channel_tiles, group_cycles
+from formulation.cuts import least_fetched, least_largest
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
@@ -194,6 +195,22 @@ def axis_underestimates(axis: Axis, smallest: int, greatest: int) -> AxisUnderes
 
 
 @lru_cache(maxsize=4096)
+def sub_axis_underestimates(axis: Axis, smallest: int, greatest: int) -> AxisUnderestimates:
+    """Of sub-tiles of ``smallest`` to ``greatest`` outputs, in whatever tiles, by the fewest pieces of each.
+
+    There are at least as many of a sub-tile as it would have trips as a tile, each with an interval; see
+    ``formulation.cuts``. Nothing slides.
+    """
+    if not always_fetches(axis):
+        return _ONE
+    sub = np.arange(smallest, greatest + 1)
+    pieces = trip_count(axis.out, sub)
+    fetched = underestimate(pieces, least_fetched(axis)[pieces - 1], 1)
+    largest = underestimate(pieces, np.maximum(least_largest(axis)[sub - 1], 1), -1)
+    return AxisUnderestimates(fetched, fetched, largest)
+
+
+@lru_cache(maxsize=4096)
 def channel_cycles_underestimate(
     layer: Layer, hardware: Hardware, group: Group, smallest: int, greatest: int
 ) -> Underestimate:
@@ -211,22 +228,29 @@ def spatial_cycles_underestimate(
 ) -> Underestimate:
     """The spatial group's factor of the compute cycles, as a function of the product of the trips.
 
-    From the table of all tiles where they are few. Otherwise: the cycles are at least those of all pixels as
-    one tile, as rounding up is subadditive, and at least one per tile; where the pixels stream they are a
-    line in the trips, exactly.
+    From the table of all tiles where they are few.
 
     Args:
         layer: whose tiles.
         hardware: gives the array.
         ranges: smallest and greatest tile of the batch and of each axis.
     """
-    pixels = layer.pixels
-    if pixels <= _GRID:
-        trips, cycles = _spatial_cycles(layer, hardware)
-        inside = tuple(slice(smallest - 1, greatest) for smallest, greatest in ranges)
-        return underestimate(trips[inside].reshape(-1), cycles[inside].reshape(-1), 1)
-    one = int(group_cycles(layer, hardware, Group.SP, 1, [(1, pixels)]))
-    per_trip = int(group_cycles(layer, hardware, Group.SP, 2, [(1, pixels)])) - one
+    if layer.pixels > _GRID:
+        return pieces_cycles_underestimate(layer, hardware, Group.SP)
+    trips, cycles = _spatial_cycles(layer, hardware)
+    inside = tuple(slice(smallest - 1, greatest) for smallest, greatest in ranges)
+    return underestimate(trips[inside].reshape(-1), cycles[inside].reshape(-1), 1)
+
+
+def pieces_cycles_underestimate(layer: Layer, hardware: Hardware, group: Group) -> Underestimate:
+    """A group's factor of the compute cycles by how many pieces it is run in, however they are cut.
+
+    At least those of one piece, as rounding up is subadditive, and at least one per piece; where the group
+    streams they are a line in the pieces, exactly. No more in fewer pieces.
+    """
+    extent = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}[group]
+    one = int(group_cycles(layer, hardware, group, 1, [(1, extent)]))
+    per_trip = int(group_cycles(layer, hardware, group, 2, [(1, extent)])) - one
     if per_trip:
         return Underestimate(1, ((float(one - per_trip), float(per_trip)),))
     return Underestimate(1, ((float(one), 0.0), (0.0, 1.0)))

@@ -8,10 +8,8 @@ families of sub-tiles ``s`` of a tile ``t``, which share out all pairs: ``s = t`
 What a family has at least, with its smallest tile, smallest sub-tile, and fewest parts ``m``:
 
 * pieces: ``(trips - 1) * m + 1``, as the last tile has a piece, and ``ceil(out / largest sub-tile)``.
-* words: those of the whole tiles. With overlapping intervals (``Ke >= stride``) each boundary adds to the
-  words (``cuts``), so at least the sum of as many of the least overlaps of the axis. Else each boundary takes
-  words away: at least those of tiles of one output.
-* largest interval: that of the first piece, which grows with the sub-tile.
+* words: those of the whole tiles, and what so many pieces have at least (``cuts.least_fetched``).
+* largest interval: what so large pieces have at least (``cuts.least_largest``).
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from math import isqrt
 import numpy as np
 
 from dnns.axes import Axis
-from formulation.cuts import CutTable, cut_table, first_interval, overlaps, span_words
+from formulation.cuts import CutTable, cut_table, least_fetched, least_largest
 from formulation.extents import AxisTable, Ints, full_axis_table
 
 
@@ -108,14 +106,12 @@ class CutAxis:
         pieces = np.maximum((trips - 1) * fewest + 1, -(-axis.out // largest))
         pieces = np.where(uncut, trips, pieces)
         if axis.effective_kernel >= axis.stride:
-            cuts = np.r_[0, np.cumsum(np.sort(overlaps(axis)))]
-            fetched = np.where(uncut, least[0], np.maximum(least[0], span_words(axis) + cuts[pieces - 1]))
+            fetched = np.where(uncut, least[0], np.maximum(least[0], least_fetched(axis)[pieces - 1]))
             within, slid = least[:2]
         else:
             fetched = np.where(uncut, least[0], whole.fetched[0])
             within, slid = fetched, fetched
-        held = first_interval(axis, np.where(uncut, first, smallest))
-        held = np.where(uncut, least[2], held)
+        held = np.where(uncut, least[2], least_largest(axis)[smallest - 1])
         return Families(
             smallest, single, parts, first, last, trips, pieces, fetched, within, slid, held, *least
         )

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import gcd, isqrt
 
 import numpy as np
@@ -47,7 +48,7 @@ class CutChannelTable(ChannelTable):
 def cut_channel_table(
     layer: Layer, hardware: Hardware, group: Group, *, summed: bool = False
 ) -> CutChannelTable:
-    """All pairs of sizes that matter; none if there is but one channel.
+    """All pairs of sizes that matter; none if there is but one channel. Kept as ``channel_table`` is.
 
     Args:
         layer: gives the channels.
@@ -55,6 +56,11 @@ def cut_channel_table(
         group: output or input channels.
         summed: whether bits at the array are summed, so that the pieces of a group that streams matter.
     """
+    return _cut_channel_table(layer, hardware.for_tables, group, summed)
+
+
+@lru_cache(maxsize=512)
+def _cut_channel_table(layer: Layer, hardware: Hardware, group: Group, summed: bool) -> CutChannelTable:
     extent = layer.out_channels if group is Group.CO else layer.in_channels
     side = array_side(hardware, group)
     counted = side is None and bool(summed or hardware.fill_cycles)

@@ -59,6 +59,16 @@ class CutGrid:
             subs.append(place - tile * (tile - 1) // 2 + 1)
         return tuple(reversed(tiles)), tuple(reversed(subs))
 
+    def sizes_at(self, rank: Ints) -> tuple[list[Ints], list[Ints]]:
+        """As ``sizes``, of many ranks."""
+        tiles, subs = [], []
+        for size in reversed(self.sizes_of):
+            rank, place = np.divmod(rank, size)
+            tile = ((np.sqrt(8 * place + 1) + 1) // 2).astype(np.int64)
+            tiles.append(tile)
+            subs.append(place - tile * (tile - 1) // 2 + 1)
+        return tiles[::-1], subs[::-1]
+
     @staticmethod
     def no_tiles() -> CutSpatialTable:
         """A table of no pairs."""
@@ -119,12 +129,21 @@ class CutGrid:
     def _coarse(self) -> Iterator[SpatialTable]:
         """Some thousand pairs spread over all."""
         budget = max(3, int(1024 ** (1 / max(1, sum(axis.axis.out > 1 for axis in self.axes)))) // 3)
-        tables = []
+        pairs = []
         for axis, menu in zip(self.axes, self.menus, strict=True):
             tiles = spread(axis.axis.out, self.hardware, budget) + 1
             subs = np.unique(menu.families.smallest[menu.families.single.astype(bool)])
-            pairs = {(int(t), int(s)) for t in tiles for s in (*subs, t) if s <= t}
-            tables.append(cut_table(axis.axis, *np.array(sorted(pairs)).T))
+            some = {(int(t), int(s)) for t in tiles for s in (*subs, t) if s <= t}
+            pairs.append(np.array(sorted(some)))
+        return self.product(pairs)
+
+    def product(self, pairs: Sequence[Ints]) -> Iterator[SpatialTable]:
+        """All combinations of some pairs of each dimension, but for those that are cut in none; in pieces.
+
+        Args:
+            pairs: of each dimension, rows of a tile and a sub-tile.
+        """
+        tables = [cut_table(axis.axis, *some.T) for axis, some in zip(self.axes, pairs, strict=True)]
         shape = tuple(len(table.sub) for table in tables)
         whole = [table.sub == table.whole.tile for table in tables]
         for start in range(0, prod(shape), SLAB):

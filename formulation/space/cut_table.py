@@ -29,6 +29,11 @@ class CutSpatialTable(SpatialTable):
     pieces: Ints
     cycles: Ints
 
+    @property
+    def computed(self) -> Ints:
+        """How many pieces are computed."""
+        return self.pieces
+
 
 def product(columns: Sequence[Num]) -> Ints:
     """Of one column of each dimension."""

@@ -80,7 +80,7 @@ class Space:
 
     def no_tiles(self) -> SpatialTable:
         """A table of no spatial tiles."""
-        return self.coarse.take(np.arange(0))
+        return SpatialTable(*(np.zeros(0, dtype=np.int64) for _ in SpatialTable.__match_args__))
 
     @cached_property
     def coarse(self) -> SpatialTable:

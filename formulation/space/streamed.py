@@ -87,16 +87,29 @@ class StreamedSpace(Space):
     def most_beside(self, co: Num, sp: SpatialTable) -> Num:
         """Most input channels of a tile [channels]; below 1 if none fits; arguments as of ``Space``."""
         if co is None:
-            of_ofmap, of_weights = 1, 1
-        else:
-            of_ofmap, of_weights = (self._of(tensor, self.co, co) for tensor in ("ofmap", "weights"))
-        each = self._bits(sp.largest, of_ofmap * sp.pixels, of_weights, 1)
-        return self._most(each, ("ifmap", "weights"), Group.CI, self.problem.layer.in_channels)
+            return self.most_channels(Group.CI, 1, 1, sp)
+        of_ofmap, of_weights = (self._of(tensor, self.co, co) for tensor in ("ofmap", "weights"))
+        return self.most_channels(Group.CI, of_ofmap, of_weights, sp)
 
     def most_out_channels(self, sp: SpatialTable, ci: Num = 1) -> Num:
         """Most output channels of a tile beside ``ci`` input channels [channels]; below 1 if none fits."""
-        each = self._bits(ci * sp.largest, sp.pixels, ci, 1)
-        return self._most(each, ("ofmap", "weights"), Group.CO, self.problem.layer.out_channels)
+        return self.most_channels(Group.CO, ci, ci, sp)
+
+    def most_channels(self, group: Group, of_map: Num, of_weights: Num, sp: SpatialTable) -> Num:
+        """Most channels of a tile [channels]; below 1 if none fits.
+
+        Args:
+            group: output or input channels.
+            of_map: channels of the other group that are held of its feature map.
+            of_weights: those that are held of the weights.
+            sp: spatial tiles.
+        """
+        layer = self.problem.layer
+        if group is Group.CO:
+            each = self._bits(of_map * sp.largest, sp.pixels, of_weights, 1)
+            return self._most(each, ("ofmap", "weights"), group, layer.out_channels)
+        each = self._bits(sp.largest, of_map * sp.pixels, of_weights, 1)
+        return self._most(each, ("ifmap", "weights"), group, layer.in_channels)
 
     def mapping(self, stationary: Stationary, co: int, ci: int, rank: int, slide: int) -> Mapping:
         """The mapping of a choice, its sliding axis None where nothing slides."""

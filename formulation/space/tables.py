@@ -116,6 +116,11 @@ class SpatialTable:
     def __len__(self) -> int:
         return len(self.rank)
 
+    @property
+    def computed(self) -> Ints:
+        """How many pieces are computed."""
+        return self.trips
+
     def take(self, index: Any) -> SpatialTable:
         """The tiles at the given positions, of a slice, or where a mask is true; whatever arrays take."""
         return type(self)(*(getattr(self, name)[index] for name in self.__match_args__))

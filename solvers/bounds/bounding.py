@@ -13,7 +13,7 @@ import numpy as np
 from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.model import build_relaxed
-from formulation.relaxed.structure import Structure
+from formulation.relaxed.structure import SUB, Structure
 from solvers.bounds.backend import nlp_backend
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.dual import dual_bound
@@ -102,12 +102,14 @@ class Bounder:
         status = Termination.OPTIMAL
         late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
         waiting: dict[Variant, Program] = {}
+        floor = sum(aim.weights)
         for variant in self.variants:
             if variant in late or self.relaxation.is_empty(variant, aim):
                 bounds[variant] = inf
+            elif variant.structure.cut is not None and incumbent <= floor:
+                bounds[variant] = floor  # of the classes of cuts, which are many, no model is made in vain
             else:
                 waiting[variant] = self._whole(variant, aim)
-        floor = sum(aim.weights)
         prices = {
             v: max(
                 floor,
@@ -179,7 +181,9 @@ class Bounder:
         if found.termination is not Termination.OPTIMAL:
             return found.termination
         bound = dual_bound(program, found.x, found.multipliers)
-        trips = {d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in self.start}
+        trips = {
+            d: float(np.exp(found.x[program.position(f"log_trips[{d}]")])) for d in variant.structure.dims
+        }
         return SolvedModel(variant, program, found.x, found.multipliers, bound, trips)
 
     def _least_latency_first(
@@ -204,8 +208,9 @@ class Bounder:
     def _starting_point(self, variant: Variant, program: Program) -> Floats:
         """The point at given trip counts, moved into the variant's ranges, a little inside."""
         trips = {}
-        for dim, count in self.start.items():
+        for dim in variant.structure.dims:
             low, high = variant.trips_range(dim)
+            count = self.start[dim] if dim in self.start else self.start[dim.removeprefix(SUB)]
             trips[dim] = min(max(count, low), high)
         lifted = self.relaxation.lift(variant, trips, _START)
         x = np.array([lifted.get(name, 0.0) for name in program.names])
@@ -251,4 +256,8 @@ def price(program: Program, point: SolvedModel) -> float:
     """A bound on one model from the multipliers of another: any that are not negative give one."""
     multiplier = dict(zip(point.program.rows, point.multipliers, strict=True))
     weights = np.array([multiplier.get(row, 0.0) for row in program.rows])
-    return dual_bound(program, point.x, weights)
+    x = point.x
+    if program.names != point.program.names:  # one of them has sub-tiles that the other has not
+        values = dict(zip(point.program.names, x, strict=True))
+        x = np.array([values.get(name, values[name.replace(SUB, "")]) for name in program.names])
+    return dual_bound(program, x, weights)

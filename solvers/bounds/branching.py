@@ -86,7 +86,7 @@ def refine(
         reach = min([incumbent, *(tree.bounds[v] for v in tree.exact)])
         if tree.bounds[limiting] >= reach * (1 + SAFETY):
             break
-        if tree.reduce(limiting, incumbent):
+        if tree.is_free(limiting, incumbent) or tree.model(limiting) or tree.reduce(limiting, incumbent):
             continue
         if tree.bounds[limiting] >= reach * (1 - target):
             break
@@ -118,11 +118,12 @@ class _Tree:
     """
 
     def __init__(self, bounder: Bounder, presolve: Lists, stage: Bounded) -> None:
-        self.bounder, self.presolve = bounder, presolve
+        self.bounder, self.presolve, self.floor = bounder, presolve, stage.floor
         self.bounds = dict(stage.bounds)
         self.points = {p.variant: p for p in stage.points}
         self.exact: set[Variant] = set()
         self._reduced: set[Variant] = set()
+        self._unsolved = set(self.bounds) - set(self.points)
         self._nearby: dict[Variant, SolvedModel] = {}
 
     @property
@@ -166,6 +167,24 @@ class _Tree:
             self.bounds[part], self._nearby[part] = bound, point
         return True
 
+    def is_free(self, variant: Variant, incumbent: float) -> bool:
+        """Whether a class of a cut need not be listed: compulsory traffic, or the roofline, proves enough."""
+        if variant.structure.cut is None or incumbent > self.floor:
+            return False
+        self.exact.add(variant)
+        return True
+
+    def model(self, variant: Variant) -> bool:
+        """Solve the model of a class of a cut that was closed without: sooner done than listing what is left.
+
+        Returns:
+            Whether that was still to be done.
+        """
+        if variant.structure.cut is None or variant not in self._unsolved:
+            return False
+        self._unsolved.remove(variant)
+        return self.solve(variant)
+
     def solve(self, variant: Variant) -> bool:
         """Solve the model of a part; false if that fails."""
         aim = self.presolve.aim
@@ -191,7 +210,7 @@ def split(relaxation: Relaxation, point: SolvedModel) -> list[Variant]:
     """
     weight = _weights(point)
     best: tuple[float, str, list[tuple[int, int]]] | None = None
-    for dim in relaxation.extents:
+    for dim in point.variant.structure.dims:
         counts = relaxation.counts(point.variant, dim)
         if len(counts) == 1:
             continue

@@ -75,6 +75,10 @@ class RelaxedRun(ABC, Generic[M]):
     def lists(self, aim: Aim) -> tuple[Lists, Collection[Variant]]:
         """What is left of the classes, and those of which nothing is."""
 
+    def closed(self, stage: Bounded, lists: Lists) -> Collection[Variant]:
+        """Classes without a bound of which nothing is left, that are not listed yet."""
+        return ()
+
     @abstractmethod
     def round(self, goal: Goal, stage: Bounded) -> None:
         """Improve the best mapping from relaxed points."""
@@ -145,7 +149,7 @@ class RelaxedRun(ABC, Generic[M]):
             lists, closed = self.lists(aim)
             stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack)
             self._keep_relaxed(measure, stage)
-            stage = stage.close(closed, self.value(aim))
+            stage = stage.close([*closed, *self.closed(stage, lists)], self.value(aim))
             if measure.quantity is LATENCY:
                 self._latencies = stage.bounds
             self.round(goal, stage)

@@ -27,6 +27,9 @@ log_fetched[a], log_largest[a]: of the input intervals along axis a, their sum o
 log_cycles[g]: of the array cycles' factor of a group of loops: co, ci, sp (the batch and all axes)
 part[x]: of the buffer, for a tensor
 """
+_SUBS = """\
+log_trips[sub_d]: of the sub-tiles that tiles along dimension d are cut into, as if they were tiles
+"""
 
 
 def dump(bounder: Bounder, stages: Mapping[str, Bounded], folder: Path, name: str) -> list[Path]:
@@ -74,7 +77,7 @@ def _about(
     yield f"latency in rooflines: {relaxation.roofline_cycles:.12g} cycles"
     yield f"traffic in compulsory traffics: {relaxation.compulsory_bits / 8:.12g} bytes"
     yield f"parts in buffers: {relaxation.problem.hardware.buffer_bits / 8:.12g} bytes"
-    yield _LEGEND
+    yield _LEGEND if variant.structure.cut is None else _LEGEND + _SUBS
     if stage.aim.hard and variant.structure.timed:
         cycles = stage.aim.caps.latency * relaxation.roofline_cycles
         yield f"latency cap: {stage.aim.caps.latency:.9g} ({cycles:.12g} cycles)"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from time import monotonic
 
@@ -17,7 +17,11 @@ from formulation.problem import Problem
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.lists import NOTHING
 from formulation.relaxed.presolve import Presolve
+from formulation.relaxed.streamed import StreamedRelaxation
+from formulation.relaxed.streamed_presolve import StreamedPresolve
+from formulation.relaxed.structure import SUB
 from formulation.space.space import Space
+from formulation.space.streamed import streamed_spaces
 from solvers.bounds.bounded import Bounded
 from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, Presolving, Unlisted
@@ -27,6 +31,7 @@ from solvers.bounds.sensitivity import sensitivity
 from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
+from solvers.layers.streamed_rounding import CutRounder
 from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import Result, SolutionStatus, Termination
 
@@ -67,13 +72,15 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
-    bounder = Bounder(Relaxation(problem), problem.needs(LATENCY), deadline, max_iterations)
+    relaxation = StreamedRelaxation(problem) if problem.hardware.streaming else Relaxation(problem)
+    bounder = Bounder(relaxation, problem.needs(LATENCY), deadline, max_iterations)
     run = _LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()
     if dump_models is not None:
         files = Path(dump_models), name or problem.layer.name
         dump(bounder, run.stages, *files)
-        dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
+        if not problem.hardware.streaming:  # they are of whole tiles
+            dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None
     proven = run.termination is Termination.OPTIMAL and is_proven(problem, found.price, bound)
@@ -112,23 +119,53 @@ class _LayerRun(RelaxedRun[Mapping]):
         super().__init__(problem, bounder, branches, known(problem, initial))
         self.presolving = presolving
         self.deadline = Deadline(bounder.deadline)
-        self.rounder = Rounder(Space(problem), self.deadline.later(GRACE))
+        later = self.deadline.later(GRACE)
+        self.rounder = Rounder(Space(problem), later)
+        cuts = streamed_spaces(self.rounder.space)
+        self.cuts = {(each.stationary, each.cut): CutRounder(each, later) for each in cuts}
         self._given = self.known[0].mapping if self.known else None
 
     def start(self, goal: Goal) -> LayerFound:
         """An incumbent by local search from the best of the smallest tiles and the known mappings."""
-        return self.rounder.incumbent(goal, self.known)
+        best = self.rounder.incumbent(goal, self.known)
+        for rounder in self.cuts.values():
+            best = rounder.improve(goal, best)
+        return best
+
+    def _rounder(self, variant: Variant) -> Rounder:
+        """The local search among the mappings of a class."""
+        structure = variant.structure
+        if structure.cut is None:
+            return self.rounder
+        return self.cuts[structure.stationary, structure.cut]
 
     def lists(self, aim: Aim) -> tuple[Lists, Collection[Variant]]:
         """All classes gone through; IPOPT starts at the mapping given at first, or at the best one."""
         mapping = self._given or self._incumbent.mapping
-        tile, extents = mapping.tile, self.bounder.relaxation.extents
-        sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
-        self.bounder.start = {d: float(-(-extents[d] // t)) for d, t in zip(extents, sizes, strict=True)}
+        extents = self.bounder.relaxation.extents
+        self.bounder.start = {}
+        for before, tile in (("", mapping.tile), (SUB, mapping.inner)):
+            if tile is not None:
+                sizes = (tile.out_channels, tile.in_channels, tile.batch, *tile.spatial)
+                trips = {before + d: -(-extents[d] // t) for d, t in zip(extents, sizes, strict=True)}
+                self.bounder.start |= {d: float(n) for d, n in trips.items()}
         if self.presolving is Presolving.NONE:
             return Unlisted(aim), ()
-        presolve = Presolve(self.rounder.space, aim, self.deadline.check)
+        presolve = self._presolve(aim)
         return presolve, presolve.start(self.bounder.variants, self.value(aim))
+
+    def _presolve(self, aim: Aim) -> Presolve:
+        """The classes of an objective, yet to be listed."""
+        space, check = self.rounder.space, self.deadline.check
+        if not self.cuts:
+            return Presolve(space, aim, check)
+        return StreamedPresolve(space, [each.streamed for each in self.cuts.values()], aim, check)
+
+    def closed(self, stage: Bounded, lists: Lists) -> Collection[Variant]:
+        """Classes of a cut whose models have failed, and of which nothing is left."""
+        failed = [v for v, bound in stage.bounds.items() if v.structure.cut is not None and bound == -inf]
+        incumbent = self.value(stage.aim)
+        return [v for v in failed if (least := lists.reduce(v, incumbent)[0]) is not None and least == inf]
 
     @property
     def _incumbent(self) -> LayerFound:
@@ -156,18 +193,24 @@ class _LayerRun(RelaxedRun[Mapping]):
         """The best mapping of the classes that are priced, compared exactly."""
         for variant in filter(stage.priced.__contains__, stage.bounds):
             rest = presolve.lists.get(variant, NOTHING)
-            found = self.rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
-            self.best = found or self.best
+            rounder = self._rounder(variant)
+            found = rounder.listed(goal, rest.co, rest.ci, rest.sp, rest.cycles, self.best)
+            if found is not None and found is not self.best:
+                # Sub-tiles that do not matter to the first measure are not all listed.
+                self.best = found if variant.structure.cut is None else rounder.improve(goal, found)
 
     def _round(self, goal: Goal, stage: Bounded, wanted: float, most: int) -> None:
         """Improve the best mapping from up to ``most`` relaxed points, unless the bound is as wanted."""
         if stage.bound is not None and wanted <= stage.bound * (1 + SAFETY):
             return
-        rounded = [self.rounder.round(goal, point.trips) for point in stage.points]
-        best = self._incumbent.mapping
-        places = {f.mapping: f for f in rounded if f is not None and f.mapping != best}
-        for found in sorted(places.values(), key=lambda f: f.keys)[:most]:
-            self.best = _least([self._incumbent, self.rounder.improve(goal, found)])
+        rounded = [(self._rounder(p.variant), p.trips) for p in stage.points]
+        places = {}
+        for rounder, trips in rounded:
+            found = rounder.round(goal, trips)
+            if found is not None and found.mapping != self._incumbent.mapping:
+                places[found.mapping] = found, rounder
+        for found, rounder in sorted(places.values(), key=lambda place: place[0].keys)[:most]:
+            self.best = _least([self._incumbent, rounder.improve(goal, found)])
 
 
 def _least(found: Iterable[LayerFound]) -> LayerFound:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 
-from formulation.mapping import Mapping
+from formulation.mapping import Group, Mapping
 from formulation.problem import Problem
 from formulation.space.space import Space
 from formulation.space.streamed import streamed_spaces
@@ -40,7 +40,8 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline, space = Deadline.of(time_limit), Space(problem)
-    searches = [Search(each, deadline) for each in streamed_spaces(space)]
+    cuts = sorted(streamed_spaces(space), key=lambda each: each.cut is Group.SP)  # those of most pairs last
+    searches = [Search(each, deadline) for each in cuts]
     search = Search(space, deadline)
 
     def minimise(goal: Goal, mappings: Sequence[LayerFound], last: bool) -> Outcome[Mapping]:

@@ -14,13 +14,11 @@ from math import ceil, floor
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.space.space import CLASSES, Space
+from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
 from solvers.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound, better, ranked
 
-_MENU = 40  # tiles of one dimension that the local search looks at
-_NEAR = 9  # of which next to the present one, on either side
 _SWEEPS = 20  # rounds of the local search; it stops by itself long before
 
 
@@ -33,16 +31,26 @@ class Rounder:
     Args:
         space: the problem's map space.
         deadline: when the local search stops.
+
+    Attributes:
+        menu: tiles of one dimension that the local search looks at.
+        near: of which next to the present one, on either side.
     """
+
+    menu, near = 40, 9
 
     def __init__(self, space: Space, deadline: Deadline = NEVER) -> None:
         self.space, self.deadline = space, deadline
         hardware = space.problem.hardware
         self._quanta = sorted({hardware.rows, hardware.cols} - {1})
         self._extents = [len(dim.tile) for dim in space.grid.dims]
-        sizes = (len(space.co.tile), len(space.ci.tile), *self._extents)
-        free = [d for d, size in enumerate(sizes) if size > 1]
+        self._sizes = self._coordinates()
+        free = [d for d, size in enumerate(self._sizes) if size > 1]
         self._pairs = list(combinations(free, 2)) or [(d, d) for d in free]
+
+    def _coordinates(self) -> tuple[int, ...]:
+        """How many values each coordinate of a place has."""
+        return (len(self.space.co.tile), len(self.space.ci.tile), *self._extents)
 
     def smallest(self, goal: Goal) -> LayerFound | None:
         """The best of the smallest tiles: one element, or all input channels, of one output."""
@@ -104,14 +112,14 @@ class Rounder:
 
     def _menu(self, dim: int, at: int) -> Ints:
         """Positions of one dimension: all if they are few, else those near and some spread over all trips."""
-        count = (len(self.space.co.tile), len(self.space.ci.tile), *self._extents)[dim]
-        if count <= _MENU:
+        count = self._sizes[dim]
+        if count <= self.menu:
             return np.arange(count)
-        near = np.arange(max(0, at - _NEAR), min(count, at + _NEAR + 1))
+        near = np.arange(max(0, at - self.near), min(count, at + self.near + 1))
         if dim < 2:
-            spread = np.linspace(0, count - 1, _MENU - len(near)).astype(np.int64)
+            spread = np.linspace(0, count - 1, self.menu - len(near)).astype(np.int64)
         else:
-            trips = np.unique(np.geomspace(1, count, _MENU - len(near)).astype(np.int64))
+            trips = np.unique(np.geomspace(1, count, self.menu - len(near)).astype(np.int64))
             trips = np.r_[trips, -(-count // (at + 1)) + np.arange(-3, 4)]
             spread = -(-count // trips[(trips >= 1) & (trips <= count)]) - 1
             steps = [q * k - 1 for q in self._quanta for k in (1, 2, 3, 4)]
@@ -165,7 +173,7 @@ class Rounder:
             return best
         co, ci, row = co[some], ci[some], row[some]
         part, cycle = sp.take(row), cycles[row]
-        for which, stationary in enumerate(CLASSES):
+        for which, stationary in space.orders.items():
             price = space.price(stationary, co, ci, part, cycle)
             at = goal.least(price, (co, ci, part.rank))
             if at is not None:

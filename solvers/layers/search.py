@@ -18,7 +18,7 @@ import numpy as np
 
 from formulation.cost import Num
 from formulation.extents import Ints
-from formulation.mapping import Mapping
+from formulation.mapping import Group, Mapping
 from formulation.space.blocks import CELLS, pairs
 from formulation.space.shortlist import short_list
 from formulation.space.space import Space
@@ -50,7 +50,7 @@ class Search:
     def _short(self) -> TileBounds | None:
         """The tiles that are worth looking at, if there are few in all, bounded once for all goals."""
         space, problem = self.space, self.space.problem
-        if space.cut is not None or problem.hardware.burst_bytes or len(space.grid) > _SHORT:
+        if space.cut is Group.SP or problem.hardware.burst_bytes or len(space.grid) > _SHORT:
             return None
         return TileBounds.of(space, *short_list(problem.layer, problem.hardware.for_tables))
 
@@ -107,6 +107,8 @@ class Search:
     def _best_first(self, goal: Goal, left: _Left, seed: LayerFound | None) -> Outcome[Mapping]:
         """The best mapping of some tiles, which are taken in ascending order of their bounds."""
         table, cycles, keys = left
+        if not len(table):
+            return Outcome(seed, seed.keys[0] if seed else None, True)
         best, order = seed, np.lexsort((table.rank, *keys[::-1]))
         table, cycles, bound = table.take(order), cycles[order], keys[0][order]
         start, size = 0, _FIRST
@@ -125,12 +127,15 @@ class Search:
 
     def _left(self, slabs: Iterable[SpatialTable], interest: Interest) -> _Left:
         """Tiles that are of interest: by a cheap bound, then with exact cycles; with those and the bounds."""
-        none = self.space.no_tiles()
-        left: list[_Left] = [(none, none.rank, interest.tiles(none, none.rank)[1])]
+        left: list[_Left] = []
         for slab in slabs:
             tiles = slab.take(interest.blocks(slab))
-            bounded = TileBounds.of(self.space, tiles, self.space.cycles(tiles))
-            left.append(_taken(bounded, *interest.among(bounded)))
+            if len(tiles):
+                bounded = TileBounds.of(self.space, tiles, self.space.cycles(tiles))
+                left.append(_taken(bounded, *interest.among(bounded)))
+        if not left:
+            none = self.space.no_tiles()
+            return none, none.rank, tuple(none.rank for _ in interest.goal.measures)
         tables, factors, bounds = zip(*left, strict=True)
         keys = tuple(np.concatenate(each) for each in zip(*bounds, strict=True))
         return SpatialTable.join(tables), np.concatenate(factors), keys

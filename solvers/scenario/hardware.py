@@ -140,15 +140,14 @@ class HardwareModel(StrictModel):
             layout=Layout(self.layout),
         )
 
-    def refused(self, method: str, programs: bool, auto: bool, over: str, whole: bool) -> Iterator[str]:
+    def refused(self, programs: bool, auto: bool, over: str, whole: bool) -> Iterator[str]:
         """What the machine asks for that the rest of a scenario cannot do.
 
         Args:
-            method: of search.
             programs: whether the network is one problem.
             auto: whether one partition is sought for all layers.
             over: what the tolerance is over.
-            whole: whether programs are to hold the whole map space, or are to be written.
+            whole: whether mixed-integer programs are to hold the whole map space, or are to be written.
         """
         if programs and self.padding != "clipped":
             yield "padding: counted, with the network as one problem, allowed with: network_level layers"
@@ -156,10 +155,9 @@ class HardwareModel(StrictModel):
             return
         if programs:
             yield "streaming: true, with the network as one problem, allowed with: network_level layers"
-        if method not in ("exhaustive", "static", "exact"):
-            yield f"streaming: true, with {method}, allowed with: exhaustive, static, exact"
         if whole:
-            yield "streaming: true, with sieve or dump_models, allowed: sieve prices, no dump_models"
+            allowed = "sieve prices, dump_models where no program is solved"
+            yield f"streaming: true, with sieve or dump_models, allowed: {allowed}"
         if auto:
             yield "streaming: true, with buffer_partition auto, allowed with: three ratios, or a free one"
         if over == "network":

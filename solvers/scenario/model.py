@@ -144,8 +144,8 @@ class Scenario(StrictModel):
                 problem = f"network, with {self.search_method}, allowed with: exhaustive, exact"
                 raise ValueError(f"tolerance_over: {problem}")
         auto, over = self.is_static and self.buffer_partition == "auto", self.objective.tolerance_over
-        whole = self.sieve != "prices" or self.dump_models is not None
-        for problem in self.hardware.refused(self.search_method, programs, auto, over, whole):
+        whole = self.sieve != "prices" or (self.dump_models is not None and self.solves_programs)
+        for problem in self.hardware.refused(programs, auto, over, whole):
             raise ValueError(problem)
         if self.hardware.burst_bytes:
             self._judge_bursts()

@@ -14,6 +14,7 @@ from formulation.shared.problem import SharedMapping
 from tests.walkers.bursts import BurstWalk
 from tests.walkers.ports import PortWalk, shared_ports
 from tests.walkers.shared_walker import Machine, taps_of
+from tests.walkers.stream_walker import STREAMED, StreamWalk
 from tests.walkers.walker import Walk
 
 
@@ -54,22 +55,43 @@ def prices(hardware, partition, runs):
     return frozenset(price(hardware, partition, *run) for run in runs) - {None}
 
 
+def every_mapping(layer, machine):
+    """All tiles, loop orders and sliding axes; in every cut too, if the machine streams."""
+    extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
+    for co, ci, n, *spatial in sizes(*extents):
+        tile = Tile(co, ci, n, tuple(spatial))
+        for order, slide in product(Stationary, sliding_axes(machine, layer.axes)):
+            yield Mapping(tile, order, slide)
+            for group in ("co", "ci", "sp") if machine.streaming else ():
+                if (str(order), group) in STREAMED:
+                    yield from (Mapping(tile, order, slide, inner) for inner in cuts_of(tile, group))
+
+
+def cuts_of(tile, group):
+    if group == "co":
+        return [replace(tile, out_channels=size) for size in range(1, tile.out_channels)]
+    if group == "ci":
+        return [replace(tile, in_channels=size) for size in range(1, tile.in_channels)]
+    each = sizes(tile.batch, *tile.spatial)
+    return [
+        inner for n, *spatial in each if (inner := replace(tile, batch=n, spatial=tuple(spatial))) != tile
+    ]
+
+
 @cache
 def layer_runs(layer, hardware, summed):
     """Words, transfers, largest tiles, cycles, and energy of MACs and the array's ports, of every mapping."""
     found = set()
-    kind = WALKS[bool(hardware.burst_bytes), summed]
-    extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
-    for co, ci, n, *spatial in sizes(*extents):
-        tile = Tile(co, ci, n, tuple(spatial))
-        for stationary, slide in product(Stationary, sliding_axes(hardware, layer.axes)):
-            walk = kind(layer, hardware, Mapping(tile, stationary, slide))
-            words = walk.ifmap, walk.weights, walk.writes, walk.reads, walk.transfers
-            words += (sum(walk.bits.values()) if hardware.burst_bytes else None,)
-            some = ci < layer.in_channels
-            largest = tuple(walk.largest[name] for name in TENSORS)
-            apart = walk.energy(0, 0) if summed else None
-            found.add((words, largest, walk.compute, layer.ofmap_words, some, apart))
+    kind = StreamWalk if hardware.streaming else WALKS[bool(hardware.burst_bytes), summed]
+    for mapping in every_mapping(layer, hardware):
+        walk = kind(layer, hardware, mapping)
+        words = walk.ifmap, walk.weights, walk.writes, walk.reads
+        words += (0 if hardware.streaming else walk.transfers,)  # with streaming there are no set-ups
+        words += (sum(walk.bits.values()) if hardware.burst_bytes else None,)
+        some = (mapping.inner or mapping.tile).in_channels < layer.in_channels
+        largest = tuple(walk.largest[name] for name in TENSORS)
+        apart = walk.energy(0, 0) if summed else None
+        found.add((words, largest, walk.compute, layer.ofmap_words, some, apart))
     return frozenset(found)
 
 

@@ -79,12 +79,14 @@ BURSTING = {
         MACHINES["awkward"], halo=Halo.REFETCH, burst_bytes=4, layout=Layout.NHWC, transfer_setup=2
     ),
 }
-EVERY_MACHINE = MACHINES | SLOW_TO_START | BURSTING
+STREAMING = {f"{name}, streamed": replace(machine, streaming=True) for name, machine in MACHINES.items()}
+EVERY_MACHINE = MACHINES | SLOW_TO_START | BURSTING | STREAMING
 LAYERS = {
     "1-D": Layer("1-D", 6, 5, (Axis(7, 3, 1, 1, 1, 1, 7),)),
     "2-D": Layer("2-D", 4, 3, (Axis(3, 3, 2, 1, 1, 1, 5), Axis(4, 2, 1, 2, 1, 1, 4)), batch=2, groups=2),
     "product": Layer("product", 7, 8, (Axis(6, in_size=6),)),
 }
+SMALL = {"small": Layer("small", 4, 4, (Axis(6, 3, 1, 1, 1, 1, 6),))}
 DECONVOLUTIONS = {
     "1-D": Deconvolution("1-D", 2, 3, (TransposedAxis(4, 3, 2, pad_lo=1, pad_hi=1, output_padding=1),)),
     "2-D": Deconvolution("2-D", 1, 2, (TransposedAxis(2, 3, 2), TransposedAxis(2, 2, 2))),
@@ -188,7 +190,7 @@ def conforms(problem, prices, result, method):
 @pytest.mark.parametrize("method", METHODS)
 def test_layers(method, machine, layer, objective):
     how, hardware = METHODS[method], EVERY_MACHINE[machine]
-    problem = Problem(LAYERS[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
+    problem = Problem((LAYERS | SMALL)[layer], hardware, (OBJECTIVES | ENERGETIC)[objective])
     if how.name == "static":
         problem = replace(problem, partition=parts(hardware))
     result = methods.solve(problem, method=how.name, **how.options)
@@ -211,6 +213,16 @@ def test_layers_where_transfers_are_set_up(method, machine, layer, objective):
 @pytest.mark.parametrize("method", METHODS)
 def test_layers_where_transfers_take_bursts(method, machine, layer, objective):
     test_layers(method, machine, layer, objective)
+
+
+@pytest.mark.parametrize(
+    ("machine", "objective"),
+    [("awkward, streamed", objective) for objective in OBJECTIVES | ENERGETIC]
+    + [("plain, streamed", "balanced, 20 %"), ("plain, streamed", "weighted, energy")],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_layers_whose_tiles_are_streamed(method, machine, objective):
+    test_layers(method, machine, "small", objective)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES | ENERGETIC)

@@ -57,6 +57,25 @@ def test_the_cap_is_that_of_the_fastest_mapping_known(tmp_path):
         assert (number(text, r"    0 <= latency <=") is None) == (cap is None)
 
 
+def test_a_cut_has_a_model_with_the_sizes_of_its_sub_tiles(tmp_path):
+    """Nothing that SCIP finds in one of them is below what its text says."""
+    from pyscipopt import Model
+
+    problem = Problem(LAYER, Hardware(buffer_bytes=20_000, streaming=True), Objective(Kind.TRAFFIC))
+    found = texts(problem, tmp_path)
+    assert {f"conv.{c}.traffic.txt" for c in CLASSES} < set(found)
+    text = found["conv.output_cut_sp_partial.traffic.txt"]
+    assert "log_trips[axis0] - log_trips[sub_axis0]" in re.sub(r"-?1 \* ", "", text)
+    assert "log_trips[sub_d]" in text
+    assert not list(tmp_path.glob("*.integer.*"))
+    scip = Model()
+    scip.hideOutput()
+    scip.readProblem(str(tmp_path / "conv.output_cut_sp_partial.traffic.nl"))
+    scip.setParam("limits/gap", 1e-3)
+    scip.optimize()
+    assert scip.getObjVal() == pytest.approx(number(text, "least"), rel=2e-3)
+
+
 @pytest.mark.parametrize("kind", [Kind.BALANCED, Kind.TRAFFIC, Kind.WEIGHTED])
 def test_another_solver_finds_the_same_optimum(tmp_path, kind):
     """SCIP reads the files on its own."""

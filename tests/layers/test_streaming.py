@@ -1,7 +1,6 @@
-"""Exhaustive search over streamed tiles: every tile, loop order and cut of small layers, one by one."""
+"""Streamed tiles by every method: against every tile, loop order and cut of small layers, one by one."""
 
 from dataclasses import replace
-from itertools import product
 from unittest.mock import patch
 
 import pytest
@@ -9,43 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dnns.axes import Axis
-from dnns.errors import InputError
 from dnns.layer import Layer
 from formulation.hardware import Halo, Hardware
-from formulation.mapping import Mapping, Partition, Stationary, Tile
+from formulation.mapping import Partition, Stationary
 from formulation.problem import Kind, Objective, Problem
 from formulation.space import cut_grid
-from solvers.layers import exact, exhaustive, static
+from solvers.bounds.branching import Presolving
+from solvers.layers import combined, constrained, exact, exhaustive, static
 from solvers.methods import solve
-from solvers.result import BoundFrom, Termination
+from solvers.result import BoundFrom, SolutionStatus, Termination
 from tests import strategies
-from tests.conformance.reference import TENSORS, price, sizes, sliding_axes
+from tests.conformance.reference import TENSORS, every_mapping, price
 from tests.goals import score
 from tests.strategies import examples
-from tests.walkers.stream_walker import STREAMED, StreamWalk
-
-
-def every_mapping(layer, machine):
-    """All tiles, loop orders and sliding axes, not cut and in every cut."""
-    extents = layer.out_channels, layer.in_channels, layer.batch, *(a.out for a in layer.axes)
-    for co, ci, n, *spatial in sizes(*extents):
-        tile = Tile(co, ci, n, tuple(spatial))
-        for order, slide in product(Stationary, sliding_axes(machine, layer.axes)):
-            yield Mapping(tile, order, slide)
-            for group in ("co", "ci", "sp"):
-                if (str(order), group) in STREAMED:
-                    yield from (Mapping(tile, order, slide, inner) for inner in cuts_of(tile, group))
-
-
-def cuts_of(tile, group):
-    if group == "co":
-        return [replace(tile, out_channels=size) for size in range(1, tile.out_channels)]
-    if group == "ci":
-        return [replace(tile, in_channels=size) for size in range(1, tile.in_channels)]
-    each = sizes(tile.batch, *tile.spatial)
-    return [
-        inner for n, *spatial in each if (inner := replace(tile, batch=n, spatial=tuple(spatial))) != tile
-    ]
+from tests.walkers.stream_walker import StreamWalk
 
 
 def walked(problem):
@@ -171,10 +147,50 @@ def test_a_program_proves_a_streamed_optimum(layer):
     assert solved.bound_from == {"traffic": BoundFrom.PROGRAM}
 
 
-@pytest.mark.parametrize("method", ["constrained", "Combined"])
-def test_a_method_of_whole_tiles_refuses_a_machine_that_streams(method):
-    with pytest.raises(InputError, match="knows whole tiles only"):
-        solve(small(CONV2, 64), method)
+@pytest.mark.parametrize(("kib", "words"), [(64, 39379968), (128, 29274624)])
+def test_the_relaxation_proves_a_streamed_optimum(kib, words):
+    """Rounded from relaxed points, and bounded by what the classes of all cuts prove."""
+    result = solve(small(CONV2, kib), "constrained")
+    assert result.cost.traffic_bytes == 2 * words
+    assert result.gap == 0
+    assert result.solution_status is SolutionStatus.OPTIMAL
+    assert {name.partition("_cut")[0] for name in result.extras["models"]["traffic"]} >= set(Stationary)
+
+
+@examples(12)
+@given(streaming_problems(6, 6), st.sampled_from(Presolving))
+def test_the_relaxation_bounds_every_cut(problem, presolve):
+    """Found, and with its presolve proven; models alone have a bound that no mapping is below."""
+    searched, relaxed = exhaustive.solve(problem), constrained.solve(problem, presolve=presolve)
+    if searched.mapping is None:
+        assert relaxed.mapping is None
+        return
+    assert problem.is_feasible(relaxed.cost)
+    best, claim = searched.objective_value, problem.objective.claim
+    assert relaxed.lower_bound.of(claim) <= best
+    if presolve is Presolving.FULL:
+        assert relaxed.objective_value == relaxed.lower_bound.of(claim) == best
+
+
+@examples(4)
+@given(streaming_problems(5, 5))
+def test_combined_goes_on_from_streamed_starts(problem):
+    searched, found = exhaustive.solve(problem), solve(problem, "combined")
+    assert (searched.mapping is None) == (found.mapping is None)
+    if found.mapping is not None:
+        assert found.objective_value == searched.objective_value
+        assert found.solution_status is SolutionStatus.OPTIMAL
+
+
+def test_combined_starts_from_a_partition_that_streams():
+    layer = Layer("x", 40, 12, (Axis(20, 3, 1, 1, 1, 1, 20),) * 2)
+    machine = Hardware(buffer_bytes=1 << 12, streaming=True)
+    problem = Problem(layer, machine, Objective(Kind.TRAFFIC))
+    part = Partition.from_ratio([1, 3, 2], machine.buffer_bits, 1)
+    result = combined.solve(problem, start=part, exact_after=True)
+    inside = static.solve(replace(problem, partition=part))
+    assert result.extras["starts"][0]["traffic_bytes"] == inside.cost.traffic_bytes
+    assert result.cost == exhaustive.solve(problem).cost
 
 
 def test_within_a_partition_and_from_a_known_mapping():

@@ -340,12 +340,20 @@ def test_padding_that_is_counted_is_data(padded):
     assert words == [6 * 12 * 14, 6 * 14 * 16]
 
 
+@pytest.mark.parametrize("method", ["constrained", "combined"])
+def test_the_relaxation_streams_too(padded, method):
+    """The same words, proven, as the search over every cut."""
+    found, searched = result_of(padded, "--search_method", method), result_of(padded)
+    assert found["totals"]["traffic_bytes"] == searched["totals"]["traffic_bytes"]
+    (part,) = found["layers"][0]["parts"]
+    assert part["gap"] == 0
+    assert part["solution_status"] == "optimal"
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
         (["--search_method", "exact", "--sieve", "none"], "streaming: true, with sieve or dump_models"),
-        (["--search_method", "combined"], "streaming: true, with combined"),
-        (["--search_method", "constrained"], "streaming: true, with constrained"),
         (["--network_level", "fused"], "streaming: true, with the network as one problem"),
         (["--static", "--buffer_partition", "auto"], "streaming: true, with buffer_partition auto"),
         (["--objective", "balanced", "--tolerance_over", "network"], "streaming: true, with tolerance_over"),
