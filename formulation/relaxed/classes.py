@@ -128,6 +128,11 @@ class Relaxation:
         """The unit of the models' traffic."""
         return int(self.least.traffic)
 
+    @cached_property
+    def stored(self) -> bool:
+        """Whether there is an ifmap however the axes are cut."""
+        return all(always_fetches(axis) for axis in self.problem.layer.axes)
+
     @property
     def transfer_bound(self) -> float:
         """Whether the roofline is that of the transfers, 1 or 0: what doubling the bandwidth is worth."""
@@ -186,7 +191,7 @@ class Relaxation:
     def least_compute(self, variant: Variant) -> float:
         """What the array takes at least [rooflines]; 0 where latency is not modelled."""
         cycles = self.underestimates(variant).get("cycles")
-        if cycles is None:
+        if cycles is None or not variant.structure.timed:
             return 0.0
         least = sum(u.log_range(*self.log_trips_range(variant, g))[0] for g, u in cycles.items())
         return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
@@ -279,8 +284,7 @@ class Relaxation:
 
     def _load_layer(self, m: Any) -> None:
         layer = self.problem.layer
-        stored = all(always_fetches(axis) for axis in layer.axes)
-        m.ifmap_stored.set_value(float(stored))
+        m.ifmap_stored.set_value(float(self.stored))
         m.groups.set_value(float(layer.groups))
         m.taps.set_value(float(layer.taps))
         m.weight_words.set_value(float(layer.weight_words))

@@ -126,6 +126,11 @@ class SharedRelaxation(Relaxation):
         energy = self.space.energy and Fraction(self.space.energy.quanta(moved, moved, latency))
         return Price.of(latency, moved, energy)
 
+    @cached_property
+    def stored(self) -> bool:
+        """Whether there is an ifmap however the axes of the grid are cut."""
+        return all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
+
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)
         return SharedVariant(structure, slide, whole.tiles, whole.extents, (1, self.filters))
@@ -271,8 +276,7 @@ class SharedRelaxation(Relaxation):
         super().load(model, variant, aim)
         weights, filters = self._filled(variant)
         model.taps.set_value(weights / filters)
-        stored = all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
-        model.ifmap_stored.set_value(float(stored))
+        model.ifmap_stored.set_value(float(self.stored))
 
     def _load_layer(self, m: Any) -> None:
         layer = self.problem.layer

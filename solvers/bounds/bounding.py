@@ -12,6 +12,7 @@ import numpy as np
 
 from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
+from formulation.relaxed.least import least_price
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import Structure
 from solvers.bounds.backend import nlp_backend
@@ -87,7 +88,7 @@ class Bounder:
         """Bound an objective over all models.
 
         A model is solved unless it is closed by a bound: priced with the multipliers of models solved
-        before, or by the roofline and compulsory traffic, or by the traffic of its least trips, it is no
+        before, or by the roofline and compulsory traffic, or by what its least trips take, it is no
         better than the incumbent, or than what another model allows already.
 
         Args:
@@ -101,23 +102,16 @@ class Bounder:
         solved: list[SolvedModel] = []
         status = Termination.OPTIMAL
         late = {v for v, least in (known or {}).items() if least * (1 - SAFETY) > aim.caps.latency}
-        waiting: dict[Variant, Program] = {}
+        floor = sum(aim.weights)
+        prices: dict[Variant, float] = {}
         for variant in self.variants:
             if variant in late or self.relaxation.is_empty(variant, aim):
                 bounds[variant] = inf
             else:
-                waiting[variant] = self._whole(variant, aim)
-        floor = sum(aim.weights)
-        prices = {
-            v: max(
-                floor,
-                _least_moved(p),
-                aim.weights.latency * self.relaxation.least_compute(v)
-                + aim.weights.traffic
-                + aim.weights.spent,
-            )
-            for v, p in waiting.items()
-        }
+                prices[variant] = max(floor, _weighed(aim, least_price(self.relaxation, variant)))
+        closed = [v for v in prices if prices[v] >= incumbent]
+        bounds |= {v: prices[v] for v in closed}
+        waiting = {v: self._whole(v, aim) for v in prices if v not in bounds}
         while waiting:
             for variant, program in waiting.items():
                 points = solved[-1:] if solved else list(self._points.values())
@@ -240,11 +234,9 @@ def _uncapped(program: Program, aim: Aim) -> Program:
     return replace(program, high=high)
 
 
-def _least_moved(program: Program) -> float:
-    """A bound without a solver: the traffic constraint alone, whose exponentials grow with the trips."""
-    at = program.position("traffic")
-    weights = np.array([program.cost[at] if row == "moved" else 0.0 for row in program.rows])
-    return dual_bound(program, program.low, weights)
+def _weighed(aim: Aim, price: Price) -> float:
+    """A price by the weights of an aim."""
+    return sum(weight * value for weight, value in zip(aim.weights, price, strict=True))
 
 
 def price(program: Program, point: SolvedModel) -> float:
