@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnns.layer import Layer
 from formulation.bursts import TensorPins
-from formulation.cost import Num, TensorBits, Traffic
+from formulation.cost import Num, TensorBits, Traffic, Trips, array_traffic
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.wide_ticks import WideTicks
@@ -100,6 +101,48 @@ def energy_quanta(hardware: Hardware, macs: int, array_bits: Num, traffic_bits: 
     each = hardware.quantum
     moved = each.sram_bit * array_bits + (each.sram_bit + each.dram_bit) * traffic_bits
     return each.mac * macs + moved + (each.tick * latency if each.tick else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRates:
+    """The energy of a layer's mappings, ``energy_quanta``, as a sum: it is linear in all that differs.
+
+    Attributes:
+        fixed: quanta that no mapping changes: of the MACs, less the first read of partial sums.
+        passes: quanta of one pass between buffer and array, by the group that the tensor is independent of.
+        bit: quanta of a bit between DRAM and buffer.
+        tick: quanta of a tick.
+    """
+
+    fixed: int
+    passes: Trips
+    bit: int
+    tick: int
+
+    @classmethod
+    def of(cls, hardware: Hardware, layer: Layer) -> EnergyRates:
+        """Those of a layer: what one pass, bit or tick adds to none."""
+
+        def spent(co: int, ci: int, sp: int) -> int:
+            array = array_traffic(layer, layer.ifmap_reads, Trips(co, ci, sp)).bits(hardware)
+            return int(energy_quanta(hardware, layer.macs, array, 0, 0))
+
+        none, each = spent(0, 0, 0), hardware.quantum
+        passes = Trips(*(spent(*one) - none for one in ((1, 0, 0), (0, 1, 0), (0, 0, 1))))
+        return cls(none, passes, each.sram_bit + each.dram_bit, each.tick)
+
+    def quanta(self, moved: Trips, traffic_bits: Num, latency: Num) -> Num:
+        """The energy, in quanta.
+
+        Args:
+            moved: passes of each tensor between buffer and array, as of ``cost.array_traffic``.
+            traffic_bits: between DRAM and buffer.
+            latency: in ticks.
+        """
+        rate = self.passes
+        array = rate.co * moved.co + rate.ci * moved.ci + rate.sp * moved.sp
+        spent = array + self.bit * traffic_bits
+        return (spent + self.tick * latency if self.tick else spent) + self.fixed
 
 
 class Price(NamedTuple):

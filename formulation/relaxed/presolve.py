@@ -28,14 +28,13 @@ from formulation.cost import (
     TensorBits,
     Trips,
     array_passes,
-    array_traffic,
     fits,
     footprint,
     tile_bits,
 )
 from formulation.extents import Ints
 from formulation.mapping import Group
-from formulation.price import energy_quanta, latency_ticks
+from formulation.price import EnergyRates, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
 from formulation.relaxed.structure import class_setup, class_traffic
@@ -69,6 +68,7 @@ class Presolve:
         self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
         self._least_energy = float(least_energy_quanta(problem.layer, problem.hardware))
+        self._rates = EnergyRates.of(problem.hardware, problem.layer)
         self.lists: dict[Variant, Rest] = {}
 
     def start(self, variants: Iterable[Variant], incumbent: float) -> tuple[Variant, ...]:
@@ -261,11 +261,10 @@ class Presolve:
         self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
     ) -> Num:
         """Energy in the least of any mapping, of traffic in bits and latency in rooflines."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
         trips, cycles = Trips(co.trips, ci.trips, sp.trips), Trips(co.cycles, ci.cycles, sp_cycles)
+        hardware = self.space.problem.hardware
         passes = Trips(*(1.0 * array_passes(hardware, g, trips.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        return energy_quanta(hardware, layer.macs, array, bits, latency * self._roofline) / self._least_energy
+        return self._rates.quanta(passes, bits, latency * self._roofline) / self._least_energy
 
 
 def _limit(incumbent: float) -> float:

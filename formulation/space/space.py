@@ -18,7 +18,6 @@ from formulation.cost import (
     TensorBits,
     Trips,
     array_passes,
-    array_traffic,
     fits,
     footprint,
     setup_cycles,
@@ -28,7 +27,7 @@ from formulation.cost import (
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.objective import ENERGY
-from formulation.price import Price, energy_quanta, latency_ticks
+from formulation.price import EnergyRates, Price, latency_ticks
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
 from formulation.space.counts import SAFE, layer_counts
@@ -190,13 +189,15 @@ class Space:
         energy = self._energy(pieces, cycles, bits, latency) if self.summed else None
         return Price.of(latency, bits, energy)
 
+    @cached_property
+    def _rates(self) -> EnergyRates:
+        return EnergyRates.of(self.problem.hardware, self.problem.layer)
+
     def _energy(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num:
-        layer, hardware = self.problem.layer, self.problem.hardware
-        passes = Trips(*(array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
+        passes = [array_passes(self.problem.hardware, g, pieces.of(g), cycles.of(g)) for g in Group]
         if self.wide_sum:
-            array, bits, latency = (values.astype(object) for values in (array, bits, latency))
-        return energy_quanta(hardware, layer.macs, array, bits, latency)
+            *passes, bits, latency = (v.astype(object) for v in (*passes, bits, latency))
+        return self._rates.quanta(Trips(*passes), bits, latency)
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""
