@@ -129,6 +129,7 @@ def _pairs(axis: Axis) -> Ints:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(inside, dtype=np.int64)])
 
 
+@lru_cache(maxsize=256)
 def kernels(layer: Layer | Deconvolution) -> tuple[Layer, ...]:
     """What runs on the array: the layer, or the phases with taps of a deconvolution."""
     if isinstance(layer, Layer):
