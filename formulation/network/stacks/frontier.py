@@ -27,8 +27,8 @@ from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import Weights
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.objective import ENERGY, Measure
+from formulation.price import Price, energy_quanta
 from formulation.space.counts import SAFE
 
 Ports = tuple[Ints, Any]
@@ -280,7 +280,7 @@ class _Extension:
             left = self._closer(cut, chosen, traffic, bound, left)
         for i in left:
             if front.open(bound.take(np.array([i])))[0]:
-                for tiles in self._fitting(int(cut[i]), int(chosen[i])):
+                for tiles in self._fitting(int(cut[i]), int(chosen[i]), int(traffic[i])):
                     self._add(cut[i : i + 1], [np.array([t]) for t in tiles], traffic[i : i + 1])
 
     def _closer(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price, left: Ints) -> Ints:
@@ -339,7 +339,7 @@ class _Extension:
             return tick.of(cycles.astype(object), edge.astype(object))
         return tick.of(cycles, edge)
 
-    def _fitting(self, cut: int, chosen: int) -> list[list[int]]:
+    def _fitting(self, cut: int, chosen: int, traffic: int) -> list[list[int]]:
         """The tiles that may be best within the room: layer by layer, keeping what none beats.
 
         Best is what takes the least time; where energy is asked for, the fewest bits at the array and then
@@ -351,7 +351,16 @@ class _Extension:
             array = self.array[layer][cut] if self.array else 0 * rooms
             some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
             options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))
-        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed)
+        most = self._most_bits(int(self.macs[cut]), traffic) if self.array else None
+        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed, most_bits=most)
+
+    def _most_bits(self, macs: int, traffic: int) -> int | None:
+        """Bits at the array beyond which the least energy so far is not reached; None if that is not known."""
+        front, hardware = self.search.front, self.search.space.hardware
+        if front.kind != Measure.only(ENERGY) or not len(front) or not hardware.quantum.sram_bit:
+            return None
+        left = int(front.found.price.energy[0]) - energy_quanta(hardware, macs, 0, traffic, 0)
+        return int(left // hardware.quantum.sram_bit)
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
         """Enter schedules into the front."""
