@@ -54,7 +54,7 @@ def fitting(
 ) -> list[list[int]]:
     """The numbers of one tile for each layer, layer by layer keeping what no other choice beats.
 
-    What the layers to come take at least is counted: what leaves them no room, or no bits, goes nowhere.
+    What the other layers take at least is counted: what leaves them no room, or no bits, goes nowhere.
 
     Args:
         options: of each layer.
@@ -65,29 +65,32 @@ def fitting(
     """
     zero = np.zeros(1, dtype=np.int64)
     states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
-    rooms, bits = _after([o.room for o in options]), _after([o.bits for o in options])
-    for each, later, more in zip(options, rooms, bits, strict=True):
-        some = each.kept(timed)
+    rooms, bits = _beside([o.room for o in options]), _beside([o.bits for o in options])
+    for each, (more, later), (less, last) in zip(options, rooms, bits, strict=True):
+        within = each.room <= room - more
+        if most_bits is not None:
+            within &= each.bits <= most_bits - less
+        some = each.take(np.flatnonzero(within)).kept(timed)
         before = np.repeat(np.arange(len(states.room)), len(some.room))
         at = np.tile(np.arange(len(some.room)), len(states.room))
         taken, moved = states.room[before] + some.room[at], states.bits[before] + some.bits[at]
         fits = taken <= room - later
         if most_bits is not None:
-            fits &= moved <= most_bits - more
+            fits &= moved <= most_bits - last
         before, at, taken, moved = before[fits], at[fits], taken[fits], moved[fits]
         rank = states.rank[before] * (1 + int(some.rank.max(initial=0))) + some.rank[at]
         time = states.time[before] + some.time[at]
         states = WeightTiles(taken, moved, time, np.stack([before, some.number[at]]), rank).kept(timed)
         states.rank[np.argsort(states.rank)] = np.arange(len(states.rank))  # in the order of all tiles so far
         steps.append(states.number)
-    last = range(len(states.room)) if timed else range(len(states.room))[-1:]
-    return [_traced(steps, at) for at in last]
+    best = range(len(states.room)) if timed else range(len(states.room))[-1:]
+    return [_traced(steps, at) for at in best]
 
 
-def _after(figures: Sequence[Ints]) -> list[int]:
-    """For each layer what those after it take at least."""
+def _beside(figures: Sequence[Ints]) -> list[tuple[int, int]]:
+    """For each layer what all others, and those after it, take at least."""
     least = [int(each.min()) for each in figures]
-    return [sum(least[at + 1 :]) for at in range(len(least))]
+    return [(sum(least) - own, sum(least[at + 1 :])) for at, own in enumerate(least)]
 
 
 def _traced(steps: Sequence[Ints], at: int) -> list[int]:

@@ -26,7 +26,7 @@ from formulation.network.stacks.energy import array_bits, layer_work, spent, sta
 from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
-from formulation.network.stacks.weights import Weights
+from formulation.network.stacks.weights import WeightFigures
 from formulation.objective import ENERGY, Measure
 from formulation.price import Price, energy_quanta
 from formulation.space.counts import SAFE
@@ -166,14 +166,14 @@ class _Search:
         return Price.of(latency, traffic, energy)
 
     def _ports(self, picks: Picks) -> Ports | None:
-        """Multiply-accumulates, and bits at the array if all weights are kept: the fewest there are."""
+        """Multiply-accumulates, and bits at the array at least: weights are kept, each kernel's steps one tile."""
         if not self.space.summed:
             return None
         macs, array = 0 * picks[0], 0 * picks[0]
-        for layer, held in enumerate(self.space.weights):
-            work = layer_work(self.cuts, layer, picks)
+        for layer, held in enumerate(self.space.figures):
+            work = layer_work(self.cuts, layer, picks, self.space.least_passes(layer, picks))
             macs = macs + sum(one.macs for one in work)
-            array = array + array_bits(self.space.hardware, work, held[:1])[:, 0]
+            array = array + array_bits(self.space.hardware, work, held.take(slice(1)))[:, 0]
         return macs, array
 
     def _by_moves(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
@@ -187,10 +187,9 @@ class _Search:
     def _by_room(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
         space = self.space
         left = self.room - self.cuts.rooms(picks, self.waits)
-        least = sum(min(w.room for w in held) for held in space.weights)
         traffic = space.least_traffic(picks) + space.least_streamed(picks, left)
         cycles, edge = space.least_cycles(picks), space.least_edge(picks)
-        return self.price(cycles, edge, traffic, ports), left >= least
+        return self.price(cycles, edge, traffic, ports), left >= space.least_weights
 
 
 def _taken(ports: Ports | None, index: Any) -> Ports | None:
@@ -215,28 +214,28 @@ class _Extension:
             [],
         )  # for each layer; of rooms and cycles, cuts x choices
         self.macs, self.array = 0 * self.maps, list[Ints]()  # the same of bits at the array, if asked for
-        for layer, held in enumerate(space.weights):
-            self.again.append(held[0].moved * (cuts.steps(layer, picks) - 1))
+        for layer, held in enumerate(space.figures):
+            self.again.append(space.weights[layer][0].moved * (cuts.steps(layer, picks) - 1))
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
-            cycles = np.zeros((len(rank), len(held)), dtype=np.int64)
+            cycles = np.zeros((len(rank), len(held.room)), dtype=np.int64)
             for number, factor in enumerate(passes):
-                cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
+                cycles += factor[:, None] * held.cycles[number]
             self.cycles.append(cycles)
             if space.summed:
-                work, machine = layer_work(cuts, layer, picks), space.hardware
+                work = layer_work(cuts, layer, picks, passes)
                 self.macs = self.macs + sum(one.macs for one in work)
-                bits = array_bits(machine, work, held)
-                self.array.append(np.broadcast_to(bits, (len(rank), len(held))))
-        self.edges = [np.array([w.edge for w in held]) for held in space.weights]
+                bits = array_bits(space.hardware, work, held)
+                self.array.append(np.broadcast_to(bits, cycles.shape))
+        self.edges = [held.edge for held in space.figures]
 
-    def _rooms(self, layer: int, held: Sequence[Weights], picks: Picks) -> Ints:
+    def _rooms(self, layer: int, held: WeightFigures, picks: Picks) -> Ints:
         """What each choice takes, with what partial sums take more."""
         cuts, index = self.search.cuts, self.search.space.stack.ofmaps[layer]
-        rooms = np.broadcast_to(np.array([w.room for w in held]), (len(self.rank), len(held))).copy()
-        if any(w.partial for w in held):
+        rooms = np.broadcast_to(held.room, (len(self.rank), len(held.room))).copy()
+        if held.partial.any():
             wider = cuts.room(index, picks, True) - cuts.room(index, picks, False)
-            rooms += wider[:, None] * np.array([w.partial for w in held])
+            rooms += wider[:, None] * held.partial
         return rooms
 
     def _sums(self, kept: Sequence[Ints], others: Sequence[Ints]) -> Ints:
