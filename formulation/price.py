@@ -30,6 +30,7 @@ def latency_ticks(
     tile: TensorBits,
     setup: Num = 0,
     *,
+    first: Num = EDGE_TRANSFERS,
     wide: bool = False,
 ) -> Num:
     """Latency in ticks of ``hardware.tick``.
@@ -44,16 +45,20 @@ def latency_ticks(
         traffic_bits: bits moved.
         tile: bits of the largest tiles.
         setup: cycles to set all transfers up (``cost.setup_cycles``).
+        first: transfers of the edge.
         wide: whether 64 bits might not hold the ticks of arrays, so that they are ``WideTicks``.
     """
-    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits, setup)
+    array = array_ticks(hardware, compute, tile, first=first, wide=wide)
+    return overlapped(hardware, array, traffic_bits, setup)
 
 
-def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
+def array_ticks(
+    hardware: Hardware, compute: Num, tile: TensorBits, *, first: Num = EDGE_TRANSFERS, wide: bool = False
+) -> Num:
     """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
     edge = tile.total if hardware.double_buffered else 0
     if hardware.double_buffered and hardware.transfer_setup:
-        compute = compute + EDGE_TRANSFERS * hardware.transfer_setup
+        compute = compute + first * hardware.transfer_setup
     return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
 
 

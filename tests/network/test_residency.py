@@ -73,8 +73,8 @@ def networks(draw):
 
 
 @st.composite
-def machines(draw):
-    machine = draw(hardware())
+def machines(draw, set_up=False):
+    machine = draw(hardware(set_up=set_up))
     return replace(
         machine, buffer_bytes=draw(st.integers(4, 200)), bank_bytes=draw(st.sampled_from((None, 3)))
     )
@@ -89,7 +89,7 @@ def read(tmp_path_factory, data):
 
 
 @examples(25)
-@given(data=networks(), machine=machines(), kind=st.sampled_from(BARE))
+@given(data=networks(), machine=machines(set_up=True), kind=st.sampled_from(BARE))
 def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
     network = read(tmp_path_factory, data)
     graph = tensor_graph(network)
@@ -113,7 +113,7 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
 
 
 @examples(12)
-@given(data=networks(), machine=machines(), weighted=st.booleans())
+@given(data=networks(), machine=machines(set_up=True), weighted=st.booleans())
 def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     network = read(tmp_path_factory, data)
     graph, tick, quantum = tensor_graph(network), machine.tick, machine.quantum
@@ -147,9 +147,8 @@ def movements(draw):
     share = st.sampled_from(((1, 1), (1, 0), (3, 1), (3, 2)))
     in_place = draw(st.booleans())
     wider = draw(st.integers(0, 200)) if in_place else 0
-    return Movement(
-        draw(share), draw(share), in_place, draw(st.integers(0, 50)), draw(st.integers(0, 9)), wider
-    )
+    besides = draw(st.integers(0, 50)), draw(st.integers(0, 9))
+    return Movement(draw(share), draw(share), in_place, *besides, wider, draw(st.integers(0, 3)))
 
 
 def keys(measure, cost):
@@ -168,7 +167,7 @@ def every(layer, machine, movement):
 @examples(30)
 @given(
     layer=layers(most=4, channels=4, most_axes=2),
-    machine=machines(),
+    machine=machines(set_up=True),
     movement=movements(),
     kind=st.sampled_from((*BARE, *MEASURES)),
     data=st.data(),
