@@ -93,7 +93,7 @@ def ifmap_pass_words(stationary: Stationary, trips_ci: Num, fetched: Num, slid: 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Words between DRAM and SRAM of all groups, or transfers; partial sums are read before they are added to."""
+    """Words between DRAM and SRAM of all groups, or transfers; partial sums are read back."""
 
     ifmap: Num
     weights: Num

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.bounds import compulsory_bits, least_energy_quanta, roofline_ticks
+from formulation.bursts import Runs
 from formulation.cost import (
     Num,
     TensorBits,
@@ -37,6 +38,7 @@ from formulation.mapping import Group
 from formulation.price import EnergyRates, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
+from formulation.relaxed.runs import channel_runs, class_bits, exact_runs, spatial_runs
 from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.space.blocks import pairs, sift
 from formulation.space.space import Space
@@ -88,7 +90,9 @@ class Presolve:
         def wanted(blocks: SpatialTable) -> Mask:
             self.check()
             cycles = self.space.grid.least_cycles(blocks)
-            masks = [self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent) for v in pieces]
+            masks = [
+                self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent, block=True) for v in pieces
+            ]
             return np.asarray(np.logical_or.reduce(masks))
 
         def closely(blocks: SpatialTable) -> Mask:
@@ -213,10 +217,15 @@ class Presolve:
         """The least objective of all mappings of the lists."""
         co = Channels.listed(self.space.co, rest.co[:, None, None])
         ci = Channels.listed(self.space.ci, rest.ci[:, None])
-        return float(self._price(variant, co, ci, rest.sp, rest.cycles).min())
+        once = exact_runs(self.space, co.tile, ci.tile, rest.sp)
+        return float(self._price(variant, co, ci, rest.sp, rest.cycles, once).min())
 
-    def _wanted(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
-        """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit."""
+    def _wanted(self, variant: Variant, rest: Rest, incumbent: float, *, block: bool = False) -> Mask:
+        """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit.
+
+        Blocks of tiles are bounded by their words, tiles by their bursts.
+        """
+        once = None if block else spatial_runs(self.space, rest.sp)
         co = Channels.listed(self.space.co, rest.co).least
         ci = Channels.listed(self.space.ci, rest.ci).least
         layer = self.space.problem.layer
@@ -224,25 +233,38 @@ class Presolve:
         most_ci = self.space.most_in_channels(co.tile, rest.sp)
         co = co.within(self.space.co, layer.out_channels, most_co)
         ci = ci.within(self.space.ci, layer.in_channels, most_ci)
-        return self._price(variant, co, ci, rest.sp, rest.cycles) <= _limit(incumbent)
+        return self._price(variant, co, ci, rest.sp, rest.cycles, once) <= _limit(incumbent)
 
     def _wanted_pairs(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which pairs of channel tiles stay beside the least of the spatial columns."""
         co = Channels.listed(self.space.co, rest.co[:, None])
         ci = Channels.listed(self.space.ci, rest.ci)
         least = SpatialTable(*(np.array(getattr(rest.sp, name).min()) for name in SpatialTable.__slots__))
-        return self._price(variant, co, ci, least, rest.cycles.min()) <= _limit(incumbent)
+        once = channel_runs(self.space, co.tile, ci.tile, rest.sp)
+        return self._price(variant, co, ci, least, rest.cycles.min(), once) <= _limit(incumbent)
 
     def _price(
-        self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num
+        self,
+        variant: Variant,
+        co: Channels,
+        ci: Channels,
+        sp: SpatialTable,
+        sp_cycles: Num,
+        once: Runs | None = None,
     ) -> Floats:
-        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast."""
+        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast.
+
+        Where runs take whole bursts, of those that one pass takes; of words where it is not said.
+        """
         problem, structure, aim = self.space.problem, variant.structure, self.aim
         layer, hardware = problem.layer, problem.hardware
         held = tile_bits(layer, hardware, co.tile, ci.tile, sp.largest, sp.pixels, structure.trips.ci)
-        words = sp.fetched if variant.slide is None else sp.slid
         trips = Trips(co.trips, ci.trips, sp.trips)
-        bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
+        if once is None:
+            words = sp.fetched if variant.slide is None else sp.slid
+            bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
+        else:
+            bits = class_bits(layer.groups, structure, trips, once)
         price = aim.weights.traffic / self._compulsory * bits
         inside = fits(hardware, problem.partition, footprint(hardware, held))
         latency: Num = 0.0

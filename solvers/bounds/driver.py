@@ -60,7 +60,8 @@ class RelaxedRun(ABC, Generic[M]):
         self.bound_from: dict[str, BoundFrom] = {}
         self.relaxed: dict[str, Fraction | int] = {}
         self.goals: dict[str, Goal] = {}
-        self.grain = Price(1, problem.hardware.bits.grain, 1)
+        machine = problem.hardware
+        self.grain = Price(1, machine.burst_bits if machine.burst_bytes else machine.bits.grain, 1)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
 

@@ -166,7 +166,7 @@ class _Search:
         return Price.of(latency, traffic, energy)
 
     def _ports(self, picks: Picks) -> Ports | None:
-        """Multiply-accumulates, and bits at the array at least: weights are kept, each kernel's steps one tile."""
+        """MACs, and bits at the array at least: weights are kept, each kernel's steps are one tile."""
         if not self.space.summed:
             return None
         macs, array = 0 * picks[0], 0 * picks[0]
@@ -354,7 +354,7 @@ class _Extension:
         return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed, most_bits=most)
 
     def _most_bits(self, macs: int, traffic: int) -> int | None:
-        """Bits at the array beyond which the least energy so far is not reached; None if that is not known."""
+        """Bits at the array with which the least energy so far is reached; None if that is not known."""
         front, hardware = self.search.front, self.search.space.hardware
         if front.kind != Measure.only(ENERGY) or not len(front) or not hardware.quantum.sram_bit:
             return None
