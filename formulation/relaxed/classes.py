@@ -107,7 +107,7 @@ class Relaxation:
         spatial = {f"axis{i}": axis.out for i, axis in enumerate(layer.axes)}
         channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
         self.extents: dict[str, int] = channels | spatial
-        self._known: dict[Variant, dict[str, dict[str, Underestimate]]] = {}
+        self._made: dict[Variant, dict[str, dict[str, Underestimate]]] = {}
 
     @property
     def heading(self) -> tuple[str, ...]:
@@ -218,9 +218,9 @@ class Relaxation:
 
     def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of each epigraph variable, by its name and index."""
-        if variant not in self._known:
-            self._known[variant] = self._underestimates(variant)
-        return self._known[variant]
+        if variant not in self._made:
+            self._made[variant] = self._underestimates(variant)
+        return self._made[variant]
 
     def _underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         layer, hardware = self.problem.layer, self.problem.hardware

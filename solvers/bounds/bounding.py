@@ -238,7 +238,7 @@ def _uncapped(program: Program, aim: Aim) -> Program:
 
 def _weighed(aim: Aim, price: Price) -> float:
     """A price by the weights of an aim."""
-    return sum(weight * value for weight, value in zip(aim.weights, price, strict=True))
+    return float(sum(weight * value for weight, value in zip(aim.weights, price, strict=True)))
 
 
 def price(program: Program, point: SolvedModel) -> float:
