@@ -19,8 +19,11 @@ from formulation.network.movement import Movement
 from formulation.objective import ENERGY, Measure
 from formulation.price import Price
 from formulation.problem import Kind, Objective
+from solvers import run_scenario
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import layer_blocks
+from solvers.network.resident.run import run_network
+from solvers.scenario import read_scenario
 from tests.network import reference
 from tests.strategies import BARE, examples, hardware, layers
 
@@ -106,7 +109,8 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
         return
     note(f"{data} {found.chosen}")
     assert wanted == (Fraction(found.latency, cycle), found.traffic)
-    assert all(stage.bound == stage.total for stage in found.stages)
+    finest = 1e-8 if machine.transfer_setup else 0  # a tick may be finer than the solver resolves
+    assert all(s.bound <= s.total and s.total - s.bound <= finest * s.total for s in found.stages)
     for point in found.points:
         again = point.priced_again(machine)
         assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
@@ -197,3 +201,13 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
         elif kind is Kind.LATENCY:
             pairs, held = ({min(s)} if s else set() for s in (pairs, held))
         assert reference.pareto(held) == reference.pareto(pairs)
+
+
+def test_set_ups_of_deconvolutions_are_those_of_their_parts_where_nothing_stays():
+    changes = {"deconvolution": "split", "transfer_setup": 100, "objective": {"kind": "latency"}}
+    scenario = read_scenario("dcgan").replace(**changes)
+    wanted = run_scenario(scenario).to_dict()["totals"]
+    found = run_network(scenario.replace(network_level="resident")).to_dict()["totals"]
+    assert found["latency_cycles_layers"] == wanted["latency_cycles"]
+    assert found["traffic_bytes_layers"] == wanted["traffic_bytes"]
+    assert found["latency_cycles"] < wanted["latency_cycles"]
