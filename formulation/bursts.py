@@ -251,8 +251,6 @@ def pins(
 ) -> TensorPins:
     """Bits across the DRAM's pins: of each tensor those of its tiles, times its passes.
 
-    All but the last write of an ofmap word, and every read, move at the partial-sum width.
-
     Args:
         layer: the layer.
         hardware: the machine.
@@ -288,7 +286,7 @@ def runs(layer: Layer, hardware: Hardware, co: Num, ci: Num, sizes: Sequence[Num
 
 
 def pinned(groups: int, moved: Trips, once: Runs) -> TensorPins:
-    """Bits across the pins of all groups.
+    """Bits across the pins of all groups; all but the last write of an ofmap, and its reads, are partial sums.
 
     Args:
         groups: how many.

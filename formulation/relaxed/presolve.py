@@ -252,10 +252,7 @@ class Presolve:
         sp_cycles: Num,
         once: Runs | None = None,
     ) -> Floats:
-        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast.
-
-        Where runs take whole bursts, of those that one pass takes; of words where it is not said.
-        """
+        """By the class's own formulas, of ``once`` or else words; infinite beyond the caps; columns broadcast."""
         problem, structure, aim = self.space.problem, variant.structure, self.aim
         layer, hardware = problem.layer, problem.hardware
         held = tile_bits(layer, hardware, co.tile, ci.tile, sp.largest, sp.pixels, structure.trips.ci)
