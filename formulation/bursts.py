@@ -286,7 +286,7 @@ def runs(layer: Layer, hardware: Hardware, co: Num, ci: Num, sizes: Sequence[Num
 
 
 def pinned(groups: int, moved: Trips, once: Runs) -> TensorPins:
-    """Bits across the pins of all groups; all but the last write of an ofmap, and its reads, are partial sums.
+    """Bits across the pins of all groups; all but an ofmap's last write are partial sums.
 
     Args:
         groups: how many.

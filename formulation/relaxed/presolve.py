@@ -252,7 +252,7 @@ class Presolve:
         sp_cycles: Num,
         once: Runs | None = None,
     ) -> Floats:
-        """By the class's own formulas, of ``once`` or else words; infinite beyond the caps; columns broadcast."""
+        """By the class's own formulas, of ``once`` or of words; infinite beyond the caps; all broadcasts."""
         problem, structure, aim = self.space.problem, variant.structure, self.aim
         layer, hardware = problem.layer, problem.hardware
         held = tile_bits(layer, hardware, co.tile, ci.tile, sp.largest, sp.pixels, structure.trips.ci)
