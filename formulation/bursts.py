@@ -251,8 +251,6 @@ def pins(
 ) -> TensorPins:
     """Bits across the DRAM's pins: of each tensor those of its tiles, times its passes.
 
-    All but the last write of an ofmap word, and every read, move at the partial-sum width.
-
     Args:
         layer: the layer.
         hardware: the machine.
@@ -262,12 +260,41 @@ def pins(
         ci: input channels of a tile.
         sizes: of a tile, of the batch and each axis.
     """
+    moved = Trips(**{group.value: passes(stationary, group, trips) for group in Group})
+    return pinned(layer.groups, moved, runs(layer, hardware, co, ci, sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Bits of all tiles of each tensor of one group, once, in whole bursts; partial sums at their width."""
+
+    ifmap: Num
+    weights: Num
+    ofmap: Num
+    partial: Num
+
+
+def runs(layer: Layer, hardware: Hardware, co: Num, ci: Num, sizes: Sequence[Num]) -> Runs:
+    """Those of tiles; arguments as of ``pins``."""
     width = hardware.bits
-    again = passes(stationary, Group.CI, trips) - 1
-    ofmap = ofmap_bits(layer, hardware, width.ofmap, co, sizes)
-    partial = ofmap_bits(layer, hardware, width.partial_sums, co, sizes)
+    return Runs(
+        ifmap_bits(layer, hardware, ci, sizes),
+        weight_bits(layer, hardware, co, ci),
+        ofmap_bits(layer, hardware, width.ofmap, co, sizes),
+        ofmap_bits(layer, hardware, width.partial_sums, co, sizes),
+    )
+
+
+def pinned(groups: int, moved: Trips, once: Runs) -> TensorPins:
+    """Bits across the pins of all groups; all but an ofmap's last write are partial sums.
+
+    Args:
+        groups: how many.
+        moved: passes of the tensor that is independent of each group of loops.
+        once: bits of one pass.
+    """
     return TensorPins(
-        layer.groups * ifmap_bits(layer, hardware, ci, sizes) * passes(stationary, Group.CO, trips),
-        layer.groups * weight_bits(layer, hardware, co, ci) * passes(stationary, Group.SP, trips),
-        layer.groups * (ofmap + 2 * again * partial),
+        groups * once.ifmap * moved.co,
+        groups * once.weights * moved.sp,
+        groups * (once.ofmap + 2 * (moved.ci - 1) * once.partial),
     )

@@ -93,12 +93,17 @@ def ifmap_pass_words(stationary: Stationary, trips_ci: Num, fetched: Num, slid: 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Words between DRAM and SRAM of all groups; partial sums are read back before they are added to."""
+    """Words between DRAM and SRAM of all groups, or transfers; partial sums are read back."""
 
     ifmap: Num
     weights: Num
     ofmap_write: Num
     ofmap_read: Num
+
+    @property
+    def total(self) -> Num:
+        """Of all tensors."""
+        return self.ifmap + self.weights + self.ofmap_write + self.ofmap_read
 
     def by_tensor(self, hardware: Hardware) -> dict[str, Num]:
         """Bits: all but the last write of an ofmap word, and every read, move at the partial-sum width."""
@@ -157,14 +162,20 @@ def traffic(
     )
 
 
-def transfers(groups: int, stationary: Stationary, trips: Trips) -> Num:
+def transfers(groups: int, stationary: Stationary, trips: Trips) -> Traffic:
     """DMA transfers of all groups: the tiles of each tensor, times its passes.
 
     Every time that a tile moves is one transfer; partial sums go out and come back. Of the three groups of
     loops a tensor has a tile for each pair of trips of the two that it depends on.
     """
-    moved = Trips(**{group.value: passes(stationary, group, trips) for group in Group})
-    return groups * moved_tiles(trips, moved)
+    sums = passes(stationary, Group.CI, trips)
+    outputs = groups * trips.co * trips.sp
+    return Traffic(
+        ifmap=groups * trips.ci * trips.sp * passes(stationary, Group.CO, trips),
+        weights=groups * trips.co * trips.ci * passes(stationary, Group.SP, trips),
+        ofmap_write=outputs * sums,
+        ofmap_read=outputs * (sums - 1),
+    )
 
 
 def moved_tiles(trips: Trips, moved: Trips) -> Num:
@@ -182,7 +193,7 @@ def setup_cycles(hardware: Hardware, groups: int, stationary: Stationary, trips:
     """Cycles in which the DMA engine sets up its ``transfers``; 0, uncounted, where that takes none."""
     if not hardware.transfer_cycles:
         return 0
-    return hardware.transfer_cycles * transfers(groups, stationary, trips)
+    return hardware.transfer_cycles * transfers(groups, stationary, trips).total
 
 
 def tile_bits(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -68,6 +69,7 @@ class SubConvolution:
         return ".".join(str(p.residue) for p in self.phases)
 
 
+@lru_cache(maxsize=256)
 def split(deconv: Deconvolution) -> tuple[SubConvolution, ...]:
     """The disjoint sub-convolutions, in lexicographic order of the phases' residues."""
     return tuple(_sub(deconv, phases) for phases in product(*(a.phases for a in deconv.axes)))

@@ -24,9 +24,9 @@ from formulation.cost import (
     group_cycles,
     held_bits,
     product_tiles,
-    setup_cycles,
     spatial_tiles,
     traffic,
+    transfers,
 )
 from formulation.cuts import CutTable, cut_table
 from formulation.extents import AxisTable, axis_table
@@ -47,6 +47,7 @@ class Work:
         tile: bits of the largest tile of each tensor.
         setup: cycles in which the DMA engine sets its transfers up.
         pins: bits across the DRAM's pins where runs take whole bursts; None where the words say it all.
+        transfers: of the DMA engine, by tensor; None where setting them up takes no time.
     """
 
     trips: Trips
@@ -56,6 +57,7 @@ class Work:
     tile: TensorBits
     setup: int = 0
     pins: TensorPins | None = None
+    transfers: Traffic | None = None
 
 
 @lru_cache(maxsize=1024)  # an answer is priced when it is found, checked, kept and told
@@ -115,12 +117,14 @@ def work_of(layer: Layer, hardware: Hardware, mapping: Mapping) -> Work:
         weights.out_channels * weights.in_channels * layer.taps,
         pieces[Group.CI],
     )
-    setup = setup_cycles(hardware, layer.groups, mapping.stationary, n)
-    burst = None
+    moves, setup, burst = None, 0, None
+    if hardware.transfer_cycles:
+        moves = transfers(layer.groups, mapping.stationary, n)
+        setup = hardware.transfer_cycles * moves.total
     if hardware.burst_bytes:
         held_channels = tile.out_channels, tile.in_channels
         burst = pins(layer, hardware, mapping.stationary, n, *held_channels, (tile.batch, *tile.spatial))
-    return Work(n, moved, compute, array, held, setup, burst)
+    return Work(n, moved, compute, array, held, setup, burst, moves)
 
 
 @lru_cache(maxsize=4096)

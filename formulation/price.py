@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnns.layer import Layer
 from formulation.bursts import TensorPins
-from formulation.cost import Num, TensorBits, Traffic
+from formulation.cost import Num, TensorBits, Traffic, Trips, array_traffic
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Partition
 from formulation.wide_ticks import WideTicks
@@ -29,6 +30,7 @@ def latency_ticks(
     tile: TensorBits,
     setup: Num = 0,
     *,
+    first: Num = EDGE_TRANSFERS,
     wide: bool = False,
 ) -> Num:
     """Latency in ticks of ``hardware.tick``.
@@ -43,16 +45,20 @@ def latency_ticks(
         traffic_bits: bits moved.
         tile: bits of the largest tiles.
         setup: cycles to set all transfers up (``cost.setup_cycles``).
+        first: transfers of the edge.
         wide: whether 64 bits might not hold the ticks of arrays, so that they are ``WideTicks``.
     """
-    return overlapped(hardware, array_ticks(hardware, compute, tile, wide=wide), traffic_bits, setup)
+    array = array_ticks(hardware, compute, tile, first=first, wide=wide)
+    return overlapped(hardware, array, traffic_bits, setup)
 
 
-def array_ticks(hardware: Hardware, compute: Num, tile: TensorBits, *, wide: bool = False) -> Num:
+def array_ticks(
+    hardware: Hardware, compute: Num, tile: TensorBits, *, first: Num = EDGE_TRANSFERS, wide: bool = False
+) -> Num:
     """Ticks of computing, with the edge if double-buffered; arguments as of ``latency_ticks``."""
     edge = tile.total if hardware.double_buffered else 0
     if hardware.double_buffered and hardware.transfer_cycles:
-        compute = compute + EDGE_TRANSFERS * hardware.transfer_cycles
+        compute = compute + first * hardware.transfer_cycles
     return WideTicks(compute, edge, hardware.tick) if wide else hardware.tick.of(compute, edge)
 
 
@@ -82,6 +88,48 @@ def written_bits(hardware: Hardware, words: int) -> int:
 def written_ticks(hardware: Hardware, bits: int, parts: int = 1) -> int:
     """Ticks to write outputs that no tap reaches, each part of them by one transfer."""
     return int(transfer_ticks(hardware, bits, parts * hardware.transfer_cycles))
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRates:
+    """What a layer's mappings spend, ``Rates.of``, as a sum: it is linear in all that differs.
+
+    Attributes:
+        fixed: quanta that no mapping changes: of the MACs, less the first read of partial sums.
+        passes: quanta of one pass between buffer and array, by the group that the tensor is independent of.
+        moved: quanta of a bit between DRAM and buffer.
+        tick: quanta of a tick.
+    """
+
+    fixed: int
+    passes: Trips
+    moved: int
+    tick: int
+
+    @classmethod
+    def of(cls, hardware: Hardware, layer: Layer, rates: Rates) -> LayerRates:
+        """Those of a layer: what one pass, bit or tick adds to none."""
+
+        def spent(co: int, ci: int, sp: int) -> int:
+            array = array_traffic(layer, layer.ifmap_reads, Trips(co, ci, sp)).bits(hardware)
+            return int(rates.of(layer.macs, array, 0, 0))
+
+        none = spent(0, 0, 0)
+        passes = Trips(*(spent(*one) - none for one in ((1, 0, 0), (0, 1, 0), (0, 0, 1))))
+        return cls(none, passes, rates.moved, rates.tick)
+
+    def quanta(self, moved: Trips, traffic_bits: Num, latency: Num) -> Num:
+        """What is spent, in quanta.
+
+        Args:
+            moved: passes of each tensor between buffer and array, as of ``cost.array_traffic``.
+            traffic_bits: between DRAM and buffer.
+            latency: in ticks.
+        """
+        rate = self.passes
+        array = rate.co * moved.co + rate.ci * moved.ci + rate.sp * moved.sp
+        spent = array + self.moved * traffic_bits
+        return (spent + self.tick * latency if self.tick else spent) + self.fixed
 
 
 class Price(NamedTuple):

@@ -11,12 +11,16 @@ that are features (1 for trained weights), and ``in_place`` an ofmap that stays 
     need      = parts + (wider if in_place and n_ci > 1)
     edge      = tiles of ifmap and weights as above, and of the ofmap if anything is written, partial sums
                 that spill included
-    latency   = cost.latency_ticks(compute, bits, edge)
+    transfers = (ifmap if s > 0) + (weights if s_w > 0) + (0 if in_place else 2*ofmap_read)
+                + ofmap tiles * (tensors written + tensors read)
+    latency   = cost.latency_ticks(compute, bits, edge), with a set-up for each transfer, and in the edge for
+                each tensor that has a tile there
     spent     = Rates.of(MACs, bits at the array as if nothing stays, bits, latency)
 
 ``written`` are the words of the stored tensors that the layer emits and that do not stay or leave the
-network; ``read`` what its drain nodes read of tensors that do not stay; ``wider`` what the whole ofmap takes
-more at the partial sums' width. A tensor that stays takes its words besides (``stored_bits``). The array
+network; ``read`` what its drain nodes read of tensors that do not stay. Of each of these tensors a part goes
+with every ofmap tile: that is a transfer. ``wider`` is what the whole ofmap takes more at the partial sums'
+width. A tensor that stays takes its words besides (``stored_bits``). The array
 reads and writes the buffer as often wherever its operands are; what drain nodes read there is left out.
 """
 
@@ -67,6 +71,7 @@ class Movement:
         written: words written besides partial sums.
         read: words that drain nodes read.
         wider: bits that the whole ofmap takes more while it is partial sums, if it stays; else 0.
+        moves: tensors that are written or read besides partial sums; 0 where set-ups take no time.
     """
 
     ifmap: tuple[int, int]
@@ -75,6 +80,7 @@ class Movement:
     written: int
     read: int
     wider: int = 0
+    moves: int = 0
 
     def words(self, layer: Traffic) -> MovedWords:
         """Words between DRAM and SRAM.
@@ -114,22 +120,44 @@ class Movement:
         spills = 0 if self.in_place else 1 * (layer.ofmap_read > 0)
         return replace(parts, ofmap=tile.ofmap * spills)
 
+    def setup(self, hardware: Hardware, layer: Traffic) -> Num:
+        """Cycles to set up what moves; ``layer`` are the transfers of the layer by itself."""
+        each = 0 * layer.ofmap_read if self.in_place else 2 * layer.ofmap_read
+        each = each + self.moves * (layer.ofmap_write - layer.ofmap_read)
+        for tensor, (_, moving) in ((layer.ifmap, self.ifmap), (layer.weights, self.weights)):
+            each = each + (tensor if moving else 0)
+        return hardware.transfer_cycles * each
+
     def latency(
         self,
         hardware: Hardware,
         compute: Num,
         layer: Traffic,
         tile: TensorBits,
-        setup: Num = 0,
+        transfers: Traffic | None = None,
         wide: bool = False,
     ) -> Num:
-        """Latency [ticks]; ``setup`` and ``wide`` as of ``price.latency_ticks``."""
-        bits = self.bits(hardware, layer)
-        return latency_ticks(hardware, compute, bits, self.edge(tile, layer), setup, wide=wide)
+        """Latency [ticks].
+
+        Args:
+            hardware: the machine.
+            compute: cycles of the array.
+            layer: words of the layer by itself.
+            tile: bits of its largest tiles.
+            transfers: of the layer by itself; None where setting them up takes no time.
+            wide: as of ``price.latency_ticks``.
+        """
+        bits, edge = self.bits(hardware, layer), self.edge(tile, layer)
+        if transfers is None:
+            return latency_ticks(hardware, compute, bits, edge, wide=wide)
+        spills = 0 if self.in_place else 1 * (layer.ofmap_read > 0)
+        first = (self.ifmap[1] > 0) + (self.weights[1] > 0) + (1 if self.written else spills)
+        setup = self.setup(hardware, transfers)
+        return latency_ticks(hardware, compute, bits, edge, setup, first=first, wide=wide)
 
     def cost(self, hardware: Hardware, macs: int, work: Work) -> MovedCost:
         """The cost of one mapping in integers, of so many multiply-accumulates."""
-        latency = self.latency(hardware, work.compute, work.traffic, work.tile, work.setup)
+        latency = self.latency(hardware, work.compute, work.traffic, work.tile, work.transfers)
         need = self.need(hardware, work.tile, work.trips.ci)
         bits = int(self.bits(hardware, work.traffic))
         return MovedCost(int(need), int(latency), bits, macs, work.array.bits(hardware))
@@ -174,7 +202,7 @@ def kept_bits(hardware: Hardware, tensor: Tensor) -> int:
 
 def alone(layer: Operator) -> Movement:
     """The movement of a layer by itself: all comes from the DRAM, and its ofmap goes there."""
-    return Movement((1, 1), (1, 1), False, layer.ofmap_words, 0)
+    return Movement((1, 1), (1, 1), False, layer.ofmap_words, 0, moves=1)
 
 
 def movement_of(
@@ -194,7 +222,8 @@ def movement_of(
         return sum(s.words for s in sources if s.tensor not in kept)
 
     in_place = use.ofmap in kept
-    written = (t for t in use.emits if t not in kept or tensors[t].is_output)
+    written = [t for t in use.emits if t not in kept or tensors[t].is_output]
+    read = [s for s in use.drain_reads if s.tensor not in kept]
     own = tensors[use.ofmap]
     whole = stored_bits(hardware, own.words, hardware.bits.partial_sums)
     every = sum(s.words for s in use.weights)
@@ -205,6 +234,7 @@ def movement_of(
         written=sum(tensors[t].words for t in written),
         read=moving(use.drain_reads),
         wider=whole - kept_bits(hardware, own) if in_place else 0,
+        moves=len(written) + len(read) if hardware.transfer_cycles else 0,
     )
 
 

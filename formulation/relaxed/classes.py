@@ -113,6 +113,7 @@ class Relaxation:
         spatial = {f"axis{i}": axis.out for i, axis in enumerate(layer.axes)}
         channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
         self.extents: dict[str, int] = channels | spatial
+        self._made: dict[Variant, dict[str, dict[str, Underestimate]]] = {}
 
     @property
     def heading(self) -> tuple[str, ...]:
@@ -138,6 +139,11 @@ class Relaxation:
     def compulsory_bits(self) -> int:
         """The unit of the models' traffic."""
         return int(self.least.traffic)
+
+    @cached_property
+    def stored(self) -> bool:
+        """Whether there is an ifmap however the axes are cut."""
+        return all(always_fetches(axis) for axis in self.problem.layer.axes)
 
     @property
     def transfer_bound(self) -> float:
@@ -200,7 +206,7 @@ class Relaxation:
     def least_compute(self, variant: Variant) -> float:
         """What the array takes at least [rooflines]; 0 where latency is not modelled."""
         cycles = self.underestimates(variant).get("cycles")
-        if cycles is None:
+        if cycles is None or not variant.structure.timed:
             return 0.0
         least = sum(u.log_range(*self.log_trips_range(variant, g, "cycles"))[0] for g, u in cycles.items())
         return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
@@ -226,6 +232,11 @@ class Relaxation:
 
     def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of each epigraph variable, by its name and index."""
+        if variant not in self._made:
+            self._made[variant] = self._underestimates(variant)
+        return self._made[variant]
+
+    def _underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         axes = {f"axis{i}": axis for i, axis in enumerate(self.problem.layer.axes)}
         each = {d: self._axis(variant, d, axis) for d, axis in axes.items()}
         found = {
@@ -300,8 +311,7 @@ class Relaxation:
 
     def _load_layer(self, m: Any) -> None:
         layer = self.problem.layer
-        stored = all(always_fetches(axis) for axis in layer.axes)
-        m.ifmap_stored.set_value(float(stored))
+        m.ifmap_stored.set_value(float(self.stored))
         m.groups.set_value(float(layer.groups))
         m.taps.set_value(float(layer.taps))
         m.weight_words.set_value(float(layer.weight_words))

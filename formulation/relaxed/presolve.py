@@ -26,6 +26,7 @@ from formulation.mapping import Group
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import NOTHING, Channels, Rest
 from formulation.relaxed.prices import ClassPrices, limit
+from formulation.relaxed.runs import channel_runs, exact_runs, spatial_runs
 from formulation.space.blocks import pairs
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
@@ -85,7 +86,9 @@ class Presolve(ClassPrices):
         def wanted(blocks: SpatialTable) -> Mask:
             self.check()
             cycles = space.least_cycles(blocks)
-            masks = [self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent) for v in pieces]
+            masks = [
+                self._wanted(v, Rest(*channels[v], blocks, cycles), incumbent, block=True) for v in pieces
+            ]
             return np.asarray(np.logical_or.reduce(masks))
 
         def closely(blocks: SpatialTable) -> Mask:
@@ -229,22 +232,28 @@ class Presolve(ClassPrices):
         """The least objective of all mappings of the lists."""
         co = self._of(variant, Group.CO, rest.co[:, None, None])
         ci = self._of(variant, Group.CI, rest.ci[:, None])
-        return float(self._price(variant, co, ci, rest.sp, rest.cycles).min())
+        once = exact_runs(self.space, co.tile, ci.tile, rest.sp)
+        return float(self._price(variant, co, ci, rest.sp, rest.cycles, once).min())
 
-    def _wanted(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
-        """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit."""
+    def _wanted(self, variant: Variant, rest: Rest, incumbent: float, *, block: bool = False) -> Mask:
+        """Which spatial tiles stay beside the least channel tiles, and the least trips that then fit.
+
+        Blocks of tiles are bounded by their words, tiles by their bursts.
+        """
+        once = None if block else spatial_runs(self.space, rest.sp)
         least_co = self._of(variant, Group.CO, rest.co).least
         least_ci = self._of(variant, Group.CI, rest.ci).least
         co = self._within(variant, Group.CO, least_co, least_ci, rest.sp)
         ci = self._within(variant, Group.CI, least_ci, least_co, rest.sp)
-        return self._price(variant, co, ci, rest.sp, rest.cycles) <= limit(incumbent)
+        return self._price(variant, co, ci, rest.sp, rest.cycles, once) <= limit(incumbent)
 
     def _wanted_pairs(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
         """Which pairs of channel tiles stay beside the least of the spatial columns."""
         co, ci = self._of(variant, Group.CO, rest.co[:, None]), self._of(variant, Group.CI, rest.ci)
         columns = (getattr(rest.sp, name) for name in rest.sp.__match_args__)
         least = type(rest.sp)(*(np.array(column.min()) for column in columns))
-        return self._price(variant, co, ci, least, rest.cycles.min()) <= limit(incumbent)
+        once = channel_runs(self.space, co.tile, ci.tile, rest.sp)
+        return self._price(variant, co, ci, least, rest.cycles.min(), once) <= limit(incumbent)
 
 
 def _joined(pieces: Sequence[tuple[SpatialTable, Ints]]) -> tuple[SpatialTable, Ints]:

@@ -13,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.bursts import Runs
 from formulation.cost import (
     Num,
     TensorBits,
     Trips,
     array_passes,
-    array_traffic,
     fits,
     footprint,
     tile_bits,
 )
 from formulation.mapping import Group
-from formulation.price import latency_ticks
+from formulation.price import LayerRates, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import Channels
+from formulation.relaxed.runs import class_bits
 from formulation.relaxed.structure import class_setup, class_traffic
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
@@ -50,17 +51,28 @@ class ClassPrices:
         self._roofline = float(roofline_ticks(problem.layer, problem.hardware))
         self._compulsory = compulsory_bits(problem.layer, problem.hardware)
         self._least_sum = float(problem.least.spent)
+        rates = problem.rates
+        self._rates = None if rates is None else LayerRates.of(problem.hardware, problem.layer, rates)
 
     def _price(
-        self, variant: Variant, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num
+        self,
+        variant: Variant,
+        co: Channels,
+        ci: Channels,
+        sp: SpatialTable,
+        sp_cycles: Num,
+        once: Runs | None = None,
     ) -> Floats:
-        """The objective by the class's own formulas, infinite beyond the caps; columns broadcast."""
+        """By the class's own formulas, of ``once`` or of words; infinite beyond the caps; all broadcasts."""
         problem, structure, aim = self.space.problem, variant.structure, self.aim
         layer, hardware = problem.layer, problem.hardware
         held = self._held(variant, co, ci, sp)
-        words = sp.slid if self._slides(variant) else sp.fetched
         trips = Trips(co.trips, ci.trips, sp.trips)
-        bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
+        if once is None:
+            words = sp.slid if self._slides(variant) else sp.fetched
+            bits = class_traffic(layer, structure, 1.0 * words, trips).bits(hardware)
+        else:
+            bits = class_bits(layer.groups, structure, trips, once)
         price = aim.weights.traffic / self._compulsory * bits
         inside = fits(hardware, problem.partition, footprint(hardware, held))
         latency: Num = 0.0
@@ -89,13 +101,11 @@ class ClassPrices:
         self, co: Channels, ci: Channels, sp: SpatialTable, sp_cycles: Num, bits: Num, latency: Num
     ) -> Num:
         """What is summed, in the least of any mapping, of traffic in bits and latency in rooflines."""
-        layer, hardware = self.space.problem.layer, self.space.problem.hardware
+        hardware, rates = self.space.problem.hardware, self._rates
+        assert rates is not None
         pieces, cycles = Trips(co.pieces, ci.pieces, sp.computed), Trips(co.cycles, ci.cycles, sp_cycles)
         passes = Trips(*(1.0 * array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
-        rates = self.space.problem.rates
-        assert rates is not None
-        return rates.of(layer.macs, array, bits, latency * self._roofline) / self._least_sum
+        return rates.quanta(passes, bits, latency * self._roofline) / self._least_sum
 
 
 def limit(incumbent: float) -> float:

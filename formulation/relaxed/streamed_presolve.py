@@ -131,8 +131,8 @@ class StreamedPresolve(Presolve):
             return super()._most(variant, group, beside, sp)
         return np.asarray(space.most_channels(group, beside.of_map, beside.of_weights, sp))
 
-    def _wanted(self, variant: Variant, rest: Rest, incumbent: float) -> Mask:
-        mask = super()._wanted(variant, rest, incumbent)
+    def _wanted(self, variant: Variant, rest: Rest, incumbent: float, *, block: bool = False) -> Mask:
+        mask = super()._wanted(variant, rest, incumbent, block=block)
         return mask & (rest.sp.trips == 1) if Group.SP in variant.structure.one else mask
 
     def _rows_beside(

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import exp, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +66,10 @@ class Underestimate:
 
         The least value is bounded family by family: each is monotone, so its least is at an end too.
         """
-        ends = np.array([low, high])
-        each = [np.log(a + b * np.exp(self.power * ends)).min() for a, b in self.lines]
-        each += [(c + s * ends).min() for c, s in self.monomials]
-        return float(max(each)), float(self.log(ends).max())
+        ends = low, high
+        each = [[log(a + b * exp(self.power * v)) for v in ends] for a, b in self.lines]
+        each += [[c + s * v for v in ends] for c, s in self.monomials]
+        return max(map(min, each)), max(map(max, each))
 
 
 def underestimate(trips: Ints, values: Ints | Floats, power: int) -> Underestimate:

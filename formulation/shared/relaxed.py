@@ -125,6 +125,11 @@ class SharedRelaxation(Relaxation):
         """The units of the models' quantities."""
         return self.shared.floor
 
+    @cached_property
+    def stored(self) -> bool:
+        """Whether there is an ifmap however the axes of the grid are cut."""
+        return all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
+
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)
         return SharedVariant(structure, slide, whole.tiles, whole.extents, (1, self.filters))
@@ -270,8 +275,7 @@ class SharedRelaxation(Relaxation):
         super().load(model, variant, aim)
         weights, filters = self._filled(variant)
         model.taps.set_value(weights / filters)
-        stored = all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
-        model.ifmap_stored.set_value(float(stored))
+        model.ifmap_stored.set_value(float(self.stored))
 
     def _load_layer(self, m: Any) -> None:
         layer = self.problem.layer

@@ -18,7 +18,6 @@ from formulation.cost import (
     TensorBits,
     Trips,
     array_passes,
-    array_traffic,
     fits,
     footprint,
     setup_cycles,
@@ -27,7 +26,7 @@ from formulation.cost import (
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
-from formulation.price import Price, latency_ticks
+from formulation.price import LayerRates, Price, latency_ticks
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
 from formulation.space.counts import SAFE, layer_counts
@@ -196,16 +195,19 @@ class Space:
         """Whether the objective sums what a mapping does."""
         return self.rates is not None
 
+    @cached_property
+    def _layer_rates(self) -> LayerRates | None:
+        problem = self.problem
+        return None if self.rates is None else LayerRates.of(problem.hardware, problem.layer, self.rates)
+
     def _spent(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num | None:
         """The sum of what mappings do, where the objective asks for one."""
-        if self.rates is None:
+        if self._layer_rates is None:
             return None
-        layer, hardware = self.problem.layer, self.problem.hardware
-        passes = Trips(*(array_passes(hardware, g, pieces.of(g), cycles.of(g)) for g in Group))
-        array = array_traffic(layer, layer.ifmap_reads, passes).bits(hardware)
+        passes = [array_passes(self.problem.hardware, g, pieces.of(g), cycles.of(g)) for g in Group]
         if self.wide_sum:
-            array, bits, latency = (values.astype(object) for values in (array, bits, latency))
-        return self.rates.of(layer.macs, array, bits, latency)
+            *passes, bits, latency = (v.astype(object) for v in (*passes, bits, latency))
+        return self._layer_rates.quanta(Trips(*passes), bits, latency)
 
     def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
         """Bits of the largest tiles; arguments as for ``price``."""

@@ -51,10 +51,7 @@ class RelaxedRun(ABC, Generic[M]):
         goals: what each step minimised, and under which cap, likewise.
         relaxed: what the models of each step prove by themselves, likewise, in the measure's own unit.
         grain: per quantity, what it is a multiple of.
-        slack: relative; a bound that is this close to the least is not worth another solve.
     """
-
-    slack: float
 
     def __init__(self, problem: Posed[M], bounder: Bounder, branches: int, known: list[Found[M]]) -> None:
         self.problem, self.bounder, self.branches, self.known = problem, bounder, branches, known
@@ -63,7 +60,8 @@ class RelaxedRun(ABC, Generic[M]):
         self.bound_from: dict[str, BoundFrom] = {}
         self.relaxed: dict[str, Fraction | int] = {}
         self.goals: dict[str, Goal] = {}
-        self.grain = Price(1, problem.hardware.bits.grain, 1)
+        machine = problem.hardware
+        self.grain = Price(1, machine.burst_bits if machine.burst_bytes else machine.bits.grain, 1)
         self.least: Price = bounder.relaxation.least
         self._latencies: Mapping[Variant, float] = {}
 
@@ -147,7 +145,7 @@ class RelaxedRun(ABC, Generic[M]):
         stage = Bounded(aim, sum(aim.weights), None, {}, (), 0, Termination.TIME_LIMIT)
         try:
             lists, closed = self.lists(aim)
-            stage = self.bounder.minimise(aim, self.value(aim), self._latencies, self.slack)
+            stage = self.bounder.minimise(aim, self.value(aim), self._latencies, closed)
             self._keep_relaxed(measure, stage)
             stage = stage.close([*closed, *self.closed(stage, lists)], self.value(aim))
             if measure.quantity is LATENCY:

@@ -106,8 +106,6 @@ def solve(
 class _LayerRun(RelaxedRun[Mapping]):
     """A layer on its way: local search, classes listed and priced where they are short."""
 
-    slack = 1e-3
-
     def __init__(
         self,
         problem: Problem,

@@ -101,8 +101,6 @@ def solve(
 class _SharedRun(RelaxedRun[SharedMapping]):
     """Shared tiles on their way: tiles looked at with all that may stand beside them."""
 
-    slack = 0.0
-
     def __init__(
         self,
         problem: SharedProblem,

@@ -15,10 +15,12 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation import extents
 from formulation.bounds import compulsory_bits, roofline_ticks
+from formulation.cost import Trips
 from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
+from formulation.price import LayerRates
 from formulation.problem import Problem
 from formulation.space.space import Space
 from tests import strategies
@@ -238,3 +240,19 @@ def test_the_longest_interval_where_padding_is_beyond_the_kernel(axis):
     """The first tiles see padding only: which is the longest depends on where the ifmap begins."""
     longest = [max(len(span(axis, piece)) for piece in cuts(axis.out, t)) for t in range(1, axis.out + 1)]
     assert full_axis_table(axis).largest.tolist() == longest
+
+
+@given(st.data())
+def test_energy_is_a_sum_of_rates(data):
+    """What tables are priced with, beside what a mapping is."""
+    layer, machine = data.draw(strategies.layers(most=7)), data.draw(strategies.hardware(set_up=True))
+    cost = evaluate(layer, machine, data.draw(strategies.mappings(layer, machine)))
+    words, outputs = cost.array, layer.ofmap_words
+    moved = Trips(
+        words.ifmap // max(1, layer.ifmap_reads),
+        words.ofmap_write // outputs,
+        words.weights // layer.weight_words,
+    )
+    rates = LayerRates.of(machine, layer, machine.quantum)
+    found = rates.quanta(moved, cost.traffic_bits, cost.latency_ticks)
+    assert found == cost.spent(machine, machine.quantum)

@@ -19,6 +19,7 @@ from formulation.price import Price
 from formulation.problem import Kind, Problem
 from formulation.problem import Objective as Goal
 from formulation.relaxed.classes import Aim, Relaxation
+from formulation.relaxed.least import least_price
 from formulation.relaxed.underestimates import (
     always_fetches,
     axis_underestimates,
@@ -30,7 +31,7 @@ from formulation.relaxed.underestimates import (
 from formulation.space.tables import SpatialGrid, channel_table
 from solvers.bounds import ipopt
 from solvers.bounds.bounding import Bounder, form
-from solvers.bounds.dual import dual_bound
+from solvers.bounds.dual import dual_bound, lowest
 from solvers.bounds.posynomial import Form, NotConvexError
 from solvers.result import Termination
 from tests import strategies
@@ -250,6 +251,42 @@ def test_any_multipliers_give_a_bound():
             point = found.x + rng.normal(0, 0.3, len(found.x))
             assert dual_bound(program, point, noise) <= optimum * (1 + 1e-5)
             assert dual_bound(program, point, found.multipliers - 1) <= optimum * (1 + 1e-5)
+
+
+def test_multipliers_bound_the_most_where_the_lagrangian_is_least():
+    """Of any model, also of one that they are not of; no less than where they come from, never too much."""
+    rng, programs = np.random.default_rng(3), example_program()
+    sharper = 0
+    for program in programs:
+        found = ipopt.BACKEND.solve(program, 0.5 * (program.low + np.minimum(program.high, 9)))
+        optimum = float(program.cost @ found.x)
+        for other in programs:
+            start = np.clip(found.x + rng.normal(0, 0.3, len(found.x)), other.low, other.high)
+            known = dict(zip(program.rows, found.multipliers, strict=True))
+            weights = np.array([known.get(row, 0.0) for row in other.rows])
+            there, here = (dual_bound(other, x, weights) for x in (lowest(other, start, weights), start))
+            assert there >= here - 1e-6 * abs(here)
+            sharper += there > here + 0.1
+            if other is program:
+                assert isclose(there, optimum, rel_tol=1e-4)
+                assert there <= optimum * (1 + 1e-5)
+    assert sharper
+
+
+@given(strategies.problems(set_up=True, most=9, channels=9), st.data())
+def test_no_mapping_costs_less_than_the_least_of_its_class(problem, data):
+    """A class that the mapping is no better than has, without a model, no more in any quantity."""
+    problem = replace(problem, objective=Goal(Kind.ENERGY))
+    mapping = data.draw(strategies.mappings(problem.layer, problem.hardware))
+    cost, relaxation = problem.evaluate(mapping), Relaxation(problem)
+    assume(problem.is_feasible(cost))
+    partial = mapping.tile.in_channels < problem.layer.in_channels
+    found = zip(problem.price(cost), relaxation.least, strict=True)
+    price = [float(value / least) * (1 + 1e-9) for value, least in found]
+    prices = [
+        least_price(relaxation, v) for v in relaxation.variants(True) if v.structure.partial_sums == partial
+    ]
+    assert any(all(a <= b for a, b in zip(least, price, strict=True)) for least in prices)
 
 
 def test_a_number_that_is_not_finite_gives_no_bound():

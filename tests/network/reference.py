@@ -156,14 +156,21 @@ def run_layer(plan, hardware, position, walk, stays, good=False):
     bits += partial * width.partial_sums
     written = [t for t in step.emits if t not in stays or plan.stored[t].output]
     bits += sum(plan.stored[t].words for t in written) * width.ofmap
-    bits += sum(plan.stored[t].words for t in step.reads if t not in stays) * width.ofmap
+    read = [t for t in step.reads if t not in stays]
+    bits += sum(plan.stored[t].words for t in read) * width.ofmap
     # time
+    ofmap_tiles = layer.groups * len(walk.started)
+    moves = ofmap_tiles * (len(written) + len(read))
+    moves += (0 if all_stay else walk.moves["ifmap"]) + (0 if weights_stay else walk.moves["weights"])
+    moves += 0 if in_place else walk.moves["writes"] + walk.moves.get("reads", 0) - ofmap_tiles
+    setup, first = hardware.transfer_setup, 2 - all_stay - weights_stay + bool(written or partial)
     per_cycle = 8 * hardware.bandwidth / hardware.frequency
     edge = tiles["ifmap"] + tiles["weights"] + (tiles["ofmap"] if written or partial else 0)
+    transfer = bits / per_cycle + setup * moves
     if hardware.double_buffered:
-        latency = max(walk.compute + Fraction(edge) / per_cycle, bits / per_cycle)
+        latency = max(walk.compute + setup * first + Fraction(edge) / per_cycle, transfer)
     else:
-        latency = walk.compute + bits / per_cycle
+        latency = walk.compute + transfer
     return need, latency, bits, walk.energy(bits, latency) if isinstance(walk, PortWalk) else None
 
 

@@ -19,8 +19,11 @@ from formulation.network.movement import Movement
 from formulation.objective import ENERGY, Measure
 from formulation.price import Price
 from formulation.problem import Kind, Objective
+from solvers import run_scenario
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import layer_blocks
+from solvers.network.resident.run import run_network
+from solvers.scenario import read_scenario
 from tests.network import reference
 from tests.strategies import BARE, examples, hardware, layers
 
@@ -74,8 +77,8 @@ def networks(draw):
 
 
 @st.composite
-def machines(draw):
-    machine = draw(hardware())
+def machines(draw, set_up=False):
+    machine = draw(hardware(set_up=set_up))
     return replace(
         machine, buffer_bytes=draw(st.integers(4, 200)), bank_bytes=draw(st.sampled_from((None, 3)))
     )
@@ -90,7 +93,7 @@ def read(tmp_path_factory, data):
 
 
 @examples(25)
-@given(data=networks(), machine=machines(), kind=st.sampled_from(BARE))
+@given(data=networks(), machine=machines(set_up=True), kind=st.sampled_from(BARE))
 def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
     network = read(tmp_path_factory, data)
     graph = tensor_graph(network)
@@ -107,14 +110,15 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind):
         return
     note(f"{data} {found.chosen}")
     assert wanted == (Fraction(found.latency, cycle), found.traffic)
-    assert all(stage.bound == stage.total for stage in found.stages)
+    finest = 1e-8 if machine.transfer_setup else 0  # a tick may be finer than the solver resolves
+    assert all(s.bound <= s.total and s.total - s.bound <= finest * s.total for s in found.stages)
     for point in found.points:
         again = point.priced_again(machine)
         assert (again.need, again.latency, again.traffic) == (point.need, point.latency, point.traffic)
 
 
 @examples(12)
-@given(data=networks(), machine=machines(), weighted=st.booleans())
+@given(data=networks(), machine=machines(set_up=True), weighted=st.booleans())
 def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     network = read(tmp_path_factory, data)
     graph, tick, quantum = tensor_graph(network), machine.tick, machine.quantum
@@ -148,9 +152,8 @@ def movements(draw):
     share = st.sampled_from(((1, 1), (1, 0), (3, 1), (3, 2)))
     in_place = draw(st.booleans())
     wider = draw(st.integers(0, 200)) if in_place else 0
-    return Movement(
-        draw(share), draw(share), in_place, draw(st.integers(0, 50)), draw(st.integers(0, 9)), wider
-    )
+    besides = draw(st.integers(0, 50)), draw(st.integers(0, 9))
+    return Movement(draw(share), draw(share), in_place, *besides, wider, draw(st.integers(0, 3)))
 
 
 def keys(measure, cost):
@@ -175,7 +178,7 @@ def every(layer, machine, movement):
 @examples(30)
 @given(
     layer=layers(most=4, channels=4, most_axes=2),
-    machine=machines(),
+    machine=machines(set_up=True),
     movement=movements(),
     kind=st.sampled_from((*BARE, *MEASURES, ENERGIES)),
     data=st.data(),
@@ -207,3 +210,13 @@ def test_frontiers_hold_the_best_of_every_room(layer, machine, movement, kind, d
         elif kind is Kind.LATENCY:
             pairs, held = ({min(s)} if s else set() for s in (pairs, held))
         assert reference.pareto(held) == reference.pareto(pairs)
+
+
+def test_set_ups_of_deconvolutions_are_those_of_their_parts_where_nothing_stays():
+    changes = {"deconvolution": "split", "transfer_setup": 100, "objective": {"kind": "latency"}}
+    scenario = read_scenario("dcgan").replace(**changes)
+    wanted = run_scenario(scenario).to_dict()["totals"]
+    found = run_network(scenario.replace(network_level="resident")).to_dict()["totals"]
+    assert found["latency_cycles_layers"] == wanted["latency_cycles"]
+    assert found["traffic_bytes_layers"] == wanted["traffic_bytes"]
+    assert found["latency_cycles"] < wanted["latency_cycles"]

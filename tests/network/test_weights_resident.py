@@ -80,7 +80,7 @@ def shared(network, pair):
 @examples(15)
 @given(
     data=test_residency.networks(),
-    machine=machines(),
+    machine=machines(set_up=True),
     kind=st.sampled_from(BARE),
     pair=st.tuples(st.integers(0, 3), st.integers(0, 3)),
 )
@@ -101,7 +101,7 @@ def test_no_choice_is_better(tmp_path_factory, data, machine, kind, pair):
 
 
 @examples(10)
-@given(data=test_residency.networks(), machine=machines(), weighted=st.booleans())
+@given(data=test_residency.networks(), machine=machines(set_up=True), weighted=st.booleans())
 def test_no_choice_takes_less_energy(tmp_path_factory, data, machine, weighted):
     network = test_residency.read(tmp_path_factory, data)
     graph, tick, quantum = tensor_graph(network), machine.tick, machine.quantum
@@ -230,7 +230,7 @@ def test_no_choice_of_stacks_is_better(folder, data, machine, kind, longest):
 @examples(20)
 @given(
     layer=layers(most=4, channels=4, most_axes=2),
-    machine=machines(),
+    machine=machines(set_up=True),
     movement=movements(),
     kind=st.sampled_from((*BARE, *MEASURES)),
     rooms=st.lists(st.floats(0, 1), min_size=1, max_size=3),

@@ -4,6 +4,7 @@ Written from the model's words alone: it shares no code with ``formulation``, kn
 one tile of each tensor as the set of its coordinates along each dimension.
 """
 
+from collections import Counter
 from itertools import product
 from math import ceil, prod
 
@@ -26,13 +27,16 @@ class Walk:
 
     def __init__(self, layer, hardware, mapping):
         self.layer, self.hardware, self.mapping = layer, hardware, mapping
-        self.ifmap = self.weights = self.writes = self.reads = self.compute = self.transfers = 0
+        self.ifmap = self.weights = self.writes = self.reads = self.compute = 0
+        self.moves = Counter()  # transfers
         self.largest = {"ifmap": 0, "weights": 0, "ofmap": 0}
         self.held = {"ifmap": None, "weights": None, "ofmap": None}
         self.started = set()  # ofmap tiles that hold partial sums in DRAM or are resident
         self.walk()
-        for name in ("ifmap", "weights", "writes", "reads", "compute", "transfers"):
+        for name in ("ifmap", "weights", "writes", "reads", "compute"):
             setattr(self, name, layer.groups * getattr(self, name))
+        self.moves = {name: layer.groups * count for name, count in self.moves.items()}
+        self.transfers = sum(self.moves.values())
 
     def spatial_tiles(self):
         """Indices of the spatial and batch tiles in the order of the walk, the sliding axis innermost."""
@@ -60,7 +64,7 @@ class Walk:
             step = dict(zip(names, picked, strict=True))
             self.visit(step["co"], step["ci"], step["sp"])
         self.writes += self.held["ofmap"][1]
-        self.transfers += 1
+        self.moves["writes"] += 1
 
     def visit(self, co, ci, sp):
         (co_i, cos), (ci_i, cis), (sp_i, dims) = co, ci, sp
@@ -87,7 +91,7 @@ class Walk:
         self.largest["weights"] = max(self.largest["weights"], words)
         if self.held["weights"] != key:
             self.weights += words
-            self.transfers += 1
+            self.moves["weights"] += 1
             self.held["weights"] = key
 
     def fetch_ifmap(self, ci_i, sp_i, channels, dims):
@@ -105,7 +109,7 @@ class Walk:
                 new[axis] = spans[axis] - held[2][axis]
                 words = channels * len(dims[0]) * prod(len(s) for s in new)
         self.ifmap += words
-        self.transfers += 1
+        self.moves["ifmap"] += 1
         self.held["ifmap"] = (ci_i, sp_i, spans)
 
     def open_ofmap(self, key, words):
@@ -115,9 +119,9 @@ class Walk:
             return
         if held is not None:
             self.writes += held[1]
-            self.transfers += 1
+            self.moves["writes"] += 1
         if key in self.started:
             self.reads += words
-            self.transfers += 1
+            self.moves["reads"] += 1
         self.started.add(key)
         self.held["ofmap"] = (key, words)

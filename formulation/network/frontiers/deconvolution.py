@@ -26,6 +26,7 @@ from formulation.objective import Measure
 from formulation.problem import Kind
 
 _NO_WORDS = Traffic(0, 0, 0, 0)
+_ONE_TILE = Traffic(0, 0, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,10 @@ class ZerosWay:
     def cost(self, hardware: Hardware) -> MovedCost:
         """The transfer alone."""
         nothing = TensorBits(0, 0, 0)
-        moved = replace(self.movement, in_place=True)
-        latency = moved.latency(hardware, 0, _NO_WORDS, nothing)
+        moved = replace(self.movement, in_place=True, ifmap=(1, 0), weights=(1, 0))
+        latency = moved.latency(
+            hardware, 0, _NO_WORDS, nothing, _ONE_TILE if hardware.transfer_cycles else None
+        )
         bits = int(moved.bits(hardware, _NO_WORDS))
         return MovedCost(0, int(latency), bits)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, Trips, setup_cycles, traffic
+from formulation.cost import Num, TensorBits, Trips, traffic, transfers
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
 from formulation.price import Price
@@ -34,11 +34,16 @@ class MovedSpace(Space):
     def __init__(self, problem: Problem, movement: Movement) -> None:
         super().__init__(problem)
         self.movement = movement
+        layer, hardware = problem.layer, problem.hardware
+        counts = layer_counts(layer, hardware, summed=self.summed)
         if self.summed:  # what is moved besides may be more than the layer's own
-            layer, hardware = problem.layer, problem.hardware
-            counts = layer_counts(layer, hardware, summed=True)
             bits = counts.bits + (movement.written + movement.read) * hardware.bits.ofmap
             self.wide_sum = replace(counts, bits=bits).sum_is_wide(layer, hardware, self.rates)
+        if hardware.transfer_cycles:
+            tiles = layer.groups * layer.out_channels * layer.pixels
+            more = hardware.transfer_cycles * movement.moves * tiles
+            counts = replace(counts, cycles=counts.cycles + more).checked(layer.name)
+            self.wide = counts.are_wide(hardware)
         self.room = problem.hardware.buffer_bits
 
     def _price(
@@ -52,9 +57,9 @@ class MovedSpace(Space):
     ) -> Price:
         layer, hardware = self.problem.layer, self.problem.hardware
         words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
-        setup = setup_cycles(hardware, layer.groups, stationary, trips)
+        moves = transfers(layer.groups, stationary, trips) if hardware.transfer_cycles else None
         compute = layer.groups * cycles.product
-        latency = self.movement.latency(hardware, compute, words, held, setup, self.wide)
+        latency = self.movement.latency(hardware, compute, words, held, moves, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
         return Price.of(latency, bits, self._spent(pieces, cycles, bits, latency))
 

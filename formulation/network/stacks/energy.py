@@ -26,7 +26,7 @@ from formulation.mapping import Group
 from formulation.network.stacks.cost import Cuts, Schedule, schedule_cuts
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.tables import kernels
-from formulation.network.stacks.weights import Weights
+from formulation.network.stacks.weights import WeightFigures
 from formulation.space.counts import SAFE
 
 
@@ -56,14 +56,22 @@ class KernelWork:
     weight_passes: Num
 
 
-def layer_work(cuts: Cuts, layer: int, picks: Sequence[Ints]) -> tuple[KernelWork, ...]:
-    """Each kernel of a layer, for each cut."""
+def layer_work(
+    cuts: Cuts, layer: int, picks: Sequence[Ints], factors: Sequence[Ints]
+) -> tuple[KernelWork, ...]:
+    """Each kernel of a layer, for each cut.
+
+    Args:
+        cuts: of the stack.
+        layer: the layer.
+        picks: the cuts.
+        factors: of each kernel's cycles, ``Cuts.passes``; where they are less, so is what follows.
+    """
     operator, batch, found = cuts.stack.layers[layer], cuts.stack.batch, []
-    each = zip(kernels(operator), cuts.passes(layer, picks), strict=True)
-    for number, (kernel, passes) in enumerate(each):
+    for number, (kernel, passes) in enumerate(zip(kernels(operator), factors, strict=True)):
         axes = [(axis.kernels[layer][number], pick) for axis, pick in zip(cuts.tables, picks, strict=True)]
-        pixels = batch * prod((x.length * x.pieces).sum(axis=1)[pick] for x, pick in axes)
-        trips = batch * prod(x.pieces.sum(axis=1)[pick] for x, pick in axes)
+        pixels = batch * prod(x.outputs[pick] for x, pick in axes)
+        trips = batch * prod(x.busy[pick] for x, pick in axes)
         reads = batch * prod(x.reads[pick] for x, pick in axes)
         outputs = kernel.groups * kernel.out_channels * pixels
         found.append(
@@ -77,14 +85,12 @@ def layer_work(cuts: Cuts, layer: int, picks: Sequence[Ints]) -> tuple[KernelWor
     return tuple(found)
 
 
-def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: Sequence[Weights]) -> Ints:
+def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: WeightFigures) -> Ints:
     """Bits of a layer between buffer and array with its weights held in each of some ways: cuts x ways."""
-    total = np.zeros((1, len(held)), dtype=np.int64)
+    total = np.zeros((1, len(held.room)), dtype=np.int64)
     for number, one in enumerate(work):
-        outs = np.array([w.ifmap_passes[number] for w in held])
-        ins = np.array([w.ofmap_passes[number] for w in held])
         outputs = replace(one.computed, ofmap_words=one.computed.ofmap_words[:, None])
-        trips = Trips(outs, ins, one.weight_passes[:, None])
+        trips = Trips(held.ifmap_passes[number], held.ofmap_passes[number], one.weight_passes[:, None])
         total = total + array_traffic(outputs, one.reads[:, None], trips).bits(hardware)
     return total
 
@@ -105,7 +111,7 @@ def stack_work(
     cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
     macs = array = 0
     for layer, held in enumerate(weights):
-        work = layer_work(cuts, layer, picks)
+        work = layer_work(cuts, layer, picks, cuts.passes(layer, picks))
         macs += int(sum(one.macs[0] for one in work))
-        array += int(array_bits(hardware, work, [held])[0, 0])
+        array += int(array_bits(hardware, work, WeightFigures.of([held]))[0, 0])
     return macs, array

@@ -49,30 +49,48 @@ class WeightTiles:
         return found.take(np.flatnonzero(less))
 
 
-def fitting(options: Sequence[WeightTiles], room: int, *, timed: bool) -> list[list[int]]:
+def fitting(
+    options: Sequence[WeightTiles], room: int, *, timed: bool, most_bits: int | None = None
+) -> list[list[int]]:
     """The numbers of one tile for each layer, layer by layer keeping what no other choice beats.
+
+    What the other layers take at least is counted: what leaves them no room, or no bits, goes nowhere.
 
     Args:
         options: of each layer.
         room: for all of them.
         timed: whether more bits may be made good by less time; else the fewest bits are best, then the least
             time, and there is one answer at most.
+        most_bits: more of them are of no interest; None for no limit.
     """
     zero = np.zeros(1, dtype=np.int64)
     states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
-    for some in (each.kept(timed) for each in options):
+    rooms, bits = _beside([o.room for o in options]), _beside([o.bits for o in options])
+    for each, (more, later), (less, last) in zip(options, rooms, bits, strict=True):
+        within = each.room <= room - more
+        if most_bits is not None:
+            within &= each.bits <= most_bits - less
+        some = each.take(np.flatnonzero(within)).kept(timed)
         before = np.repeat(np.arange(len(states.room)), len(some.room))
         at = np.tile(np.arange(len(some.room)), len(states.room))
-        taken = states.room[before] + some.room[at]
-        fits = np.flatnonzero(taken <= room)
-        before, at = before[fits], at[fits]
-        bits, time = states.bits[before] + some.bits[at], states.time[before] + some.time[at]
+        taken, moved = states.room[before] + some.room[at], states.bits[before] + some.bits[at]
+        fits = taken <= room - later
+        if most_bits is not None:
+            fits &= moved <= most_bits - last
+        before, at, taken, moved = before[fits], at[fits], taken[fits], moved[fits]
         rank = states.rank[before] * (1 + int(some.rank.max(initial=0))) + some.rank[at]
-        states = WeightTiles(taken[fits], bits, time, np.stack([before, some.number[at]]), rank).kept(timed)
+        time = states.time[before] + some.time[at]
+        states = WeightTiles(taken, moved, time, np.stack([before, some.number[at]]), rank).kept(timed)
         states.rank[np.argsort(states.rank)] = np.arange(len(states.rank))  # in the order of all tiles so far
         steps.append(states.number)
-    last = range(len(states.room)) if timed else range(len(states.room))[-1:]
-    return [_traced(steps, at) for at in last]
+    best = range(len(states.room)) if timed else range(len(states.room))[-1:]
+    return [_traced(steps, at) for at in best]
+
+
+def _beside(figures: Sequence[Ints]) -> list[tuple[int, int]]:
+    """For each layer what all others, and those after it, take at least."""
+    least = [int(each.min()) for each in figures]
+    return [(sum(least) - own, sum(least[at + 1 :])) for at, own in enumerate(least)]
 
 
 def _traced(steps: Sequence[Ints], at: int) -> list[int]:

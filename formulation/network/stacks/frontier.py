@@ -26,7 +26,7 @@ from formulation.network.stacks.energy import array_bits, layer_work, spent, sta
 from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
-from formulation.network.stacks.weights import Weights
+from formulation.network.stacks.weights import WeightFigures
 from formulation.objective import Measure
 from formulation.price import Price
 from formulation.space.counts import SAFE
@@ -167,14 +167,14 @@ class _Search:
         return Price.of(latency, traffic, taken)
 
     def _ports(self, picks: Picks) -> Ports | None:
-        """Multiply-accumulates, and bits at the array if all weights are kept: the fewest there are."""
+        """MACs, and bits at the array at least: weights are kept, each kernel's steps are one tile."""
         if self.space.rates is None:
             return None
         macs, array = 0 * picks[0], 0 * picks[0]
-        for layer, held in enumerate(self.space.weights):
-            work = layer_work(self.cuts, layer, picks)
+        for layer, held in enumerate(self.space.figures):
+            work = layer_work(self.cuts, layer, picks, self.space.least_passes(layer, picks))
             macs = macs + sum(one.macs for one in work)
-            array = array + array_bits(self.space.hardware, work, held[:1])[:, 0]
+            array = array + array_bits(self.space.hardware, work, held.take(slice(1)))[:, 0]
         return macs, array
 
     def _by_moves(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
@@ -188,10 +188,9 @@ class _Search:
     def _by_room(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
         space = self.space
         left = self.room - self.cuts.rooms(picks, self.waits)
-        least = sum(min(w.room for w in held) for held in space.weights)
         traffic = space.least_traffic(picks) + space.least_streamed(picks, left)
         cycles, edge = space.least_cycles(picks), space.least_edge(picks)
-        return self.price(cycles, edge, traffic, ports), left >= least
+        return self.price(cycles, edge, traffic, ports), left >= space.least_weights
 
 
 def _taken(ports: Ports | None, index: Any) -> Ports | None:
@@ -216,28 +215,28 @@ class _Extension:
             [],
         )  # for each layer; of rooms and cycles, cuts x choices
         self.macs, self.array = 0 * self.maps, list[Ints]()  # the same of bits at the array, if asked for
-        for layer, held in enumerate(space.weights):
-            self.again.append(held[0].moved * (cuts.steps(layer, picks) - 1))
+        for layer, held in enumerate(space.figures):
+            self.again.append(space.weights[layer][0].moved * (cuts.steps(layer, picks) - 1))
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
-            cycles = np.zeros((len(rank), len(held)), dtype=np.int64)
+            cycles = np.zeros((len(rank), len(held.room)), dtype=np.int64)
             for number, factor in enumerate(passes):
-                cycles += factor[:, None] * np.array([w.cycles[number] for w in held])
+                cycles += factor[:, None] * held.cycles[number]
             self.cycles.append(cycles)
             if space.rates is not None:
-                work, machine = layer_work(cuts, layer, picks), space.hardware
+                work = layer_work(cuts, layer, picks, passes)
                 self.macs = self.macs + sum(one.macs for one in work)
-                bits = array_bits(machine, work, held)
-                self.array.append(np.broadcast_to(bits, (len(rank), len(held))))
-        self.edges = [np.array([w.edge for w in held]) for held in space.weights]
+                bits = array_bits(space.hardware, work, held)
+                self.array.append(np.broadcast_to(bits, cycles.shape))
+        self.edges = [held.edge for held in space.figures]
 
-    def _rooms(self, layer: int, held: Sequence[Weights], picks: Picks) -> Ints:
+    def _rooms(self, layer: int, held: WeightFigures, picks: Picks) -> Ints:
         """What each choice takes, with what partial sums take more."""
         cuts, index = self.search.cuts, self.search.space.stack.ofmaps[layer]
-        rooms = np.broadcast_to(np.array([w.room for w in held]), (len(self.rank), len(held))).copy()
-        if any(w.partial for w in held):
+        rooms = np.broadcast_to(held.room, (len(self.rank), len(held.room))).copy()
+        if held.partial.any():
             wider = cuts.room(index, picks, True) - cuts.room(index, picks, False)
-            rooms += wider[:, None] * np.array([w.partial for w in held])
+            rooms += wider[:, None] * held.partial
         return rooms
 
     def _sums(self, kept: Sequence[Ints], others: Sequence[Ints]) -> Ints:
@@ -281,7 +280,7 @@ class _Extension:
             left = self._closer(cut, chosen, traffic, bound, left)
         for i in left:
             if front.open(bound.take(np.array([i])))[0]:
-                for tiles in self._fitting(int(cut[i]), int(chosen[i])):
+                for tiles in self._fitting(int(cut[i]), int(chosen[i]), int(traffic[i])):
                     self._add(cut[i : i + 1], [np.array([t]) for t in tiles], traffic[i : i + 1])
 
     def _closer(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price, left: Ints) -> Ints:
@@ -342,10 +341,10 @@ class _Extension:
             return tick.of(cycles.astype(object), edge.astype(object))
         return tick.of(cycles, edge)
 
-    def _fitting(self, cut: int, chosen: int) -> list[list[int]]:
+    def _fitting(self, cut: int, chosen: int, traffic: int) -> list[list[int]]:
         """The tiles that may be best within the room: layer by layer, keeping what none beats.
 
-        Best is what takes the least time; where energy is asked for, the fewest bits at the array and then
+        Best is what takes the least time; where those are summed, the fewest bits at the array and then
         the least time, or, if time costs something, whatever is not worse in both.
         """
         options = []
@@ -354,7 +353,17 @@ class _Extension:
             array = self.array[layer][cut] if self.array else 0 * rooms
             some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
             options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))
-        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed)
+        most = self._most_bits(int(self.macs[cut]), traffic) if self.array else None
+        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed, most_bits=most)
+
+    def _most_bits(self, macs: int, traffic: int) -> int | None:
+        """Bits at the array with which the least sum so far is reached; None if that is not known."""
+        front, rates = self.search.front, self.search.space.rates
+        alone = isinstance(front.kind, Measure) and front.kind.quantity is not None
+        if rates is None or not rates.port or not alone or not len(front):
+            return None
+        left = int(front.found.price.spent[0]) - rates.of(macs, 0, traffic, 0)
+        return int(left // rates.port)
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
         """Enter schedules into the front."""

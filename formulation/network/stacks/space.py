@@ -16,7 +16,7 @@ from formulation.mapping import Group
 from formulation.network.stacks.cost import Cuts
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.tables import MapTable, StackAxis, axis_table, kernels
-from formulation.network.stacks.weights import Weights, choices
+from formulation.network.stacks.weights import WeightFigures, Weights, choices, figures
 
 Picks = list[Ints]
 
@@ -57,6 +57,12 @@ class StackSpace:
         """For each layer its weights kept, then streamed in every tile that matters."""
         stack, summed = self.stack, self.rates is not None
         return tuple(choices(y, self.hardware, stack.resident, summed=summed) for y in stack.layers)
+
+    @cached_property
+    def figures(self) -> tuple[WeightFigures, ...]:
+        """The same, figure by figure."""
+        stack, summed = self.stack, self.rates is not None
+        return tuple(figures(y, self.hardware, stack.resident, summed=summed) for y in stack.layers)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,8 +106,16 @@ class StackSpace:
             np.arange(count) if a == axis else np.zeros(count, dtype=np.int64) for a in range(len(tables))
         ]
         cuts = Cuts(self.stack, self.hardware, tables, self.stays)
-        least = sum(min(w.room for w in held) for held in self.weights)
-        return cuts.rooms(picks, [False] * len(self.stack.layers)) + least
+        return cuts.rooms(picks, [False] * len(self.stack.layers)) + self.least_weights
+
+    @cached_property
+    def least_weights(self) -> int:
+        """Room of all layers' weights at least [bits]."""
+        return sum(int(held.room.min()) for held in self.figures)
+
+    @cached_property
+    def _least_edge(self) -> int:
+        return sum(int(held.edge.min()) for held in self.figures)
 
     @cached_property
     def weight_bits(self) -> int:
@@ -128,21 +142,25 @@ class StackSpace:
         """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step."""
         total = np.zeros_like(picks[0])
         for layer in range(len(self.weights)):
-            steps = self.cuts.steps(layer, picks)
-            for number, kernel in enumerate(kernels(self.stack.layers[layer])):
-                pixels = np.full_like(picks[0], self.stack.batch)
-                for table, pick in zip(self.tables, picks, strict=True):
-                    lengths = table.kernels[layer][number]
-                    pixels = pixels * (lengths.length * lengths.pieces).sum(axis=1)[pick]
-                trips = np.minimum(steps, pixels)
-                passes = group_cycles(kernel, self.hardware, Group.SP, 0 * trips, [(1, pixels)])
+            for number, passes in enumerate(self.least_passes(layer, picks)):
                 total = total + self._fewest[layer][number] * passes
         return total
+
+    def least_passes(self, layer: int, picks: Picks) -> tuple[Ints, ...]:
+        """The spatial factor of each kernel's cycles, then: no more than ``Cuts.passes``."""
+        steps, found = self.cuts.steps(layer, picks), []
+        for number, kernel in enumerate(kernels(self.stack.layers[layer])):
+            pixels = np.full_like(picks[0], self.stack.batch)
+            for table, pick in zip(self.tables, picks, strict=True):
+                pixels = pixels * table.kernels[layer][number].outputs[pick]
+            trips = np.minimum(steps, pixels)
+            found.append(np.asarray(group_cycles(kernel, self.hardware, Group.SP, 0 * trips, [(1, pixels)])))
+        return tuple(found)
 
     @cached_property
     def _fewest(self) -> list[list[int]]:
         """For each layer and kernel the least of its cycles for one unit of its spatial factor."""
-        return [[min(each) for each in zip(*(w.cycles for w in held), strict=True)] for held in self.weights]
+        return [held.cycles.min(axis=1).tolist() for held in self.figures]
 
     @cached_property
     def floor_ticks(self) -> int:
@@ -157,7 +175,7 @@ class StackSpace:
     def least_edge(self, picks: Picks) -> Ints:
         """Bits that move before and after the array works, with the smallest tile of each layer's weights."""
         first, last = self.cuts.first_and_last(picks)
-        return first + last + sum(min(w.edge for w in held) for held in self.weights)
+        return first + last + self._least_edge
 
 
 def _least(table: StackAxis) -> StackAxis:

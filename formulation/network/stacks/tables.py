@@ -73,11 +73,15 @@ class Lengths:
         length: outputs.
         pieces: how many of them.
         reads: for each size, pairs of an output that some piece computes and a tap that reads no padding.
+        outputs: for each size, those that all pieces compute.
+        busy: for each size, pieces that compute any.
     """
 
     length: Ints
     pieces: Ints
     reads: Ints
+    outputs: Ints
+    busy: Ints
 
     @classmethod
     def of(cls, axis: Axis, first: Ints, stop: Ints, cut: Cut) -> Lengths:
@@ -91,11 +95,12 @@ class Lengths:
         column = np.arange(len(owner)) - np.searchsorted(owner, owner)
         table = np.zeros((2, len(cut.sizes), int(column.max(initial=0)) + 1), dtype=np.int64)
         table[:, owner, column] = keys % span, pieces
-        return cls(table[0], table[1], np.add.reduceat(read, cut.begin))
+        outputs, busy = (table[0] * table[1]).sum(axis=1), table[1].sum(axis=1)
+        return cls(table[0], table[1], np.add.reduceat(read, cut.begin), outputs, busy)
 
     def take(self, index: Ints) -> Lengths:
         """Some of the sizes."""
-        return Lengths(self.length[index], self.pieces[index], self.reads[index])
+        return Lengths(*(getattr(self, name)[index] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +134,7 @@ def _pairs(axis: Axis) -> Ints:
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(inside, dtype=np.int64)])
 
 
+@lru_cache(maxsize=256)
 def kernels(layer: Layer | Deconvolution) -> tuple[Layer, ...]:
     """What runs on the array: the layer, or the phases with taps of a deconvolution."""
     if isinstance(layer, Layer):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnns.layer import Layer, Operator
 from formulation.cost import array_passes, channel_tiles, group_cycles
-from formulation.extents import trip_count
+from formulation.extents import Ints, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.network.stacks.tables import kernels
@@ -82,6 +84,47 @@ def weights_of(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WeightFigures:
+    """Ways to hold the weights of a layer, figure by figure as of ``Weights``; arrays over the ways.
+
+    Attributes:
+        room: of each way.
+        edge: of each way.
+        partial: of each way.
+        cycles: kernels x ways.
+        ifmap_passes: kernels x ways.
+        ofmap_passes: kernels x ways.
+    """
+
+    room: Ints
+    edge: Ints
+    partial: NDArray[np.bool_]
+    cycles: Ints
+    ifmap_passes: Ints
+    ofmap_passes: Ints
+
+    @classmethod
+    def of(cls, ways: Sequence[Weights]) -> WeightFigures:
+        """Of some ways."""
+
+        def each(name: str) -> Ints:
+            return np.array([getattr(way, name) for way in ways], dtype=np.int64).T
+
+        return cls(
+            each("room"),
+            each("edge"),
+            each("partial") > 0,
+            each("cycles"),
+            each("ifmap_passes"),
+            each("ofmap_passes"),
+        )
+
+    def take(self, ways: slice) -> WeightFigures:
+        """Some of them."""
+        return WeightFigures(*(getattr(self, name)[..., ways] for name in self.__slots__))
+
+
 def banked(hardware: Hardware, bits: int) -> int:
     """A part of the buffer, in whole banks."""
     return -(-bits // hardware.bank_bits) * hardware.bank_bits
@@ -120,6 +163,14 @@ def choices(
         if not (figures[chosen] <= row).all(axis=1).any():
             chosen.append(at)
     return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
+
+
+@lru_cache(maxsize=1024)
+def figures(
+    layer: Operator, hardware: Hardware, resident: bool = False, *, summed: bool = False
+) -> WeightFigures:
+    """Those of ``choices``."""
+    return WeightFigures.of(choices(layer, hardware, resident, summed=summed))
 
 
 def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, summed: bool) -> list[int]:

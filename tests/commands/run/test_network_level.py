@@ -226,7 +226,10 @@ def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level, m
             ["--longest_stack", "3"],
             "longest_stack: got 3 with network_level resident, which has no stacks, allowed with: fused",
         ),
-        (["--transfer_setup", "4"], "network_level: got resident on a machine with transfer_setup"),
+        (
+            ["--network_level", "fused", "--transfer_setup", "4"],
+            "got fused on a machine with transfer_setup, which stacks do not count, allowed: layers",
+        ),
         (
             ["--network_level", "layers", "--weights_resident"],
             "weights_resident: got true with network_level layers, where nothing stays,",
