@@ -68,7 +68,7 @@ def solve(
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
     bounder = Bounder(Relaxation(problem), problem.needs(LATENCY), deadline, max_iterations)
-    run = _LayerRun(problem, bounder, branches, initial, Presolving(presolve))
+    run = LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()
     if dump_models is not None:
         files = Path(dump_models), name or problem.layer.name
@@ -96,7 +96,7 @@ def solve(
     )
 
 
-class _LayerRun(RelaxedRun[Mapping]):
+class LayerRun(RelaxedRun[Mapping]):
     """A layer on its way: local search, classes listed and priced where they are short."""
 
     slack = 1e-3

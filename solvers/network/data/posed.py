@@ -11,7 +11,7 @@ from formulation.objective import QUANTITIES
 from formulation.problem import Kind, Posed
 from formulation.shared.problem import SharedMapping
 
-PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")
+PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered", "transfer_setup")
 WORDS = ("dataflow", "halo", "fill", "bandwidth", "frequency")
 _ENERGY = ("mac", "sram", "dram", "static")
 

@@ -1,0 +1,157 @@
+"""Dual multipliers for certificates: those that IPOPT finds for the relaxed model of a box of tile sizes.
+
+A certificate's proof of a box is the tangent of its Lagrangian at a point (``solvers.check``). Prices and
+point are taken from the relaxed model of the same box, in the checker's units. Any others would bound the
+box as well, only lower, so nothing here has to be exact.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import exp, frexp
+from typing import Any
+
+from formulation.cost import Trips, array_side, passes
+from formulation.mapping import Group, Mapping, Stationary
+from formulation.objective import ENERGY, LATENCY, Step
+from formulation.problem import Problem
+from formulation.relaxed.classes import Relaxation, Variant
+from formulation.relaxed.structure import TENSORS, Structure
+from solvers.bounds.bounded import SolvedModel
+from solvers.bounds.bounding import Bounder
+from solvers.bounds.branching import Presolving
+from solvers.certificates.trees import Box
+from solvers.check import Claim
+from solvers.goals import Goal
+from solvers.layers.constrained import LayerRun
+
+_BITS = 20  # of a number in a certificate; what rounding loses is of second order
+_ITERATIONS = 300
+
+
+class Pricer:
+    """Multipliers for one claim on a layer.
+
+    Args:
+        problem: the layer.
+        mapping: one that fits, and is within the cap.
+        step: of the objective, whose first measure is bounded.
+    """
+
+    def __init__(self, problem: Problem, mapping: Mapping, step: Step) -> None:
+        self.problem, self.measure = problem, step.measures[0]
+        self._run = LayerRun(
+            problem,
+            Bounder(Relaxation(problem), problem.needs(LATENCY), None, _ITERATIONS),
+            0,
+            mapping,
+            Presolving.NONE,
+        )
+        self._run.best = self._run.known[0]
+        self._measures = step.measures
+
+    def __call__(self, claim: Claim, order: str, box: Box) -> str | None:
+        """A leaf of multipliers for a box, one set for each axis that may slide; None if they do not do."""
+        aim = self._run.aim(Goal(self._measures, claim.cap))
+        self._run.lists(aim)
+        bounder, found = self._run.bounder, []
+        for slide in claim.model.slides(order, box) or [0]:
+            variant = self._variant(Stationary(order), box, slide)
+            solved = bounder.solve(variant, bounder.aimed(variant, aim), aim)
+            if not isinstance(solved, SolvedModel):
+                return None
+            told = self._told(claim, solved, box)
+            if not claim.dual(order, box, [slide], told):
+                return None
+            found.append(told)
+        first = len(claim.duals)
+        claim.duals.extend(found)
+        return "d" + ",".join(str(first + i) for i in range(len(found)))
+
+    def _variant(self, order: Stationary, box: Box, slide: int) -> Variant:
+        """The class of a box, of an order of loops in which its tensors move as often as they do."""
+        extents = tuple(self._run.bounder.relaxation.extents.values())
+        ends = list(zip(box, extents, strict=True))
+        cut = [hi < n for (_, hi), n in ends]
+        whole = [lo == n for (lo, _), n in ends]
+        many = Trips(*(1 + some for some in (cut[0], cut[1], any(cut[2:]))))
+        single = Trips(whole[0], whole[1], all(whole[2:]))
+        layer, hardware = self.problem.layer, self.problem.hardware
+        timed, summed = self.problem.needs(LATENCY), self.problem.objective.needs(ENERGY)
+        set_up = timed and hardware.transfer_setup > 0
+        flags = cut[1], hardware.double_buffered, timed, summed, False, set_up
+        structures = [Structure(len(layer.axes), o, *flags) for o in (order, *Stationary)]
+
+        def alike(structure: Structure) -> bool:
+            """Whether a class moves what the box moves, groups of one trip aside."""
+            pairs = (
+                (passes(structure.stationary, g, structure.trips), passes(order, g, many), g) for g in Group
+            )
+            return all((ours > 1) == (theirs > 1) or single.of(g) for ours, theirs, g in pairs)
+
+        structure = next(filter(alike, structures), structures[0])
+        return Variant(structure, slide - 1 if slide else None, tuple(box), extents)
+
+    def _told(self, claim: Claim, solved: SolvedModel, box: Box) -> dict[str, Any]:
+        """Prices of a tick, late or not, and of a bit of the buffer, in the claim's unit; and the point."""
+        hardware, least = self.problem.hardware, self._run.least
+        row = dict(zip(solved.program.rows, map(float, solved.multipliers), strict=True))
+        unit = self.measure.told(hardware, self.measure.exact(least)) if self.measure.quantity else 1
+        unit, tick = float(claim.scale * unit), float(claim.scale * unit / least.latency)
+        array, bus = (max(0.0, row.get(name, 0.0)) * tick for name in ("computed", "transferred"))
+        own = claim.worth[0]
+        if claim.cap is None and array + bus:
+            array, bus = (x * own / (array + bus) for x in (array, bus))
+        share = self._by_tiles(claim, solved, box) if array else 0.0
+        tile, bus, rest = map(_number, (array * share, bus, array * (1 - share)))
+        late = max(Fraction(0), tile + bus + rest - own) * (claim.cap is not None)
+        bus, tile = min(bus, own + late), min(tile, max(Fraction(0), own + late - bus))
+        rooms = {x: str(_number(row[f"footprint[{x}]"] * unit / hardware.buffer_bits)) for x in TENSORS}
+        prices = {"late": str(late), "tile": str(tile), "bus": str(bus), **rooms}
+        return prices | {"point": [" ".join(str(_number(x)) for x in row) for row in self._point(solved)]}
+
+    def _by_tiles(self, claim: Claim, solved: SolvedModel, box: Box) -> float:
+        """The share of the array's cycles that are better bounded by a cycle a tile than by the least of all.
+
+        It makes the checker's bound on them as steep in the number of tiles as the model's at its point.
+        """
+        program, weights = solved.program, solved.multipliers.clip(0.0)
+        at, exponentials = program.position("log_trips[batch]"), program.exponentials(solved.x)
+        steep = total = 0.0
+        for i, name in enumerate(program.rows):
+            if name.startswith("cycles_above") and "[sp," in name:
+                own = program.row == i
+                slope = program.linear[i, at] + exponentials[own] @ program.power[own][:, at]
+                steep, total = steep + weights[i] * float(slope), total + weights[i]
+        if not total or steep <= 0:
+            return 0.0
+        slope = min(1.0, steep / total)
+        tiles = float(exp(sum(solved.value(f"log_trips[{d}]") for d in solved.variant.structure.dims[2:])))
+        least, _ = claim.model.spatial(claim.model.outs[0], box[2:])
+        return slope * least / (tiles * (1 - slope) + slope * least)
+
+    def _point(self, solved: SolvedModel) -> list[list[float]]:
+        """The columns of the checker's tables where the model has its optimum, dimension by dimension."""
+        relaxation, hardware = self._run.bounder.relaxation, self.problem.hardware
+        rows = []
+        for d, trips in solved.trips.items():
+            size = relaxation.product(solved.variant, d) / trips
+            if d in ("co", "ci"):
+                cycles = _value(solved, f"log_cycles[{d}]")
+                entries = trips if array_side(hardware, Group(d)) is None else cycles
+                rows.append([trips, size, 2 * trips - 1, cycles, entries])
+            else:
+                words = _value(solved, f"log_fetched[{d}]", relaxation.extents[d])
+                rows.append([trips, words, words, _value(solved, f"log_largest[{d}]", size), size])
+        return rows
+
+
+def _value(solved: SolvedModel, name: str, otherwise: float = 1.0) -> float:
+    """What a variable is the logarithm of, or what there is where the model has none."""
+    return exp(solved.value(name)) if name in solved.program.names else otherwise
+
+
+def _number(value: float) -> Fraction:
+    """A number that is not negative, with a few binary digits."""
+    shift = max(0, _BITS - frexp(value)[1])
+    return Fraction(round(max(0.0, value) * 2**shift), 2**shift)
