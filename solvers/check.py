@@ -2,12 +2,11 @@
 
 A claim (no mapping that fits, within the cap on latency, is below the bound) has a tree for each order of
 loops, in preorder: ``d:t`` cuts a box of tile sizes along dimension d (output, input channels, batch, axes)
-into tiles of at most t, and of more; the rest are leaves. Boxes are made here: leaves cover the map space.
-All mappings of a leaf do not fit (``c``), exceed the cap (``l``), or have at least the bound: as costs at the
-minima of trips, words, cycles over a box are below its mappings' (``m``), or by dual multipliers (``d`` and
-their number, one for each axis that may slide). Where kernels of a deconvolution share ifmap tiles, dimension
-0 is the number of rounds that hold their filters: R rounds take R passes, ``ceil(co / side)`` of each kernel,
-and the fullest holds the mean and one filter, at least.
+into tiles of at most t, and of more. Else it is a leaf, whose mappings do not fit (``c``), exceed the cap
+(``l``), or have at least the bound: as their costs are above those at minima of trips, words, cycles (``m``),
+or by dual multipliers, a set for each axis that may slide (``d`` and their numbers). With shared ifmap tiles
+dimension 0 is the number of rounds that hold the filters of all kernels: R rounds take R passes, ``ceil(co /
+side)`` of each kernel, and the fullest holds the mean and one filter, at least.
 """
 
 import json
@@ -24,26 +23,22 @@ from typing import Any
 
 FORMAT = "dnn-dataflow-certificate 3, tiles held whole"
 ORDERS, OPS, WAYS = ("weight", "input", "output"), ("conv", "deconv"), ("split", "combine")
-UNITS = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
 RATIO, CUT = re.compile("[0-9]{1,400}(/0*[1-9][0-9]{0,400})?"), re.compile("([0-9]):([0-9]{1,8})")
 FOREIGN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-FINE = 10**12  # logarithms are whole multiples of 1 / FINE
+FINE = 10**12
+log = cache(lambda n: int(FINE * Context(60).ln(n)) - 1)  # below FINE times the logarithm, by less than 2
 
 
 class Unproven(Exception):
     """A claim is not proven, and why. What is no certificate raises one of ``FOREIGN``."""
 
 
-def number(value: Any, ratio: bool = False) -> Any:
-    """An integer from 1, or a fraction p/q."""
-    if not (RATIO.fullmatch(value) if ratio else type(value) is int and 0 < value < 10**7):
-        raise ValueError(f"got {value!r}, allowed: {'fractions p/q' if ratio else 'integers from 1'}")
-    return Fraction(value) if ratio else value
-
-
-def numbers(data: Any, names: str, ratio: bool = False) -> list[Any]:
-    """Fields that are such numbers."""
-    return [number(data[name], ratio) for name in names.split()]
+def numbers(data: Any, names: Any, ratio: bool = False) -> list[Any]:
+    """Fields that are integers from 1, or fractions p/q."""
+    found = [data[name] for name in (names.split() if type(names) is str else names)]
+    if not all(RATIO.fullmatch(x) if ratio else type(x) is int and 0 < x < 10**7 for x in found):
+        raise ValueError(f"{names}: got {found}, allowed: {'fractions p/q' if ratio else 'integers from 1'}")
+    return [Fraction(x) if ratio else x for x in found]
 
 
 def dot(these: Any, those: Any) -> Any:
@@ -54,7 +49,7 @@ def dot(these: Any, those: Any) -> Any:
 def phases(size: int, kernel: int, stride: int, dilation: int, lo: int, hi: int, more: int) -> list[Any]:
     """The outputs of a transposed axis by residue, each a convolution; of no taps where none reaches them."""
     out, found = (size - 1) * stride - lo - hi + dilation * (kernel - 1) + more + 1, []
-    for r in range(min(stride, *[number(out)])):
+    for r in range(min(stride, *numbers([out], [0]))):
         shifts = range(r + lo, r + lo - dilation * kernel, -dilation)
         at = sorted(shift // stride for shift in shifts if shift % stride == 0)
         found += [(-((r - out) // stride), len(at), 1, dilation // gcd(dilation, stride), size, -[*at, 0][0])]
@@ -85,12 +80,6 @@ def array_passes(side: int, outs: Any, tile: Any) -> int:
     return sum(prod(n for n, _ in kind) * -(-prod(x for _, x in kind) // side) for kind in kinds)
 
 
-@cache
-def log(number: int) -> int:
-    """The logarithm [1 / FINE], rounded down and at most one less."""
-    return int(FINE * Context(60).ln(number)) - 1
-
-
 class Model:
     """A layer, a kernel of a deconvolution, or all of them, on one machine: what mappings and boxes cost."""
 
@@ -118,28 +107,25 @@ class Model:
             raise ValueError("not one to three axes, no tap that reaches an output, or narrow partial sums")
         self.outs = [tuple(a[0] for a in k) for k in kernels]
         self.taps, self.pixels = [prod(a[1] for a in k) for k in kernels], list(map(prod, self.outs))
-        dims = [
-            self.channels(self.co, [1], self.sides[0]),
-            self.channels(self.ci, self.taps, self.sides[1]),
-            *(axis_rows(tuple(a)) for a in axes),
-        ]
-        if self.shared:  # rounds, of all filters
+        dims = [list(self.channels(self.co, [1], 0)), list(self.channels(self.ci, self.taps, 1))]
+        if self.shared:  # rounds of no size
             dims[0] = [(r, 0, 0, *dims[0][-1][3:]) for r in range(1, self.co * len(kernels) + 1)]
+        dims += [axis_rows(tuple(a)) for a in axes]
         self.minima = cache(lambda d, lo, hi: list(map(min, zip(*dims[d][lo - 1 : hi], strict=True))))
-        logs = cache(lambda d, picks: [sum(s * log(max(1, row[c])) for s, c in picks) for row in dims[d]])
+        logs = cache(lambda d, picks: [sum(s * log(row[c]) for s, c in picks) for row in dims[d]])
         self.lowest = cache(lambda d, lo, hi, picks: min(logs(d, picks)[lo - 1 : hi]))
-        self.whole, self.kind = [(1, len(rows)) for rows in dims], goal["kind"]
-        self.tolerance = numbers(goal, "tolerance", True)[0] if self.kind == "balanced" else None
-        own = UNITS[self.kind] if self.kind != "weighted" else numbers(goal["weights"], "cycle byte pj", True)
-        (cycle, byte, pj), (rate, clock) = map(Fraction, own), numbers(machine, "bandwidth frequency", True)
+        self.whole, self.kind, capped = [(1, len(rows)) for rows in dims], goal["kind"], goal["tolerance"]
+        self.tolerance = None if capped is None else numbers([capped], [0], True)[0]
+        cycle, byte, pj = numbers(goal["weights"], "cycle byte pj", True)
+        rate, clock = numbers(machine, "bandwidth frequency", True)
         mac, sram, dram, static = (pj * x for x in numbers(machine["energy"], "mac sram dram static", True))
         self.per_cycle, self.per_bit = (8 * rate / clock).as_integer_ratio()  # ticks
-        self.setup = self.per_cycle * (number(machine["transfer_setup"] + 1) - 1)
+        self.setup = self.per_cycle * (numbers([1 + machine["transfer_setup"]], [0])[0] - 1)
         zeros = (
-            self.groups
-            * self.co
+            self.co
             * self.bits[2]
             * (prod(sum(p[0] for p in a) for a in axes) - sum(self.pixels))
+            * self.groups
         )
         self.zeros = zeros * self.per_bit + self.setup * (prod(map(len, axes)) - len(kernels)), zeros
         macs = self.groups * self.co * self.ci * dot(self.taps, self.pixels)
@@ -153,14 +139,12 @@ class Model:
         cycles = sum(count * (-(-size // side) if side else size) for count, size in tiles)
         return (cycles, cycles) if side else (cycles + n * self.fill, n)
 
-    def channels(self, extent: int, words: Sequence[int], side: int) -> list[tuple[int, ...]]:
-        """Per tile size: trips, size, transfers of partial sums, ``factor`` for each number of words."""
-        trips = [(-(-extent // t), t) for t in range(1, extent + 1)]
-        tiles = lambda n, t, w: [(n - 1, t * w), (1, (extent - (n - 1) * t) * w)]
-        return [
-            (n, t, 2 * n - 1, *(x for w in words for x in self.factor(side, n, tiles(n, t, w))))
-            for n, t in trips
-        ]
+    def channels(self, extent: int, words: Sequence[int], group: int) -> Iterator[tuple[int, ...]]:
+        """Per tile size: trips, size, transfers of a partial sum, ``factor`` for each number of words."""
+        for t in range(1, extent + 1):
+            n, side = -(-extent // t), self.sides[group]
+            tiles = ([(n - 1, t * w), (1, (extent - (n - 1) * t) * w)] for w in words)
+            yield n, t, 2 * n - 1, *(x for each in tiles for x in self.factor(side, n, each))
 
     def spatial(self, outs: Any, box: Any) -> tuple[int, int]:
         """``factor`` of a kernel's outputs: ``sum ceil(p / side) >= ceil(sum p / side)``, and trips."""
@@ -171,81 +155,57 @@ class Model:
         cycles, entries = self.factor(side, trips, [(1, prod(outs))])
         return max(cycles, trips), max(entries, trips)
 
-    def slides(self, order: str, box: Any) -> Sequence[int]:
-        """The axes that may slide."""
-        return () if order == "output" and self.minima(1, *box[1])[0] > 1 else self.sliding
+    def slides(self, order: str, box: Any) -> Any:
+        """The axes that may slide; the batch, which has nothing to slide over, if none may."""
+        partial = order == "output" and self.minima(1, *box[1])[0] > 1
+        return [0] if partial or not self.sliding else self.sliding
 
-    def costs(self, order: str, box: Any, slides: Any, rounds: Any = (), point: Any = None) -> list[Any]:
-        """What a box takes at least: latency (of the array, of one with a cycle a tile, of the bus) [ticks],
-        traffic, bits at the array, bits held of ifmap, ofmap, weights; of symbols, sums of columns.
-        """
-        low = [self.minima(d, *bounds) for d, bounds in enumerate(box)]
-        (n_co, co, _, *by_co), (n_ci, ci, twice, *by_ci), *axes = point or low
+    def costs(self, order: str, box: Any, slide: int, rounds: Any = (), point: Any = None) -> list[Any]:
+        """At least, or at a point: ticks of array and bus; bits moved, at the array, held (ifmap, ofmap, weights)."""
+        low, (wide_i, wide_w, wide_o, wide_p) = [self.minima(d, *b) for d, b in enumerate(box)], self.bits
         many, stays = (low[0][0] > 1, low[1][0] > 1, any(a[0] > 1 for a in low[2:])), ORDERS.index(order)
-        slide = min((*slides, 0), key=lambda s: prod(a[1 + (i == s)] for i, a in enumerate(low[2:])))
+        (n_co, co, _, *by_co), (n_ci, ci, twice, *by_ci), *axes = point or low
         slid = prod(a[1 + (i == slide)] for i, a in enumerate(axes))
         n_sp, largest, size = (prod(a[c] for a in axes) for c in (0, 3, 4))
-        read = n_co if stays != 1 and (many[2] or (stays == 2 and many[1])) else 1  # ci, co | sp, co, sp | ci
-        again = n_sp if stays and many[stays - 1] else 1  # ci, sp | co and co, sp | ci
+        read = n_co if stays != 1 and (many[2] or (stays == 2 and many[1])) else 1  # ci, co | sp; co, sp | ci
+        again = n_sp if stays and many[stays - 1] else 1  # ci, sp | co; co, sp | ci
         twice = twice if stays < 2 and (many[0] or many[2]) else 1
-        (wide_i, wide_w, wide_o, wide_p), weights = self.bits, self.ci * self.co * self.bits[1]
-        held = [prod(map(min, outs, (lo for lo, _ in box[2:]))) for outs in self.outs]
-        by_sp = [x for outs in self.outs for x in self.spatial(outs, box[2:])]
-        words, most, more, by_co = co * self.taps[0], co * size, 0, by_co * len(held)
-        if rounds:
-            filled = [[(1, x) for x in row if x] for row in rounds]
-            by_co = [x for row in filled for x in self.factor(self.sides[0], len(row), row)]
-            words, most = (max(dot(r, w) for r in zip(*rounds, strict=True)) for w in (self.taps, held))
-        elif self.shared:
+        by_sp, by_co = [x for outs in self.outs for x in self.spatial(outs, box[2:])], by_co * len(self.outs)
+        words, most, more = co * self.taps[0], co * size, 0
+        if self.shared:
+            held = [prod(map(min, outs, (lo for lo, _ in box[2:]))) for outs in self.outs]
             words, most = (max(*w, -(-self.co * sum(w) // box[0][1])) for w in (self.taps, held))
             more = max(0, low[0][0] - len(held) * low[0][4]) * (1 if self.sides[0] else self.fill)
-            more *= min(map(int.__mul__, low[1][3::2], by_sp[::2]))
-        compute = sum(map(prod, zip(by_co[::2], by_ci[::2], by_sp[::2], strict=True))) + more
-        tile = compute if self.shared else by_co[0] * by_ci[0] * n_sp
-        traffic = self.ci * wide_i * slid * read + weights * sum(self.taps) * again
-        traffic += self.co * sum(self.pixels) * (wide_o - wide_p + wide_p * twice)
-        ports = [wide_o - 2 * wide_p + 2 * wide_p * n for n in by_ci[1::2]]
-        ports = self.co * dot(self.pixels, ports) + weights * dot(self.taps, by_sp[1::2])
-        ports += dot(self.reads, by_co[1::2]) * wide_i
+        if rounds:
+            filled, more = [[(1, x) for x in row if x] for row in rounds], 0
+            by_co = [x for row in filled for x in self.factor(self.sides[0], len(row), row)]
+            words, most = (max(dot(r, w) for r in zip(*rounds, strict=True)) for w in (self.taps, held))
+        array = sum(map(prod, zip(by_co[::2], by_ci[::2], by_sp[::2], strict=True)))
+        array += more * min(a * b for a, b in zip(low[1][3::2], by_sp[::2], strict=True))
+        weights = self.ci * self.co * wide_w
+        moved = self.ci * wide_i * slid * read + weights * sum(self.taps) * again
+        moved += self.co * sum(self.pixels) * (wide_o - wide_p + wide_p * twice)
+        ports = self.co * dot(self.pixels, [wide_o + 2 * wide_p * (n - 1) for n in by_ci[1::2]])
+        ports += weights * dot(self.taps, by_sp[1::2]) + dot(self.reads, by_co[1::2]) * wide_i
         held = wide_i * ci * largest, (wide_p if many[1] else wide_o) * most, wide_w * ci * words
-        moves = n_co * n_ci * again + n_ci * n_sp * read + n_co * n_sp * twice
-        bus, double = self.groups * (traffic * self.per_bit + moves * self.setup), self.double
-        edge = (sum(held) * self.per_bit + 3 * self.setup) if double else bus
-        array, tile = (x * self.groups * self.per_cycle + edge for x in (compute, tile))
-        return [
-            array,
-            tile,
-            bus,
-            self.groups * traffic,
-            self.groups * ports,
-            *(x * (1 + double) for x in held),
-        ]
-
-    def tangent(self, order: str, box: Any, slides: Any, point: Any) -> tuple[Any, Any]:
-        """Costs at a point, and by how much each falls without a column: its slope along the logarithm."""
-        low = [self.minima(d, *bounds) for d, bounds in enumerate(box)]
-        point = [[x * (y > 0) for x, y in zip(*pair, strict=True)] for pair in zip(point, low, strict=True)]
-        value, slopes = self.costs(order, box, slides, point=point), []
-        for d, row in enumerate(point):
-            less = [[*row[:c], 0, *row[c + 1 :]] for c in range(len(row))]
-            rest = [self.costs(order, box, slides, point=[*point[:d], x, *point[d + 1 :]]) for x in less]
-            slopes.append([[a - b for a, b in zip(value, r, strict=True)] for r in rest])
-        return value, slopes
+        sent = n_co * n_ci * again + n_ci * n_sp * read + n_co * n_sp * twice  # transfers
+        bus = self.groups * (moved * self.per_bit + sent * self.setup)
+        edge = sum(held) * self.per_bit + 3 * self.setup if self.double else bus
+        array, copies = array * self.groups * self.per_cycle + edge, 1 + self.double
+        return [array, bus, self.groups * moved, self.groups * ports, *(copies * bits for bits in held)]
 
     def least(self, order: str, box: Any, slides: Any = None, rounds: Any = ()) -> tuple[Any, ...]:
         """Whether it may fit; at least: latency [ticks], traffic, bits at the array."""
-        free = self.slides(order, box)
-        *late, traffic, ports, i, o, w = self.costs(
-            order, box, free if slides is None or not free else slides, rounds
+        free = [s for s in self.slides(order, box) if slides is None or s in slides] or [0]
+        array, bus, moved, ports, *held = map(
+            min, zip(*(self.costs(order, box, s, rounds) for s in free), strict=True)
         )
-        need = [-(-bits // self.bank) * self.bank for bits in (i, o, w)]
+        need = [-(-bits // self.bank) * self.bank for bits in held]
         fits = all(n <= r for n, r in zip(need if self.room[1:] else [sum(need)], self.room, strict=True))
-        return fits, max(late), traffic, ports
+        return fits, max(array, bus), moved, ports
 
-    def price(self, mapping: Any) -> Any:
-        """Latency [ticks], traffic and bits at the array of a mapping, exactly; None if sharing has none."""
-        if self.shared and mapping is None:
-            return None
+    def price(self, mapping: Any) -> list[Any]:
+        """Latency [ticks], traffic and bits at the array of a mapping, exactly."""
         tile, rounds = mapping["tile"], mapping["rounds"] if self.shared else []
         if self.shared:
             dealt = [sum(row) for row in rounds] == [self.co] * len(self.taps) and min(map(min, rounds)) >= 0
@@ -262,9 +222,7 @@ class Model:
 class Claim:
     """No mapping that fits, within the cap, has less than the bound: of the latency, or of the objective."""
 
-    def __init__(
-        self, model: Model, bound: Fraction, cap: int | None = None, latency: bool = False, duals: Any = ()
-    ) -> None:
+    def __init__(self, model: Model, bound: Fraction, cap: Any, latency: bool, duals: list[Any]) -> None:
         *worth, fixed = [Fraction(1, model.per_cycle), *[Fraction(0)] * 3] if latency else model.worth
         self.model, self.cap, self.fixed, self.duals = model, cap, fixed, duals
         self.scale = lcm(*(w.denominator for w in worth))
@@ -276,34 +234,33 @@ class Claim:
         late, value = self.cap is not None and costs[0] > self.cap, dot(self.worth, costs)
         return "c" * (not fits) + "l" * late + "m" * (value >= self.bound), value
 
-    def dual(self, order: str, box: Any, slides: Any, proof: Any) -> bool:
-        """Whether multipliers bound a box: the Lagrangian is above its tangent at a point, which falls apart
-        into a sum over the dimensions; logarithms are its variables.
-        """
-        late, tile, bus, *rooms = numbers(proof, "late tile bus ifmap ofmap weights", True)
-        model, array = self.model, self.worth[0] + late - tile - bus
-        point = [[number(x, True) for x in row.split()] for row in proof["point"]]
-        prices = [array, tile, bus, *self.worth[1:], *rooms]
-        if array < 0 or (late and self.cap is None):
+    def dual(self, order: str, box: Any, slide: int, proof: Any) -> bool:
+        """Whether multipliers bound a box: above its tangent in the columns' logarithms is the Lagrangian."""
+        late, bus, *rooms = numbers(proof, "late bus ifmap ofmap weights", True)
+        prices, model = [self.worth[0] + late - bus, bus, *self.worth[1:], *rooms], self.model
+        rows = [numbers(row, range(len(row)), True) for row in map(str.split, proof["point"])]
+        if prices[0] < 0 or (late and self.cap is None):
             return False
-        value, slopes = model.tangent(order, box, slides, point)
-        steps = [[dot(prices, slope) for slope in row] for row in slopes]
-        scale, total = lcm(*(s.denominator for row in steps for s in row)), 0
-        for d, row in enumerate(steps):
-            picks = [(int(scale * s), c) for c, s in enumerate(row) if s]
-            ends = [(s, point[d][c].as_integer_ratio()) for s, c in picks]
-            total += model.lowest(d, *box[d], tuple(picks)) - sum(
-                s * (log(n) + 2 - log(m)) for s, (n, m) in ends
-            )
+
+        def worth(d: int, row: Any) -> Any:
+            return dot(prices, model.costs(order, box, slide, (), [*rows[:d], row, *rows[d + 1 :]]))
+
         spent = late * (self.cap or 0) + dot(rooms if model.room[1:] else [max(rooms)], model.room)
-        return total + FINE * scale * (dot(prices, value) - spent - self.bound + 1) > 0
+        value, total = worth(0, rows[0]), -FINE * (spent + self.bound - 1)
+        for d, row in enumerate(rows):
+            steps = [value - worth(d, [*row[:c], 0, *row[c + 1 :]]) for c in range(len(row))]
+            scale = lcm(*(step.denominator for step in steps))
+            picks = tuple((int(scale * step), c) for c, step in enumerate(steps) if step)
+            logs = sum(s * (log(row[c].numerator) + 2 - log(row[c].denominator)) for s, c in picks)
+            total += Fraction(model.lowest(d, *box[d], picks) - logs, scale)
+        return total + FINE * value > 0
 
     def excludes(self, order: str, box: Any, reason: str) -> bool:
         """Whether no mapping of a box is better, for this reason."""
         if reason[0] != "d":
             return reason in ("c", "l", "m") and reason in self.look(order, box)[0]
-        pairs = zip(self.model.slides(order, box) or [0], reason[1:].split(","), strict=True)
-        return all(self.dual(order, box, [slide], self.duals[int(name)]) for slide, name in pairs)
+        pairs = zip(self.model.slides(order, box), reason[1:].split(","), strict=True)
+        return all(self.dual(order, box, slide, self.duals[int(name)]) for slide, name in pairs)
 
     def verify(self, order: str, tree: str, what: str) -> int:
         """How many leaves a tree has; raises Unproven unless each is excluded."""
@@ -323,11 +280,12 @@ class Claim:
 
 def proven(model: Model, entry: Any, rival: Sequence[int] = (), aside: int = 0) -> tuple[Any, ...]:
     """Costs of a mapping, bound, least latency known, cap over it and rivals' with ``aside``, leaves."""
-    proofs, costs, leaves, cap, known = entry["claims"], model.price(entry["mapping"]), 0, None, [*rival]
-    if len(proofs) != 1 + (model.kind == "balanced"):
+    proofs, leaves, cap, known = entry["claims"], 0, None, [*rival]
+    costs, fastest = (entry.get(x) and model.price(entry[x]) for x in ("mapping", "fastest"))
+    if len(proofs) != 1 + (model.tolerance is not None):
         raise Unproven("its claims are not those of its objective")
     if model.tolerance is not None:
-        known += (model.price(entry["fastest"]) or [])[:1]
+        known += (fastest or [])[:1]
         cap = floor((min(known) + aside) * (1 + model.tolerance) * (1 + Fraction(1, 10**12))) - aside
     for i, proof in enumerate(proofs, 1):
         [bound], last = numbers(proof, "bound", True), i == len(proofs)

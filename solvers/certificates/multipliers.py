@@ -60,10 +60,9 @@ class Pricer:
             solved = bounder.solve(variant, bounder.aimed(variant, aim), aim)
             if not isinstance(solved, SolvedModel):
                 return None
-            told = self._told(claim, solved, box)
-            if not claim.dual(order, box, [slide], told):
+            found.append(self._told(claim, solved))
+            if not _proves(claim, order, box, slide, found[-1]):
                 return None
-            found.append(told)
         first = len(claim.duals)
         claim.duals.extend(found)
         return "d" + ",".join(str(first + i) for i in range(len(found)))
@@ -92,7 +91,7 @@ class Pricer:
         structure = next(filter(alike, structures), structures[0])
         return Variant(structure, slide - 1 if slide else None, tuple(box), extents)
 
-    def _told(self, claim: Claim, solved: SolvedModel, box: Box) -> dict[str, Any]:
+    def _told(self, claim: Claim, solved: SolvedModel) -> dict[str, Any]:
         """Prices of a tick, late or not, and of a bit of the buffer, in the claim's unit; and the point."""
         hardware, least = self.problem.hardware, self._run.least
         row = dict(zip(solved.program.rows, map(float, solved.multipliers), strict=True))
@@ -102,33 +101,11 @@ class Pricer:
         own = claim.worth[0]
         if claim.cap is None and array + bus:
             array, bus = (x * own / (array + bus) for x in (array, bus))
-        share = self._by_tiles(claim, solved, box) if array else 0.0
-        tile, bus, rest = map(_number, (array * share, bus, array * (1 - share)))
-        late = max(Fraction(0), tile + bus + rest - own) * (claim.cap is not None)
-        bus, tile = min(bus, own + late), min(tile, max(Fraction(0), own + late - bus))
+        array, bus = _number(array), _number(bus)
+        late = max(Fraction(0), array + bus - own) * (claim.cap is not None)
         rooms = {x: str(_number(row[f"footprint[{x}]"] * unit / hardware.buffer_bits)) for x in TENSORS}
-        prices = {"late": str(late), "tile": str(tile), "bus": str(bus), **rooms}
+        prices = {"late": str(late), "bus": str(min(bus, own + late)), **rooms}
         return prices | {"point": [" ".join(str(_number(x)) for x in row) for row in self._point(solved)]}
-
-    def _by_tiles(self, claim: Claim, solved: SolvedModel, box: Box) -> float:
-        """The share of the array's cycles that are better bounded by a cycle a tile than by the least of all.
-
-        It makes the checker's bound on them as steep in the number of tiles as the model's at its point.
-        """
-        program, weights = solved.program, solved.multipliers.clip(0.0)
-        at, exponentials = program.position("log_trips[batch]"), program.exponentials(solved.x)
-        steep = total = 0.0
-        for i, name in enumerate(program.rows):
-            if name.startswith("cycles_above") and "[sp," in name:
-                own = program.row == i
-                slope = program.linear[i, at] + exponentials[own] @ program.power[own][:, at]
-                steep, total = steep + weights[i] * float(slope), total + weights[i]
-        if not total or steep <= 0:
-            return 0.0
-        slope = min(1.0, steep / total)
-        tiles = float(exp(sum(solved.value(f"log_trips[{d}]") for d in solved.variant.structure.dims[2:])))
-        least, _ = claim.model.spatial(claim.model.outs[0], box[2:])
-        return slope * least / (tiles * (1 - slope) + slope * least)
 
     def _point(self, solved: SolvedModel) -> list[list[float]]:
         """The columns of the checker's tables where the model has its optimum, dimension by dimension."""
@@ -144,6 +121,14 @@ class Pricer:
                 words = _value(solved, f"log_fetched[{d}]", relaxation.extents[d])
                 rows.append([trips, words, words, _value(solved, f"log_largest[{d}]", size), size])
         return rows
+
+
+def _proves(claim: Claim, order: str, box: Box, slide: int, told: dict[str, Any]) -> bool:
+    """Whether multipliers do; not where a tile needs no input, whose words have no logarithm."""
+    try:
+        return claim.dual(order, box, slide, told)
+    except OverflowError:
+        return False
 
 
 def _value(solved: SolvedModel, name: str, otherwise: float = 1.0) -> float:

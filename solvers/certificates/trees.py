@@ -24,8 +24,8 @@ Multipliers = Callable[[Claim, str, Box], str | None]
 MOST_LEAVES = 300_000
 """Of one tree; a bound that needs more is left out."""
 
-_AGAIN = 64  # multipliers are asked for again in a box of this part of the tile sizes
-_DEAREST = 40  # boxes of one tree that they are asked for
+_AGAIN = 1024  # multipliers are asked for again in a box of this part of the tile sizes
+_DEAREST = 8  # boxes of one tree that they are asked for
 
 
 class NoProof(Exception):

@@ -192,12 +192,11 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
         _require(posed.is_feasible(cost))
         return _told(machine, cost)
 
-    kind = objective["kind"]
     weights = _weights(objective)
     prices = _prices(operator, machine, partition, bool(weights[2]))
     bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
     least, cap = None, None
-    if kind == "balanced":
+    if objective["tolerance"] is not None:
         fastest = priced(entry["fastest"])
         known = [latency for latency in (fastest and fastest[0], rival) if latency is not None]
         least = min(known)
@@ -209,10 +208,7 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
 
 
 def _weights(objective):
-    kinds = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
-    if objective["kind"] == "weighted":
-        return tuple(Fraction(objective["weights"][k]) for k in ("cycle", "byte", "pj"))
-    return kinds[objective["kind"]]
+    return tuple(Fraction(objective["weights"][k]) for k in ("cycle", "byte", "pj"))
 
 
 def _score(weights, price):

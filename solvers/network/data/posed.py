@@ -8,7 +8,7 @@ from typing import Any
 from dnns.layer import Deconvolution, Operator
 from formulation.mapping import Mapping, Partition
 from formulation.objective import QUANTITIES
-from formulation.problem import Kind, Posed
+from formulation.problem import Posed
 from formulation.shared.problem import SharedMapping
 
 PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered", "transfer_setup")
@@ -42,17 +42,15 @@ def _layer(layer: Operator) -> dict[str, Any]:
 
 
 def _objective(problem: Posed[Any]) -> dict[str, Any]:
-    """Its kind with the tolerance, or with the weights of a cycle, a byte and a picojoule."""
+    """Its kind, the tolerance of a cap on the latency, the weights of a cycle, a byte and a picojoule."""
     objective, hardware = problem.objective, problem.hardware
-    found: dict[str, Any] = {"kind": objective.kind.value}
-    if objective.capped:
-        found["tolerance"] = str(objective.tolerance)
-    if objective.kind is Kind.WEIGHTED:
-        units = (quantity.per_unit(hardware) for quantity in QUANTITIES)
-        weights = problem.steps[-1].measures[0].weights
-        pairs = zip(("cycle", "byte", "pj"), weights, units, strict=True)
-        found["weights"] = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}
-    return found
+    units = (1 if objective.quantity else quantity.per_unit(hardware) for quantity in QUANTITIES)
+    pairs = zip(("cycle", "byte", "pj"), problem.steps[-1].measures[0].weights, units, strict=True)
+    return {
+        "kind": objective.kind.value,
+        "tolerance": str(objective.tolerance) if objective.capped else None,
+        "weights": {name: str(Fraction(weight) * unit) for name, weight, unit in pairs},
+    }
 
 
 def _bits(parts: Partition | None) -> dict[str, int] | None:
