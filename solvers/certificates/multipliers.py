@@ -20,7 +20,7 @@ from formulation.relaxed.structure import TENSORS, Structure
 from solvers.bounds.bounded import SolvedModel
 from solvers.bounds.bounding import Bounder
 from solvers.bounds.branching import Presolving
-from solvers.certificates.trees import Box
+from solvers.certificates.trees import Box, Way
 from solvers.check import Claim
 from solvers.goals import Goal
 from solvers.layers.constrained import LayerRun
@@ -50,22 +50,20 @@ class Pricer:
         self._run.best = self._run.known[0]
         self._measures = step.measures
 
-    def __call__(self, claim: Claim, order: str, box: Box) -> str | None:
-        """A leaf of multipliers for a box, one set for each axis that may slide; None if they do not do."""
+    def __call__(self, claim: Claim, way: Way, box: Box) -> str | None:
+        """A leaf of multipliers for a box; None if those of its relaxed model do not bound it so."""
         aim = self._run.aim(Goal(self._measures, claim.cap))
         self._run.lists(aim)
-        bounder, found = self._run.bounder, []
-        for slide in claim.model.slides(order, box) or [0]:
-            variant = self._variant(Stationary(order), box, slide)
-            solved = bounder.solve(variant, bounder.aimed(variant, aim), aim)
-            if not isinstance(solved, SolvedModel):
-                return None
-            found.append(self._told(claim, solved))
-            if not _proves(claim, order, box, slide, found[-1]):
-                return None
-        first = len(claim.duals)
-        claim.duals.extend(found)
-        return "d" + ",".join(str(first + i) for i in range(len(found)))
+        bounder, variant = self._run.bounder, self._variant(Stationary(way[0]), box, way[1])
+        solved = bounder.solve(variant, bounder.aimed(variant, aim), aim)
+        if not isinstance(solved, SolvedModel):
+            return None
+        name = f"d{len(claim.duals)}"
+        claim.duals[name] = self._told(claim, solved)
+        if _proves(claim, way, box, name):
+            return name
+        del claim.duals[name]
+        return None
 
     def _variant(self, order: Stationary, box: Box, slide: int) -> Variant:
         """The class of a box, of an order of loops in which its tensors move as often as they do."""
@@ -96,11 +94,11 @@ class Pricer:
         hardware, least = self.problem.hardware, self._run.least
         row = dict(zip(solved.program.rows, map(float, solved.multipliers), strict=True))
         unit = self.measure.told(hardware, self.measure.exact(least)) if self.measure.quantity else 1
-        unit, tick = float(claim.scale * unit), float(claim.scale * unit / least.latency)
+        unit, tick = float(unit), float(unit / least.latency)
         array, bus = (max(0.0, row.get(name, 0.0)) * tick for name in ("computed", "transferred"))
-        own = claim.worth[0]
+        own = Fraction(claim.worth[0])
         if claim.cap is None and array + bus:
-            array, bus = (x * own / (array + bus) for x in (array, bus))
+            array, bus = (x * float(own) / (array + bus) for x in (array, bus))
         array, bus = _number(array), _number(bus)
         late = max(Fraction(0), array + bus - own) * (claim.cap is not None)
         rooms = {x: str(_number(row[f"footprint[{x}]"] * unit / hardware.buffer_bits)) for x in TENSORS}
@@ -123,10 +121,10 @@ class Pricer:
         return rows
 
 
-def _proves(claim: Claim, order: str, box: Box, slide: int, told: dict[str, Any]) -> bool:
+def _proves(claim: Claim, way: Way, box: Box, name: str) -> bool:
     """Whether multipliers do; not where a tile needs no input, whose words have no logarithm."""
     try:
-        return claim.dual(order, box, slide, told)
+        return claim.dual(*way, box, name)
     except OverflowError:
         return False
 

@@ -7,9 +7,10 @@ by one formula, as trips are one in none or in all of its mappings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from heapq import heappop, heappush
+from itertools import product
 from math import inf, isqrt, prod
 from typing import Any
 
@@ -18,8 +19,11 @@ from solvers.check import ORDERS, Claim, Model
 Box = list[tuple[int, int]]
 """Ranges of tile sizes, dimension by dimension."""
 
-Multipliers = Callable[[Claim, str, Box], str | None]
-"""From a claim, an order of loops and a box to a leaf, which is among the claim's ``duals`` then; or None."""
+Way = tuple[str, int]
+"""An order of loops, and the dimension of a box that slides, less one; 0 if none does."""
+
+Multipliers = Callable[[Claim, Way, Box], str | None]
+"""From a claim, a way and a box to a leaf, whose proof is among the claim's ``duals`` then; or to None."""
 
 MOST_LEAVES = 300_000
 """Of one tree; a bound that needs more is left out."""
@@ -36,7 +40,7 @@ class BelowBound(Exception):
     """A mapping, or the bound on one, is below the bound that is to be proven."""
 
 
-def tree(claim: Claim, order: str, multipliers: Multipliers | None = None) -> str:
+def tree(claim: Claim, way: Way, multipliers: Multipliers | None = None) -> str:
     """The tree of a claim for one order of loops, as the checker reads it.
 
     Raises:
@@ -46,12 +50,12 @@ def tree(claim: Claim, order: str, multipliers: Multipliers | None = None) -> st
     tokens, boxes, leaves, asked = [], [(claim.model.whole, inf)], 0, 0
     while boxes:
         box, tried = boxes.pop()
-        leaf: str | None = claim.look(order, box)[0][:1]
+        leaf: str | None = next(iter(claim.look(*way, box)[0]), None)
         cut = None
         if not leaf and multipliers is not None and asked < _DEAREST:
-            cut, size = _parted(claim.model, order, box), prod(hi - lo + 1 for lo, hi in box)
+            cut, size = _parted(claim.model, way[0], box), prod(hi - lo + 1 for lo, hi in box)
             if cut is None and size * _AGAIN <= tried:
-                leaf, tried, asked = multipliers(claim, order, box), size, asked + 1
+                leaf, tried, asked = multipliers(claim, way, box), size, asked + 1
         if leaf:
             tokens.append(leaf)
             leaves += 1
@@ -102,6 +106,10 @@ def _parted(model: Model, order: str, box: Box) -> tuple[int, int] | None:
     return next(((d, box[d][1] - 1) for d in reversed(inner) if straddles(d)), None)
 
 
+def _ways(model: Model) -> Iterable[Way]:
+    return product(ORDERS, model.sliding)
+
+
 def provable(claim: Claim) -> Fraction:
     """The least value that the checker's bounds leave to a mapping: best first, over all orders of loops.
 
@@ -109,17 +117,19 @@ def provable(claim: Claim) -> Fraction:
         NoProof: if no mapping is within the cap.
     """
     whole = claim.model.whole
-    heap: list[tuple[int, int, str, Box]] = [(-1, i, order, whole) for i, order in enumerate(ORDERS)]
+    heap: list[tuple[Fraction | int, int, Way, Box]] = [
+        (-1, i, way, whole) for i, way in enumerate(_ways(claim.model))
+    ]
     number = len(heap)
     while heap:
-        value, _, order, box = heappop(heap)
+        value, _, way, box = heappop(heap)
         cut = middle(box)
         if value >= 0 and cut is None:
-            return Fraction(value, claim.scale) + claim.fixed
+            return Fraction(value) + claim.fixed
         for half in [box] if value < 0 or cut is None else halves(box, *cut):
-            excluded, value = claim.look(order, half)
+            excluded, value = claim.look(*way, half)
             if not excluded:
-                heappush(heap, (value, number, order, half))
+                heappush(heap, (value, number, way, half))
                 number += 1
     raise NoProof("no mapping is within the cap")
 
@@ -146,9 +156,9 @@ def proof(
     """
     bound = Fraction(told or 0)
     while True:
-        claim = Claim(model, bound, cap, latency, [])
+        claim = Claim(model, bound, cap, latency, {})
         try:
-            trees = {order: tree(claim, order, multipliers) for order in ORDERS}
+            trees = {f"{o}{s or ''}": tree(claim, (o, s), multipliers) for o, s in _ways(model)}
             return {"bound": str(bound), "duals": claim.duals, "trees": trees}
         except BelowBound:
             bound = provable(claim)

@@ -196,7 +196,7 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
     prices = _prices(operator, machine, partition, bool(weights[2]))
     bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
     least, cap = None, None
-    if objective["tolerance"] is not None:
+    if "tolerance" in objective:
         fastest = priced(entry["fastest"])
         known = [latency for latency in (fastest and fastest[0], rival) if latency is not None]
         least = min(known)

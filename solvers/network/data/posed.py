@@ -46,11 +46,9 @@ def _objective(problem: Posed[Any]) -> dict[str, Any]:
     objective, hardware = problem.objective, problem.hardware
     units = (1 if objective.quantity else quantity.per_unit(hardware) for quantity in QUANTITIES)
     pairs = zip(("cycle", "byte", "pj"), problem.steps[-1].measures[0].weights, units, strict=True)
-    return {
-        "kind": objective.kind.value,
-        "tolerance": str(objective.tolerance) if objective.capped else None,
-        "weights": {name: str(Fraction(weight) * unit) for name, weight, unit in pairs},
-    }
+    weights = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}
+    tolerance = {"tolerance": str(objective.tolerance)} if objective.capped else {}
+    return {"kind": objective.kind.value, **tolerance, "weights": weights}
 
 
 def _bits(parts: Partition | None) -> dict[str, int] | None:
