@@ -21,12 +21,13 @@ from solvers.bounds.bounded import SolvedModel
 from solvers.bounds.bounding import Bounder
 from solvers.bounds.branching import Presolving
 from solvers.certificates.trees import Box, Way
-from solvers.check import Claim
+from solvers.check import Claim, Model
 from solvers.goals import Goal
 from solvers.layers.constrained import LayerRun
 
 _BITS = 20  # of a number in a certificate; what rounding loses is of second order
 _ITERATIONS = 300
+_NONE = Fraction(0)
 
 
 class Pricer:
@@ -59,7 +60,7 @@ class Pricer:
         if not isinstance(solved, SolvedModel):
             return None
         name = f"d{len(claim.duals)}"
-        claim.duals[name] = self._told(claim, solved)
+        claim.duals[name] = self._told(claim, way, box, solved)
         if _proves(claim, way, box, name):
             return name
         del claim.duals[name]
@@ -89,21 +90,27 @@ class Pricer:
         structure = next(filter(alike, structures), structures[0])
         return Variant(structure, slide - 1 if slide else None, tuple(box), extents)
 
-    def _told(self, claim: Claim, solved: SolvedModel) -> dict[str, Any]:
-        """Prices of a tick, late or not, and of a bit of the buffer, in the claim's unit; and the point."""
+    def _told(self, claim: Claim, way: Way, box: Box, solved: SolvedModel) -> dict[str, Any]:
+        """Prices of ticks and of bits of the buffer, the point, and the coefficients there."""
         hardware, least = self.problem.hardware, self._run.least
         row = dict(zip(solved.program.rows, map(float, solved.multipliers), strict=True))
-        unit = self.measure.told(hardware, self.measure.exact(least)) if self.measure.quantity else 1
-        unit, tick = float(unit), float(unit / least.latency)
-        array, bus = (max(0.0, row.get(name, 0.0)) * tick for name in ("computed", "transferred"))
-        own = Fraction(claim.worth[0])
-        if claim.cap is None and array + bus:
-            array, bus = (x * float(own) / (array + bus) for x in (array, bus))
-        array, bus = _number(array), _number(bus)
-        late = max(Fraction(0), array + bus - own) * (claim.cap is not None)
-        rooms = {x: str(_number(row[f"footprint[{x}]"] * unit / hardware.buffer_bits)) for x in TENSORS}
-        prices = {"late": str(late), "bus": str(min(bus, own + late)), **rooms}
-        return prices | {"point": [" ".join(str(_number(x)) for x in row) for row in self._point(solved)]}
+        unit = (
+            self.measure.told(hardware, self.measure.exact(least)) if self.measure.quantity else Fraction(1)
+        )
+        tick, own = float(unit / least.latency), Fraction(claim.worth[0])
+        computed, sent = (max(0.0, row.get(name, 0.0)) * tick for name in ("computed", "transferred"))
+        if claim.cap is None and computed + sent:
+            computed, sent = (x * float(own) / (computed + sent) for x in (computed, sent))
+        late = max(_NONE, _number(computed) + _number(sent) - own) if claim.cap is not None else _NONE
+        bus = min(_number(sent), own + late)
+        rooms = [_number(row[f"footprint[{x}]"] * float(unit) / hardware.buffer_bits) for x in TENSORS]
+        point = [[_number(x) for x in column] for column in self._point(solved)]
+        prices = [own + late - bus, bus, *claim.worth[1:], *rooms]
+        return {
+            **dict(zip(("late", "bus", *TENSORS), map(str, (late, bus, *rooms)), strict=True)),
+            "point": _texts(point),
+            "coefficients": _texts(_coefficients(claim.model, way, box, prices, point)),
+        }
 
     def _point(self, solved: SolvedModel) -> list[list[float]]:
         """The columns of the checker's tables where the model has its optimum, dimension by dimension."""
@@ -121,10 +128,30 @@ class Pricer:
         return rows
 
 
+def _coefficients(
+    model: Model, way: Way, box: Box, prices: list[Fraction], point: list[list[Fraction]]
+) -> list[list[Fraction]]:
+    """Of each column's logarithm in the tangent: what the Lagrangian loses where the column is zero."""
+
+    def lagrangian(d: int, column: list[Fraction]) -> Fraction:
+        costs = model.costs(way, box, (), [*point[:d], column, *point[d + 1 :]])
+        return sum((p * x for p, x in zip(prices, costs, strict=True)), _NONE)
+
+    whole = lagrangian(0, point[0])
+    return [
+        [whole - lagrangian(d, [*column[:c], _NONE, *column[c + 1 :]]) for c in range(len(column))]
+        for d, column in enumerate(point)
+    ]
+
+
+def _texts(rows: list[list[Fraction]]) -> list[str]:
+    return [" ".join(map(str, row)) for row in rows]
+
+
 def _proves(claim: Claim, way: Way, box: Box, name: str) -> bool:
     """Whether multipliers do; not where a tile needs no input, whose words have no logarithm."""
     try:
-        return claim.dual(*way, box, name)
+        return claim.dual(way, box, name)
     except OverflowError:
         return False
 

@@ -15,6 +15,7 @@ from math import inf, isqrt, prod
 from typing import Any
 
 from solvers.check import ORDERS, Claim, Model
+from solvers.result import Bound
 
 Box = list[tuple[int, int]]
 """Ranges of tile sizes, dimension by dimension."""
@@ -50,7 +51,7 @@ def tree(claim: Claim, way: Way, multipliers: Multipliers | None = None) -> str:
     tokens, boxes, leaves, asked = [], [(claim.model.whole, inf)], 0, 0
     while boxes:
         box, tried = boxes.pop()
-        leaf: str | None = next(iter(claim.look(*way, box)[0]), None)
+        leaf: str | None = next(iter(claim.look(way, box)[0]), None)
         cut = None
         if not leaf and multipliers is not None and asked < _DEAREST:
             cut, size = _parted(claim.model, way[0], box), prod(hi - lo + 1 for lo, hi in box)
@@ -125,9 +126,9 @@ def provable(claim: Claim) -> Fraction:
         value, _, way, box = heappop(heap)
         cut = middle(box)
         if value >= 0 and cut is None:
-            return Fraction(value) + claim.fixed
+            return Fraction(value + claim.fixed)
         for half in [box] if value < 0 or cut is None else halves(box, *cut):
-            excluded, value = claim.look(*way, half)
+            excluded, value = claim.look(way, half)
             if not excluded:
                 heappush(heap, (value, number, way, half))
                 number += 1
@@ -136,7 +137,7 @@ def provable(claim: Claim) -> Fraction:
 
 def proof(
     model: Model,
-    told: Fraction | int | None,
+    told: Bound | None,
     multipliers: Multipliers | None = None,
     *,
     cap: int | None = None,
@@ -158,7 +159,7 @@ def proof(
     while True:
         claim = Claim(model, bound, cap, latency, {})
         try:
-            trees = {f"{o}{s or ''}": tree(claim, (o, s), multipliers) for o, s in _ways(model)}
+            trees = {" ".join(map(str, way)): tree(claim, way, multipliers) for way in _ways(model)}
             return {"bound": str(bound), "duals": claim.duals, "trees": trees}
         except BelowBound:
             bound = provable(claim)

@@ -163,7 +163,8 @@ def _told(machine, cost):
 
 def _mapping(operator, mapping):
     """A mapping of an entry."""
-    order, slide, tile = Stationary(mapping["stationary"]), mapping["slide"], mapping["tile"]
+    order, tile = Stationary(mapping["stationary"]), mapping["tile"]
+    slide = mapping["slide"] - 1 if mapping["slide"] else None
     if isinstance(operator, Layer):
         return Mapping(Tile(*tile[:3], tuple(tile[3:])), order, slide)
     rounds = tuple(tuple(row) for row in mapping["rounds"])

@@ -61,11 +61,11 @@ def test_the_checkers_costs_and_bounds_are_those_of_mappings(data):
     cost, bits = problem.evaluate(mapping), problem.hardware
     exact = (cost.latency_ticks, cost.traffic_bits, cost.array.bits(bits))
     box = [(t, t) for t in sizes]
-    assert model.least(*way, box) == (problem.is_feasible(cost), *exact)
+    assert model.least(way, box) == (problem.is_feasible(cost), *exact)
     assert check.dot(model.worth, (*exact, 1)) == cost.energy_pj(problem.hardware)
     around = zip(sizes, model.whole, strict=True)
     box = [(data.draw(st.integers(1, t)), data.draw(st.integers(t, extent))) for t, (_, extent) in around]
-    fits, *costs = model.least(*way, box)
+    fits, *costs = model.least(way, box)
     assert fits or not problem.is_feasible(cost)
     assert all(low <= high for low, high in zip(costs, exact, strict=True))
 
@@ -88,7 +88,7 @@ def test_the_better_of_sharing_and_splitting_is_certified(problem, data):
         around = zip(sizes, model.whole, strict=True)
         box = [(data.draw(st.integers(1, t)), data.draw(st.integers(t, extent))) for t, (_, extent) in around]
         slide = 0 if mapping.sliding_axis is None else mapping.sliding_axis + 1
-        fits, *low = model.least(mapping.stationary, slide, box)
+        fits, *low = model.least((mapping.stationary, slide), box)
         assert fits
         assert low[0] <= cost.latency_ticks
         assert low[1] <= cost.traffic_bits

@@ -56,8 +56,10 @@ def _bits(parts: Partition | None) -> dict[str, int] | None:
 
 
 def chosen(mapping: Mapping | SharedMapping) -> dict[str, Any]:
-    """What a mapping chooses: tile sizes in the order of the dimensions, order of loops, axis, rounds."""
-    found: dict[str, Any] = {"stationary": mapping.stationary.value, "slide": mapping.sliding_axis}
+    """What a mapping chooses: tile sizes in the order of the dimensions, loops, axis or 0, rounds."""
+    found: dict[str, Any] = {"stationary": mapping.stationary.value, "slide": 0}
+    if mapping.sliding_axis is not None:
+        found["slide"] = 1 + mapping.sliding_axis
     if isinstance(mapping, SharedMapping):
         rounds = [list(row) for row in mapping.rounds]
         return {"tile": [mapping.in_channels, mapping.batch, *mapping.spatial], "rounds": rounds, **found}
