@@ -1,7 +1,8 @@
 """Certificates: ``python -m benchmarks.certificates [--combine] [--method M] [--corrupt N] [FILE ...]``.
 
 Per scenario: leaves, size, seconds to make and to check, the widest gap that is proven. With ``--corrupt N``:
-N random changes of one field in certificates of small layers and deconvolutions, under every objective; how
+N random changes of one field in certificates of small layers (by leaves, and with the multipliers of
+Constrained, to which half of the changes are made) and deconvolutions, under every objective; how
 many are accepted, and whether all that is accepted is true, by every mapping: of layers counted by the tests'
 reference machines, of shared tiles priced by the formulation. Neither shares code with the checker.
 """
@@ -60,9 +61,12 @@ def measured(path: Path, deconvolution: str, method: str) -> None:
 
 
 def drawn(
-    strategy: SearchStrategy[Any], kinds: tuple[Kind, ...], solved: Callable[[Any], Any]
+    strategy: SearchStrategy[Any], kinds: tuple[Kind, ...], solved: Callable[[Any], Any], duals: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Certificates of random small problems that have a mapping, each objective in turn."""
+    """Certificates of random small problems that have a mapping, each objective in turn.
+
+    Those for which the last of the claims has at least so many sets of multipliers.
+    """
     found: list[dict[str, Any]] = []
 
     @settings(
@@ -80,18 +84,25 @@ def drawn(
         objective = replace(problem.objective, kind=kinds[len(found) % len(kinds)])
         answer: Result | DeconvolutionResult | None = solved(replace(problem, objective=objective))
         try:
-            found.extend([] if answer is None else [{"name": "random", **certified(answer)}])
+            entry = {} if answer is None else {"name": "random", **certified(answer)}
         except NoProof:
             return
+        if entry and (not duals or len(entry["claims"][-1]["duals"]) >= duals):
+            found.append(entry)
 
     draw()
     yield from found
 
 
-def layer(problem: Any) -> Result | None:
+def layer(problem: Any, method: str = "exhaustive") -> Result | None:
     """The answer to a layer, None if nothing fits."""
-    result = solve(problem, "exhaustive")
+    result = solve(problem, method)
     return None if result.mapping is None else result
+
+
+def relaxed(problem: Any) -> Result | None:
+    """The same by the relaxation."""
+    return layer(problem, "constrained")
 
 
 def deconvolution(problem: Any) -> DeconvolutionResult | None:
@@ -139,15 +150,17 @@ def accepted(entry: dict[str, Any]) -> bool:
 def campaign(count: int, seed: int) -> int:
     """Corrupt, check, and tell; returns how many false claims were accepted."""
     check.Model = known_model  # type: ignore[assignment, misc]
-    small = problems(most=3, channels=3, most_axes=2)
+    small = problems(most=3, channels=3, most_axes=2, set_up=True)
     entries = [*drawn(small, tuple(Kind), layer), *drawn(small_problems(), BARE, deconvolution)]
+    entries += drawn(problems(most=5, channels=9, most_axes=1, set_up=True), tuple(Kind), relaxed, duals=1)
     paths, random, false = [list(places(entry)) for entry in entries], Random(seed), 0
     tried: Counter[tuple[str, str]] = Counter()
     good: Counter[tuple[str, str]] = Counter()
     for number in range(count):
         at = number % len(entries)
         entry = entries[at]
-        kind = (entry["layer"]["op"], entry["objective"]["kind"])
+        duals = any("duals" in path for path in paths[at])
+        kind = ("duals" if duals else entry["layer"]["op"], entry["objective"]["kind"])
         changed = corrupted(entry, random, paths[at])
         tried[kind] += 1
         if changed != entry and accepted(changed):

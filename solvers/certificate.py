@@ -10,8 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, replace
 from fractions import Fraction
-from heapq import heappop, heappush
-from math import isqrt
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dnns.errors import InputError
@@ -20,10 +18,10 @@ from formulation.objective import LATENCY
 from formulation.price import Price
 from formulation.problem import Kind, Objective
 from formulation.shared.problem import SharedProblem
-from solvers.check import FORMAT, ORDERS, Claim, Model
+from solvers.certificates.trees import Multipliers, NoProof, proof
+from solvers.check import FORMAT, Model
 from solvers.methods import solve
 from solvers.network.data.posed import PLAIN, WORDS, chosen, posed
-from solvers.result import Bound
 from solvers.shared.deconvolution_result import DeconvolutionResult
 from solvers.shared.methods import solve as solve_shared
 
@@ -31,20 +29,6 @@ if TYPE_CHECKING:
     from solvers.network.report import Report
     from solvers.result import Result
     from solvers.scenario import Scenario
-
-MOST_LEAVES = 300_000
-"""Of one tree; a bound that needs more is left out."""
-
-Box = list[tuple[int, int]]
-"""Ranges of tile sizes, dimension by dimension."""
-
-
-class NoProof(Exception):
-    """A bound cannot be proven here, and why."""
-
-
-class _Below(Exception):
-    """A mapping, or the bound on one, is below the bound that is to be proven."""
 
 
 def check_provable(scenario: Scenario) -> None:
@@ -126,13 +110,24 @@ def _shown(model: Model, result: Result) -> tuple[dict[str, Any], int]:
     if told is None:
         raise NoProof("it has no bound")
     entry: dict[str, Any] = {"mapping": chosen(result.mapping)}
+    asked = _multipliers(result)
     if not problem.objective.capped:
-        return {**entry, "claims": [_proven(model, told)]}, 0
+        return {**entry, "claims": [proof(model, told, asked[0])]}, 0
     fastest = _fastest(result)
     least = problem.evaluate(fastest).latency_ticks
-    claims = [_proven(model, result.lower_bound.of(LATENCY.key), latency=True)]
-    claims.append(_proven(model, told, problem.cap(least)))
+    claims = [proof(model, result.lower_bound.of(LATENCY.key), asked[0], latency=True)]
+    claims.append(proof(model, told, asked[1], cap=problem.cap(least)))
     return {**entry, "fastest": chosen(fastest), "claims": claims}, least
+
+
+def _multipliers(result: Result) -> list[Multipliers | None]:
+    """Where multipliers come from, for each step of the objective: the relaxation, if it is the method."""
+    steps = result.problem.steps
+    if result.method not in ("constrained", "combined") or result.mapping is None:
+        return [None] * len(steps)
+    from solvers.certificates.multipliers import Pricer  # loads a solver
+
+    return [Pricer(result.problem, result.mapping, step) for step in steps]
 
 
 def _deconvolution(answer: DeconvolutionResult) -> dict[str, Any]:
@@ -161,9 +156,9 @@ def _deconvolution(answer: DeconvolutionResult) -> dict[str, Any]:
         cap = problem.objective.cap(rival + problem.aside) - problem.aside
         if answer.total.latency > cap + problem.aside:
             raise NoProof("its mapping is slower than the tolerance over the fastest there is")
-        claims.append(_proven(model, shared.lower_bound.of(LATENCY.key), latency=True))
+        claims.append(proof(model, shared.lower_bound.of(LATENCY.key), latency=True))
     told = shared.lower_bound.of(problem.objective.claim)
-    claims.append(_proven(model, value if told is None else told, cap))
+    claims.append(proof(model, value if told is None else told, cap=cap))
     return {
         **entry,
         "choice": answer.choice.value,
@@ -195,67 +190,3 @@ def _fastest(result: Result) -> Mapping:
     assert result.cost is not None
     slow = result.cost.latency_ticks > result.problem.cap(best.cost.latency_ticks)
     return result.mapping if slow else best.mapping
-
-
-def _proven(
-    model: Model, told: Bound | None, cap: int | None = None, *, latency: bool = False
-) -> dict[str, Any]:
-    """A claim with its trees; its bound is the one told, or what can be proven here where that is less."""
-    bound = Fraction(told or 0)
-    while True:
-        claim = Claim(model, bound, cap, latency)
-        try:
-            return {"bound": str(bound), "trees": {order: _tree(claim, order) for order in ORDERS}}
-        except _Below:
-            bound = _provable(claim)
-
-
-def _provable(claim: Claim) -> Fraction:
-    """The least value that the checker's bounds leave to a mapping: best first, over all orders of loops."""
-    whole = claim.model.whole
-    heap: list[tuple[int, int, str, Box]] = [(-1, i, order, whole) for i, order in enumerate(ORDERS)]
-    number = len(heap)
-    while heap:
-        value, _, order, box = heappop(heap)
-        halves = _halves(box)
-        if value >= 0 and halves is None:
-            return Fraction(value, claim.scale) + claim.fixed
-        for half in [box] if value < 0 or halves is None else halves[:2]:
-            excluded, value = claim.look(order, half)
-            if not excluded:
-                heappush(heap, (value, number, order, half))
-                number += 1
-    raise NoProof("no mapping is within the cap")
-
-
-def _halves(box: Box) -> tuple[Box, Box, int, int] | None:
-    """A box cut at the geometric mean of its longest dimension, which, and where; None if it is one tile."""
-    d = max(range(len(box)), key=lambda i: (box[i][1] / box[i][0], i))
-    lo, hi = box[d]
-    if lo == hi:
-        return None
-    at = isqrt(lo * hi)  # below hi
-    left, right = list(box), list(box)
-    left[d], right[d] = (lo, at), (at + 1, hi)
-    return left, right, d, at
-
-
-def _tree(claim: Claim, order: str) -> str:
-    """The tree of a claim, as the checker reads it."""
-    tokens, boxes, leaves = [], [claim.model.whole], 0
-    while boxes:
-        box = boxes.pop()
-        reasons, _ = claim.look(order, box)
-        if reasons:
-            tokens.append(reasons[0])
-            leaves += 1
-            if leaves > MOST_LEAVES:
-                raise NoProof(f"a proof would take more than {MOST_LEAVES:,} leaves")
-            continue
-        halves = _halves(box)
-        if halves is None:
-            raise _Below
-        left, right, d, at = halves
-        tokens.append(f"{d}:{at}")
-        boxes += [right, left]
-    return " ".join(tokens)

@@ -1,18 +1,16 @@
 """``python -m solvers.check FILE``: verify a certificate with the standard library and this file alone.
 
 A claim (no mapping that fits, within the cap on latency, is below the bound) has a tree for each order of
-loops, in preorder: ``d:t`` cuts a box of tile sizes along dimension d (output, input channels, batch, axes)
-into tiles of at most t, and of more; a letter is a leaf. Boxes are made here: leaves cover the map space.
-All mappings of a leaf do not fit (``c``), exceed the cap (``l``), or have at least the bound (``m``): costs
-at the minima of trips, words, intervals and cycles over a box are below its mappings'. Where kernels of a
-deconvolution share ifmap tiles, dimension 0 is the number of rounds that hold their filters: R rounds take R
-passes, ``ceil(co / side)`` of each kernel, and the fullest holds the mean and one filter, at least.
+loops and axis that slides, in preorder: ``d:t`` cuts a box of tile sizes along dimension d (output channels,
+or rounds if ifmap tiles are shared; input channels; batch; axes) into tiles of at most t, and of more. The
+rest are leaves: no mapping fits (``c``), is within the cap (``l``), or below the bound, as minima of trips,
+words and cycles show (``m``), or dual multipliers (their name). docs/certificates.md has the arguments.
 """
 
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from decimal import Context
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise, product
@@ -20,20 +18,20 @@ from math import ceil, floor, gcd, lcm, prod
 from pathlib import Path
 from typing import Any
 
-FORMAT = "dnn-dataflow-certificate 2, tiles held whole"
-ORDERS, OPS, WAYS = ("weight", "input", "output"), ("conv", "deconv"), ("split", "combine")
-UNITS = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
+FORMAT = "dnn-dataflow-certificate 3, tiles held whole"
+ORDERS, OPS, FINE = ("weight", "input", "output"), ("conv", "deconv"), 10**12
 RATIO, CUT = re.compile("[0-9]{1,400}(/0*[1-9][0-9]{0,400})?"), re.compile("([0-9]):([0-9]{1,8})")
 FOREIGN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+log = cache(lambda number: int(FINE * Context(60).ln(number)) - 1)  # below it by less than 2, in 1 / FINE
 
 
 class Unproven(Exception):
     """A claim is not proven, and why. What is no certificate raises one of ``FOREIGN``."""
 
 
-def numbers(data: Any, names: str, ratio: bool = False) -> list[Any]:
+def numbers(data: Any, names: Any, ratio: bool = False) -> list[Any]:
     """Fields that are integers from 1, or fractions p/q."""
-    found = list(map(data.__getitem__, names.split()))
+    found = [data[name] for name in (names.split() if type(names) is str else names)]
     if not all(RATIO.fullmatch(x) if ratio else type(x) is int and 0 < x < 10**7 for x in found):
         raise ValueError(f"{names}: got {found}, allowed: {'fractions p/q' if ratio else 'integers from 1'}")
     return [Fraction(x) if ratio else x for x in found]
@@ -44,20 +42,17 @@ def dot(these: Any, those: Any) -> Any:
     return sum(a * b for a, b in zip(these, those, strict=True))
 
 
-def phases(size: int, kernel: int, stride: int, dilation: int, lo: int, hi: int, more: int) -> list[Any]:
+def phases(axis: Any) -> Any:
     """The outputs of a transposed axis by residue, each a convolution; of no taps where none reaches them."""
-    out, found = (size - 1) * stride - lo - hi + dilation * (kernel - 1) + more + 1, []
-    for r in range(min(stride, *numbers({"outputs": out}, "outputs"))):
-        shifts = range(r + lo, r + lo - dilation * kernel, -dilation)
-        at = sorted(shift // stride for shift in shifts if shift % stride == 0)
-        found += [(-((r - out) // stride), len(at), 1, dilation // gcd(dilation, stride), size, -[*at, 0][0])]
-    return found
+    size, kernel, stride, dilation, lo = *numbers(axis, "in kernel stride dilation"), axis["pad_lo"]
+    out = (size - 1) * stride - lo - axis["pad_hi"] + dilation * (kernel - 1) + axis["output_padding"] + 1
+    for r in range(lo, lo + min(stride, *numbers([out], [0]))):
+        at = sorted(x // stride for x in range(r, r - dilation * kernel, -dilation) if x % stride == 0)
+        yield -((r - lo - out) // stride), len(at), 1, dilation // gcd(dilation, stride), size, -[*at, 0][0]
 
 
-@cache
-def axis_rows(parts: Any) -> list[Any]:
+def axis_rows(parts: Any) -> Any:
     """Per tile size: trips, words fetched, slid, longest interval (the hull of what the parts need), size."""
-    rows = []
     for t in range(1, parts[0][0] + 1):
         hulls = [(0, 0)]
         for at in range(0, parts[0][0], t):
@@ -67,135 +62,125 @@ def axis_rows(parts: Any) -> list[Any]:
             hulls.append((min(lo for lo, _ in spans), max(hi for _, hi in spans)))
         words = [hi - lo for lo, hi in hulls]
         twice = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairwise(hulls))
-        rows.append((len(hulls) - 1, sum(words), sum(words) - twice, max(words), t))
-    return rows
-
-
-@cache
-def array_passes(side: int, outs: Any, tile: Any) -> int:
-    """Sum over all tiles of one size of ceil(pixels / side)."""
-    kinds = product(*(((out // t, t), (1, out % t)) for out, t in zip(outs, tile, strict=True)))
-    return sum(prod(n for n, _ in kind) * -(-prod(x for _, x in kind) // side) for kind in kinds)
+        yield len(hulls) - 1, sum(words), sum(words) - twice, max(words), t
 
 
 class Model:
     """A layer, a kernel of a deconvolution, or all of them, on one machine: what mappings and boxes cost."""
 
-    def __init__(self, entry: Any, part: Sequence[Any] = ()) -> None:
+    def __init__(self, entry: Any, part: Any = ()) -> None:
         layer, machine, goal, parts = (entry[k] for k in ("layer", "machine", "objective", "partition"))
         self.co, self.ci, batch, self.groups = numbers(layer, "out_channels in_channels batch groups")
-        rows, cols = numbers(machine, "rows cols")
+        r, c = numbers(machine, "rows cols")
         self.bits = numbers(machine["bits"], "ifmap weights ofmap partial_sums")
-        deconv, axes, names = OPS.index(layer["op"]), layer["axes"], ("pad_lo", "pad_hi", "output_padding")
-        if deconv:
-            axes = [phases(*numbers(a, "in kernel stride dilation"), *map(a.get, names)) for a in axes]
-        else:
-            axes = [[(*numbers(a, "out kernel stride dilation in"), a["pad_lo"])] for a in axes]
+        deconv, axes, names = OPS.index(layer["op"]), layer["axes"], "out kernel stride dilation in"
+        axes = [list(phases(a)) if deconv else [(*numbers(a, names), a["pad_lo"])] for a in axes]
         self.shared, axes = deconv > len(part), [[p] for p in part] or [[(batch, 1, 1, 1, batch, 0)], *axes]
         kernels = self.kernels = [k for k in product(*axes) if all(a[1] for a in k)]
-        sides = {"output": (cols, 0, rows), "weight": (cols, rows, 0), "input": (0, rows, cols)}
-        self.sides = sides[machine["dataflow"]]  # of output channels, input channels, pixels; 0 streams
+        self.sides = {"output": (c, 0, r), "weight": (c, r, 0), "input": (0, r, c)}[machine["dataflow"]]
         self.double = (False, True).index(machine["double_buffered"])
-        self.sliding = range(1, ("refetch", "reuse").index(machine["halo"]) * len(axes))
-        self.fill = (rows + cols - 2) * ("overlapped", "exposed").index(machine["fill"])
+        self.sliding = range(1, len(axes)) if ("refetch", "reuse").index(machine["halo"]) else [0]
+        self.fill = (r + c - 2) * ("overlapped", "exposed").index(machine["fill"])
         self.bank = 1 if machine["bank_bytes"] is None else 8 * numbers(machine, "bank_bytes")[0]
         whole = 8 * machine["buffer_bytes"] // self.bank * self.bank
         self.room = [whole] if parts is None else [parts[k] for k in ("ifmap", "ofmap", "weights")]
-        if not 2 <= len(axes) <= 4 or not kernels or self.bits[3] < self.bits[2]:
-            raise ValueError("not one to three axes, no tap that reaches an output, or narrow partial sums")
+        numbers([1 + self.bits[3] - self.bits[2]], [0])  # partial sums are no narrower than the ofmap
         self.outs = [tuple(a[0] for a in k) for k in kernels]
         self.taps, self.pixels = [prod(a[1] for a in k) for k in kernels], list(map(prod, self.outs))
-        self.zeros = self.groups * self.co * (prod(sum(p[0] for p in a) for a in axes) - sum(self.pixels))
-        by_ci = zip(*(self.channels(self.ci, taps, self.sides[1]) for taps in self.taps), strict=True)
-        ci_rows = [(*each[0][:2], *(x for row in each for x in row[2:])) for each in by_ci]
-        dims = [list(self.co_rows()), ci_rows, *(axis_rows(tuple(a)) for a in axes)]
+        dims = [list(self.channels(self.co, [1], 0)), list(self.channels(self.ci, self.taps, 1))]
+        if self.shared:  # rounds of no size
+            dims[0] = [(r, 0, 0, *dims[0][-1][3:]) for r in range(1, self.co * len(kernels) + 1)]
+        dims += [list(axis_rows(a)) for a in axes]
         self.minima = cache(lambda d, lo, hi: list(map(min, zip(*dims[d][lo - 1 : hi], strict=True))))
-        self.whole, self.kind = [(1, len(rows)) for rows in dims], goal["kind"]
-        self.tolerance = numbers(goal, "tolerance", True)[0] if self.kind == "balanced" else None
-        own = UNITS[self.kind] if self.kind != "weighted" else numbers(goal["weights"], "cycle byte pj", True)
-        (cycle, byte, pj), (rate, clock) = map(Fraction, own), numbers(machine, "bandwidth frequency", True)
+        self.whole, self.by_sp, self.dims = [(1, len(rows)) for rows in dims], cache(self.spatial), dims
+        self.tolerance = numbers(goal, "tolerance", True) if "tolerance" in goal else []
+        cycle, byte, pj = numbers(goal["weights"], "cycle byte pj", True)
+        rate, clock = numbers(machine, "bandwidth frequency", True)
         mac, sram, dram, static = (pj * x for x in numbers(machine["energy"], "mac sram dram static", True))
         self.per_cycle, self.per_bit = (8 * rate / clock).as_integer_ratio()  # ticks
+        self.setup = self.per_cycle * (numbers([1 + machine["transfer_setup"]], [0])[0] - 1)
+        zeros = prod(sum(p[0] for p in a) for a in axes) - sum(self.pixels)
+        zeros *= self.groups * self.co * self.bits[2]
+        self.zeros = zeros * self.per_bit + self.setup * (prod(map(len, axes)) - len(kernels)), zeros
         macs = self.groups * self.co * self.ci * dot(self.taps, self.pixels)
-        grid = {a: product(range(a[0]), range(a[1])) for parts in axes for a in parts}
-        pairs = {a: sum(0 <= y * a[2] + t * a[3] - a[5] < a[4] for y, t in at) for a, at in grid.items()}
-        self.reads = [self.ci * prod(pairs[a] for a in k) for k in kernels]
+        taps = cache(lambda a: [y * a[2] + t * a[3] - a[5] for y in range(a[0]) for t in range(a[1])])
+        self.reads = [self.ci * prod(sum(0 <= x < a[4] for x in taps(a)) for a in k) for k in kernels]
         self.worth = [(cycle + static / clock) / self.per_cycle, byte / 8 + sram + dram, sram, mac * macs]
 
-    def factor(self, side: int, n: int, tiles: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """A group's factor of the cycles, and how often the tensor without it enters the array."""
+    def factor(self, side: int, n: int, tiles: Any) -> tuple[int, int]:
+        """A group's factor of the cycles (side 0: it streams), and how often the rest enters the array."""
         cycles = sum(count * (-(-size // side) if side else size) for count, size in tiles)
         return (cycles, cycles) if side else (cycles + n * self.fill, n)
 
-    def channels(self, extent: int, words: int, side: int) -> Iterator[tuple[int, ...]]:
-        """Per tile size: trips, size, ``factor``."""
+    def channels(self, extent: int, words: Any, group: int) -> Any:
+        """Per tile size: trips, size, transfers of a partial sum, ``factor`` for each number of words."""
         for t in range(1, extent + 1):
-            n = -(-extent // t)
-            yield n, t, *self.factor(side, n, [(n - 1, t * words), (1, (extent - (n - 1) * t) * words)])
+            n, side = -(-extent // t), self.sides[group]
+            tiles = ([(n - 1, t * w), (1, (extent - (n - 1) * t) * w)] for w in words)
+            yield n, t, 2 * n - 1, *(x for each in tiles for x in self.factor(side, n, each))
 
-    def co_rows(self) -> Iterator[tuple[int, ...]]:
-        """Per tile of output channels, or number of rounds: ``channels``, weights, passes added."""
-        rows, taps = list(self.channels(self.co, 1, self.sides[0])), self.taps
-        if not self.shared:
-            yield from ((*row, row[1] * taps[0], 0) for row in rows)
-        for r in range(1, self.shared * self.co * len(taps) + 1):
-            words = max(*taps, -(-self.co * sum(taps) // r))
-            yield r, 0, *rows[-1][2:], words, max(0, r - len(taps) * rows[-1][3])
+    def spatial(self, outs: Any, box: Any) -> list[int]:
+        """``factor`` of outputs: tile by tile if few, else ``sum ceil(p / side) >= ceil(sum p / side)``."""
+        sizes = [[(t, t) for t in range(lo, hi + 1)] for lo, hi in box]
+        if 1 < prod(map(len, sizes)) <= 16:
+            return min(self.by_sp(outs, tile) for tile in product(*sizes))
+        kinds = [((out // hi, hi), (1, out % hi)) for out, (_, hi) in zip(outs, box, strict=True)]
+        tiles = [list(map(prod, zip(*kind, strict=True))) for kind in product(*kinds)]
+        trips = sum(n for n, size in tiles if size)
+        cycles = self.factor(self.sides[2], trips, tiles if max(map(len, sizes)) == 1 else [(1, prod(outs))])
+        return [max(x, trips) for x in cycles]
 
-    def spatial(self, outs: Any, box: Any) -> tuple[int, int]:
-        """``factor`` of a kernel's outputs: ``sum ceil(p / side) >= ceil(sum p / side)``, and trips."""
-        side, tiles = self.sides[2], product(*(range(lo, hi + 1) for lo, hi in box))
-        if side and prod(hi - lo + 1 for lo, hi in box) <= 16:  # few: one by one
-            return (min(array_passes(side, outs, tile) for tile in tiles),) * 2
-        trips = prod(-(-out // min(out, hi)) for out, (_, hi) in zip(outs, box, strict=True))
-        cycles, entries = self.factor(side, trips, [(1, prod(outs))])
-        return max(cycles, trips), max(entries, trips)
-
-    def least(self, order: str, box: Any, slides: Any = None, rounds: Any = ()) -> tuple[Any, ...]:
-        """Whether it may fit; at least: latency [ticks], traffic, bits at the array."""
-        co_row, ci_row, *axes = (self.minima(d, *bounds) for d, bounds in enumerate(box))
-        (n_co, co, *by_co, words, more), (n_ci, ci, *by_ci), stays = co_row, ci_row, ORDERS.index(order)
-        n_sp, fetched, _, largest, _ = map(prod, zip(*axes, strict=True))
-        many = n_co > 1, n_ci > 1, n_sp > 1
-        slides = () if stays == 2 and many[1] else self.sliding if slides is None else slides
-        slid = min([fetched, *(prod(a[1 + (i == s)] for i, a in enumerate(axes)) for s in slides)])
-        slid *= n_co if stays != 1 and (many[2] or (stays == 2 and many[1])) else 1
-        spilt = n_ci - 1 if stays < 2 and (many[0] or many[2]) else 0  # ci, co | sp and ci, sp | co
-        (wide_i, wide_w, wide_o, wide_p), weights = self.bits, self.ci * self.co * sum(self.taps)
-        traffic = self.ci * slid * wide_i + self.co * sum(self.pixels) * (wide_o + 2 * spilt * wide_p)
-        traffic += weights * (n_sp if stays != 0 and many[stays - 1] else 1) * wide_w
-        held = [prod(map(min, outs, (lo for lo, _ in box[2:]))) for outs in self.outs]
-        most = max(*held, -(-self.co * sum(held) // box[0][1])) if self.shared else co * held[0]
-        by_co = by_co * len(held)
+    def costs(self, way: Any, box: Any, rounds: Any = (), point: Any = None) -> list[Any]:
+        """At least, or at a point: ticks of array, bus; bits moved, at the array, held (I, O, W)."""
+        low, (wide_i, wide_w, wide_o, wide_p) = [self.minima(d, *b) for d, b in enumerate(box)], self.bits
+        many, stays = (low[0][0] > 1, low[1][0] > 1, any(a[0] > 1 for a in low[2:])), ORDERS.index(way[0])
+        (n_co, co, _, *by_co), (n_ci, ci, twice, *by_ci), *axes = point or low
+        slid = prod(a[1 + (i == way[1] and not (stays == 2 and many[1]))] for i, a in enumerate(axes))
+        n_sp, largest, size = (prod(a[c] for a in axes) for c in (0, 3, 4))
+        read = n_co if stays != 1 and (many[2] or (stays == 2 and many[1])) else 1  # ci, co | sp; co, sp | ci
+        again = n_sp if stays and many[stays - 1] else 1  # ci, sp | co; co, sp | ci
+        twice = twice if stays < 2 and (many[0] or many[2]) else 1
+        by_sp = [x for outs in self.outs for x in self.by_sp(outs, tuple(box[2:]))]
+        words, most, more, by_co = co * self.taps[0], co * size, 0, by_co * len(self.outs)
+        if self.shared:
+            held = [prod(map(min, outs, (lo for lo, _ in box[2:]))) for outs in self.outs]
+            words, most = (max(*w, -(-self.co * sum(w) // box[0][1])) for w in (self.taps, held))
+            more = max(0, low[0][0] - len(held) * low[0][4]) * (1 if self.sides[0] else self.fill)
         if rounds:
-            filled = [[(1, x) for x in row if x] for row in rounds]
-            by_co, more = [x for row in filled for x in self.factor(self.sides[0], len(row), row)], 0
+            filled, more = ([(1, x) for x in row if x] for row in rounds), 0
+            by_co = [x for row in filled for x in self.factor(self.sides[0], len(row), row)]
             words, most = (max(dot(r, w) for r in zip(*rounds, strict=True)) for w in (self.taps, held))
-        tiles = ci * largest * wide_i, most * (wide_p if many[1] else wide_o), ci * words * wide_w
-        by_sp = [x for outs in self.outs for x in self.spatial(outs, box[2:])]
-        each = [c * s for c, s in zip(by_ci[::2], by_sp[::2], strict=True)]
-        compute = dot(by_co[::2], each) + more * (1 if self.sides[0] else self.fill) * min(each)
-        ports = self.co * dot(self.pixels, [wide_o + 2 * (n - 1) * wide_p for n in by_ci[1::2]])
-        ports += weights // sum(self.taps) * dot(self.taps, by_sp[1::2]) * wide_w
-        ports += dot(self.reads, by_co[1::2]) * wide_i
-        need = [-(-(1 + self.double) * t // self.bank) * self.bank for t in tiles]
-        fits = all(n <= r for n, r in zip(need if self.room[1:] else [sum(need)], self.room, strict=True))
-        array, bus = compute * self.groups * self.per_cycle, traffic * self.groups * self.per_bit
-        latency = max(array + sum(tiles) * self.per_bit, bus) if self.double else array + bus
-        return fits, latency, traffic * self.groups, ports * self.groups
+        array = sum(map(prod, zip(by_co[::2], by_ci[::2], by_sp[::2], strict=True)))
+        array += more * min(a * b for a, b in zip(low[1][3::2], by_sp[::2], strict=True))
+        moved = self.ci * (wide_i * slid * read + self.co * wide_w * sum(self.taps) * again)
+        moved += self.co * sum(self.pixels) * (wide_o - wide_p + wide_p * twice)
+        ports = self.co * dot(self.pixels, [wide_o + 2 * wide_p * (n - 1) for n in by_ci[1::2]])
+        ports += self.ci * self.co * wide_w * dot(self.taps, by_sp[1::2])
+        ports += wide_i * dot(self.reads, by_co[1::2])
+        tiles = wide_i * ci * largest, (wide_p if many[1] else wide_o) * most, wide_w * ci * words
+        bus = n_co * n_ci * again + n_ci * n_sp * read + n_co * n_sp * twice  # transfers
+        bus = self.groups * (moved * self.per_bit + bus * self.setup)
+        array *= self.groups * self.per_cycle
+        array += sum(tiles) * self.per_bit + 3 * self.setup if self.double else bus
+        return [array, bus, self.groups * moved, self.groups * ports, *((1 + self.double) * x for x in tiles)]
 
-    def price(self, mapping: Any) -> Any:
-        """Latency [ticks], traffic and bits at the array of a mapping, exactly; None if sharing has none."""
-        if self.shared and mapping is None:
-            return None
+    def least(self, way: Any, box: Any, rounds: Any = ()) -> tuple[Any, ...]:
+        """Whether it may fit; at least: latency [ticks], traffic, bits at the array."""
+        array, bus, moved, ports, *held = self.costs(way, box, rounds)
+        need = [-(-bits // self.bank) * self.bank for bits in held]
+        fits = all(n <= r for n, r in zip(need if self.room[1:] else [sum(need)], self.room, strict=True))
+        return fits, max(array, bus), moved, ports
+
+    def price(self, mapping: Any) -> list[Any]:
+        """Latency [ticks], traffic and bits at the array of a mapping, exactly."""
         tile, rounds = mapping["tile"], mapping["rounds"] if self.shared else []
         if self.shared:
             dealt = [sum(row) for row in rounds] == [self.co] * len(self.taps) and min(map(min, rounds)) >= 0
             tile = [len(rounds[0]) * (dealt and all(map(any, zip(*rounds, strict=True)))), *tile]
-        slides = () if mapping["slide"] is None else (mapping["slide"] + 1,)
         good = all(type(t) is int and 1 <= t <= d for t, (_, d) in zip(tile, self.whole, strict=True))
-        if good and {*slides} <= {*self.sliding}:
-            fits, *costs = self.least(mapping["stationary"], [(t, t) for t in tile], slides, rounds)
+        if good and mapping["slide"] in (0, *self.sliding):
+            way, box = (mapping["stationary"], mapping["slide"]), [(t, t) for t in tile]
+            fits, *costs = self.least(way, box, rounds)
             if fits:
                 return costs
         raise Unproven("its mapping is none of this layer and machine, or does not fit the buffer")
@@ -204,26 +189,47 @@ class Model:
 class Claim:
     """No mapping that fits, within the cap, has less than the bound: of the latency, or of the objective."""
 
-    def __init__(self, model: Model, bound: Fraction, cap: int | None = None, latency: bool = False) -> None:
-        *worth, fixed = [Fraction(1, model.per_cycle), *[Fraction(0)] * 3] if latency else model.worth
-        self.model, self.cap, self.fixed, self.scale = model, cap, fixed, lcm(*(w.denominator for w in worth))
-        self.worth, self.bound = [int(w * self.scale) for w in worth], ceil((bound - fixed) * self.scale)
+    def __init__(self, model: Model, bound: Fraction, cap: Any, latency: bool, duals: dict[str, Any]) -> None:
+        worth: Any = [Fraction(1, model.per_cycle), 0, 0, 0] if latency else model.worth
+        *self.worth, self.fixed = worth
+        self.grain = Fraction(1, lcm(*(w.denominator for w in self.worth)))  # values are multiples of it
+        self.bound = ceil((bound - self.fixed) / self.grain) * self.grain
+        self.model, self.cap, self.duals = model, cap, duals
 
-    def look(self, order: str, box: Any) -> tuple[str, int]:
+    def look(self, way: Any, box: Any) -> tuple[list[str], Fraction]:
         """The reasons for which a box has no better mapping, and the least value of its mappings."""
-        fits, *costs = self.model.least(order, box)
+        fits, *costs = self.model.least(way, box)
         late, value = self.cap is not None and costs[0] > self.cap, dot(self.worth, costs)
-        return "c" * (not fits) + "l" * late + "m" * (value >= self.bound), value
+        return [*"c" * (not fits), *"l" * late, *"m" * (value >= self.bound)], value
 
-    def verify(self, order: str, tree: str, what: str) -> int:
+    def dual(self, way: Any, box: Any, name: str) -> bool:
+        """Whether multipliers bound a box: above its tangent in the columns' logarithms is the Lagrangian."""
+        late, bus, *rooms = numbers(self.duals[name], "late bus ifmap ofmap weights", True)
+        prices, model = [self.worth[0] + late - bus, bus, *self.worth[1:], *rooms], self.model
+        rows = [numbers(row, range(len(row)), True) for row in map(str.split, self.duals[name]["point"])]
+        spent = late * (self.cap or 0) + dot(rooms if model.room[1:] else [max(rooms)], model.room)
+        value = dot(prices, model.costs(way, box, (), rows))
+        total, good = FINE * (value - spent - self.bound + self.grain), self.cap is not None or not late
+        for d, row in enumerate(rows):
+            less = ([*rows[:d], [*row[:c], 0, *row[c + 1 :]], *rows[d + 1 :]] for c in range(len(row)))
+            steps = [value - dot(prices, model.costs(way, box, (), point)) for point in less]
+            good &= steps == numbers(self.duals[name]["coefficients"][d].split(), range(len(row)), True)
+            scale = lcm(*(step.denominator for step in steps))
+            picks = [(int(scale * step), c) for c, step in enumerate(steps) if step]
+            logs = sum(s * (log(row[c].numerator) + 2 - log(row[c].denominator)) for s, c in picks)
+            sizes = model.dims[d][box[d][0] - 1 : box[d][1]]
+            total += Fraction(min(sum(s * log(x[c]) for s, c in picks) for x in sizes) - logs, scale)
+        return good and prices[0] >= 0 and total > 0
+
+    def verify(self, way: Any, tree: str, what: str) -> int:
         """How many leaves a tree has; raises Unproven unless each is excluded."""
         boxes, leaves = [self.model.whole], 0
         for token in [*tree.split(), "the end"]:
             box, cut = boxes.pop() if boxes else [], CUT.fullmatch(token)
-            d, at = map(int, cut.groups()) if cut else (0, 0)
-            if cut and d < len(box) and box[d][0] <= at < box[d][1]:
+            reasons = self.look(way, box)[0] if box and not cut else []
+            if cut and (d := int(cut[1])) < len(box) and box[d][0] <= (at := int(cut[2])) < box[d][1]:
                 boxes += [[*box[:d], half, *box[d + 1 :]] for half in ((at + 1, box[d][1]), (box[d][0], at))]
-            elif box and token in ("c", "l", "m") and token in self.look(order, box)[0]:
+            elif token in reasons or (box and token in self.duals and self.dual(way, box, token)):
                 leaves += 1
             elif box or token != "the end":
                 tiles = " x ".join(f"{lo}..{hi}" for lo, hi in box) or "none left"
@@ -231,19 +237,16 @@ class Claim:
         return leaves
 
 
-def proven(model: Model, entry: Any, rival: Sequence[int] = (), aside: int = 0) -> tuple[Any, ...]:
+def proven(model: Model, entry: Any, rival: Any = (), aside: int = 0) -> tuple[Any, ...]:
     """Costs of a mapping, bound, least latency known, cap over it and rivals' with ``aside``, leaves."""
-    proofs, costs, leaves, cap, known = entry["claims"], model.price(entry["mapping"]), 0, None, [*rival]
-    if len(proofs) != 1 + (model.kind == "balanced"):
-        raise Unproven("its claims are not those of its objective")
-    if model.tolerance is not None:
-        known += (model.price(entry["fastest"]) or [])[:1]
-        cap = floor((min(known) + aside) * (1 + model.tolerance) * (1 + Fraction(1, 10**12))) - aside
-    for i, proof in enumerate(proofs, 1):
-        [bound], last = numbers(proof, "bound", True), i == len(proofs)
-        claim = Claim(model, bound, cap if last else None, not last)
-        leaves += sum(claim.verify(order, proof["trees"][order], f"claim {i}, {order}") for order in ORDERS)
-    return costs, bound, min(known, default=0), cap, leaves
+    costs, fastest = (entry.get(x) and model.price(entry[x]) for x in ("mapping", "fastest"))
+    known, leaves = [*rival, *(fastest or [])[:1]], 0
+    caps = [floor((min(known) + aside) * (1 + t) * (1 + Fraction(1, FINE))) - aside for t in model.tolerance]
+    for i, (proof, cap) in enumerate(zip(entry["claims"], [None, *caps], strict=True)):
+        claim = Claim(model, numbers(proof, "bound", True)[0], cap, i < len(caps), proof["duals"])
+        for way in product(ORDERS, model.sliding):
+            leaves += claim.verify(way, proof["trees"]["{} {}".format(*way)], f"claim {i + 1}, {way[0]}")
+    return costs, claim.bound + claim.fixed, min(known, default=0), cap, leaves
 
 
 def verified(entry: Any) -> str:
@@ -253,24 +256,21 @@ def verified(entry: Any) -> str:
         costs, bound, _, cap, leaves = proven(model, entry)
     else:
         kernels = {kernel: model.kernels.count(kernel) for kernel in model.kernels}
-        zeros, late = model.zeros * model.bits[2], model.zeros * model.bits[2] * model.per_bit
         apart = [proven(Model(entry, k), part) for k, part in zip(kernels, entry["parts"], strict=True)]
         (prices, bounds, least, _, more), n = zip(*apart, strict=True), list(kernels.values())
-        costs, bound, _, cap, leaves = proven(model, entry["shared"], [dot(n, least)], late)
-        if WAYS.index(entry["choice"]) == 0:
-            costs = [dot(n, each) for each in zip(*prices, strict=True)]
-        costs, cap = [costs[0] + late, costs[1] + zeros, costs[2]], None if cap is None else cap + late
-        bound, leaves = min(bound, dot(n, bounds)) + dot(model.worth[:2], (late, zeros)), leaves + sum(more)
-    value = dot(model.worth, (*costs, 1))
+        costs, bound, _, cap, leaves = proven(model, entry["shared"], [dot(n, least)], model.zeros[0])
+        costs = [dot(n, each) for each in zip(*prices, strict=True)] if entry["choice"] == "split" else costs
+        bound, leaves = min(bound, dot(n, bounds)), leaves + sum(more)
     if cap is not None and costs[0] > cap:
         raise Unproven("its mapping is slower than the cap")
+    value, bound = (x + dot(model.worth[:2], model.zeros) for x in (dot(model.worth, (*costs, 1)), bound))
     if [value] != numbers(entry, "value", True):
         raise Unproven(f"its mapping has {value}, not {entry['value']}")
-    gap = float(1 - bound / value)
-    return f"{model.kind} {float(value):,.9g}, bound {float(bound):,.9g}, gap {gap:.2%}, {leaves:,} leaves"
+    told = f"{entry['objective']['kind']} {float(value):,.9g}, bound {float(bound):,.9g}"
+    return f"{told}, gap {float(1 - bound / value):.2%}, {leaves:,} leaves"
 
 
-def check(text: str) -> Iterator[tuple[str, str, bool]]:
+def check(text: str) -> Any:
     """Each layer's name, what is proven or why it is not, and whether it is; raises ``FOREIGN``."""
     data = json.loads(text, parse_float=str)
     if type(data) is not dict or data.get("format") != FORMAT:
@@ -285,7 +285,7 @@ def check(text: str) -> Iterator[tuple[str, str, bool]]:
     yield from ((left["name"], f"nothing is claimed: {left['reason']}", True) for left in data["left_out"])
 
 
-def main(files: Sequence[str]) -> int:
+def main(files: list[str]) -> int:
     """Check a file; returns the exit code: 0 all is proven, 1 some claim is not, 2 it is no certificate."""
     try:
         found = list(check(Path(*files).read_text("utf-8")))

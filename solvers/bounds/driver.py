@@ -141,7 +141,7 @@ class RelaxedRun(ABC, Generic[M]):
         """Bound the first measure of a goal, round the points that this leaves, and branch."""
         measure = goal.measures[0]
         self.goals[measure.name] = goal
-        aim = self._aim(goal)
+        aim = self.aim(goal)
         stage = Bounded(aim, sum(aim.weights), None, {}, (), 0, Termination.TIME_LIMIT)
         try:
             lists, closed = self.lists(aim)
@@ -179,7 +179,7 @@ class RelaxedRun(ABC, Generic[M]):
                 total += float(weight * (value / each / float(least / each)))
         return total
 
-    def _aim(self, goal: Goal) -> Aim:
+    def aim(self, goal: Goal) -> Aim:
         """The first measure of a goal as the models have it, with caps that keep their variables finite."""
         measure, every = goal.measures[0], self.problem.objective.quantities
         weights = measure.weights

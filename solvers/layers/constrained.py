@@ -74,7 +74,7 @@ def solve(
     deadline = None if time_limit is None else started + time_limit
     relaxation = StreamedRelaxation(problem) if problem.hardware.streaming else Relaxation(problem)
     bounder = Bounder(relaxation, problem.needs(LATENCY), deadline, max_iterations)
-    run = _LayerRun(problem, bounder, branches, initial, Presolving(presolve))
+    run = LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()
     if dump_models is not None:
         files = Path(dump_models), name or problem.layer.name
@@ -103,7 +103,7 @@ def solve(
     )
 
 
-class _LayerRun(RelaxedRun[Mapping]):
+class LayerRun(RelaxedRun[Mapping]):
     """A layer on its way: local search, classes listed and priced where they are short."""
 
     def __init__(

@@ -4,16 +4,20 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from json import dumps, loads
+from math import prod
 from random import Random
 
 from dnns.axes import Axis, TransposedAxis
 from dnns.layer import Deconvolution, Layer
+from formulation.cost import Trips, transfers
 from formulation.deconv import split, unique_layers
 from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.objective import CAP_TOLERANCE
 from formulation.problem import Problem
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
+from solvers import check
+from solvers.network.data.posed import PLAIN
 from tests.conformance.reference import layer_runs, price
 from tests.shared.test_cost import every_mapping
 
@@ -30,9 +34,37 @@ def places(value, path=()):
         yield path
 
 
+def told(model, way, box, prices, worth, point):
+    """Multipliers as a certificate has them: prices of late ticks of the array, and of bits of the parts."""
+    late, *rooms = prices
+    every = [worth[0] + late, 0, *worth[1:], *rooms]
+
+    def lagrangian(rows):
+        return check.dot(every, model.costs(way, box, (), rows))
+
+    def without(d, c):
+        return [[x * ((i, j) != (d, c)) for j, x in enumerate(row)] for i, row in enumerate(point)]
+
+    whole = lagrangian(point)
+    slopes = [[whole - lagrangian(without(d, c)) for c in range(len(row))] for d, row in enumerate(point)]
+    names = ("late", "bus", "ifmap", "ofmap", "weights")
+    return {
+        **dict(zip(names, map(str, (late, 0, *rooms)), strict=True)),
+        "point": [" ".join(map(str, row)) for row in point],
+        "coefficients": [" ".join(map(str, row)) for row in slopes],
+    }
+
+
 def corrupted(entry, random: Random, paths=None):
-    """A copy of an entry with one field changed; what is not on the way to it is the same object."""
-    return _changed(entry, random.choice(paths or list(places(entry))), random, in_tree=False)
+    """A copy of an entry with one field changed; what is not on the way to it is the same object.
+
+    Half of the changes are to multipliers, if there are any.
+    """
+    paths = paths or list(places(entry))
+    duals = [path for path in paths if "duals" in path]
+    if duals and random.random() < 0.5:
+        paths = duals
+    return _changed(entry, random.choice(paths), random, in_tree=False)
 
 
 def _changed(value, path, random, in_tree):
@@ -48,7 +80,9 @@ def _changed(value, path, random, in_tree):
         wrong = (value + 1, value - 1, 2 * value, value // 2, random.randint(-2, 9), str(value), None, "1.5")
         return random.choice(wrong)
     if isinstance(value, str) and random.random() < 0.7:
-        return _number(value, random)
+        numbers = value.split()
+        place = random.randrange(len(numbers))
+        return " ".join([*numbers[:place], str(_number(numbers[place], random)), *numbers[place + 1 :]])
     return random.choice((*WORDS, None, 0, 1, {}, []))
 
 
@@ -65,7 +99,7 @@ def _tree(old, random):
     tokens, place = old.split(), random.randrange(len(old.split()))
     kind = random.randrange(5)
     if kind == 0:
-        tokens[place] = random.choice("clmx")
+        tokens[place] = random.choice(("c", "l", "m", "x", "d0", "d1", "d2"))
     elif kind == 1:
         tokens[place] = f"{random.randint(0, 5)}:{random.randint(0, 6)}"
     elif kind == 2:
@@ -97,7 +131,7 @@ def machine_of(entry):
     """The machine of an entry."""
     machine = entry["machine"]
     return Hardware(
-        **{k: machine[k] for k in ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")},
+        **{k: machine[k] for k in PLAIN},
         bandwidth=Fraction(machine["bandwidth"]),
         frequency=Fraction(machine["frequency"]),
         bits=BitWidths(**machine["bits"]),
@@ -146,7 +180,11 @@ def _shared_runs(deconv, machine):
         )
         partial = mapping.in_channels < deconv.in_channels
         ofmap = problem.kernels.ofmap_words
-        words += 0, None  # transfers and bursts, which cost nothing here
+        extents = (deconv.batch, *(-(-a.out // a.stride) for a in deconv.axes))
+        sizes = zip(extents, (mapping.batch, *mapping.spatial), strict=True)
+        cuts = prod(-(-extent // size) for extent, size in sizes)
+        trips = Trips(mapping.round_count, -(-deconv.in_channels // mapping.in_channels), cuts)
+        words += transfers(deconv.groups, mapping.stationary, trips), None
         found.add((words, cost.footprint.parts, cost.compute_cycles, ofmap, partial, cost.array))
     return frozenset(found)
 
@@ -163,7 +201,8 @@ def _told(machine, cost):
 
 def _mapping(operator, mapping):
     """A mapping of an entry."""
-    order, slide, tile = Stationary(mapping["stationary"]), mapping["slide"], mapping["tile"]
+    order, tile = Stationary(mapping["stationary"]), mapping["tile"]
+    slide = mapping["slide"] - 1 if mapping["slide"] else None
     if isinstance(operator, Layer):
         return Mapping(Tile(*tile[:3], tuple(tile[3:])), order, slide)
     rounds = tuple(tuple(row) for row in mapping["rounds"])
@@ -192,12 +231,11 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
         _require(posed.is_feasible(cost))
         return _told(machine, cost)
 
-    kind = objective["kind"]
     weights = _weights(objective)
     prices = _prices(operator, machine, partition, bool(weights[2]))
     bounds = [Fraction(claim["bound"]) for claim in entry["claims"]]
     least, cap = None, None
-    if kind == "balanced":
+    if "tolerance" in objective:
         fastest = priced(entry["fastest"])
         known = [latency for latency in (fastest and fastest[0], rival) if latency is not None]
         least = min(known)
@@ -209,10 +247,7 @@ def _claims(entry, objective, operator, machine, partition, rival=None, aside=(0
 
 
 def _weights(objective):
-    kinds = {"latency": (1, 0, 0), "traffic": (0, 1, 0), "balanced": (0, 1, 0), "energy": (0, 0, 1)}
-    if objective["kind"] == "weighted":
-        return tuple(Fraction(objective["weights"][k]) for k in ("cycle", "byte", "pj"))
-    return kinds[objective["kind"]]
+    return tuple(Fraction(objective["weights"][k]) for k in ("cycle", "byte", "pj"))
 
 
 def _score(weights, price):
@@ -229,7 +264,7 @@ def is_true(entry):
 
 def _without_trees(value):
     if isinstance(value, dict):
-        return {k: _without_trees(v) for k, v in value.items() if k != "trees"}
+        return {k: _without_trees(v) for k, v in value.items() if k not in ("trees", "duals")}
     return [_without_trees(v) for v in value] if isinstance(value, list) else value
 
 
@@ -254,7 +289,8 @@ def _holds(entry, operator, machine, partition):
         found, bound, _, cap = _claims(entry, objective, operator, machine, partition)
     else:
         bits = SubKernels(operator).zero_words * machine.bits.ofmap
-        aside = Fraction(bits, 8) / machine.bytes_per_cycle, Fraction(bits, 8), 0
+        late = machine.tick.cycles(SubKernels(operator).zero_ticks(machine))
+        aside = late, Fraction(bits, 8), 0
         written = machine.energy.sram + machine.energy.dram
         aside = (*aside[:2], written * bits + machine.energy.static / machine.frequency * aside[0])
         kernels = [(layer, len(same)) for layer, same in unique_layers(split(operator))]

@@ -7,10 +7,10 @@ from typing import Any
 
 from dnns.layer import Deconvolution, Operator
 from formulation.mapping import Mapping, Partition
-from formulation.problem import Kind, Posed
+from formulation.problem import Posed
 from formulation.shared.problem import SharedMapping
 
-PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered")
+PLAIN = ("rows", "cols", "buffer_bytes", "bank_bytes", "double_buffered", "transfer_setup")
 WORDS = ("dataflow", "halo", "fill", "bandwidth", "frequency")
 _ENERGY = ("mac", "sram", "dram", "static")
 
@@ -41,17 +41,13 @@ def _layer(layer: Operator) -> dict[str, Any]:
 
 
 def _objective(problem: Posed[Any]) -> dict[str, Any]:
-    """Its kind with the tolerance, or with the weights of a cycle, a byte and a picojoule."""
+    """Its kind, the tolerance of a cap on the latency, the weights of a cycle, a byte and a picojoule."""
     objective, hardware = problem.objective, problem.hardware
-    found: dict[str, Any] = {"kind": objective.kind.value}
-    if objective.capped:
-        found["tolerance"] = str(objective.tolerance)
-    if objective.kind is Kind.WEIGHTED:
-        units = (quantity.per_unit(hardware) for quantity in objective.quantities)
-        weights = problem.steps[-1].measures[0].weights
-        pairs = zip(("cycle", "byte", "pj"), weights, units, strict=True)
-        found["weights"] = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}
-    return found
+    units = (1 if objective.quantity else quantity.per_unit(hardware) for quantity in objective.quantities)
+    pairs = zip(("cycle", "byte", "pj"), problem.steps[-1].measures[0].weights, units, strict=True)
+    weights = {name: str(Fraction(weight) * unit) for name, weight, unit in pairs}
+    tolerance = {"tolerance": str(objective.tolerance)} if objective.capped else {}
+    return {"kind": objective.kind.value, **tolerance, "weights": weights}
 
 
 def _bits(parts: Partition | None) -> dict[str, int] | None:
@@ -59,8 +55,10 @@ def _bits(parts: Partition | None) -> dict[str, int] | None:
 
 
 def chosen(mapping: Mapping | SharedMapping) -> dict[str, Any]:
-    """What a mapping chooses: tile sizes in the order of the dimensions, order of loops, axis, rounds."""
-    found: dict[str, Any] = {"stationary": mapping.stationary.value, "slide": mapping.sliding_axis}
+    """What a mapping chooses: tile sizes in the order of the dimensions, loops, axis or 0, rounds."""
+    found: dict[str, Any] = {"stationary": mapping.stationary.value, "slide": 0}
+    if mapping.sliding_axis is not None:
+        found["slide"] = 1 + mapping.sliding_axis
     if isinstance(mapping, SharedMapping):
         rounds = [list(row) for row in mapping.rounds]
         return {"tile": [mapping.in_channels, mapping.batch, *mapping.spatial], "rounds": rounds, **found}

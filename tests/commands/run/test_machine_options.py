@@ -66,7 +66,6 @@ def test_bursts_have_options_and_what_does_not_count_them_says_so(tiny, capsys):
         ("--burst_bytes 8 --certificate c.json", "a machine with burst_bytes has no certificates"),
         ("--transfer_setup -1", "--transfer_setup: got -1"),
         ("--transfer_setup 2 --streaming True", "do not count sub-tiles, must go without streaming"),
-        ("--transfer_setup 2 --certificate c.json", "a machine with transfer_setup has no certificates"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_in_one_line(tiny, capsys, options, message):
