@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, log, prod
+from math import exp, log
 from typing import Any
 
 import numpy as np
 
-from dnns.axes import Axis
-from formulation.cost import Trips, array_passes, fits, footprint, passes, tile_bits
-from formulation.extents import Ints, full_axis_table, trip_count
-from formulation.hardware import Halo, Rates
+from formulation.cost import Trips, array_passes, passes
+from formulation.extents import Ints, trip_count
+from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
 from formulation.price import Price
-from formulation.problem import Problem
+from formulation.problem import Posed
 from formulation.relaxed.parameters import load_underestimate, set_range, switch
 from formulation.relaxed.structure import LOWEST, TENSORS, Structure, class_passes
 from formulation.relaxed.underestimates import (
     Underestimate,
-    always_fetches,
-    axis_underestimates,
-    channel_cycles_underestimate,
     least_product,
-    spatial_cycles_underestimate,
     underestimate,
 )
-from formulation.words import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,34 +91,70 @@ class Aim:
         return (term for term in every if term[0] in names)
 
 
-class Relaxation:
-    """A problem's share of all its relaxed models.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What the models see of what is run: of a layer its own numbers, of several kernels sums and means.
+
+    Attributes:
+        axes: how many there are.
+        groups: run one after another.
+        taps: of a kernel.
+        weight_words: of all groups.
+        ofmap_words: of all groups.
+        macs: multiply-accumulates.
+        ifmap_reads: ifmap words that one pass of the array reads.
+    """
+
+    axes: int
+    groups: int
+    taps: float
+    weight_words: int
+    ofmap_words: int
+    macs: int
+    ifmap_reads: int
+
+
+class Relaxation(ABC):
+    """A problem's share of all its relaxed models; what is run, layer or shared tiles, gives the rest.
 
     Attributes:
         problem: the problem.
+        body: what is run, as the models see it.
         extents: extent of each dimension, by name.
         apart: as of ``Structure``, where what is spent is modelled.
     """
 
     apart = False
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        layer = problem.layer
-        spatial = {f"axis{i}": axis.out for i, axis in enumerate(layer.axes)}
-        channels = {"co": layer.out_channels, "ci": layer.in_channels, "batch": layer.batch}
-        self.extents: dict[str, int] = channels | spatial
-        self._made: dict[Variant, dict[str, dict[str, Underestimate]]] = {}
+    problem: Posed[Any]
+    body: Body
+    extents: dict[str, int]
 
     @property
+    @abstractmethod
     def heading(self) -> tuple[str, ...]:
         """Lines that say what the models are of."""
-        return tuple(in_words(self.problem))
+
+    @property
+    @abstractmethod
+    def stored(self) -> bool:
+        """Whether there is an ifmap however the axes are cut."""
+
+    @abstractmethod
+    def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
+        """Of each epigraph variable, by its name and index."""
+
+    @abstractmethod
+    def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
+        """Whether tiles no larger than this one do, of so many input-channel tiles at least."""
+
+    @abstractmethod
+    def _slides(self) -> list[int | None]:
+        """The axes along which tiles may slide to move less; None for no axis."""
 
     @cached_property
     def least(self) -> Price:
         """The units of the models' quantities: what no mapping can beat."""
-        return self.problem.least
+        return self.problem.floor
 
     @property
     def rates(self) -> Rates | None:
@@ -139,11 +170,6 @@ class Relaxation:
     def compulsory_bits(self) -> int:
         """The unit of the models' traffic."""
         return int(self.least.traffic)
-
-    @cached_property
-    def stored(self) -> bool:
-        """Whether there is an ifmap however the axes are cut."""
-        return all(always_fetches(axis) for axis in self.problem.layer.axes)
 
     @property
     def transfer_bound(self) -> float:
@@ -174,7 +200,7 @@ class Relaxation:
         hardware, summed = self.problem.hardware, self.rates is not None
         set_up = timed and hardware.transfer_cycles > 0
         flags = hardware.double_buffered, timed, summed, summed and self.apart, set_up
-        return Structure(len(self.problem.layer.axes), stationary, partial_sums, *flags)
+        return Structure(self.body.axes, stationary, partial_sums, *flags)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         """A class with all its tiles; with partial sums, the input channels are never one tile."""
@@ -209,57 +235,12 @@ class Relaxation:
         if cycles is None or not variant.structure.timed:
             return 0.0
         least = sum(u.log_range(*self.log_trips_range(variant, g, "cycles"))[0] for g, u in cycles.items())
-        return self.problem.layer.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
+        return self.body.groups * exp(least) / self.roofline_cycles * (1 - 1e-9)
 
     def _smallest_fits(self, variant: Variant) -> bool:
         """Whether the smallest tile of a class fits."""
         tile = {d: variant.tile_range(d)[0] for d in self.extents}
         return self._tile_fits(tile, 1 + variant.structure.partial_sums)
-
-    def _tile_fits(self, tile: Mapping[str, int], trips_ci: int) -> bool:
-        layer, hardware = self.problem.layer, self.problem.hardware
-        spatial = [tile[f"axis{i}"] for i in range(len(layer.axes))]
-        largest = [int(full_axis_table(a).largest[t - 1]) for a, t in zip(layer.axes, spatial, strict=True)]
-        words, pixels = tile["batch"] * prod(largest), tile["batch"] * prod(spatial)
-        held = tile_bits(layer, hardware, tile["co"], tile["ci"], words, pixels, trips_ci)
-        return bool(fits(hardware, self.problem.partition, footprint(hardware, held)))
-
-    def _slides(self) -> list[int | None]:
-        if self.problem.hardware.halo is Halo.REFETCH:
-            return [None]
-        tables = [full_axis_table(axis) for axis in self.problem.layer.axes]
-        return [i for i, table in enumerate(tables) if (table.slid < table.fetched).any()] or [None]
-
-    def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
-        """Of each epigraph variable, by its name and index."""
-        if variant not in self._made:
-            self._made[variant] = self._underestimates(variant)
-        return self._made[variant]
-
-    def _underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
-        axes = {f"axis{i}": axis for i, axis in enumerate(self.problem.layer.axes)}
-        each = {d: self._axis(variant, d, axis) for d, axis in axes.items()}
-        found = {
-            "fetched": {d: fetched for d, (fetched, _) in each.items()},
-            "largest": {d: largest for d, (_, largest) in each.items()},
-        }
-        if variant.structure.cyclic:
-            found["cycles"] = {g.value: self._cycles_of(variant, g) for g in (Group.SP, Group.CO, Group.CI)}
-        return found | self._writes(variant)
-
-    def _axis(self, variant: Variant, dim: str, axis: Axis) -> tuple[Underestimate, Underestimate]:
-        """Of an axis: the sum of its input intervals, slid where the class slides, and the longest one."""
-        under = axis_underestimates(axis, *variant.tile_range(dim))
-        slides = variant.slide is not None and dim == f"axis{variant.slide}"
-        return under.slid if slides else under.fetched, under.largest
-
-    def _cycles_of(self, variant: Variant, group: Group) -> Underestimate:
-        """Of a group's factor of the compute cycles."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        if group is Group.SP:
-            ranges = tuple(variant.tile_range(d) for d in variant.structure.spatial)
-            return spatial_cycles_underestimate(layer, hardware, ranges)
-        return channel_cycles_underestimate(layer, hardware, group, *variant.tile_range(group.value))
 
     def _writes(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of the times that an ofmap tile moves, out and in, by the trips of the input channels."""
@@ -293,7 +274,7 @@ class Relaxation:
 
     def load(self, model: Any, variant: Variant, aim: Aim) -> None:
         """Set a model's parameters and its variables' bounds to this problem's."""
-        self._load_layer(model)
+        self._load_body(model)
         for dim in variant.structure.dims:
             model.product[dim].set_value(self.product(variant, dim))
         self._load_machine(model, aim)
@@ -309,13 +290,10 @@ class Relaxation:
             model.log_trips[dim].setlb(low)
             model.log_trips[dim].setub(high)
 
-    def _load_layer(self, m: Any) -> None:
-        layer = self.problem.layer
+    def _load_body(self, m: Any) -> None:
         m.ifmap_stored.set_value(float(self.stored))
-        m.groups.set_value(float(layer.groups))
-        m.taps.set_value(float(layer.taps))
-        m.weight_words.set_value(float(layer.weight_words))
-        m.ofmap_words.set_value(float(layer.ofmap_words))
+        for name in ("groups", "taps", "weight_words", "ofmap_words"):
+            getattr(m, name).set_value(float(getattr(self.body, name)))
         for dim, extent in self.extents.items():
             m.extent[dim].set_value(float(extent))
 
@@ -340,11 +318,11 @@ class Relaxation:
 
     def _load_sum(self, m: Any) -> None:
         """Shares of the least sum: of the MACs, a bit at the array, a unit of traffic, and of latency."""
-        layer, hardware, least = self.problem.layer, self.problem.hardware, self.least
+        body, hardware, least = self.body, self.problem.hardware, self.least
         each = self.rates
         assert each is not None
-        m.ifmap_reads.set_value(float(layer.ifmap_reads))
-        m.mac_share.set_value(float(each.mac * layer.macs / least.spent))
+        m.ifmap_reads.set_value(float(body.ifmap_reads))
+        m.mac_share.set_value(float(each.mac * body.macs / least.spent))
         m.port_share.set_value(float(each.port / least.spent))
         m.moved_share.set_value(float(each.moved * least.traffic / least.spent))
         m.time_share.set_value(float(each.tick * least.latency / least.spent))

@@ -36,7 +36,8 @@ from formulation.cost import fits, footprint, held_bits
 from formulation.cuts import least_largest
 from formulation.extents import full_axis_table
 from formulation.mapping import Group, Stationary, Tensor
-from formulation.relaxed.classes import Relaxation, Variant
+from formulation.relaxed.classes import Variant
+from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.structure import SUB, Structure
 from formulation.relaxed.underestimates import (
     Underestimate,
@@ -46,7 +47,7 @@ from formulation.relaxed.underestimates import (
 from formulation.space.space import CUTS
 
 
-class StreamedRelaxation(Relaxation):
+class StreamedRelaxation(LayerRelaxation):
     """The share that a problem has of all its relaxed models, if its machine streams."""
 
     def variants(self, timed: bool) -> Iterator[Variant]:

@@ -28,41 +28,18 @@ import numpy as np
 from dnns.axes import TransposedAxis
 from formulation.cost import fits, footprint, held_bits
 from formulation.extents import Ints
-from formulation.hardware import Halo, Rates
-from formulation.price import Price
-from formulation.relaxed.classes import Relaxation, Variant
+from formulation.hardware import Halo
+from formulation.relaxed.classes import Body, Relaxation, Variant
 from formulation.relaxed.structure import Structure
 from formulation.relaxed.underestimates import Underestimate, underestimate
 from formulation.shared.hull import grid_extent, hull_table
+from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
 from formulation.words import deconvolution_words, machine_words
 
 _GRID = 1 << 14  # most spatial tiles of which a table is made
 _ONE = Underestimate(1, ((1.0, 0.0),))
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What the models see as the layer: means over the sub-kernels."""
-
-    axes: tuple[TransposedAxis, ...]
-    groups: int
-    taps: float
-    weight_words: int
-    ofmap_words: int
-    macs: int
-    ifmap_reads: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """What the models see as the problem."""
-
-    layer: _View
-    hardware: Any
-    objective: Any
-    partition: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +65,15 @@ class SharedRelaxation(Relaxation):
     """
 
     apart = True
+    problem: SharedProblem
 
     def __init__(self, space: SharedSpace) -> None:
-        self.space, self.shared = space, space.problem
+        self.space, self.problem = space, space.problem
         kernels, deconv = space.kernels, space.problem.deconv
         taps = Fraction(space.taps, len(kernels.layers))
         macs, reads = (sum(getattr(y, name) for y in kernels.layers) for name in ("macs", "ifmap_reads"))
         words = kernels.weight_words, kernels.ofmap_words
-        view = _View(deconv.axes, deconv.groups, float(taps), *words, macs, reads)
-        self.problem: Any = _Problem(view, space.hardware, self.shared.objective, self.shared.partition)
+        self.body = Body(len(deconv.axes), deconv.groups, float(taps), *words, macs, reads)
         self.filters = deconv.out_channels * len(kernels.layers)
         spatial = {f"axis{i}": grid_extent(axis) for i, axis in enumerate(deconv.axes)}
         channels = {"co": self.filters, "ci": deconv.in_channels, "batch": deconv.batch}
@@ -112,23 +89,13 @@ class SharedRelaxation(Relaxation):
         rounds = (
             f"ifmap tiles shared by {count} sub-kernels: co are their {self.filters} filters, cut into rounds"
         )
-        lines = deconvolution_words(self.shared.deconv), *machine_words(self.space.hardware)
+        lines = deconvolution_words(self.problem.deconv), *machine_words(self.space.hardware)
         return *lines, f"{rounds}; axes are of the common grid"
-
-    @property
-    def rates(self) -> Rates | None:
-        """As of an ordinary layer."""
-        return self.shared.rates
-
-    @cached_property
-    def least(self) -> Price:
-        """The units of the models' quantities."""
-        return self.shared.floor
 
     @cached_property
     def stored(self) -> bool:
         """Whether there is an ifmap however the axes of the grid are cut."""
-        return all(bool(hull_table(axis).fetched.all()) for axis in self.problem.layer.axes)
+        return all(bool(hull_table(axis).fetched.all()) for axis in self.problem.deconv.axes)
 
     def _whole(self, structure: Structure, slide: int | None) -> Variant:
         whole = super()._whole(structure, slide)
@@ -161,11 +128,11 @@ class SharedRelaxation(Relaxation):
 
         The fullest round holds a filter of the largest sub-kernel, and no less than the mean round.
         """
-        space, axes = self.space, self.problem.layer.axes
+        space, axes = self.space, self.problem.deconv.axes
         sizes = [tile[f"axis{i}"] for i in range(len(axes))]
         words = prod(int(hull_table(axis).largest[n - 1]) for axis, n in zip(axes, sizes, strict=True))
         clipped = [np.minimum(_outs(axis), n) for axis, n in zip(axes, sizes, strict=True)]
-        every = self.shared.deconv.out_channels * prod(int(c.sum()) for c in clipped)
+        every = self.problem.deconv.out_channels * prod(int(c.sum()) for c in clipped)
         pixels = max(-(-every // rounds), prod(int(c.max()) for c in clipped))
         held = held_bits(
             space.hardware,
@@ -174,23 +141,23 @@ class SharedRelaxation(Relaxation):
             tile["ci"] * int(self._most_weights(np.array([rounds]))[0]),
             trips_ci,
         )
-        return bool(fits(space.hardware, self.shared.partition, footprint(space.hardware, held)))
+        return bool(fits(space.hardware, self.problem.partition, footprint(space.hardware, held)))
 
     def _most_weights(self, rounds: Ints) -> Ints:
         """Weights per input channel of the fullest of so many rounds, at least."""
-        step, words = self.space.tap_step, self.space.taps * self.shared.deconv.out_channels
-        return np.maximum(step * -(-words // (step * rounds)), self.shared.most_taps)
+        step, words = self.space.tap_step, self.space.taps * self.problem.deconv.out_channels
+        return np.maximum(step * -(-words // (step * rounds)), self.problem.most_taps)
 
     def _slides(self) -> list[int | None]:
         if self.space.hardware.halo is Halo.REFETCH:
             return [None]
-        tables = [hull_table(axis) for axis in self.problem.layer.axes]
+        tables = [hull_table(axis) for axis in self.problem.deconv.axes]
         return [i for i, t in enumerate(tables) if (t.slid < t.fetched).any()] or [None]
 
     def underestimates(self, variant: Variant) -> dict[str, dict[str, Underestimate]]:
         """Of each epigraph variable, by its name and index."""
         fetched, largest = {}, {}
-        for i, axis in enumerate(self.problem.layer.axes):
+        for i, axis in enumerate(self.problem.deconv.axes):
             of_axis = _axis_underestimates(axis, *variant.tile_range(f"axis{i}"))
             fetched[f"axis{i}"] = of_axis["slid" if variant.slide == i else "fetched"]
             largest[f"axis{i}"] = of_axis["largest"]
@@ -230,7 +197,7 @@ class SharedRelaxation(Relaxation):
             among: positions of the input-channel tiles.
         """
         if (ranges, rounds, among) not in self._known:
-            groups, positions = self.problem.layer.groups, np.array(among)
+            groups, positions = self.body.groups, np.array(among)
             tiles, few = self._tiles(ranges)
             cycles = self.space.roughest_cycles(tiles, positions, rounds) // groups
             trips = tiles.table.trips if few else np.ones(1, dtype=np.int64)
@@ -255,7 +222,7 @@ class SharedRelaxation(Relaxation):
         if dim == "co":
             return self._filled(variant)[1]
         if dim.startswith("axis"):
-            return _mean_product(self.problem.layer.axes[int(dim[4:])], *variant.tile_range(dim))[0]
+            return _mean_product(self.problem.deconv.axes[int(dim[4:])], *variant.tile_range(dim))[0]
         return super().product(variant, dim)
 
     def _filled(self, variant: Variant) -> tuple[float, float]:
@@ -265,7 +232,7 @@ class SharedRelaxation(Relaxation):
         weights = float((rounds * self._most_weights(rounds)).min())
         alike = prod(
             _mean_product(axis, *variant.tile_range(f"axis{i}"))[1]
-            for i, axis in enumerate(self.problem.layer.axes)
+            for i, axis in enumerate(self.problem.deconv.axes)
         )
         filters = max(float(self.filters), float((rounds * -(-self.filters // rounds)).min()) * alike)
         return weights * (1 - 1e-12), filters * (1 - 1e-12)
@@ -275,14 +242,6 @@ class SharedRelaxation(Relaxation):
         super().load(model, variant, aim)
         weights, filters = self._filled(variant)
         model.taps.set_value(weights / filters)
-        model.ifmap_stored.set_value(float(self.stored))
-
-    def _load_layer(self, m: Any) -> None:
-        layer = self.problem.layer
-        for name in ("groups", "taps", "weight_words", "ofmap_words"):
-            getattr(m, name).set_value(float(getattr(layer, name)))
-        for dim, extent in self.extents.items():
-            m.extent[dim].set_value(float(extent))
 
 
 def _outs(axis: TransposedAxis) -> Ints:

@@ -15,7 +15,8 @@ from formulation.cost import Trips, array_side, passes
 from formulation.mapping import Group, Mapping, Stationary
 from formulation.objective import ENERGY, LATENCY, Step
 from formulation.problem import Problem
-from formulation.relaxed.classes import Relaxation, Variant
+from formulation.relaxed.classes import Variant
+from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.structure import TENSORS, Structure
 from solvers.bounds.bounded import SolvedModel
 from solvers.bounds.bounding import Bounder
@@ -43,7 +44,7 @@ class Pricer:
         self.problem, self.measure = problem, step.measures[0]
         self._run = LayerRun(
             problem,
-            Bounder(Relaxation(problem), problem.needs(LATENCY), None, _ITERATIONS),
+            Bounder(LayerRelaxation(problem), problem.needs(LATENCY), None, _ITERATIONS),
             0,
             mapping,
             Presolving.NONE,

@@ -14,7 +14,8 @@ from time import monotonic
 from formulation.mapping import Mapping
 from formulation.objective import LATENCY, Measure
 from formulation.problem import Problem
-from formulation.relaxed.classes import Aim, Relaxation, Variant
+from formulation.relaxed.classes import Aim, Variant
+from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.lists import NOTHING
 from formulation.relaxed.presolve import Presolve
 from formulation.relaxed.streamed import StreamedRelaxation
@@ -72,7 +73,7 @@ def solve(
     if not problem.fits_at_all:
         return Result(problem, method, Termination.INFEASIBLE, SolutionStatus.NONE)
     deadline = None if time_limit is None else started + time_limit
-    relaxation = StreamedRelaxation(problem) if problem.hardware.streaming else Relaxation(problem)
+    relaxation = StreamedRelaxation(problem) if problem.hardware.streaming else LayerRelaxation(problem)
     bounder = Bounder(relaxation, problem.needs(LATENCY), deadline, max_iterations)
     run = LayerRun(problem, bounder, branches, initial, Presolving(presolve))
     bound = run.solve()

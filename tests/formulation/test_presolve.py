@@ -11,7 +11,8 @@ from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.price import Price
-from formulation.relaxed.classes import Aim, Relaxation
+from formulation.relaxed.classes import Aim
+from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.presolve import Presolve
 from formulation.space import blocks
 from formulation.space.space import Space
@@ -44,7 +45,7 @@ def test_the_least_of_what_is_left_is_the_optimum(problem, data):
     within = [weights[0] * t + weights[1] * q for t, q in prices if not hard or t <= cap * (1 + 1e-12)]
     known = data.draw(st.sampled_from(within))
     presolve = Presolve(Space(problem), aim)
-    variants = list(Relaxation(problem).variants(True))
+    variants = list(LayerRelaxation(problem).variants(True))
     with patch.object(blocks, "_MANY", data.draw(st.integers(1, 4))):
         closed = presolve.start(variants, known)
     least = []
@@ -62,7 +63,7 @@ def test_the_least_of_what_is_left_is_the_optimum(problem, data):
 
 @given(strategies.problems(set_up=True, most=9, channels=12))
 def test_a_class_is_cut_down_to_what_its_lists_span(problem):
-    relaxation = Relaxation(problem)
+    relaxation = LayerRelaxation(problem)
     variants = list(relaxation.variants(True)) if problem.fits_at_all else []
     presolve = Presolve(Space(problem), Aim(Price.of(0.0, 1.0), Price.of(inf, inf)))
     closed = presolve.start(variants, 1.5)

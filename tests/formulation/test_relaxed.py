@@ -18,7 +18,8 @@ from formulation.mapping import Group, Mapping, Stationary
 from formulation.price import Price
 from formulation.problem import Kind, Problem
 from formulation.problem import Objective as Goal
-from formulation.relaxed.classes import Aim, Relaxation
+from formulation.relaxed.classes import Aim
+from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.least import least_price
 from formulation.relaxed.underestimates import (
     always_fetches,
@@ -142,7 +143,7 @@ def test_no_mapping_costs_less_than_all_its_relaxations(problem, data):
     """Each mapping has a model that is below it in footprint, traffic and latency."""
     mapping = data.draw(strategies.mappings(problem.layer, problem.hardware))
     cost = problem.evaluate(mapping)
-    relaxation = Relaxation(problem)
+    relaxation = LayerRelaxation(problem)
     partial = mapping.tile.in_channels < problem.layer.in_channels
     assume(problem.fits_at_all)
     variants = [v for v in relaxation.variants(True) if v.structure.partial_sums == partial]
@@ -168,7 +169,7 @@ def test_a_model_of_one_tile_is_the_cost_module(problem, data):
     assume(all(always_fetches(axis) for axis in layer.axes))
     several = tile.out_channels < layer.out_channels and tile.pixels < layer.pixels
     assume(several and (tile.in_channels < layer.in_channels or mapping.stationary is not Stationary.OUTPUT))
-    relaxation = Relaxation(problem)
+    relaxation = LayerRelaxation(problem)
     for variant in relaxation.variants(True):
         if variant.structure.stationary is not mapping.stationary:
             continue
@@ -186,7 +187,7 @@ def test_a_model_of_one_tile_is_the_cost_module(problem, data):
 
 def example_program(kind=Kind.BALANCED, **machine):
     problem = Problem(LAYER, Hardware(buffer_bytes=20_000, **machine), Goal(kind))
-    relaxation = Relaxation(problem)
+    relaxation = LayerRelaxation(problem)
     programs = []
     for variant in relaxation.variants(True):
         found = form(variant.structure)
@@ -230,7 +231,7 @@ def test_derivatives_are_derived_once_per_structure():
     before = form.cache_info()
     for channels in (8, 16, 40, 72):
         layer = replace(LAYER, out_channels=channels, in_channels=channels // 2)
-        bounder = Bounder(Relaxation(Problem(layer)), True, None, 100)
+        bounder = Bounder(LayerRelaxation(Problem(layer)), True, None, 100)
         for variant in bounder.variants:
             bounder.program(variant, FREE)
     after = form.cache_info()
@@ -278,7 +279,7 @@ def test_no_mapping_costs_less_than_the_least_of_its_class(problem, data):
     """A class that the mapping is no better than has, without a model, no more in any quantity."""
     problem = replace(problem, objective=Goal(Kind.ENERGY))
     mapping = data.draw(strategies.mappings(problem.layer, problem.hardware))
-    cost, relaxation = problem.evaluate(mapping), Relaxation(problem)
+    cost, relaxation = problem.evaluate(mapping), LayerRelaxation(problem)
     assume(problem.is_feasible(cost))
     partial = mapping.tile.in_channels < problem.layer.in_channels
     found = zip(problem.price(cost), relaxation.least, strict=True)

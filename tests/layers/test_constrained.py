@@ -19,7 +19,8 @@ from formulation.mapping import Mapping, Partition, Stationary, Tile
 from formulation.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.relaxed import presolve
-from formulation.relaxed.classes import Aim, Relaxation
+from formulation.relaxed.classes import Aim
+from formulation.relaxed.layers import LayerRelaxation
 from solvers.bounds import ipopt
 from solvers.bounds.bounding import Bounder
 from solvers.bounds.sensitivity import sensitivity
@@ -231,7 +232,7 @@ def test_what_the_array_leaves_within_the_cap_is_priced(name):
 
 def least(problem, aim):
     """The relaxed optimum over all models, and what is known beside it."""
-    bounder = Bounder(Relaxation(problem), True, None, 300)
+    bounder = Bounder(LayerRelaxation(problem), True, None, 300)
     bounder.start = dict.fromkeys(bounder.relaxation.extents, 2.0)
     return bounder, bounder.minimise(aim, inf)
 
