@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from formulation.cost import Trips, array_passes, passes
+from formulation.cost import Trips, passes
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
 from formulation.price import Price
 from formulation.problem import Posed
-from formulation.relaxed.parameters import load_underestimate, set_range, switch
-from formulation.relaxed.structure import LOWEST, TENSORS, Structure, class_passes
+from formulation.relaxed.structure import Structure, class_passes
 from formulation.relaxed.underestimates import (
     Underestimate,
     least_product,
@@ -268,73 +267,10 @@ class Relaxation(ABC):
                 point[f"log_{name}[{index}]"] = float(under.log(at)) + above
         return point
 
+    def taps(self, variant: Variant) -> float:
+        """Weights of a filter and an input channel, as the models have them."""
+        return float(self.body.taps)
+
     def product(self, variant: Variant, dim: str) -> float:
         """The least ``n * tile`` of a dimension, so that ``tile >= product / n``."""
         return float(least_product(variant.extent(dim), *variant.tile_range(dim)))
-
-    def load(self, model: Any, variant: Variant, aim: Aim) -> None:
-        """Set a model's parameters and its variables' bounds to this problem's."""
-        self._load_body(model)
-        for dim in variant.structure.dims:
-            model.product[dim].set_value(self.product(variant, dim))
-        self._load_machine(model, aim)
-        for name, family in self.underestimates(variant).items():
-            for index, under in family.items():
-                load_underestimate(model, name, index, under)
-                low, high = self.log_trips_range(variant, index, name)
-                low, high = under.log_range(low, high)
-                getattr(model, f"log_{name}")[index].setlb(low)
-                getattr(model, f"log_{name}")[index].setub(high)
-        for dim in variant.structure.dims:
-            low, high = self.log_trips_range(variant, dim)
-            model.log_trips[dim].setlb(low)
-            model.log_trips[dim].setub(high)
-
-    def _load_body(self, m: Any) -> None:
-        m.ifmap_stored.set_value(float(self.stored))
-        for name in ("groups", "taps", "weight_words", "ofmap_words"):
-            getattr(m, name).set_value(float(getattr(self.body, name)))
-        for dim, extent in self.extents.items():
-            m.extent[dim].set_value(float(extent))
-
-    def _load_machine(self, m: Any, aim: Aim) -> None:
-        hardware = self.problem.hardware
-        for name in ("ifmap", "weights", "ofmap", "partial_sums"):
-            m.width[name].set_value(float(getattr(hardware.bits, name)))
-        m.copies.set_value(float(hardware.copies))
-        m.cycles_per_bit.set_value(hardware.tick.per_bit / hardware.tick.per_cycle)
-        m.buffer_bits.set_value(float(hardware.buffer_bits))
-        m.roofline_cycles.set_value(self.roofline_cycles)
-        m.compulsory_bits.set_value(float(self.compulsory_bits))
-        m.capacity.set_value(1.0)
-        for name, weight, cap in aim.terms(m.structure.quantities):
-            m.weight[name].set_value(weight)
-            set_range(getattr(m, name), LOWEST[name], cap)
-        if m.structure.set_up:
-            m.setup_share.set_value(hardware.transfer_cycles / self.roofline_cycles)
-        if m.structure.summed:
-            self._load_sum(m)
-        self._load_partition(m)
-
-    def _load_sum(self, m: Any) -> None:
-        """Shares of the least sum: of the MACs, a bit at the array, a unit of traffic, and of latency."""
-        body, hardware, least = self.body, self.problem.hardware, self.least
-        each = self.rates
-        assert each is not None
-        m.ifmap_reads.set_value(float(body.ifmap_reads))
-        m.mac_share.set_value(float(each.mac * body.macs / least.spent))
-        m.port_share.set_value(float(each.port / least.spent))
-        m.moved_share.set_value(float(each.moved * least.traffic / least.spent))
-        m.time_share.set_value(float(each.tick * least.latency / least.spent))
-        for group in Group:
-            m.streams[group.value].set_value(float(array_passes(hardware, group, 1, 0)))
-
-    def _load_partition(self, m: Any) -> None:
-        """Parts that are given bind one by one; otherwise only their sum is bounded."""
-        partition, whole = self.problem.partition, self.problem.hardware.buffer_bits
-        switch(m.parts_fit, partition is None)
-        for tensor in TENSORS:
-            share = 1.0 if partition is None else getattr(partition, tensor) / whole
-            m.share[tensor].set_value(share)
-            set_range(m.part[tensor], 0.0, 2 * share)  # never binding: the constraint is
-            switch(m.partition[tensor], partition is not None)

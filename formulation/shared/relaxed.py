@@ -237,11 +237,10 @@ class SharedRelaxation(Relaxation):
         filters = max(float(self.filters), float((rounds * -(-self.filters // rounds)).min()) * alike)
         return weights * (1 - 1e-12), filters * (1 - 1e-12)
 
-    def load(self, model: Any, variant: Variant, aim: Any) -> None:
-        """Set a model's parameters; taps are those that the fullest round's weights come to per filter."""
-        super().load(model, variant, aim)
+    def taps(self, variant: Variant) -> float:
+        """Those that the fullest round's weights come to per filter."""
         weights, filters = self._filled(variant)
-        model.taps.set_value(weights / filters)
+        return weights / filters
 
 
 def _outs(axis: TransposedAxis) -> Ints:

@@ -13,6 +13,7 @@ import numpy as np
 from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.least import least_price
+from formulation.relaxed.loading import load
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import SUB, Structure
 from solvers.bounds.backend import nlp_backend
@@ -64,7 +65,7 @@ class Bounder:
     def program(self, variant: Variant, aim: Aim, capacity: float = 1.0) -> Program:
         """The numbers of one model."""
         found = form(variant.structure)
-        self.relaxation.load(found.model, variant, aim)
+        load(self.relaxation, found.model, variant, aim)
         found.model.capacity.set_value(capacity)
         return found.program()
 

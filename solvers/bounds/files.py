@@ -15,6 +15,7 @@ from pathlib import Path
 
 from formulation.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
+from formulation.relaxed.loading import load
 from formulation.relaxed.model import build_relaxed
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.bounding import Bounder
@@ -52,7 +53,7 @@ def dump(bounder: Bounder, stages: Mapping[str, Bounded], folder: Path, name: st
     for stage_name, stage in stages.items():
         for variant in bounder.variants:
             model = build_relaxed(variant.structure)
-            bounder.relaxation.load(model, variant, _constraints_of(stage.aim))
+            load(bounder.relaxation, model, variant, _constraints_of(stage.aim))
             base = folder / f"{stem}.{variant.name}.{stage_name}"
             model.write(f"{base}.nl", format="nl", io_options={"symbolic_solver_labels": True})
             found = bounder.solve(variant, bounder.aimed(variant, stage.aim), stage.aim)

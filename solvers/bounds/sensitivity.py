@@ -18,6 +18,7 @@ import numpy as np
 
 from formulation.price import Price
 from formulation.relaxed.classes import Aim
+from formulation.relaxed.loading import load
 from formulation.relaxed.structure import TENSORS
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.bounding import Bounder, form
@@ -74,8 +75,11 @@ def _bandwidth(bounder: Bounder, point: SolvedModel) -> float:
     """Savings per doubling of the bandwidth: ``c * d L / d c``, with c the cycles that one bit takes."""
     if not point.variant.structure.timed:
         return 0.0
-    bounder.relaxation.load(
-        form(point.variant.structure).model, point.variant, Aim(Price.of(0.0, 0.0), Price.of(1.0, 1.0))
+    load(
+        bounder.relaxation,
+        form(point.variant.structure).model,
+        point.variant,
+        Aim(Price.of(0.0, 0.0), Price.of(1.0, 1.0)),
     )
     model = form(point.variant.structure).model
     model.cycles_per_bit.set_value(2 * model.cycles_per_bit.value)

@@ -21,6 +21,7 @@ from formulation.problem import Objective as Goal
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.least import least_price
+from formulation.relaxed.loading import load
 from formulation.relaxed.underestimates import (
     always_fetches,
     axis_underestimates,
@@ -123,7 +124,7 @@ def relaxed_cost(relaxation, variant, tile):
     """Footprints [buffers], traffic [bits], latency [cycles] of a model fixed to the trips of a tile."""
     trips = {d: -(-n // t) for (d, n), t in zip(relaxation.extents.items(), sizes(tile), strict=True)}
     found = form(variant.structure)
-    relaxation.load(found.model, variant, FREE)
+    load(relaxation, found.model, variant, FREE)
     program = found.program()
     point = relaxation.lift(variant, trips)
     x = np.array([point.get(name, 0.0) for name in program.names])
@@ -191,7 +192,7 @@ def example_program(kind=Kind.BALANCED, **machine):
     programs = []
     for variant in relaxation.variants(True):
         found = form(variant.structure)
-        relaxation.load(found.model, variant, Aim(Price.of(0.3, 0.7), Price.of(100.0, 100.0)))
+        load(relaxation, found.model, variant, Aim(Price.of(0.3, 0.7), Price.of(100.0, 100.0)))
         programs.append(found.program())
     return programs
 

@@ -11,6 +11,7 @@ from formulation.cuts import cut_table, least_fetched, least_largest
 from formulation.mapping import Group, Stationary
 from formulation.price import Price
 from formulation.relaxed.classes import Aim
+from formulation.relaxed.loading import load
 from formulation.relaxed.streamed import StreamedRelaxation
 from formulation.relaxed.structure import SUB
 from formulation.relaxed.underestimates import always_fetches, sub_axis_underestimates
@@ -54,7 +55,7 @@ def relaxed_cost(relaxation, variant, mapping):
     dims = variant.structure.dims
     trips = {d: -(-n // size[d]) for d, n in zip(dims, variant.extents, strict=True)}
     found = form(variant.structure)
-    relaxation.load(found.model, variant, FREE)
+    load(relaxation, found.model, variant, FREE)
     program = found.program()
     point = relaxation.lift(variant, trips)
     x = np.array([point.get(name, 0.0) for name in program.names])
