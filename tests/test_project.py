@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dnns import PROJECT, __version__
+from tests.faults import FAULTS
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = (
@@ -114,6 +115,11 @@ def test_the_licence_is_named_and_there():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
     assert "the authors" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_faults_of_the_nightly_run_are_in_the_code():
+    for fault in FAULTS:
+        assert (ROOT / fault.file).read_text().count(fault.right) == 1, fault.name
 
 
 def test_one_class_name_one_meaning():

@@ -21,7 +21,7 @@ from formulation.network.stacks.candidates import stack_of
 from formulation.problem import Kind, Objective
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import layer_blocks
-from solvers.network.resident.stack_points import stack_blocks
+from solvers.network.resident.stack_points import stack_blocks, wanted_stacks
 from tests.network import reference
 from tests.network.stacks.walker import Walk as StackWalk
 from tests.strategies import examples, hardware
@@ -177,7 +177,9 @@ def test_no_choice_is_better(folder, data, machine, kind, longest):
     if kind is Kind.BALANCED:
         fastest = Chooser(machine, graph.tensors, layers).solve(Objective(Kind.LATENCY))
         cap = None if fastest is None else Objective(kind).cap(fastest.latency)
-    stacks, errors = stack_blocks(graph, machine, goal, longest, cap=cap, layers=layers)
+    stacks, errors = stack_blocks(
+        graph, machine, goal, wanted_stacks(graph, machine, longest, cap=cap, layers=layers)
+    )
     assert not errors
     found = Chooser(machine, graph.tensors, [*layers, *stacks]).solve(Objective(kind))
     if found is None:
@@ -228,7 +230,7 @@ def test_a_dynamic_program_agrees_on_chains(name, kind):
     graph = tensor_graph(read_network(ROOT / "dnns" / "networks" / f"{name}.yaml"))
     machine = Hardware(buffer_bytes=256 * 1024)
     layers, _ = layer_blocks(graph, machine, Treatment.SPLIT, kind)
-    stacks, _ = stack_blocks(graph, machine, kind, 4)
+    stacks, _ = stack_blocks(graph, machine, kind, wanted_stacks(graph, machine, 4))
     found = Chooser(machine, graph.tensors, [*layers, *stacks]).solve(Objective(kind))
     assert (found.latency, found.traffic) == chain_optimum(machine, graph, [*layers, *stacks], kind)
     assert stacks

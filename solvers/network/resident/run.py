@@ -25,7 +25,7 @@ from solvers.network.resident.outcome import Choice
 from solvers.network.resident.points import layer_blocks
 from solvers.network.resident.recipes import Making
 from solvers.network.resident.report import NetworkReport
-from solvers.network.resident.stack_points import stack_blocks
+from solvers.network.resident.stack_points import stack_blocks, wanted_stacks
 from solvers.network.tasks import Notify
 from solvers.scenario import Scenario
 
@@ -151,16 +151,14 @@ class _Programs:
             cap = None if fastest is None else self.objective.cap(fastest.latency)
         self.seconds = monotonic() - started
         if self.growth is not None:
-            longest = self.scenario.longest_stack
-            return self.growth.stacks(longest, layers, unfit, cap), self.growth.errors
+            return self.growth.stacks(self.scenario.longest_stack, layers, unfit, cap), self.growth.errors
+        longest = self.scenario.longest_stack
+        wanted = wanted_stacks(self.graph, self.machine, longest, cap=cap, layers=layers, without=unfit)
         return stack_blocks(
             self.graph,
             self.machine,
             self.sought,
-            self.scenario.longest_stack,
-            cap=cap,
-            layers=layers,
-            without=unfit,
+            wanted,
             time_limit=self.scenario.time_limit,
             workers=workers,
             notify=notify,

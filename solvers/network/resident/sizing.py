@@ -27,7 +27,7 @@ from solvers.network.plan import network_machine
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.outcome import Choice
 from solvers.network.resident.points import layer_blocks
-from solvers.network.resident.stack_points import stack_blocks
+from solvers.network.resident.stack_points import stack_blocks, wanted_stacks
 from solvers.network.tasks import Notify
 from solvers.result import Termination
 from solvers.scenario import Scenario
@@ -144,9 +144,7 @@ def sizing(
             graph,
             machine,
             sought(Objective(target)),
-            scenario.longest_stack,
-            without=unfit,
-            smaller=smaller,
+            wanted_stacks(graph, machine, scenario.longest_stack, without=unfit, smaller=smaller),
             time_limit=scenario.time_limit,
             workers=workers,
             notify=notify,

@@ -40,16 +40,43 @@ class WantedStack:
     most_latency: int | None
 
 
-def stack_blocks(
+def wanted_stacks(
     graph: TensorGraph,
     hardware: Hardware,
-    kind: Sought,
     longest: int,
     *,
     cap: int | None = None,
     layers: Sequence[Block] = (),
     without: frozenset[int] = frozenset(),
     smaller: Sequence[int] = (0,),
+) -> list[tuple[StackStates, WantedStack]]:
+    """Every stack with its states, and what frontiers it needs.
+
+    Args:
+        graph: the network.
+        hardware: the machine.
+        longest: layers of a stack at most; a single layer whose rows are kept is one.
+        cap: of the network's latency [ticks]; None for none. What cannot keep it, however fast all other
+            layers are, is left out.
+        layers: a block with points for every layer by itself; needed with a cap.
+        without: positions of layers that no stack holds.
+        smaller: how much smaller the buffers are for which points are wanted [bits].
+    """
+    found = [
+        stack_states(graph, hardware, stack, smaller)
+        for stack in stacks(graph, longest)
+        if without.isdisjoint(range(stack.first, stack.last + 1))
+    ]
+    most = most_latencies(hardware, found, layers, cap)
+    return [(states, _wanted(states, limit)) for states, limit in zip(found, most, strict=True)]
+
+
+def stack_blocks(
+    graph: TensorGraph,
+    hardware: Hardware,
+    kind: Sought,
+    wanted: Sequence[tuple[StackStates, WantedStack]],
+    *,
     time_limit: float | None = None,
     workers: Workers | None = None,
     notify: Notify | None = None,
@@ -60,25 +87,13 @@ def stack_blocks(
         graph: the network.
         hardware: the machine.
         kind: as of ``layer_blocks``.
-        longest: layers of a stack at most; a single layer whose rows are kept is one.
-        cap: of the network's latency [ticks]; None for none. What cannot keep it, however fast all other
-            layers are, is left out.
-        layers: a block with points for every layer by itself; needed with a cap.
-        without: positions of layers that no stack holds.
-        smaller: how much smaller the buffers are for which points are wanted [bits].
+        wanted: of ``wanted_stacks``.
         time_limit: seconds for the frontiers of each stack; None for none.
         workers: processes to use; the blocks do not depend on them.
         notify: called after each stack.
     """
-    found = [
-        stack_states(graph, hardware, stack, smaller)
-        for stack in stacks(graph, longest)
-        if without.isdisjoint(range(stack.first, stack.last + 1))
-    ]
-    most = most_latencies(hardware, found, layers, cap)
-    wanted = [_wanted(states, limit) for states, limit in zip(found, most, strict=True)]
     names: dict[WantedStack, str] = {}
-    for states, frontier in zip(found, wanted, strict=True):
+    for states, frontier in wanted:
         names.setdefault(frontier, stack_name(graph, states.stack))
     tasks = [
         Task(name, stack_points, (hardware, kind, frontier, time_limit), Failed, effort=_effort(frontier))
@@ -87,12 +102,12 @@ def stack_blocks(
     made = dict(zip(names, run_tasks(tasks, workers=workers, notify=notify), strict=True))
     errors = {
         states.stack.first: f"stack {stack_name(graph, states.stack)}: {made[frontier].text}"
-        for states, frontier in zip(found, wanted, strict=True)
+        for states, frontier in wanted
         if isinstance(made[frontier], Failed)
     }
     blocks = [
         _block(graph, states, made[frontier])
-        for states, frontier in zip(found, wanted, strict=True)
+        for states, frontier in wanted
         if not isinstance(made[frontier], Failed)
     ]
     return [block for block in blocks if any(state.points for state in block.states)], errors
