@@ -184,7 +184,7 @@ def _shared_runs(deconv, machine):
         sizes = zip(extents, (mapping.batch, *mapping.spatial), strict=True)
         cuts = prod(-(-extent // size) for extent, size in sizes)
         trips = Trips(mapping.round_count, -(-deconv.in_channels // mapping.in_channels), cuts)
-        words += transfers(deconv.groups, mapping.stationary, trips), None
+        words += transfers(deconv.groups, mapping.stationary, trips).total, None
         found.add((words, cost.footprint.parts, cost.compute_cycles, ofmap, partial, cost.array))
     return frozenset(found)
 

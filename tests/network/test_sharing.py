@@ -56,7 +56,7 @@ def shared_mappings(deconv, machine):
 
 @examples(20)
 @given(
-    problem=small_problems(set_up=False),
+    problem=small_problems(set_up=False, holes=False),
     movement=movements(),
     kind=st.sampled_from((*BARE, *MEASURES)),
     data=st.data(),
@@ -96,7 +96,11 @@ def test_frontiers_hold_the_best_of_every_room(problem, movement, kind, data):
 
 
 @examples(12)
-@given(problem=small_problems(set_up=False), movement=movements(), kind=st.sampled_from((None, *MEASURES)))
+@given(
+    problem=small_problems(set_up=False, holes=False),
+    movement=movements(),
+    kind=st.sampled_from((None, *MEASURES)),
+)
 def test_what_is_not_settled_is_bounded(problem, movement, kind):
     """Nothing is better than both the points that are known and the bounds beside them."""
     machine, deconv = problem.hardware, problem.deconv

@@ -81,8 +81,13 @@ def price_of(problem, cost):
 
 
 @st.composite
-def small_problems(draw, set_up=True):
+def small_problems(draw, set_up=True, holes=True):
+    """Problems; without ``holes`` every output has a tap."""
     axes = tuple(draw(strategies.transposed_axes(most=3)) for _ in range(draw(st.integers(1, 2))))
+    if not holes:
+        spans = ((a.kernel - 1) * a.dilation + 1 for a in axes)
+        taps = zip(axes, spans, strict=True)
+        axes = tuple(replace(a, kernel=max(span, a.stride), dilation=1) for a, span in taps)
     deconv = Deconvolution(
         "d",
         draw(st.integers(1, 3)),

@@ -122,16 +122,17 @@ def test_bad_input_is_one_line(scenario, capsys, options, message):  # noqa: F81
 
 
 @pytest.mark.parametrize(
-    ("machine", "message"),
+    ("machine", "level", "message"),
     [
-        ({"streaming": True}, "streaming: true, with the network as one problem, allowed"),
-        ({"transfer_setup": 3}, "network_level: got resident on a machine with transfer_setup"),
+        ({"streaming": True}, "resident", "streaming: true, with the network as one problem, allowed"),
+        ({"transfer_setup": 3}, "fused", "network_level: got fused on a machine with transfer_setup"),
+        ({"burst_bytes": 64}, "resident", "network_level: got resident on a machine with burst_bytes"),
     ],
 )
-def test_a_machine_that_sizes_do_not_know_is_refused(scenario, capsys, machine, message):  # noqa: F811
+def test_a_machine_that_sizes_do_not_know_is_refused(scenario, capsys, machine, level, message):  # noqa: F811
     data = yaml.safe_load(scenario.read_text()) | {"network_level": "layers"}
     scenario.write_text(yaml.safe_dump(data | {"hardware": {**data["hardware"], **machine}}))
-    assert main([str(scenario), "--sram", "2K:4K"]) == 2
+    assert main([str(scenario), "--sram", "2K:4K", "--network_level", level]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -165,7 +165,7 @@ def test_of_a_network_as_one_problem_layers_by_themselves_are_shown(tmp_path, ca
 
 
 def test_what_a_network_as_one_problem_keeps_is_not_shown(tmp_path, capsys):
-    file = as_one_problem(tmp_path, "fused", 1200)
+    file = as_one_problem(tmp_path, "fused", 1000)
     assert main([file]) == 0
     assert capsys.readouterr().out.count("  not shown: in the stack ") == 2
     assert main([file, "--format", "json"]) == 0
