@@ -22,6 +22,7 @@ from solvers.certificates.trees import Multipliers, NoProof, proof
 from solvers.check import FORMAT, Model
 from solvers.methods import solve
 from solvers.network.data.posed import PLAIN, WORDS, chosen, posed
+from solvers.result import SolutionStatus
 from solvers.shared.deconvolution_result import DeconvolutionResult
 from solvers.shared.methods import solve as solve_shared
 
@@ -177,7 +178,13 @@ def _reweighed(problem: SharedProblem, result: Result) -> Result:
     own = Price(*(w * low for w, low in zip(weights, least, strict=True)))
     objective = Objective(Kind.WEIGHTED, Fraction(0), own.latency, own.traffic, own.spent)
     best = solve(replace(result.problem, objective=objective), "exhaustive")
-    return replace(best, mapping=result.mapping, cost=result.cost, solution_status=result.solution_status)
+    assert best.cost is not None
+    assert result.cost is not None
+    equal = best.problem.values(best.problem.price(best.cost)) == best.problem.values(
+        best.problem.price(result.cost)
+    )
+    status = SolutionStatus.OPTIMAL if equal else SolutionStatus.FEASIBLE
+    return replace(best, mapping=result.mapping, cost=result.cost, solution_status=status)
 
 
 def _fastest(result: Result) -> Mapping:

@@ -253,6 +253,20 @@ def test_a_false_claim_is_told_with_its_layer(tiny, capsys):
     )
 
 
+def test_a_kernel_that_is_no_optimum_under_the_whole_weights_is_certified():
+    """Each sub-convolution was solved in units of its own."""
+    deconv = Deconvolution("up", 2, 10, (TransposedAxis(11, 5, 2), TransposedAxis(7, 5, 2)))
+    kinds = {
+        "latency_weight": Fraction(3, 10),
+        "traffic_weight": Fraction(2, 5),
+        "energy_weight": Fraction(3, 10),
+    }
+    machine = Hardware(4, 7, 200, Fraction(3, 10))
+    result = combine(deconv, machine, Objective(Kind.WEIGHTED, **kinds), method="constrained")
+    entry = json.loads(json.dumps(certified(result)))
+    assert "NOT" not in check.verified({"name": "up", **entry})
+
+
 def test_what_cannot_be_certified_is_refused(tiny, capsys):
     file = tiny.parent / "proof.json"
     assert main([str(tiny), "--certificate", str(file), "--network-level", "resident"]) == 2
