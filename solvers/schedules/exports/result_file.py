@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
 from dnns.axes import Axis
 from dnns.errors import InputError
@@ -73,9 +73,16 @@ class _Layer(_Fields):
     stays: list[str] = []
 
 
+def _sides(machine: Any) -> Any:
+    """A machine with the two sides of its array as a pair, which JSON has as a list."""
+    if isinstance(machine, dict) and isinstance(machine.get("sa_size"), list):
+        return {**machine, "sa_size": tuple(machine["sa_size"])}
+    return machine
+
+
 class _Result(_Fields):
     network: str
-    hardware: HardwareModel
+    hardware: Annotated[HardwareModel, BeforeValidator(_sides)]
     layers: list[_Layer]
 
 

@@ -135,6 +135,14 @@ def test_a_window_that_slides_is_for_timeloop_alone(tmp_path, capsys):
         assert (tmp_path / tool).exists() == (not code)
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_array_with_two_sides_is_exported(tmp_path, capsys, tool):
+    layers = [{"name": "a", "op": "conv", "out_channels": 4, "kernel": 3}]
+    network = {"name": "net", "input": [3, 8, 8], "layers": layers}
+    path = scheduled(tmp_path, network, hardware={"sa_size": [4, 2], "bufsize": 4096})
+    assert export(path, tool, tmp_path / "out") == 0
+
+
 def test_one_part_of_a_layer_can_be_chosen(tmp_path, capsys):
     network = {"name": "n", "input": [2, 6, 6], "layers": [{**NETWORK["layers"][4]}]}
     path = scheduled(tmp_path, network, deconvolution="split")
