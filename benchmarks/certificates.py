@@ -28,7 +28,7 @@ from hypothesis.strategies import SearchStrategy
 
 from formulation.problem import Kind
 from solvers import check, run_scenario, solve
-from solvers.certificate import NoProof, certified, write_certificate
+from solvers.certificates.certificate import NoProof, certified, write_certificate
 from solvers.result import Result
 from solvers.scenario import read_scenario
 from solvers.shared.deconvolution import combine

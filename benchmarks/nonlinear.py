@@ -16,7 +16,7 @@ from pyscipopt import Model
 
 from benchmarks.constrained import problems
 from formulation.mapping import Stationary
-from formulation.objective import LATENCY, TRAFFIC, Measure, Quantity
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Quantity
 from formulation.problem import Kind, Problem
 from solvers.layers import exhaustive
 from solvers.programs.nonlinear import dump_nonlinear

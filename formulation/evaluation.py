@@ -11,7 +11,6 @@ import numpy as np
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.bursts import TensorPins, pins
 from formulation.cost import (
     TensorBits,
     Traffic,
@@ -28,11 +27,12 @@ from formulation.cost import (
     traffic,
     transfers,
 )
-from formulation.cuts import CutTable, cut_table
 from formulation.extents import AxisTable, axis_table
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
-from formulation.price import Cost, latency_ticks
+from formulation.pricing.bursts import TensorPins, pins
+from formulation.pricing.cuts import CutTable, cut_table
+from formulation.pricing.price import Cost, latency_ticks
 
 
 @dataclass(frozen=True, slots=True)

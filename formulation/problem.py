@@ -14,8 +14,8 @@ from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, Kind, Objective, Quantity, Step, least_price
-from formulation.price import Cost, Price
+from formulation.pricing.objective import LATENCY, Kind, Objective, Quantity, Step, least_price
+from formulation.pricing.price import Cost, Price
 
 __all__ = ["Kind", "Objective", "Posed", "Problem"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from dnns.layer import Deconvolution, Layer
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import Objective
+from formulation.pricing.objective import Objective
 from formulation.problem import Problem
 
 

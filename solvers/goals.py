@@ -14,8 +14,8 @@ import numpy as np
 from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Mapping
-from formulation.objective import Measure
-from formulation.price import Cost, Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Cost, Price
 from formulation.problem import Posed
 from formulation.space.space import ELSEWHERE, Space
 from solvers.result import BoundFrom, LowerBound, free_bound

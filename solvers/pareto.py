@@ -57,7 +57,7 @@ def _main(args: argparse.Namespace) -> int:
     check_pictures(args.plots, args.report)
     with started(args.jobs) as workers, progress(args.quiet) as notify:
         from formulation.network.frontiers.front import Pair
-        from formulation.objective import quantity_named
+        from formulation.pricing.objective import quantity_named
         from solvers.exploring.fronts import fronts
         from solvers.scenario import read_scenario
 

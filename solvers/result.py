@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar, overload
 from typing_extensions import TypedDict
 
 from formulation.mapping import Mapping, Partition
-from formulation.objective import LATENCY, SCORE, TRAFFIC, Measure
-from formulation.price import Cost
+from formulation.pricing.objective import LATENCY, SCORE, TRAFFIC, Measure
+from formulation.pricing.price import Cost
 from formulation.problem import Posed, Problem
 
 

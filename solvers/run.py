@@ -235,7 +235,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
         from solvers.network.schedule import prepare
 
         if args.certificate is not None:
-            from solvers.certificate import check_provable
+            from solvers.certificates.certificate import check_provable
 
             check_provable(scenario)
         if workers is None:
@@ -250,7 +250,7 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
 
 
 def _certify(report: Report | NetworkReport, stream: TextIO) -> None:
-    from solvers.certificate import write_certificate
+    from solvers.certificates.certificate import write_certificate
     from solvers.network.report import Report
 
     assert isinstance(report, Report)

@@ -1,7 +1,7 @@
 """Goals of searches, and what objectives are compared by, as tests name them."""
 
-from formulation.objective import LATENCY, TRAFFIC, Step
-from formulation.price import Price
+from formulation.pricing.objective import LATENCY, TRAFFIC, Step
+from formulation.pricing.price import Price
 from solvers.goals import Goal
 
 FASTEST = Goal(Step.of(LATENCY, TRAFFIC).measures)

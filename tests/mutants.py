@@ -9,7 +9,7 @@ quick ones first, for a minute as they usually take; so the score is never too g
     pip install cosmic-ray pytest-cov
     python -m tests.mutants                      # 300 changes, two rooms at a time
     python -m tests.mutants --sample 40 space    # of one room
-    python -m tests.mutants --sample 20 formulation/cuts.py formulation/space/streamed.py
+    python -m tests.mutants --sample 20 formulation/pricing/cuts.py formulation/space/streamed.py
 
 Each change is told as it has been tried; the run ends with the score. A change that no test saw is shown as a
 difference; exit code 1 below 90 %.

@@ -39,7 +39,9 @@ def rooms():
     """What each room may import, as docs/architecture.md says."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     rows = re.findall(r"^\| `([\w.]+)` \|.*\|([^|]*)\|$", text, re.MULTILINE)
-    return {room: set(re.findall(r"`([\w.]+)`", allowed)) for room, allowed in rows}
+    table = {room: set(re.findall(r"`([\w.]+)`", allowed)) for room, allowed in rows}
+    base = "formulation.problem"
+    return {room: names | table[base] if base in names else names for room, names in table.items()}
 
 
 ROOMS = rooms()

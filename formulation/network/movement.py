@@ -36,7 +36,7 @@ from formulation.cost import Num, TensorBits, Traffic, footprint
 from formulation.evaluation import Work
 from formulation.hardware import Hardware, Rates
 from formulation.network.graph import LayerUse, Tensor, Value
-from formulation.price import latency_ticks
+from formulation.pricing.price import latency_ticks
 
 
 @dataclass(frozen=True, slots=True)

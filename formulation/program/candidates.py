@@ -22,7 +22,7 @@ import numpy as np
 
 from formulation.cost import Num
 from formulation.extents import Ints
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.space.blocks import CELLS, pairs
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable

@@ -13,7 +13,7 @@ from typing import Any
 import pyomo.core as pyo
 
 from formulation.hardware import Hardware, Tick
-from formulation.price import EDGE_TRANSFERS
+from formulation.pricing.price import EDGE_TRANSFERS
 from formulation.program.products import Spans
 from formulation.program.scaling import (
     ROUNDING,

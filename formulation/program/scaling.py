@@ -15,8 +15,8 @@ from typing import Any
 
 import pyomo.core as pyo
 
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Price
 from formulation.program.terms import CHOICES, ChoiceTerms, Keys, Terms
 
 #: Where the incumbent lies on the scaled axes of latency and traffic.

@@ -18,7 +18,9 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from formulation.bursts import (
+from formulation.extents import Ints
+from formulation.mapping import Group
+from formulation.pricing.bursts import (
     channel_bursts,
     ifmap_bits,
     ofmap_bits,
@@ -26,8 +28,6 @@ from formulation.bursts import (
     split_ofmap_bits,
     weight_bits,
 )
-from formulation.extents import Ints
-from formulation.mapping import Group
 from formulation.program.choices import VariantChoices
 from formulation.program.coefficients import VariantTerms
 from formulation.program.terms import Compute, Product, Terms, merge

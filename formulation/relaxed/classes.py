@@ -15,7 +15,7 @@ from formulation.cost import Trips, passes
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.structure import Structure, class_passes
 from formulation.relaxed.underestimates import (

@@ -10,7 +10,7 @@ from math import exp
 
 from formulation.cost import Trips, array_passes, array_traffic
 from formulation.mapping import Group
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Relaxation, Variant
 from formulation.relaxed.structure import class_traffic
 

@@ -32,7 +32,7 @@ from pyomo.core.expr import exp
 
 from formulation.cost import Trips, array_traffic, held_bits
 from formulation.mapping import Group, Tensor
-from formulation.price import EDGE_TRANSFERS
+from formulation.pricing.price import EDGE_TRANSFERS
 from formulation.relaxed.structure import GROUPS, TENSORS, Structure, class_passes, class_traffic
 from formulation.relaxed.underestimates import LINES, MONOMIALS
 

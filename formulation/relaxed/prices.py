@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.bursts import Runs
 from formulation.cost import (
     Num,
     TensorBits,
@@ -24,7 +23,8 @@ from formulation.cost import (
     tile_bits,
 )
 from formulation.mapping import Group
-from formulation.price import LayerRates, latency_ticks
+from formulation.pricing.bursts import Runs
+from formulation.pricing.price import LayerRates, latency_ticks
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.lists import Channels
 from formulation.relaxed.runs import class_bits

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from formulation.bursts import Runs, pinned, runs, weight_bits
 from formulation.cost import Num, Trips
+from formulation.pricing.bursts import Runs, pinned, runs, weight_bits
 from formulation.relaxed.structure import Structure, class_passes
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable

@@ -1,8 +1,8 @@
 """The relaxation of a problem whose tiles may be cut: its classes of whole tiles, and of each cut.
 
-A class of a cut fixes the loop order and the group that is cut (``formulation.cuts``), whether there are
-partial sums, and what slides. Its models are those of ``formulation.relaxed.model`` with a size more for each
-dimension that is cut: that of the sub-tile.
+A class of a cut fixes the loop order and the group that is cut (``formulation.pricing.cuts``), whether
+there are partial sums, and what slides. Its models are those of ``formulation.relaxed.model`` with a size
+more for each dimension that is cut: that of the sub-tile.
 
 **Every streamed mapping has a class whose model is below it**, or is no better than one that has. Its point
 has its own trips, and those that its sub-tiles would have as tiles, ``k = ceil(extent / sub)``:
@@ -33,9 +33,9 @@ from math import prod
 
 from dnns.axes import Axis
 from formulation.cost import fits, footprint, held_bits
-from formulation.cuts import least_largest
 from formulation.extents import full_axis_table
 from formulation.mapping import Group, Stationary, Tensor
+from formulation.pricing.cuts import least_largest
 from formulation.relaxed.classes import Variant
 from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.structure import SUB, Structure

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import channel_tiles, group_cycles
-from formulation.cuts import least_fetched, least_largest
 from formulation.extents import Ints, full_axis_table, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.pricing.cuts import least_fetched, least_largest
 from formulation.space.tables import SpatialGrid
 
 Floats = NDArray[np.float64]
@@ -200,7 +200,7 @@ def sub_axis_underestimates(axis: Axis, smallest: int, greatest: int) -> AxisUnd
     """Of sub-tiles of ``smallest`` to ``greatest`` outputs, in whatever tiles, by the fewest pieces of each.
 
     There are at least as many of a sub-tile as it would have trips as a tile, each with an interval; see
-    ``formulation.cuts``. Nothing slides.
+    ``formulation.pricing.cuts``. Nothing slides.
     """
     if not always_fetches(axis):
         return _ONE

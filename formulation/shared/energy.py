@@ -29,7 +29,7 @@ from formulation.cost import Num, Trips, array_passes, array_traffic, channel_ti
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.shared.packing.search import PackingProblem
 from formulation.shared.tiles import KernelKind, Tiles
 

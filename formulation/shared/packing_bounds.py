@@ -22,7 +22,7 @@ import numpy as np
 
 from formulation.cost import Num, TensorBits, held_bits
 from formulation.extents import Ints
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.shared.space import FAR, SharedSpace, most_units
 from formulation.shared.tiles import Tiles
 

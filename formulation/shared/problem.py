@@ -43,8 +43,8 @@ from formulation.evaluation import Work, check_slide, check_tile, cost_of, tile_
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
-from formulation.objective import Objective
-from formulation.price import Cost, Price, written_ticks
+from formulation.pricing.objective import Objective
+from formulation.pricing.price import Cost, Price, written_ticks
 from formulation.problem import Posed
 from formulation.shared.hull import hull_table
 

@@ -32,7 +32,7 @@ from formulation.cost import (
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
-from formulation.price import Price, array_ticks, overlapped
+from formulation.pricing.price import Price, array_ticks, overlapped
 from formulation.shared.counts import shared_counts
 from formulation.shared.energy import SharedEnergy
 from formulation.shared.packing.rounds import Items

@@ -30,7 +30,7 @@ from dnns.layer import Layer, Operator
 from formulation.cost import Trips, array_traffic, group_cycles, setup_cycles
 from formulation.hardware import BitWidths, Hardware, Rates
 from formulation.mapping import Group, Stationary
-from formulation.price import EDGE_TRANSFERS
+from formulation.pricing.price import EDGE_TRANSFERS
 
 #: Numbers below this one are trusted to int64 arithmetic.
 SAFE = 1 << 62

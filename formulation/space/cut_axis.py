@@ -22,8 +22,8 @@ from math import isqrt
 import numpy as np
 
 from dnns.axes import Axis
-from formulation.cuts import CutTable, cut_table, least_fetched, least_largest
 from formulation.extents import AxisTable, Ints, full_axis_table
+from formulation.pricing.cuts import CutTable, cut_table, least_fetched, least_largest
 
 
 @dataclass(frozen=True, slots=True, eq=False)

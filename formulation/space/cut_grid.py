@@ -16,10 +16,10 @@ import numpy as np
 
 from dnns.layer import Layer
 from formulation.cost import Num, batch_axis, group_cycles, product_tiles
-from formulation.cuts import CutTable, cut_table
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.pricing.cuts import CutTable, cut_table
 from formulation.space.blocks import Stage, Wanted, spread_out
 from formulation.space.counts import SAFE, TooLargeError
 from formulation.space.cut_axis import CutAxis, Families, cut_axis

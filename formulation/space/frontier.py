@@ -18,7 +18,7 @@ from formulation.cost import TensorBits, footprint
 from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable

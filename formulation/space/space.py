@@ -12,7 +12,6 @@ from functools import cached_property
 
 import numpy as np
 
-from formulation.bursts import pins
 from formulation.cost import (
     Num,
     TensorBits,
@@ -26,7 +25,8 @@ from formulation.cost import (
 )
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
-from formulation.price import LayerRates, Price, latency_ticks
+from formulation.pricing.bursts import pins
+from formulation.pricing.price import LayerRates, Price, latency_ticks
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
 from formulation.space.counts import SAFE, layer_counts

@@ -16,11 +16,11 @@ from typing import Any, Literal
 import numpy as np
 
 from dnns.layer import Layer
-from formulation.bursts import channel_bursts, spatial_bursts
 from formulation.cost import batch_axis, channel_tiles, group_cycles, spatial_tiles
 from formulation.extents import AxisTable, Ints, full_axis_table, trip_count
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
+from formulation.pricing.bursts import channel_bursts, spatial_bursts
 
 #: Tiles evaluated at once, few enough that the arrays stay in the processor's cache.
 SLAB = 1 << 16
@@ -47,8 +47,8 @@ def channel_table(layer: Layer, hardware: Hardware, group: Group) -> ChannelTabl
     """All undominated tiles of the output or the input channels.
 
     A tile is dominated if another is at most as large and has at most as many trips and cycles; and bursts,
-    where runs take whole ones, wherever a run may end (``formulation.bursts``). The table is kept for the
-    machines to come that have the same array.
+    where runs take whole ones, wherever a run may end (``formulation.pricing.bursts``). The table is kept for
+    the machines to come that have the same array.
     """
     return _channel_table(layer, hardware.for_tables, group)
 

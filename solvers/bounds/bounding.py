@@ -10,7 +10,7 @@ from time import monotonic
 
 import numpy as np
 
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.least import least_price
 from formulation.relaxed.loading import load

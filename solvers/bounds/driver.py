@@ -15,8 +15,8 @@ from fractions import Fraction
 from math import ceil, floor, inf, isfinite
 from typing import Generic, TypeVar
 
-from formulation.objective import LATENCY, TRAFFIC, Measure, Quantity
-from formulation.price import Price
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Quantity
+from formulation.pricing.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
 from solvers.bounds.bounded import Bounded

@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import exp, inf, isfinite
 from pathlib import Path
 
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.loading import load
 from formulation.relaxed.model import build_relaxed

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.loading import load
 from formulation.relaxed.structure import TENSORS

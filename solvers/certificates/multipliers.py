@@ -13,7 +13,7 @@ from typing import Any
 
 from formulation.cost import Trips, array_side, passes
 from formulation.mapping import Group, Mapping, Stationary
-from formulation.objective import ENERGY, LATENCY, Step
+from formulation.pricing.objective import ENERGY, LATENCY, Step
 from formulation.problem import Problem
 from formulation.relaxed.classes import Variant
 from formulation.relaxed.layers import LayerRelaxation

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from dnns.terminal.frames import data_frame
-from formulation.objective import ENERGY, LATENCY, TRAFFIC, Objective
+from formulation.pricing.objective import ENERGY, LATENCY, TRAFFIC, Objective
 from formulation.problem import Problem
 from solvers.cli.comparison_rows import MethodAnswer, answers, written_only
 from solvers.methods import METHODS

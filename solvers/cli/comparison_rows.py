@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from formulation.objective import Objective
+from formulation.pricing.objective import Objective
 from solvers.network.parts import LayerReport, PartReport
 from solvers.network.report import Report
 from solvers.result import BoundScope, LowerBound, Result, SolutionStatus, Termination

@@ -21,7 +21,7 @@ from formulation.hardware import Hardware
 from formulation.network.frontiers.frontier import LayerWay, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import alone
-from formulation.price import Cost
+from formulation.pricing.price import Cost
 from formulation.problem import Kind, Problem
 from solvers.exploring.plan import part_problem, settled, splits, wanted_layers
 from solvers.network.attempt import Failure

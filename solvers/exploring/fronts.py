@@ -20,7 +20,7 @@ from dnns.layer import Network
 from formulation.hardware import Hardware
 from formulation.network.frontiers.front import Pair
 from formulation.network.frontiers.frontier import LayerWay, Point
-from formulation.price import Price, written_ticks
+from formulation.pricing.price import Price, written_ticks
 from formulation.problem import Problem
 from solvers.exploring.plan import part_problem, settled, splits, wanted_layers
 from solvers.network.attempt import Failure

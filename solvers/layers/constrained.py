@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from formulation.mapping import Mapping
-from formulation.objective import LATENCY, Measure
+from formulation.pricing.objective import LATENCY, Measure
 from formulation.problem import Problem
 from formulation.relaxed.classes import Aim, Variant
 from formulation.relaxed.layers import LayerRelaxation

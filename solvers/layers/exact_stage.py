@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.program.candidates import Candidates, Check
 from formulation.program.choices import VariantChoices, sieved_choices

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from formulation.cost import Num
 from formulation.extents import Ints
 from formulation.mapping import Group
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.space.blocks import pairs
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable

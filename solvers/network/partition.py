@@ -28,8 +28,8 @@ import numpy as np
 
 from formulation.hardware import BitWidths
 from formulation.mapping import Partition
-from formulation.objective import Objective, least_price
-from formulation.price import Price
+from formulation.pricing.objective import Objective, least_price
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.space.frontier import Units, frontier
 from solvers.network.attempt import Failure

@@ -18,7 +18,7 @@ from formulation.bounds import (
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.price import written_bits, written_ticks
+from formulation.pricing.price import written_bits, written_ticks
 from formulation.problem import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.result import Result, internal_error

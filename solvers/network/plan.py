@@ -9,7 +9,7 @@ from dnns.errors import InputError
 from dnns.layer import Layer, Network, Node, Operator
 from formulation.deconv import Treatment, naive, split, unique_layers
 from formulation.hardware import BitWidths, Hardware
-from formulation.objective import Objective
+from formulation.pricing.objective import Objective
 from solvers.network.data.subject import carries_bits
 from solvers.scenario import FROM_NETWORK, Scenario
 

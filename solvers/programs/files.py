@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from formulation.hardware import Hardware
-from formulation.objective import Objective
-from formulation.price import Price
+from formulation.pricing.objective import Objective
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.program.model import Milp
 from formulation.program.scaling import Scale

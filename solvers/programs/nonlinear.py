@@ -11,9 +11,9 @@ from textwrap import wrap
 from typing import Any
 
 from formulation.mapping import Stationary
-from formulation.nonlinear.model import build_nonlinear
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.problem import Problem
+from formulation.program.nonlinear.model import build_nonlinear
 from formulation.words import in_words
 
 _LEGEND = """\

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.shared.packing.rounds import Packing
 from formulation.shared.packing.search import PackingProblem
 from formulation.shared.packing_bounds import PackedBounds, narrowed_bounds

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from formulation.mapping import Partition
-from formulation.price import Cost
+from formulation.pricing.price import Cost
 from formulation.shared.problem import SharedMapping, SharedProblem
 from solvers.backends import DEFAULT_MILP
 from solvers.result import SolutionStatus

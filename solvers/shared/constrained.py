@@ -17,7 +17,7 @@ from time import monotonic
 import numpy as np
 
 from formulation.extents import Ints
-from formulation.objective import LATENCY, Measure
+from formulation.pricing.objective import LATENCY, Measure
 from formulation.relaxed.classes import Aim
 from formulation.shared.presolve import SharedPresolve
 from formulation.shared.problem import SharedMapping, SharedProblem

@@ -13,8 +13,8 @@ from dnns.layer import Deconvolution
 from formulation.deconv import Treatment, split, unique_layers
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import Measure, Objective
-from formulation.price import Price
+from formulation.pricing.objective import Measure, Objective
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from solvers.methods import solver

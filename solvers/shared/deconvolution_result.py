@@ -9,8 +9,8 @@ from dnns.layer import Deconvolution
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
-from formulation.objective import LATENCY, Measure, Objective
-from formulation.price import Price
+from formulation.pricing.objective import LATENCY, Measure, Objective
+from formulation.pricing.price import Price
 from formulation.shared.problem import Rounds, SubKernels
 from solvers.result import (
     BoundScope,

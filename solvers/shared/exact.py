@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.program.candidates import Sieve
 from formulation.shared.milp import PackingChoice, PackingMilp, Spending, build_packing_milp
 from formulation.shared.packing.rounds import packing_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.nonlinear import build_shared_nonlinear, pattern_size

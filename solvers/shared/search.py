@@ -18,7 +18,7 @@ import numpy as np
 
 from formulation.cost import TensorBits
 from formulation.extents import Ints
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.shared.packing.search import NODES, best_packing
 from formulation.shared.packing_bounds import PackedBounds, packed_bounds
 from formulation.shared.problem import SharedMapping

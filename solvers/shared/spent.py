@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor, lcm
 
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.shared.milp import Spending
 from formulation.shared.space import SharedSpace
 from solvers.shared.candidates import Candidate, transfer_ticks

@@ -14,8 +14,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Price
 from formulation.program.candidates import Check
 from formulation.program.scaling import SPAN, ProgramAim
 from formulation.shared.packing.rounds import packing_of

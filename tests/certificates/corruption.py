@@ -13,7 +13,7 @@ from formulation.cost import Trips, transfers
 from formulation.deconv import split, unique_layers
 from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
-from formulation.objective import CAP_TOLERANCE
+from formulation.pricing.objective import CAP_TOLERANCE
 from formulation.problem import Problem
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers import check

@@ -18,7 +18,7 @@ from dnns.layer import Deconvolution, Layer
 from formulation.hardware import BitWidths, Hardware
 from formulation.problem import Kind, Objective, Problem
 from solvers import check, solve
-from solvers.certificate import certified
+from solvers.certificates.certificate import certified
 from solvers.network.data.posed import chosen, posed
 from solvers.run import main
 from solvers.shared.deconvolution import combine

@@ -14,7 +14,7 @@ from dnns.layer import Deconvolution, Layer
 from formulation.deconv import split, unique_layers
 from formulation.hardware import BitWidths, Dataflow, Energy, Fill, Halo, Hardware, Layout
 from formulation.mapping import Partition
-from formulation.objective import ENERGY
+from formulation.pricing.objective import ENERGY
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem
 from solvers import methods

@@ -12,7 +12,7 @@ from dnns.axes import Axis
 from dnns.layer import Deconvolution, Layer
 from formulation.hardware import Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Stationary, Tile
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem, SubKernels
 from formulation.space import blocks

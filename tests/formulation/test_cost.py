@@ -20,7 +20,7 @@ from formulation.evaluation import evaluate
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
-from formulation.price import LayerRates
+from formulation.pricing.price import LayerRates
 from formulation.problem import Problem
 from formulation.space.space import Space
 from tests import strategies

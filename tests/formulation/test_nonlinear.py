@@ -13,10 +13,10 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
-from formulation.nonlinear.model import build_nonlinear
-from formulation.nonlinear.whole import runs
-from formulation.objective import LATENCY, TRAFFIC, Measure
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure
 from formulation.problem import Kind, Objective, Problem
+from formulation.program.nonlinear.model import build_nonlinear
+from formulation.program.nonlinear.whole import runs
 from solvers.layers import constrained, exact, exhaustive
 from solvers.programs.nonlinear import dump_nonlinear
 from tests import strategies

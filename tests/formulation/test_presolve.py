@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from formulation.bounds import compulsory_bits, roofline_ticks
 from formulation.hardware import Halo
 from formulation.mapping import Mapping, Stationary, Tile
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.layers import LayerRelaxation
 from formulation.relaxed.presolve import Presolve

@@ -15,7 +15,7 @@ from dnns.layer import Layer
 from formulation.evaluation import work_of
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Stationary
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Objective, Problem
 from formulation.program.choices import whole_choices
 from formulation.program.products import add_products, spans_of, unit_of

@@ -15,7 +15,7 @@ from dnns.layer import Layer
 from formulation.extents import full_axis_table
 from formulation.hardware import BitWidths, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Problem
 from formulation.problem import Objective as Goal
 from formulation.relaxed.classes import Aim

@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from formulation.cuts import cut_table, least_fetched, least_largest
 from formulation.mapping import Group, Stationary
-from formulation.price import Price
+from formulation.pricing.cuts import cut_table, least_fetched, least_largest
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.loading import load
 from formulation.relaxed.streamed import StreamedRelaxation

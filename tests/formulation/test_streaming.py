@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cuts import cut_table
 from formulation.evaluation import evaluate
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Stationary, Tile
+from formulation.pricing.cuts import cut_table
 from tests import strategies
 from tests.strategies import examples
 from tests.walkers.stream_walker import StreamWalk, parts

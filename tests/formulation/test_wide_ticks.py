@@ -12,11 +12,11 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.evaluation import evaluate
 from formulation.hardware import BitWidths, Hardware, Tick
+from formulation.pricing.wide_ticks import WideTicks
 from formulation.problem import Problem
 from formulation.shared.counts import shared_counts
 from formulation.space.counts import SAFE, TooLargeError, layer_counts
 from formulation.space.space import Space
-from formulation.wide_ticks import WideTicks
 from solvers.shared.methods import solve as solve_shared
 from tests import strategies
 from tests.shared.test_cost import small_problems

@@ -16,7 +16,7 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Mapping, Partition, Stationary, Tile
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.relaxed import presolve
 from formulation.relaxed.classes import Aim

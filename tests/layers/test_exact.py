@@ -17,7 +17,7 @@ from dnns.layer import Layer
 from dnns.reader import read_network
 from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective, Problem
 from formulation.program.candidates import candidates, undominated
 from formulation.program.choices import sieved_choices

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from formulation.objective import LATENCY, TRAFFIC, Measure
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure
 from solvers.deadline import Deadline
 from solvers.goals import Goal
 from solvers.layers import exact_stage

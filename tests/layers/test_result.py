@@ -10,7 +10,7 @@ from dnns.layer import Deconvolution, Layer
 from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.mapping import Tile
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective, Problem
 from solvers.layers import exhaustive
 from solvers.result import LowerBound, ResultError, SolutionStatus

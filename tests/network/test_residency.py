@@ -16,8 +16,8 @@ from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import Movement
-from formulation.objective import ENERGY, Measure
-from formulation.price import Price
+from formulation.pricing.objective import ENERGY, Measure
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective
 from solvers import run_scenario
 from solvers.network.resident.choose import Chooser

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dnns.errors import InputError
 from dnns.layer import Node
-from formulation.objective import Objective
+from formulation.pricing.objective import Objective
 from formulation.problem import Problem
 from solvers import solve
 from solvers.network.levels import run_scenario

@@ -12,7 +12,7 @@ from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Partition, Stationary
-from formulation.objective import ENERGY, Objective
+from formulation.pricing.objective import ENERGY, Objective
 from formulation.problem import Kind
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
 from solvers.result import SolutionStatus, Termination

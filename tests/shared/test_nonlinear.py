@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formulation.mapping import Stationary
-from formulation.objective import LATENCY, TRAFFIC, Measure
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure
 from formulation.shared.problem import SharedProblem
 from formulation.shared.whole.nonlinear import build_shared_nonlinear
 from solvers.shared import nonlinear

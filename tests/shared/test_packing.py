@@ -11,7 +11,7 @@ from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
 from formulation.hardware import Energy, Fill, Hardware
 from formulation.mapping import Stationary
-from formulation.objective import Kind, Objective
+from formulation.pricing.objective import Kind, Objective
 from formulation.shared.packing.rounds import packing_of
 from formulation.shared.packing.search import best_packing
 from formulation.shared.packing_bounds import packed_bounds

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dnns.layer import Deconvolution, TransposedAxis
 from dnns.reader import read_network
 from formulation.hardware import Hardware
-from formulation.objective import ENERGY, Objective
-from formulation.price import Price
+from formulation.pricing.objective import ENERGY, Objective
+from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.shared.presolve import SharedPresolve
 from formulation.shared.problem import SharedProblem

@@ -12,7 +12,7 @@ from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
 from formulation.hardware import Hardware
 from formulation.mapping import Stationary
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective
 from formulation.program.scaling import ProgramAim
 from formulation.shared.problem import SharedMapping, SharedProblem

@@ -22,7 +22,7 @@ from formulation.network.frontiers.front import Sought, Stop, posed, rates_of
 from formulation.network.frontiers.frontier import Point, frontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import MovedCost, Movement
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.problem import Kind
 
 _NO_WORDS = Traffic(0, 0, 0, 0)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from dnns.layer import Layer
 from formulation.extents import Ints
 from formulation.hardware import Hardware, Rates
-from formulation.objective import SUMS, TRAFFIC, Measure, Quantity
-from formulation.price import Price
+from formulation.pricing.objective import SUMS, TRAFFIC, Measure, Quantity
+from formulation.pricing.price import Price
+from formulation.pricing.wide_ticks import WideTicks
 from formulation.problem import Kind, Objective, Problem
-from formulation.wide_ticks import WideTicks
 
 _CLOSE = 1e-12  # relative; what a sum in floating point may be off
 

@@ -29,8 +29,8 @@ from formulation.network.frontiers.front import Front, FrontPoints, Sought, Stop
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.frontiers.stairs import Stairs, slabs
 from formulation.network.movement import MovedCost, Movement
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Price
 from formulation.space.blocks import sift
 from formulation.space.space import CLASSES
 from formulation.space.tables import SpatialTable

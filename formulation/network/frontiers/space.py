@@ -13,7 +13,7 @@ import numpy as np
 from formulation.cost import Num, TensorBits, Trips, traffic, transfers
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.space.counts import layer_counts
 from formulation.space.space import Space

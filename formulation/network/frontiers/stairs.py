@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from formulation.extents import Ints
 from formulation.network.frontiers.front import Front, FrontPoints, Pair, Sought, compared
-from formulation.price import Price
-from formulation.wide_ticks import WideTicks
+from formulation.pricing.price import Price
+from formulation.pricing.wide_ticks import WideTicks
 
 _GROWTH = 1.6  # of a room from one slab to the next
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import lcm
 
 from formulation.network.frontiers.frontier import Point
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from formulation.mapping import Group
 from formulation.network.stacks.stack import MapKind, Stack
 from formulation.network.stacks.tables import MapTable, StackAxis, axis_table, kernels
 from formulation.network.stacks.weights import Weights, weights_of
-from formulation.price import latency_ticks
+from formulation.pricing.price import latency_ticks
 from formulation.space.counts import SAFE
 
 

@@ -27,8 +27,8 @@ from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.weights import WeightFigures
-from formulation.objective import Measure
-from formulation.price import Price
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import Price
 from formulation.space.counts import SAFE
 
 Ports = tuple[Ints, Any]

@@ -1,7 +1,7 @@
 """The integer nonlinear program of shared ifmap tiles: all mappings of one loop order, every cost exact.
 
-As ``formulation.nonlinear``, with rounds in place of tiles of output channels. Rounds that are alike are one
-*pattern* t, which runs ``times`` t; x are filters, y passes of sub-kernel j:
+As ``formulation.program.nonlinear``, with rounds in place of tiles of output channels. Rounds that are alike
+are one *pattern* t, which runs ``times`` t; x are filters, y passes of sub-kernel j:
 
     sum_t times_t x_jt = Co,   n_co = sum_t times_t,   x_jt <= limit y_jt,   passes_j = sum_t times_t y_jt
     sum_j taps_j x_jt <= P,    sum_j pixels_j x_jt <= Q                      for each pattern
@@ -35,9 +35,9 @@ from formulation.cost import (
 )
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
-from formulation.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
-from formulation.nonlinear.whole import Book
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
+from formulation.program.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
+from formulation.program.nonlinear.whole import Book
 from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.rounds import packed_items

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dnns.terminal.tables import Title, fitted, put
-from formulation.objective import ENERGY, LATENCY, TRAFFIC
+from formulation.pricing.objective import ENERGY, LATENCY, TRAFFIC
 from solvers.cli.comparison import TOTAL, Comparison, Row
 from solvers.cli.tables.columns import Unit, buffer_unit
 from solvers.result import BoundScope

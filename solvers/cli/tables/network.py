@@ -18,7 +18,7 @@ from formulation.network.stacks.cost import layer_shares, stack_cost
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.stacks.weights import weights_of
 from formulation.network.weights import weights_name
-from formulation.objective import ENERGY
+from formulation.pricing.objective import ENERGY
 from formulation.problem import Kind
 from solvers.cli.tables.columns import Unit, buffer_unit
 from solvers.network.data.subject import subject_line

@@ -16,7 +16,7 @@ from rich.text import Text
 from dnns.terminal.listing import left_out_lines
 from dnns.terminal.tables import Cell, Title, fitted, put
 from formulation.hardware import Hardware
-from formulation.objective import ENERGY
+from formulation.pricing.objective import ENERGY
 from solvers.cli.tables.columns import Unit, buffer_unit, percent
 from solvers.cli.tables.heading import heading, width_list
 from solvers.cli.tables.totals import slack_line, totals

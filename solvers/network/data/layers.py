@@ -9,8 +9,8 @@ from dnns.layer import Deconvolution, Node, Operator
 from formulation.cost import Traffic
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
-from formulation.objective import Objective
-from formulation.price import written_bits
+from formulation.pricing.objective import Objective
+from formulation.pricing.price import written_bits
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
 from solvers.result import (
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from formulation.deconv import SubConvolution
-    from formulation.price import Cost
+    from formulation.pricing.price import Cost
     from solvers.network.data.fields import (
         EnergyData,
         KernelData,

@@ -24,8 +24,8 @@ from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block, TotalMeasure
 from formulation.network.program.choice import Chosen, Key, NetworkAim
 from formulation.network.program.model import NetworkMilp, build_network_milp
-from formulation.objective import Measure, Objective
-from formulation.price import Price
+from formulation.pricing.objective import Measure, Objective
+from formulation.pricing.price import Price
 from solvers.backends import DEFAULT_MILP
 from solvers.deadline import TimeUp
 from solvers.network.resident.growth import Growth

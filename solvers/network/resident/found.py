@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dnns.layer import Deconvolution, Network, Operator
-from formulation import objective as quantities
 from formulation.deconv import Treatment, split
 from formulation.hardware import Hardware
 from formulation.network.bounds import compulsory_bits, least_spent, roofline_ticks
@@ -18,7 +17,8 @@ from formulation.network.program.blocks import Block
 from formulation.network.sharing import SharedWay
 from formulation.network.stacks.frontier import StackWay
 from formulation.network.weights import TrainedWeights
-from formulation.objective import Quantity
+from formulation.pricing import objective as quantities
+from formulation.pricing.objective import Quantity
 from formulation.problem import Objective, Problem
 from solvers.network.resident.outcome import ENERGY, LATENCY, TRAFFIC, Choice
 from solvers.result import SolutionStatus, Termination

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from formulation import objective
 from formulation.hardware import Hardware
 from formulation.network.frontiers.frontier import Point
 from formulation.network.program.blocks import TotalMeasure
 from formulation.network.program.choice import Chosen
-from formulation.objective import Measure
+from formulation.pricing import objective
+from formulation.pricing.objective import Measure
 from solvers.result import Termination
 
 LATENCY, TRAFFIC, ENERGY = (

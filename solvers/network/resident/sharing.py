@@ -23,8 +23,8 @@ from formulation.network.frontiers.front import Front, Sought, Stop, rates_of
 from formulation.network.frontiers.frontier import Point, filled_rooms
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.sharing import MovedSharedSpace, SharedWay
-from formulation.objective import LATENCY, TRAFFIC, Measure, Step
-from formulation.price import Price
+from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Step
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective
 from formulation.shared.packing.search import NODES
 from formulation.shared.packing_bounds import least_held, narrowed_bounds

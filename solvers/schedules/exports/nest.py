@@ -10,7 +10,7 @@ from formulation.cost import Traffic
 from formulation.evaluation import evaluate
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Mapping
-from formulation.price import Cost
+from formulation.pricing.price import Cost
 
 AXES = {1: "Q", 2: "PQ", 3: "ZPQ"}
 """Names of the output axes by how many there are, outermost first."""

@@ -16,8 +16,8 @@ from formulation.network.stacks.cost import Schedule, stack_cost
 from formulation.network.stacks.energy import stack_work
 from formulation.network.stacks.frontier import stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
-from formulation.objective import ENERGY, Measure
-from formulation.price import Price
+from formulation.pricing.objective import ENERGY, Measure
+from formulation.pricing.price import Price
 from formulation.problem import Kind
 from tests.network.stacks.strategies import networks
 from tests.strategies import examples, hardware

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from formulation.deconv import Treatment
 from formulation.mapping import Mapping, Stationary, Tile
-from formulation.price import Price
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from solvers.network.attempt import Failure
 from solvers.network.work import failed

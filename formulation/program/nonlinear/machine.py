@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from formulation.cost import TensorBits, Tensors, Traffic, Trips, footprint, setup_cycles, traffic
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Partition, Stationary
-from formulation.nonlinear.whole import Book, Whole
-from formulation.objective import Measure
-from formulation.price import EDGE_TRANSFERS
+from formulation.pricing.objective import Measure
+from formulation.pricing.price import EDGE_TRANSFERS
+from formulation.program.nonlinear.whole import Book, Whole
 
 Number = Whole | int
 

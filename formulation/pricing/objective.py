@@ -19,7 +19,7 @@ from dnns.layer import Operator
 from formulation.bounds import compulsory_bits, least_spent, roofline_ticks
 from formulation.cost import Num
 from formulation.hardware import Hardware, Rates
-from formulation.price import Price
+from formulation.pricing.price import Price
 
 #: Comparisons with a latency cap allow this relative excess.
 CAP_TOLERANCE = Fraction(1, 10**12)

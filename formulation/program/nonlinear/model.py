@@ -24,10 +24,10 @@ from formulation.cost import (
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
-from formulation.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
-from formulation.nonlinear.whole import Book
-from formulation.objective import Measure
+from formulation.pricing.objective import Measure
 from formulation.problem import Problem
+from formulation.program.nonlinear.machine import DimensionCut, MachineModel, Number, high_of, value_of
+from formulation.program.nonlinear.whole import Book
 
 
 def build_nonlinear(

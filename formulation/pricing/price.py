@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from dnns.layer import Layer
-from formulation.bursts import TensorPins
 from formulation.cost import Num, TensorBits, Traffic, Trips, array_traffic
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Partition
-from formulation.wide_ticks import WideTicks
+from formulation.pricing.bursts import TensorPins
+from formulation.pricing.wide_ticks import WideTicks
 
 #: Transfers of the edge: the first ifmap tile, the first weight tile and the last ofmap tile.
 EDGE_TRANSFERS = 3

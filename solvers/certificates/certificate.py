@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dnns.errors import InputError
 from formulation.mapping import Mapping
-from formulation.objective import LATENCY
-from formulation.price import Price
+from formulation.pricing.objective import LATENCY
+from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective
 from formulation.shared.problem import SharedProblem
 from solvers.certificates.trees import Multipliers, NoProof, proof
