@@ -31,14 +31,12 @@ from solvers.deadline import TimeUp
 from solvers.goals import Goal, Outcome
 from solvers.programs.files import write
 from solvers.programs.linear import solve_milp
-from solvers.programs.log import Log
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import Candidate, SharedFound, packed_price, transfer_ticks
 from solvers.shared.exhaustive import run
 from solvers.shared.result import SharedResult
-from solvers.shared.search import SharedSearch
 from solvers.shared.spent import Spent
-from solvers.shared.whole import WholePrograms, WholeSearch
+from solvers.shared.whole import ProgramSearch, WholeSearch
 
 _SAFETY = 1e-9  # relative; taken off the solver's dual bounds
 _LARGEST = 16  # candidates of one model
@@ -79,15 +77,8 @@ def solve(
     return run(problem, partial(kind, files=files, options=options), time_limit, method)
 
 
-class ExactSearch(SharedSearch):
-    """A search whose packings are settled by mixed-integer programs.
-
-    Args:
-        space: the map space.
-        deadline: when to stop, by ``time.monotonic``; None for never.
-        files: folder and stem of the dumped programs; None for none.
-        options: of ``solve_milp``: the solver, its threads and seed.
-    """
+class ExactSearch(ProgramSearch):
+    """A search whose packings are settled by mixed-integer programs; arguments as of ``ProgramSearch``."""
 
     def __init__(
         self,
@@ -96,10 +87,8 @@ class ExactSearch(SharedSearch):
         files: tuple[Path, str] | None = None,
         options: Fields[str, Any] | None = None,
     ) -> None:
-        super().__init__(space, deadline)
-        self.files, self.options = files, options or {}
+        super().__init__(space, deadline, files, options)
         self.sieving, self.sieved = False, list[Candidate]()
-        self.solves, self.log = 0, Log()
         self.limit: float | None = None
 
     def minimise(
@@ -107,7 +96,7 @@ class ExactSearch(SharedSearch):
     ) -> Outcome[SharedMapping]:
         """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
         self.limit = None if settle else _BRIEF
-        before = self.solves
+        before = self.built
         quick = super().minimise(goal, known, settle=False)
         if quick.found is None and quick.proven:
             return quick
@@ -119,13 +108,9 @@ class ExactSearch(SharedSearch):
             return Outcome(None, min(bounds, default=None), not bounds)
         first = self.best.keys[0]
         bound = min([first, *bounds])
-        WholePrograms(self.space, self.files).dump(goal, self.best.price)
-        origin = BoundFrom.PROGRAM if self.solves > before else BoundFrom.SIEVE
+        self.programs.dump(goal, self.best.price)
+        origin = BoundFrom.PROGRAM if self.built > before else BoundFrom.SIEVE
         return Outcome(self.best, bound, bound == first, origin)
-
-    def extras(self) -> dict[str, object]:
-        """Models solved, nodes of their trees, and what each took."""
-        return {"models": self.solves, "nodes": self.log.nodes, "solves": self.log.solves}
 
     def _visit(self, goal: Goal, candidate: Candidate) -> None:
         if self.sieving:
@@ -186,11 +171,11 @@ class ExactSearch(SharedSearch):
         count, space = members[0].choice[1], self.space
         spending = None if spent is None else spent.spending
         milp = build_packing_milp(choices, count, space.hardware, space.problem.partition, spending)
-        self.solves += 1
-        if self.files is not None:
-            folder, stem = self.files
+        self.built += 1
+        if self.programs.files is not None:
+            folder, stem = self.programs.files
             heading = self._heading(milp, members, spending)
-            write(milp.model, heading, folder, f"{stem}.{self.solves}-rounds{count}.sieved")
+            write(milp.model, heading, folder, f"{stem}.{self.built}-rounds{count}.sieved")
         left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
         tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
         tied = tied or (spending is not None and spending.most is not None)
@@ -202,7 +187,7 @@ class ExactSearch(SharedSearch):
             solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         except TimeUp:  # before the solver had begun
             return self._open(goal, milp.floor, members[0], Termination.TIME_LIMIT, spent)
-        self.log.add(f"{self.solves}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
+        self.log.add(f"{self.built}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
         if solved.termination is Termination.INFEASIBLE:
             return None
         if solved.objective is not None:

@@ -100,8 +100,8 @@ class WholePrograms:
         yield from _LEGEND
 
 
-class WholeSearch(SharedSearch):
-    """A search whose answer is proven by whole programs.
+class ProgramSearch(SharedSearch):
+    """A search that hands programs to a solver.
 
     Args:
         space: the map space.
@@ -119,6 +119,15 @@ class WholeSearch(SharedSearch):
     ) -> None:
         super().__init__(space, deadline)
         self.programs, self.options, self.log = WholePrograms(space, files), options or {}, Log()
+        self.built = 0
+
+    def extras(self) -> dict[str, object]:
+        """Programs built, nodes of their trees, and what each took."""
+        return {"models": self.built, "nodes": self.log.nodes, "solves": self.log.solves}
+
+
+class WholeSearch(ProgramSearch):
+    """A search whose answer is proven by whole programs."""
 
     def minimise(self, goal: Goal, known: Sequence[SharedFound] = (), *, settle: bool = True) -> Outcome[Any]:
         """As of ``SharedSearch.minimise``; of a step that is not to settle, in its first measure.
@@ -140,17 +149,15 @@ class WholeSearch(SharedSearch):
         self.programs.dump(goal, self.best.price)
         return Outcome(self.best, bound, proven, origin)
 
-    def extras(self) -> dict[str, object]:
-        """Models solved, nodes of their trees, and what each took."""
-        return {"models": len(self.log.solves), "nodes": self.log.nodes, "solves": self.log.solves}
-
     def _solve(self, goal: Goal, measures: Sequence[Measure]) -> tuple[Fraction, bool]:
         """A bound on the last measure, and whether it is that of the best mapping but for rounding."""
         assert self.best is not None
         measure = measures[-1]
-        stage, deadline = f"{len(self.log.solves) + 1}-{measure.name}", Deadline(self.deadline)
+        deadline = Deadline(self.deadline)
         try:
             program = self.programs.build(measures, goal, self.best.price, deadline.check)
+            self.built += 1
+            stage = f"{self.built}-{measure.name}"
             self.programs.write(program, stage)
             gap, started = min(_GAP, program.milp.margin), monotonic()
             start = program.start(self.best.mapping)

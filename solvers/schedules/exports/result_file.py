@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +11,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, Valida
 
 from dnns.axes import Axis
 from dnns.errors import InputError
-from dnns.files import read_bytes
 from dnns.layer import Layer
 from dnns.yaml_reader.validation import dotted, fault
 from formulation.hardware import BitWidths
 from formulation.mapping import Mapping, Stationary, Tile
 from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingData, TileData
+from solvers.scenario.files import result_data
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 from solvers.schedules.exports.nest import ExportNest
 
-MOST_BYTES = 512 << 20
 _SHARED = (
     "sub-convolutions share each ifmap tile: no loop nest of one convolution; deconvolution: split has some"
 )
@@ -92,27 +90,13 @@ def read_subjects(path: str | Path) -> tuple[str, list[Subject]]:
     Raises:
         InputError: if the file is no result, or its numbers do not fit together.
     """
-    data = _json(path)
+    data, _ = result_data(path)
     try:
         result = _Result.model_validate(data, strict=True)
     except ValidationError as error:
         field, _, problem = fault(error, data)
         raise InputError(path, dotted(field), problem) from None
     return result.network, list(_subjects(result, path))
-
-
-def _json(path: str | Path) -> Any:
-    try:
-        data = json.loads(read_bytes(path, MOST_BYTES).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(path, "", "is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise InputError(path, f"line {error.lineno}", f"is not JSON: {error.msg}") from None
-    except RecursionError:
-        raise InputError(path, "", "is not the JSON of a result: nested too deep") from None
-    if not isinstance(data, dict) or "layers" not in data or "hardware" not in data:
-        raise InputError(path, "layers", "missing: the file is no result of solvers.run (--outfile)")
-    return data
 
 
 def _subjects(result: _Result, path: str | Path) -> Iterator[Subject]:

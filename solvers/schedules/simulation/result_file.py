@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dnns.errors import InputError, shown
-from dnns.files import read_bytes
 from dnns.yaml_reader.file import FieldPath
 from dnns.yaml_reader.validation import dotted, fault
 from solvers.network.data.fields import LayersResult
+from solvers.scenario.files import result_data
 from solvers.scenario.hardware import HardwareModel
 from solvers.schedules.simulation.pieces import Data
 
-MAX_BYTES = 512 << 20
 MOST_TILES = 1_000_000
 """Tiles of one dimension at most: each is looked at."""
 SIZES = range(1, 2**40)
@@ -33,17 +31,9 @@ def read_result(path: str | Path) -> Data:
     Raises:
         InputError: if it is none, is of the network as one problem, or has a field that makes no sense.
     """
-    try:
-        data = json.loads(read_bytes(path, MAX_BYTES).decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InputError(path, "", "is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise InputError(path, f"line {error.lineno}", f"is not JSON: {error.msg}") from None
-    except RecursionError:
-        raise InputError(path, "", "is not the JSON of a result: nested too deep") from None
+    data, _ = result_data(path)
     check_result(data, path)
-    found: Data = data
-    return found
+    return data
 
 
 def check_result(data: Any, path: str | Path) -> None:

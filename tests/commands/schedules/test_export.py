@@ -159,7 +159,7 @@ def broken(data, edit):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda d: d.pop("layers"), "layers: missing: the file is no result of solvers.run (--outfile)"),
+        (lambda d: d.pop("layers"), "layers: missing, it is required"),
         (lambda d: d["layers"][0].pop("bits"), "layers[0].bits: missing, it is required"),
         (
             lambda d: d["layers"][1]["parts"][0]["mapping"]["tile"].update(batch="1"),
@@ -193,7 +193,7 @@ def test_a_result_with_a_fault_is_one_line(result, tmp_path, capsys, edit, messa
     ("text", "message"),
     [
         ("", "line 1: is not JSON"),
-        ("[]", "layers: missing: the file is no result of solvers.run (--outfile)"),
+        ("[]", "scenario: missing: the file is no result of solvers.run"),
         ("[" * 100_000, "is not the JSON of a result: nested too deep"),
     ],
 )
