@@ -19,7 +19,7 @@ from tests import strategies
 from tests.goals import score
 from tests.strategies import examples
 
-CASES = json.loads((Path(__file__).parents[1] / "data" / "cases.json").read_text())
+CASES = json.loads((Path(__file__).parents[1] / "data" / "cases.json").read_text())["cases"]
 KINDS = {"traffic": Kind.TRAFFIC, "latency": Kind.LATENCY, "lex": Kind.BALANCED}
 
 
