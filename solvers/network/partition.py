@@ -119,22 +119,12 @@ def _total(prices: Sequence[tuple[Price, int]]) -> Price:
     return Price(*(sum(n * price[i] for price, n in prices) for i in range(len(Price._fields))))
 
 
-def best_partition(problems: Sequence[tuple[Problem, int]]) -> Partition:
-    """The single partition that is best for a whole network.
-
-    Args:
-        problems: distinct layers on one machine with one objective and a free partition, and how often
-            each runs.
-    """
-    found = partition_table(problems)
-    return found.partition(best_place(found))
-
-
 def partition_table(problems: Sequence[tuple[Problem, int]], *, workers: Workers | None = None) -> Table:
     """Every layer's optimum in every partition.
 
     Args:
-        problems: as of ``best_partition``.
+        problems: distinct layers on one machine with one objective and a free partition, and how often
+            each runs.
         workers: processes to use; the table does not depend on them.
 
     Raises:

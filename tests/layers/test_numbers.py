@@ -14,9 +14,9 @@ from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import Space
 from solvers.methods import solve
-from solvers.network.partition import best_partition
 from solvers.result import SolutionStatus
 from solvers.shared.methods import solve as solve_shared
+from tests.goals import best_partition
 
 METHODS = ("exact", "constrained", "combined")
 

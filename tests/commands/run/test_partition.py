@@ -19,10 +19,11 @@ from formulation.space.frontier import Units
 from formulation.space.tables import SpatialGrid
 from formulation.space.undominated import undominated, undominated_tiles
 from solvers.layers import exhaustive
-from solvers.network.partition import best_partition, best_place, partition_table
+from solvers.network.partition import best_place, partition_table
 from solvers.network.partition_program import best_place_milp
 from solvers.network.workers import Workers
 from tests import strategies
+from tests.goals import best_partition
 from tests.strategies import examples
 
 
