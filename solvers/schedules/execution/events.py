@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 from solvers.schedules.execution.buffer import PartName
 from solvers.schedules.execution.nest import Interval
@@ -141,9 +140,6 @@ class ZeroOutputs:
     def words(self) -> int:
         """Words that are written."""
         return prod(self.shape)
-
-
-Direction = Literal["in", "out"]
 
 
 def counted(transfers: dict[str, int], event: Event) -> None:
