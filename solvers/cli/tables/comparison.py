@@ -13,7 +13,8 @@ from rich.text import Text
 
 from dnns.terminal.tables import Title, fitted, put
 from formulation.pricing.objective import ENERGY, LATENCY, TRAFFIC
-from solvers.cli.comparison import TOTAL, Comparison, Row
+from solvers.cli.comparison import Comparison
+from solvers.cli.ranking import TOTAL, Row
 from solvers.cli.tables.columns import Unit, buffer_unit
 from solvers.result import BoundScope
 

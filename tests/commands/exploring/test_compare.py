@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from formulation.problem import Kind, Objective
-from solvers.cli.comparison import TOTAL, compare, rank, write_csv
+from solvers.cli.comparison import compare, write_csv
 from solvers.cli.comparison_rows import MethodAnswer
+from solvers.cli.ranking import TOTAL, rank
 from solvers.cli.tables.comparison import print_comparison
 from solvers.compare import chosen_methods, main
 from solvers.methods import METHODS
