@@ -9,7 +9,7 @@ quick ones first, for a minute as they usually take; so the score is never too g
     pip install cosmic-ray pytest-cov
     python -m tests.mutants                      # 300 changes, two rooms at a time
     python -m tests.mutants --sample 40 space    # of one room
-    python -m tests.mutants --sample 20 formulation/cuts.py formulation/space/streamed.py
+    python -m tests.mutants --sample 20 formulation/cuts.py 'formulation/space/cut_*.py'
 
 Each change is told as it has been tried; the run ends with the score. A change that no test saw is shown as a
 difference; exit code 1 below 90 %.
@@ -67,6 +67,10 @@ ROOMS = {
             *("-k", "exact or program or milp or partition or bursts"),
         ),
     ),
+    "nonlinear": Room(
+        ("formulation/nonlinear/*.py",),
+        ("tests/formulation/test_nonlinear.py", "tests/shared/test_nonlinear.py"),
+    ),
     "shared": Room(("formulation/shared/**/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
         ("formulation/network/**/*.py",),
@@ -79,6 +83,7 @@ ROOMS = {
     "bounds": Room(("solvers/bounds/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
     "exact": Room(("solvers/layers/exact*.py", "solvers/result.py"), _LAYERS),
     "check": Room(("solvers/check.py",), ("tests/certificates",)),
+    "certificates": Room(("solvers/certificates/*.py", "solvers/certificate.py"), ("tests/certificates",)),
 }
 
 
@@ -121,7 +126,7 @@ class Copy:
 
         Args:
             folder: where.
-            name: of a room, or a file of one.
+            name: of a room, or files of one as a pattern.
             tests: in place of the room's, if any.
             most: seconds of tests a change.
         """
@@ -133,12 +138,15 @@ class Copy:
         self._seconds: dict[str, float] = {}
         self._running: dict[tuple[str, int], set[str]] = {}
 
+    def _files(self) -> list[str]:
+        files = sorted({path for glob in self._globs for path in self.folder.glob(glob)})
+        return [str(path.relative_to(self.folder)) for path in files]
+
     def _changes(self) -> list[Change]:
         """All changes that count, in the order of the code."""
         from cosmic_ray.work_db import WorkDB, use_db
 
-        files = sorted({path for glob in self._globs for path in self.folder.glob(glob)})
-        code = [str(path.relative_to(self.folder)) for path in files]
+        code = self._files()
         config = f"[cosmic-ray]\nmodule-path = {code}\ntimeout = 1\nexcluded-modules = []\n"
         config += 'test-command = "true"\n[cosmic-ray.distributor]\nname = "local"\n'
         (self.folder / "mutants.toml").write_text(config)
@@ -161,10 +169,9 @@ class Copy:
         """Run the tests on the code as it is: how long each takes, and which lines it runs."""
         from coverage import CoverageData
 
-        packages = sorted({glob.partition("/")[0] for glob in self._globs})
-        cover = [f"--cov={package}" for package in packages]
-        told = ["--cov-context=test", "--cov-report=", "--durations=0", "--durations-min=0", "-vv"]
-        done = self._pytest([*cover, *told, *self._tests], None)
+        (self.folder / ".coveragerc").write_text("\n    ".join(("[run]\ninclude =", *self._files())))
+        told = ["--cov", "--cov-context=test", "--cov-report=", "--durations=0", "--durations-min=0", "-vv"]
+        done = self._pytest([*told, *self._tests], None)
         lost = set(re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE))
         if lost:
             print(f"{self.name}: left out, as they fail without a change: {', '.join(lost)}", flush=True)
@@ -227,9 +234,10 @@ class Copy:
         return subprocess.CompletedProcess(command, process.returncode, told)
 
 
-def holds(room: Room, file: str) -> bool:
-    """Whether a file is code of a room."""
-    return any(path == ROOT / file for glob in room.code for path in ROOT.glob(glob))
+def holds(room: Room, pattern: str) -> bool:
+    """Whether files are code of a room, and there are some."""
+    files = set(ROOT.glob(pattern))
+    return bool(files) and files <= {path for glob in room.code for path in ROOT.glob(glob)}
 
 
 def try_share(copy: Copy, share: float, seed: int) -> list[bool]:
@@ -254,7 +262,7 @@ def main(argv: list[str] | None = None) -> int:
     """Draw, try, and tell the score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}, or a file of one; all if none"
+        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}, or files of one; all if none"
     )
     parser.add_argument("--sample", type=int, default=300, help="changes that are tried (default 300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
@@ -266,7 +274,7 @@ def main(argv: list[str] | None = None) -> int:
     names = args.rooms or list(ROOMS)
     for name in names:
         if name not in ROOMS and not any(holds(room, name) for room in ROOMS.values()):
-            parser.error(f"got {name!r}, allowed: a file of these rooms, {', '.join(ROOMS)}")
+            parser.error(f"got {name!r}, allowed: files of these rooms, {', '.join(ROOMS)}")
     with TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         places = [Path(folder) / str(number) for number in range(len(names))]
         copies = list(pool.map(lambda *each: Copy(*each, args.tests, args.seconds), places, names))
