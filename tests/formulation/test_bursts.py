@@ -10,7 +10,7 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.bounds import least_energy_pj
 from formulation.evaluation import evaluate
-from formulation.hardware import Hardware, Layout
+from formulation.hardware import BitWidths, Hardware, Layout
 from formulation.mapping import Mapping, Stationary, Tile
 from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
@@ -18,6 +18,16 @@ from formulation.space.undominated import undominated_tiles
 from tests import strategies
 from tests.strategies import examples
 from tests.walkers.bursts import BurstWalk
+
+
+def test_a_run_ends_with_an_axis_that_is_cut_even_if_one_word_of_it_is_stored():
+    """Two outputs in two tiles, of which the second lies in the padding: the other has a word of each image."""
+    layer = Layer("short", 1, 1, (Axis(2, pad_hi=1, in_size=1),), batch=2)
+    machine = Hardware(bits=BitWidths.uniform(4), burst_bytes=1)
+    cut, whole = (Mapping(Tile(1, 1, 2, (tile,)), Stationary.WEIGHT) for tile in (1, 2))
+    for mapping, bursts in ((cut, 2), (whole, 1)):
+        assert evaluate(layer, machine, mapping).pins.ifmap == 8 * bursts
+        assert BurstWalk(layer, machine, mapping).bits["ifmap"] == 8 * bursts
 
 
 @examples(300)
