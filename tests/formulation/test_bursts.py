@@ -21,7 +21,7 @@ from tests.walkers.bursts import BurstWalk
 
 
 def test_a_run_ends_with_an_axis_that_is_cut_even_if_one_word_of_it_is_stored():
-    """Two outputs in two tiles, of which the second lies in the padding: the other has a word of each image."""
+    """Two outputs in two tiles, of which the second lies in the padding: the first has a word an image."""
     layer = Layer("short", 1, 1, (Axis(2, pad_hi=1, in_size=1),), batch=2)
     machine = Hardware(bits=BitWidths.uniform(4), burst_bytes=1)
     cut, whole = (Mapping(Tile(1, 1, 2, (tile,)), Stationary.WEIGHT) for tile in (1, 2))
