@@ -4,7 +4,7 @@
 like in a copy of the code. Of all possible changes a sample is drawn, evenly over the code; annotations,
 decorators and the texts of errors are left out. The tests that belong to the code are run once as it is, and
 pytest-cov notes which test runs which line. Each change is then tried with the tests that run its lines, the
-quick ones first, for a minute as they usually take; so the score is never too good. It is for the night:
+quick ones first, ``--seconds`` of them; so the score is never too good. It is for the night:
 
     pip install cosmic-ray pytest-cov
     python -m tests.mutants                      # 300 changes, two rooms at a time
@@ -20,6 +20,7 @@ import ast
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,11 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 AIM = 0.9
-PATIENCE, SLOWER = 60.0, 6.0  # tests of a change may take so much [s], and so many times as long as without
+PATIENCE, SLOWER = (
+    20.0,
+    2.0,
+)  # tests of a change may take so much [CPU s], and so many times as long as without
+IDLE = 5.0  # and so many times that by the clock, on a busy machine
 PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 LEFT_OUT = (
     "core/RemoveDecorator",
@@ -216,21 +221,27 @@ class Copy:
         tests = tests[: bisect_right(sums, self._most) + 1] or list(self._tests)
         usual = sum(self._seconds.get(test, 0.0) for test in tests) or sum(self._seconds.values())
         try:
-            done = self._pytest(["-x", *tests], PATIENCE + SLOWER * usual)
+            done = self._pytest(["-x", *tests], round(PATIENCE + SLOWER * usual))
         except subprocess.TimeoutExpired:
             return "took too long"
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
         return f"by {failed[0] if failed else 'all'}" if done.returncode else ""
 
-    def _pytest(self, arguments: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+    def _pytest(self, arguments: Sequence[str], most: int | None) -> subprocess.CompletedProcess[str]:
+        """Run tests within so much CPU time [s]; of the code as it is without a limit, and what is compiled kept."""
         (self.folder / "mutants.txt").write_text("\n".join(arguments))
-        command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
-        with subprocess.Popen(command, cwd=self.folder, start_new_session=True, **PIPES) as process:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
+        settings = PIPES | {"env": os.environ | {"PYTHONDONTWRITEBYTECODE": "" if most is None else "1"}}
+        with subprocess.Popen(command, cwd=self.folder, start_new_session=True, **settings) as process:
+            if most is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (most, most))
             try:
-                told, _ = process.communicate(timeout=timeout)
+                told, _ = process.communicate(timeout=most and IDLE * most)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
+        if most is not None and process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise subprocess.TimeoutExpired(command, most)
         return subprocess.CompletedProcess(command, process.returncode, told)
 
 
