@@ -4,6 +4,7 @@ Property tests: few examples by default, fifty times as many with ``--hypothesis
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +22,10 @@ settings.register_profile(
 settings.load_profile("default")
 
 os.environ.pop("COLUMNS", None)  # readline, which pytest loads, sets it for its children behind its back
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell gives that to what runs in its background,
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # and the commands that tests start would have it
 
 TINY = """\
 name: tiny

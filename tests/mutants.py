@@ -228,7 +228,7 @@ class Copy:
         return f"by {failed[0] if failed else 'all'}" if done.returncode else ""
 
     def _pytest(self, arguments: Sequence[str], most: int | None) -> subprocess.CompletedProcess[str]:
-        """Run tests within so much CPU time [s]; of the code as it is without a limit, and what is compiled kept."""
+        """Run tests within so much CPU time [s]; without a limit what is compiled is kept."""
         (self.folder / "mutants.txt").write_text("\n".join(arguments))
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
         settings = PIPES | {"env": os.environ | {"PYTHONDONTWRITEBYTECODE": "" if most is None else "1"}}
