@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "default", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -18,6 +18,9 @@ settings.register_profile(
     max_examples=5000,
     derandomize=False,
     suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(  # where it counts whether a test fails, and not how: ``tests.mutants``
+    "unshrunk", parent=settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile("default")
 

@@ -221,7 +221,9 @@ class Copy:
         tests = tests[: bisect_right(sums, self._most) + 1] or list(self._tests)
         usual = sum(self._seconds.get(test, 0.0) for test in tests) or sum(self._seconds.values())
         try:
-            done = self._pytest(["-x", *tests], round(PATIENCE + SLOWER * usual))
+            done = self._pytest(
+                ["-x", "--hypothesis-profile", "unshrunk", *tests], round(PATIENCE + SLOWER * usual)
+            )
         except subprocess.TimeoutExpired:
             return "took too long"
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
