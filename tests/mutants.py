@@ -87,8 +87,11 @@ ROOMS = {
     ),
     "bounds": Room(("solvers/bounds/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
     "exact": Room(("solvers/layers/exact*.py", "solvers/result.py"), _LAYERS),
-    "check": Room(("solvers/check.py",), ("tests/certificates",)),
-    "certificates": Room(("solvers/certificates/*.py", "solvers/certificate.py"), ("tests/certificates",)),
+    "check": Room(("solvers/check.py",), ("tests/certificates/test_trees.py", "tests/certificates")),
+    "certificates": Room(
+        ("solvers/certificates/*.py", "solvers/certificate.py"),
+        ("tests/certificates/test_trees.py", "tests/certificates"),
+    ),
 }
 
 
