@@ -4,9 +4,10 @@ Property tests: few examples by default, fifty times as many with ``--hypothesis
 """
 
 import os
+import signal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "default", max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
@@ -18,9 +19,16 @@ settings.register_profile(
     derandomize=False,
     suppress_health_check=list(HealthCheck),
 )
+settings.register_profile(  # where it counts whether a test fails, and not how: ``tests.mutants``
+    "unshrunk", parent=settings.get_profile("default"), phases=(Phase.explicit, Phase.generate)
+)
 settings.load_profile("default")
 
 os.environ.pop("COLUMNS", None)  # readline, which pytest loads, sets it for its children behind its back
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell gives that to what runs in its background,
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # and the commands that tests start would have it
 
 TINY = """\
 name: tiny

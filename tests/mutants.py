@@ -4,12 +4,12 @@
 like in a copy of the code. Of all possible changes a sample is drawn, evenly over the code; annotations,
 decorators and the texts of errors are left out. The tests that belong to the code are run once as it is, and
 pytest-cov notes which test runs which line. Each change is then tried with the tests that run its lines, the
-quick ones first, for a minute as they usually take; so the score is never too good. It is for the night:
+quick ones first, ``--seconds`` of them; so the score is never too good. It is for the night:
 
     pip install cosmic-ray pytest-cov
     python -m tests.mutants                      # 300 changes, two rooms at a time
     python -m tests.mutants --sample 40 space    # of one room
-    python -m tests.mutants --sample 20 formulation/pricing/cuts.py formulation/space/streamed.py
+    python -m tests.mutants --sample 20 formulation/pricing/cuts.py 'formulation/space/cut_*.py'
 
 Each change is told as it has been tried; the run ends with the score. A change that no test saw is shown as a
 difference; exit code 1 below 90 %.
@@ -20,6 +20,7 @@ import ast
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -36,7 +37,11 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 AIM = 0.9
-PATIENCE, SLOWER = 60.0, 6.0  # tests of a change may take so much [s], and so many times as long as without
+PATIENCE, SLOWER = (
+    20.0,
+    2.0,
+)  # tests of a change may take so much [CPU s], and so many times as long as without
+IDLE = 5.0  # and so many times that by the clock, on a busy machine
 PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 LEFT_OUT = (
     "core/RemoveDecorator",
@@ -57,7 +62,9 @@ class Room:
 
 _LAYERS = ("tests/conformance", "tests/layers")
 ROOMS = {
-    "base": Room(("formulation/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
+    "base": Room(
+        ("formulation/*.py", "formulation/pricing/*.py"), ("tests/formulation", *_LAYERS, "tests/shared")
+    ),
     "space": Room(("formulation/space/*.py",), ("tests/formulation", *_LAYERS)),
     "relaxed": Room(("formulation/relaxed/*.py",), ("tests/formulation", *_LAYERS)),
     "program": Room(
@@ -66,6 +73,10 @@ ROOMS = {
             *("tests/formulation/test_program.py", *_LAYERS, "tests/commands/run/test_partition.py"),
             *("-k", "exact or program or milp or partition or bursts"),
         ),
+    ),
+    "nonlinear": Room(
+        ("formulation/program/nonlinear/*.py",),
+        ("tests/formulation/test_nonlinear.py", "tests/shared/test_nonlinear.py"),
     ),
     "shared": Room(("formulation/shared/**/*.py",), ("tests/shared", "tests/conformance")),
     "network": Room(
@@ -78,7 +89,11 @@ ROOMS = {
     ),
     "bounds": Room(("solvers/bounds/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
     "exact": Room(("solvers/layers/exact*.py", "solvers/result.py"), _LAYERS),
-    "check": Room(("solvers/check.py",), ("tests/certificates",)),
+    "check": Room(("solvers/check.py",), ("tests/certificates/test_trees.py", "tests/certificates")),
+    "certificates": Room(
+        ("solvers/certificates/*.py",),
+        ("tests/certificates/test_trees.py", "tests/certificates"),
+    ),
 }
 
 
@@ -121,7 +136,7 @@ class Copy:
 
         Args:
             folder: where.
-            name: of a room, or a file of one.
+            name: of a room, or files of one as a pattern.
             tests: in place of the room's, if any.
             most: seconds of tests a change.
         """
@@ -133,12 +148,15 @@ class Copy:
         self._seconds: dict[str, float] = {}
         self._running: dict[tuple[str, int], set[str]] = {}
 
+    def _files(self) -> list[str]:
+        files = sorted({path for glob in self._globs for path in self.folder.glob(glob)})
+        return [str(path.relative_to(self.folder)) for path in files]
+
     def _changes(self) -> list[Change]:
         """All changes that count, in the order of the code."""
         from cosmic_ray.work_db import WorkDB, use_db
 
-        files = sorted({path for glob in self._globs for path in self.folder.glob(glob)})
-        code = [str(path.relative_to(self.folder)) for path in files]
+        code = self._files()
         config = f"[cosmic-ray]\nmodule-path = {code}\ntimeout = 1\nexcluded-modules = []\n"
         config += 'test-command = "true"\n[cosmic-ray.distributor]\nname = "local"\n'
         (self.folder / "mutants.toml").write_text(config)
@@ -161,10 +179,9 @@ class Copy:
         """Run the tests on the code as it is: how long each takes, and which lines it runs."""
         from coverage import CoverageData
 
-        packages = sorted({glob.partition("/")[0] for glob in self._globs})
-        cover = [f"--cov={package}" for package in packages]
-        told = ["--cov-context=test", "--cov-report=", "--durations=0", "--durations-min=0", "-vv"]
-        done = self._pytest([*cover, *told, *self._tests], None)
+        (self.folder / ".coveragerc").write_text("\n    ".join(("[run]\ninclude =", *self._files())))
+        told = ["--cov", "--cov-context=test", "--cov-report=", "--durations=0", "--durations-min=0", "-vv"]
+        done = self._pytest([*told, *self._tests], None)
         lost = set(re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", done.stdout, re.MULTILINE))
         if lost:
             print(f"{self.name}: left out, as they fail without a change: {', '.join(lost)}", flush=True)
@@ -209,27 +226,36 @@ class Copy:
         tests = tests[: bisect_right(sums, self._most) + 1] or list(self._tests)
         usual = sum(self._seconds.get(test, 0.0) for test in tests) or sum(self._seconds.values())
         try:
-            done = self._pytest(["-x", *tests], PATIENCE + SLOWER * usual)
+            done = self._pytest(
+                ["-x", "--hypothesis-profile", "unshrunk", *tests], round(PATIENCE + SLOWER * usual)
+            )
         except subprocess.TimeoutExpired:
             return "took too long"
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
         return f"by {failed[0] if failed else 'all'}" if done.returncode else ""
 
-    def _pytest(self, arguments: Sequence[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+    def _pytest(self, arguments: Sequence[str], most: int | None) -> subprocess.CompletedProcess[str]:
+        """Run tests within so much CPU time [s]; without a limit what is compiled is kept."""
         (self.folder / "mutants.txt").write_text("\n".join(arguments))
-        command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
-        with subprocess.Popen(command, cwd=self.folder, start_new_session=True, **PIPES) as process:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "@mutants.txt"]
+        settings = PIPES | {"env": os.environ | {"PYTHONDONTWRITEBYTECODE": "" if most is None else "1"}}
+        with subprocess.Popen(command, cwd=self.folder, start_new_session=True, **settings) as process:
+            if most is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_CPU, (most, most))
             try:
-                told, _ = process.communicate(timeout=timeout)
+                told, _ = process.communicate(timeout=most and IDLE * most)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
+        if most is not None and process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise subprocess.TimeoutExpired(command, most)
         return subprocess.CompletedProcess(command, process.returncode, told)
 
 
-def holds(room: Room, file: str) -> bool:
-    """Whether a file is code of a room."""
-    return any(path == ROOT / file for glob in room.code for path in ROOT.glob(glob))
+def holds(room: Room, pattern: str) -> bool:
+    """Whether files are code of a room, and there are some."""
+    files = set(ROOT.glob(pattern))
+    return bool(files) and files <= {path for glob in room.code for path in ROOT.glob(glob)}
 
 
 def try_share(copy: Copy, share: float, seed: int) -> list[bool]:
@@ -254,7 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     """Draw, try, and tell the score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}, or a file of one; all if none"
+        "rooms", nargs="*", metavar="ROOM", help=f"of {', '.join(ROOMS)}, or files of one; all if none"
     )
     parser.add_argument("--sample", type=int, default=300, help="changes that are tried (default 300)")
     parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
@@ -266,7 +292,7 @@ def main(argv: list[str] | None = None) -> int:
     names = args.rooms or list(ROOMS)
     for name in names:
         if name not in ROOMS and not any(holds(room, name) for room in ROOMS.values()):
-            parser.error(f"got {name!r}, allowed: a file of these rooms, {', '.join(ROOMS)}")
+            parser.error(f"got {name!r}, allowed: files of these rooms, {', '.join(ROOMS)}")
     with TemporaryDirectory() as folder, ThreadPoolExecutor(args.jobs) as pool:
         places = [Path(folder) / str(number) for number in range(len(names))]
         copies = list(pool.map(lambda *each: Copy(*each, args.tests, args.seconds), places, names))

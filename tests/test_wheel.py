@@ -7,11 +7,13 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("dnns", "formulation", "solvers", "scenarios")
 OTHERS = ("3.12", "3.13")
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
 
@@ -70,6 +72,13 @@ def installed_with_needs(wheel, version, folder):
         pytest.skip(f"what it needs cannot be fetched for Python {version}")
     assert got.returncode == 0, got.stderr
     return python
+
+
+def test_all_that_is_tracked_of_a_package_is_in_it(wheel):
+    """Networks, presets, C, and what pages and pictures are made with: whatever room they are in."""
+    command = ("git", "-C", ROOT, "ls-tree", "-r", "--name-only", "HEAD", *PACKAGES)
+    tracked = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    assert set(tracked) <= set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.parametrize("version", [None, *OTHERS])

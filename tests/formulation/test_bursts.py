@@ -1,6 +1,8 @@
 """Bursts: the formula against addresses, the tables against single mappings, and what they add."""
 
 from dataclasses import replace
+from itertools import permutations, product
+from operator import le
 
 import numpy as np
 from hypothesis import given
@@ -9,15 +11,26 @@ from hypothesis import strategies as st
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.bounds import least_energy_pj
-from formulation.evaluation import evaluate
-from formulation.hardware import Hardware, Layout
-from formulation.mapping import Mapping, Stationary, Tile
+from formulation.evaluation import evaluate, work_of
+from formulation.hardware import BitWidths, Hardware, Layout
+from formulation.mapping import Group, Mapping, Stationary, Tile
+from formulation.pricing.bursts import channel_bursts, spatial_bursts
 from formulation.problem import Problem
 from formulation.space.space import CLASSES, Space
 from formulation.space.undominated import undominated_tiles
 from tests import strategies
 from tests.strategies import examples
 from tests.walkers.bursts import BurstWalk
+
+
+def test_a_run_ends_with_an_axis_that_is_cut_even_if_one_word_of_it_is_stored():
+    """Two outputs in two tiles, of which the second lies in the padding: the first has a word an image."""
+    layer = Layer("short", 1, 1, (Axis(2, pad_hi=1, in_size=1),), batch=2)
+    machine = Hardware(bits=BitWidths.uniform(4), burst_bytes=1)
+    cut, whole = (Mapping(Tile(1, 1, 2, (tile,)), Stationary.WEIGHT) for tile in (1, 2))
+    for mapping, bursts in ((cut, 2), (whole, 1)):
+        assert evaluate(layer, machine, mapping).pins.ifmap == 8 * bursts
+        assert BurstWalk(layer, machine, mapping).bits["ifmap"] == 8 * bursts
 
 
 @examples(300)
@@ -96,6 +109,34 @@ def test_channel_tiles_that_are_left_out_cost_no_less(layer, machine):
                     m <= n and k.traffic_bits <= cost.traffic_bits and k.latency_ticks <= cost.latency_ticks
                     for m, k in kept
                 )
+
+
+@examples(40)
+@given(st.data(), strategies.layers(most=4, channels=30, most_axes=1), strategies.bursting())
+def test_of_equal_trips_the_tile_of_fewer_bursts_moves_no_more(data, layer, machine):
+    """Whatever the other sizes and the order: by all bursts of a tile of channels, or of batch and axes."""
+    other = data.draw(strategies.mappings(layer, machine))
+    extents = layer.out_channels, layer.in_channels, (layer.batch, *(axis.out for axis in layer.axes))
+    names = "out_channels", "in_channels", "spatial"
+    for name, extent in zip(names, extents, strict=True):
+        if name == "spatial":
+            tiles = list(product(*(range(1, n + 1) for n in extent)))
+            sizes = [np.array(column) for column in zip(*tiles, strict=True)]
+            changes = [{"batch": n, "spatial": tuple(spatial)} for n, *spatial in tiles]
+            bursts = spatial_bursts(layer, machine, sizes)
+        else:
+            tiles, changes = range(1, extent + 1), [{name: n} for n in range(1, extent + 1)]
+            bursts = channel_bursts(
+                layer, machine, {"out_channels": Group.CO, "in_channels": Group.CI}[name], np.array(tiles)
+            )
+        columns = list(zip(*(column.tolist() for column in bursts), strict=True))
+        found = [work_of(layer, machine, replace(other, tile=replace(other.tile, **c))) for c in changes]
+        pairs = [
+            (a, b)
+            for a, b in permutations(range(len(columns)), 2)
+            if found[a].trips == found[b].trips and all(map(le, columns[a], columns[b]))
+        ]
+        assert all(found[a].pins.total <= found[b].pins.total for a, b in pairs)
 
 
 def test_whole_rows_are_one_run_and_cut_ones_are_not():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dnns.axes import Axis
@@ -13,7 +13,7 @@ from dnns.layer import Layer
 from formulation.evaluation import evaluate
 from formulation.hardware import Hardware
 from formulation.mapping import Mapping, Stationary, Tile
-from formulation.pricing.cuts import cut_table
+from formulation.pricing.cuts import cut_table, first_interval, least_fetched, least_largest
 from tests import strategies
 from tests.strategies import examples
 from tests.walkers.stream_walker import StreamWalk, parts
@@ -21,6 +21,7 @@ from tests.walkers.walker import cuts, span
 
 
 @examples(40)
+@example(Axis(4, 3, pad_lo=-3, pad_hi=5, in_size=4))  # before the first tile an interval would be longer
 @given(strategies.axes(most=12))
 def test_cut_tables_equal_enumeration(axis):
     pairs = [(tile, sub) for tile in range(1, axis.out + 1) for sub in range(1, tile + 1)]
@@ -41,6 +42,27 @@ def test_cut_tables_equal_enumeration(axis):
 
 def new_words(spans):
     return sum(len(s - b) for s, b in zip(spans, [frozenset(), *spans[:-1]], strict=True))
+
+
+@examples(25)
+@example(Axis(7, 3, pad_lo=2, in_size=7))
+@given(strategies.axes(most=9))
+def test_what_sub_tiles_have_at_least_is_what_some_have_at_most(axis):
+    """Bounds over all tiles: on the longest interval from a size on, on the words from a number on."""
+    longest, words = least_largest(axis), least_fetched(axis)
+    for tile in range(1, axis.out + 1):
+        for sub in range(1, tile + 1):
+            runs = [span(axis, part) for each in cuts(axis.out, tile) for part in parts(each, sub)]
+            assert all(longest[:sub] <= max(map(len, runs)))
+            assert all(words[: len(runs)] <= sum(map(len, runs)))
+    firsts = [len(span(axis, range(size))) for size in range(1, axis.out + 1)]
+    assert first_interval(axis, np.arange(1, axis.out + 1)).tolist() == firsts
+
+
+def test_the_bound_on_sub_tiles_is_reached_away_from_a_border():
+    """Padding shortens the first interval alone: of three sizes' outputs, some sub-tile has a whole one."""
+    axis = Axis(12, 3, pad_lo=1, in_size=13)
+    assert least_largest(axis)[:4].tolist() == [3, 4, 5, 6]
 
 
 @examples(150)

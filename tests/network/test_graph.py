@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import yaml
 
-from dnns.axes import TransposedAxis
+from dnns.axes import Axis, TransposedAxis
 from dnns.errors import InputError
-from dnns.layer import Network, Node
+from dnns.layer import Layer, Network, Node
 from dnns.reader import read_network
 from formulation.hardware import Hardware
 from formulation.network.bounds import compulsory_bits, roofline_ticks
 from formulation.network.graph import tensor_graph
-from formulation.network.needs import Needed, _reached
+from formulation.network.needs import Needed, _reached, readings
 from solvers.network.levels import run_scenario
 from solvers.scenario import Scenario
 
@@ -171,6 +171,44 @@ def test_what_outputs_of_a_deconvolution_need_is_what_some_tap_takes_to_them():
             needed = {at for at, tap in taps if at * stride - pad + dilation * tap in wanted}
             mask = np.isin(np.arange(axis.out), list(wanted))
             assert set(np.flatnonzero(_reached(axis, mask, taps=True)).tolist()) == needed
+
+
+def test_what_outputs_of_a_convolution_need_is_what_some_tap_reads():
+    for kernel, stride, dilation, pad in product((1, 2, 3), (1, 2, 3), (1, 2), (-1, 0, 2)):
+        size = 9 + dilation * (kernel - 1) - 2 * pad
+        axis = Axis(1 + 8 // stride, kernel, stride, dilation, pad, pad, size)
+        for wanted in (range(axis.out), *([output] for output in range(axis.out))):
+            read = {output * stride - pad + dilation * tap for output in wanted for tap in range(kernel)}
+            mask = np.isin(np.arange(axis.out), list(wanted))
+            found = np.flatnonzero(_reached(axis, mask, taps=True)).tolist()
+            assert set(found) == {at for at in read if 0 <= at < size}
+
+
+@pytest.mark.parametrize("least", [0, 1])
+def test_of_two_readers_the_one_that_needs_more_counts(graph, least):
+    """The one needs 598 of 600 columns, the other 599: so does what the first layer reads."""
+    reading = [conv(f"r{i}", 1, inputs=["a"], kernel=[1, 598 + i], padding=0, stride=[1, 3]) for i in (0, 1)]
+    first = conv("a", 1, kernel=1, padding=0)
+    made = graph([first, reading[least], reading[1 - least]], input=[1, 1, 600])
+    readings_of, needs = readings(made)
+    (a,) = (tensor.index for tensor in made.tensors if tensor.name == "a")
+    assert [needs[t].of(600) for t in (made.layers[0].ifmap[0].tensor, a)] == [599, 599]
+    assert sorted(reading.needed.of(600) for reading in readings_of[a]) == [598, 599]
+
+
+def test_what_lies_between_taps_is_not_needed_of_a_layer_but_of_a_pool(graph):
+    """Three outputs, stride 3: taps two apart read 0, 2, 3, 5, 6, 8; a pool is given the whole span."""
+    wide = {"kernel": [1, 2], "stride": [1, 3], "dilation": [1, 2], "padding": 0}
+    for reader, words in ((conv("b", 1, **wide), 6), ({"name": "b", "op": "pool", **wide}, 9)):
+        made = graph([conv("a", 1, kernel=1, padding=0), reader], input=[1, 1, 10])
+        assert readings(made)[1][made.layers[0].ifmap[0].tensor].of(10) == words
+
+
+def test_a_node_that_tells_no_windows_needs_everything():
+    layer = Layer("a", 1, 1, (Axis(4, in_size=4),))
+    nodes = Node("a", "conv", ("x",), (1, 4), layer), Node("s", "Softmax", ("a",), (1, 4))
+    made = tensor_graph(Network("net", (("x", (1, 4)),), nodes))
+    assert [needed.of(4) for needed in readings(made)[1].values()] == [4] * len(made.tensors)
 
 
 def test_words_are_spread_evenly_over_positions():

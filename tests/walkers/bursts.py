@@ -28,8 +28,8 @@ def run_lengths(box, extents, cut):
     for address, at in places:
         goes_on = before is not None and address == before[0] + 1
         if goes_on:
-            wrapped = [i < j for i, j in zip(at, before[1], strict=True)]
-            goes_on = not any(w and c for w, c in zip(wrapped, cut, strict=True))
+            steps = next(d for d, (i, j) in enumerate(zip(at, before[1], strict=True)) if i != j)
+            goes_on = not any(cut[steps + 1 :])  # those inside have ended, if only after one element
         if goes_on:
             lengths[-1] += 1
         else:

@@ -88,11 +88,11 @@ def test_sizes_beside_weights_that_stay_for_good(scenario):  # noqa: F811
 
 
 def test_the_table_has_the_steps_and_says_what_is_reached(scenario, capsys):  # noqa: F811
-    assert main([str(scenario), "--sram", "2K:8K", "--step", "1K", "--reach", "40000"]) == 0
+    assert main([str(scenario), "--sram", "2K:8K", "--step", "3K", "--reach", "40000"]) == 0
     text = capsys.readouterr().out
     assert "least traffic from each size of the SRAM on" in text
     assert "40,000 bytes: from " in text
-    assert main([str(scenario), "--sram", "2K:8K", "--step", "1K", "--reach", "10"]) == 0
+    assert main([str(scenario), "--sram", "2K:8K", "--step", "3K", "--reach", "10"]) == 0
     assert "10 bytes: more than that" in capsys.readouterr().out
 
 

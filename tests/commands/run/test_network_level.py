@@ -75,15 +75,18 @@ def test_totals_are_sums_and_proven(scenario, objective, level):
 
 @pytest.mark.parametrize("level", ["resident", "fused"])
 def test_energy_is_least_if_it_is_asked_for(scenario, level, capsys):
-    options = ("--network_level", level, "--energy", "1", "0.5", "20", "100")
-    least = run(scenario, *options, "--objective", "energy")["totals"]
+    options, path = (
+        ("--network_level", level, "--energy", "1", "0.5", "20", "100"),
+        scenario.parent / "e.json",
+    )
+    assert main([str(scenario), *options, "--objective", "energy", "--outfile", str(path)]) == 0
+    (line,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(" energy"))
+    least = json.loads(path.read_text())["totals"]
     weights = ("--objective", "weighted", "--weights", "0", "0", "2")
     others = [("--objective", name) for name in ("latency", "traffic")]
     every = [run(scenario, *options, *goal)["totals"]["energy_pj"] for goal in (weights, *others)]
     assert least["energy_pj"] == every[0] == min(every)
     assert least["energy_delay_js"] == pytest.approx(least["energy_pj"] * least["latency_cycles"] * 1e-21)
-    assert main([str(scenario), *options, "--objective", "energy"]) == 0
-    (line,) = (line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(" energy"))
     assert float(line[2]) == pytest.approx(least["energy_pj"] / 1e6, abs=0.1)
 
 
@@ -120,8 +123,9 @@ def test_weights_that_stay_for_good_save_energy(scenario, level):
 @pytest.mark.parametrize("level", ["resident", "fused"])
 def test_weights_that_stay_for_good_move_nothing(scenario, capsys, level):
     options = ("--objective", "traffic", "--network_level", level)
-    before = run(scenario, *options)
-    data = run(scenario, *options, "--weights_resident")
+    before, path = run(scenario, *options), scenario.parent / "w.json"
+    assert main([str(scenario), *options, "--weights_resident", "--outfile", str(path)]) == 0
+    text, data = capsys.readouterr().out, json.loads(path.read_text())
     by_name = {layer["name"]: layer for layer in data["layers"]}
     totals, staying = data["totals"], [name for weights in data["weights"] for name in weights["layers"]]
     assert data["scenario"]["weights_resident"] is True
@@ -135,8 +139,6 @@ def test_weights_that_stay_for_good_move_nothing(scenario, capsys, level):
     assert totals["compulsory_bytes"] <= totals["traffic_bytes"] <= before["totals"]["traffic_bytes"] - held
     assert totals["traffic_bytes_layers"] == before["totals"]["traffic_bytes_layers"]
     assert plain(data) == plain(run(scenario, *options, "--weights_resident", "--jobs", "2"))
-    assert main([str(scenario), *options, "--weights_resident"]) == 0
-    text = capsys.readouterr().out
     assert f"inference after inference: {len(staying)} of {len(by_name)} weights stay for good" in text
     if level == "resident":
         row = next(line for line in text.splitlines() if line.startswith(" a "))

@@ -131,8 +131,8 @@ def test_every_scenarios_result_keeps_to_the_schema(name):
         {"network_level": "fused", "longest_stack": 2, "weights_resident": True},
     ],
 )
-def test_the_result_of_a_network_as_one_problem_does_too(fields):
-    report = run_scenario(read_scenario("dcgan").replace(**fields))
+def test_the_result_of_a_network_as_one_problem_does_too(tiny, fields):
+    report = run_scenario(read_scenario(tiny).replace(**fields))
     VALIDATOR.validate(json.loads(json.dumps(report.to_dict())))
 
 
