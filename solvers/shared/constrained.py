@@ -114,6 +114,7 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         self.relaxation, self.space, self.presolving = relaxation, relaxation.space, presolving
         self.search = SharedSearch(self.space, bounder.deadline)
         self._seen: dict[Measure, Fraction | int] = {}
+        self._rounded = set[tuple[tuple[int, ...], ...]]()  # tiles around points, of the goal at hand
 
     def _look(self, goal: Goal, tiles: SpatialTable) -> SharedFound | None:
         """The best mapping known for a goal, after looking at some tiles; it is remembered."""
@@ -124,15 +125,15 @@ class _SharedRun(RelaxedRun[SharedMapping]):
 
     def start(self, goal: Goal) -> SharedFound | None:
         """The best known mapping, each dimension whole, in two, in four, and in single elements included."""
+        self._rounded.clear()
         shape = self.space.grid.shape
         picks = [np.unique([0, (n - 1) // 4, (n - 1) // 2, n - 1]) for n in shape]
         return self._look(goal, self.space.grid.table(picks))
 
-    def _near(self, trips: Mapping[str, float]) -> SpatialTable:
-        """The tiles around a relaxed point."""
+    def _near(self, trips: Mapping[str, float]) -> list[Ints]:
+        """The tiles around a relaxed point, by dimension."""
         dims = ("batch", *(f"axis{i}" for i in range(len(self.space.grid.shape) - 1)))
-        picks = [_around(n, trips[d]) for n, d in zip(self.space.grid.shape, dims, strict=True)]
-        return self.space.grid.table(picks)
+        return [_around(n, trips[d]) for n, d in zip(self.space.grid.shape, dims, strict=True)]
 
     def lists(self, aim: Aim) -> tuple[Lists, tuple[()]]:
         """Classes are gone through when they are short."""
@@ -141,9 +142,13 @@ class _SharedRun(RelaxedRun[SharedMapping]):
         return SharedPresolve(self.relaxation, aim), ()
 
     def round(self, goal: Goal, stage: Bounded) -> None:
-        """Look at the tiles around the relaxed points."""
+        """Look at the tiles around the relaxed points, but for those that were looked at."""
         for point in stage.points:
-            self.best = self._look(goal, self._near(point.trips))
+            picks = self._near(point.trips)
+            key = tuple(tuple(sizes.tolist()) for sizes in picks)
+            if key not in self._rounded:
+                self._rounded.add(key)
+                self.best = self._look(goal, self.space.grid.table(picks))
 
     def finish(self, goal: Goal, stage: Bounded, lists: Lists) -> Bounded:
         """Look around the points, and at all tiles of the short classes that may hold something better."""

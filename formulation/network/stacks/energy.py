@@ -13,8 +13,8 @@ a step if pixels stream through it. Weights that are kept have the fewest passes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -32,34 +32,32 @@ from formulation.space.counts import SAFE
 
 @dataclass(frozen=True, slots=True)
 class _Computed:
-    """What one kernel is to ``cost.array_traffic``: its weights, and the outputs that all steps compute."""
+    """What kernels are to ``cost.array_traffic``: their weights, and the outputs that all steps compute."""
 
     groups: int
-    weight_words: int
+    weight_words: Num
     ofmap_words: Num
 
 
 @dataclass(frozen=True, slots=True)
-class KernelWork:
-    """One kernel in the steps of some cuts.
+class LayerWork:
+    """The kernels of a layer in the steps of some cuts: arrays of kernels x cuts.
 
     Attributes:
-        computed: its weights and outputs.
+        computed: their weights and outputs.
         macs: multiply-accumulates.
         reads: ifmap words of one pass.
         weight_passes: how often the weights go to the array.
     """
 
     computed: _Computed
-    macs: Num
-    reads: Num
-    weight_passes: Num
+    macs: Ints
+    reads: Ints
+    weight_passes: Ints
 
 
-def layer_work(
-    cuts: Cuts, layer: int, picks: Sequence[Ints], factors: Sequence[Ints]
-) -> tuple[KernelWork, ...]:
-    """Each kernel of a layer, for each cut.
+def layer_work(cuts: Cuts, layer: int, picks: Sequence[Ints], factors: Sequence[Ints]) -> LayerWork:
+    """What the kernels of a layer do, for each cut.
 
     Args:
         cuts: of the stack.
@@ -67,38 +65,47 @@ def layer_work(
         picks: the cuts.
         factors: of each kernel's cycles, ``Cuts.passes``; where they are less, so is what follows.
     """
-    operator, batch, found = cuts.stack.layers[layer], cuts.stack.batch, []
-    for number, (kernel, passes) in enumerate(zip(kernels(operator), factors, strict=True)):
+    parts, batch = kernels(cuts.stack.layers[layer]), cuts.stack.batch
+    found = np.zeros((3, len(parts), len(picks[0])), dtype=np.int64)  # outputs, reads, trips
+    for number in range(len(parts)):
         axes = [(axis.kernels[layer][number], pick) for axis, pick in zip(cuts.tables, picks, strict=True)]
-        pixels = batch * prod(x.outputs[pick] for x, pick in axes)
-        trips = batch * prod(x.busy[pick] for x, pick in axes)
-        reads = batch * prod(x.reads[pick] for x, pick in axes)
-        outputs = kernel.groups * kernel.out_channels * pixels
-        found.append(
-            KernelWork(
-                _Computed(kernel.groups, kernel.weight_words, outputs),
-                outputs * (kernel.in_channels * kernel.taps),
-                kernel.groups * kernel.in_channels * reads,
-                array_passes(cuts.hardware, Group.SP, trips, passes),
-            )
-        )
-    return tuple(found)
+        found[0, number] = batch * prod(x.outputs[pick] for x, pick in axes)
+        found[1, number] = batch * prod(x.reads[pick] for x, pick in axes)
+        found[2, number] = batch * prod(x.busy[pick] for x, pick in axes)
+    pixels, reads, trips = found
+
+    def each(values: Iterable[int]) -> Ints:
+        return np.array(list(values), dtype=np.int64)[:, None]
+
+    outputs = each(part.groups * part.out_channels for part in parts) * pixels
+    passes = np.stack(factors) if parts else trips
+    return LayerWork(
+        _Computed(1, each(part.weight_words for part in parts), outputs),
+        outputs * each(part.in_channels * part.taps for part in parts),
+        each(part.groups * part.in_channels for part in parts) * reads,
+        array_passes(cuts.hardware, Group.SP, trips, passes),
+    )
 
 
-def array_bits(hardware: Hardware, work: Sequence[KernelWork], held: WeightFigures) -> Ints:
-    """Bits of a layer between buffer and array with its weights held in each of some ways: cuts x ways."""
-    total = np.zeros((1, len(held.room)), dtype=np.int64)
-    for number, one in enumerate(work):
-        outputs = replace(one.computed, ofmap_words=one.computed.ofmap_words[:, None])
-        trips = Trips(held.ifmap_passes[number], held.ofmap_passes[number], one.weight_passes[:, None])
-        total = total + array_traffic(outputs, one.reads[:, None], trips).bits(hardware)
-    return total
+def array_bits(hardware: Hardware, work: LayerWork, held: WeightFigures) -> Ints:
+    """Bits of a layer between buffer and array with its weights held in each of some ways: cuts x ways.
+
+    They are linear in the passes of each tensor, of which the ways differ in those of ifmap and ofmap.
+    """
+
+    def bits(co: int, ci: int, sp: Num) -> Ints:
+        return np.asarray(array_traffic(work.computed, work.reads, Trips(co, ci, sp)).bits(hardware))
+
+    none = bits(0, 0, 0)
+    ifmap, ofmap = bits(1, 0, 0) - none, bits(0, 1, 0) - none
+    varied = ifmap.T @ held.ifmap_passes + ofmap.T @ held.ofmap_passes
+    return np.asarray(bits(0, 0, work.weight_passes).sum(axis=0)[:, None] + varied)
 
 
 def spent(rates: Rates, macs: Num, array: Num, traffic: Ints, latency: Num) -> Num:
     """What many cuts spend [quanta], as Python's integers where 64 bits might not hold it."""
     ticks = latency.astype(object) if rates.tick else np.zeros_like(traffic)
-    most = (max(map(int, np.ravel(x)), default=0) for x in (macs, array, traffic, ticks))
+    most = (int(np.max(x, initial=0)) for x in (macs, array, traffic, ticks))
     if rates.of(*most) >= SAFE or (rates.tick and ticks.dtype == object):
         macs, array, traffic = (np.asarray(x).astype(object) for x in (macs, array, traffic))
     return rates.of(macs, array, traffic, ticks)
@@ -112,6 +119,6 @@ def stack_work(
     macs = array = 0
     for layer, held in enumerate(weights):
         work = layer_work(cuts, layer, picks, cuts.passes(layer, picks))
-        macs += int(sum(one.macs[0] for one in work))
+        macs += int(work.macs.sum())
         array += int(array_bits(hardware, work, WeightFigures.of([held]))[0, 0])
     return macs, array

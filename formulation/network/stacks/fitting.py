@@ -10,6 +10,9 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.network.frontiers.stairs import unbeaten_pairs
+from formulation.space.counts import SAFE
+
+_PRICES = 16  # of room that are tried
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +66,11 @@ def fitting(
             time, and there is one answer at most.
         most_bits: more of them are of no interest; None for no limit.
     """
+    if most_bits is not None or not timed:
+        most_bits = sum(int(each.bits.max()) for each in options) if most_bits is None else most_bits
+        options, most_bits = _within_reach(options, room, most_bits, timed=timed)
+    if not options:
+        return []
     zero = np.zeros(1, dtype=np.int64)
     states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
     rooms, bits = _beside([o.room for o in options]), _beside([o.bits for o in options])
@@ -85,6 +93,39 @@ def fitting(
         steps.append(states.number)
     best = range(len(states.room)) if timed else range(len(states.room))[-1:]
     return [_traced(steps, at) for at in best]
+
+
+def _within_reach(
+    options: Sequence[WeightTiles], room: int, most_bits: int, *, timed: bool
+) -> tuple[Sequence[WeightTiles], int]:
+    """Tiles that may be in a choice of interest that fits the room, and the most bits of interest.
+
+    At any price of a bit of room, a choice that fits has no fewer bits at the array than the sum over the
+    layers of their tiles' ``bits + price * room``, less what the whole room is worth; of the layers besides a
+    tile's own the least counts. The price is sought at which the least just fits. Arguments: see ``fitting``.
+
+    Returns:
+        Options of each layer; none if no choice is of interest. Bits.
+    """
+    price, low, high = 0, 0, None
+    dearest = SAFE // 2 // max(1, *(int(each.room.max()) for each in options))
+    for _ in range(_PRICES):
+        priced = [each.bits + price * each.room for each in options]
+        best = [int(values.argmin()) for values in priced]
+        least = [int(values[at]) for values, at in zip(priced, best, strict=True)]
+        fits = sum(int(each.room[at]) for each, at in zip(options, best, strict=True)) <= room
+        if fits and not timed:  # so few can be had
+            most_bits = min(most_bits, sum(int(e.bits[at]) for e, at in zip(options, best, strict=True)))
+        spare = most_bits + price * room - sum(least)
+        if spare < 0:
+            return (), most_bits
+        reach = zip(options, priced, least, strict=True)
+        options = [each.take(np.flatnonzero(values <= own + spare)) for each, values, own in reach]
+        low, high = (low, price) if fits else (price, high)
+        price = 4 * price + 1 if high is None else (low + high) // 2
+        if price in (low, high) or price > dearest:
+            break
+    return options, most_bits
 
 
 def _beside(figures: Sequence[Ints]) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -138,26 +139,43 @@ class _Search:
     def _enter(self, rank: Ints) -> None:
         """Bound cuts, the cheap bounds first, and extend what is open, the most promising first."""
         space = self.space
-        ports = self._ports(space.picks(rank))
-        for bound in (self._by_moves, self._by_cycles, self._by_room):
-            price, fits = bound(space.picks(rank), ports)
-            still = fits & self.front.open(price)
-            rank, ports = rank[still], _taken(ports, still)
-            if not len(rank):
-                return
-        price, _ = self._by_room(space.picks(rank), ports)
+        traffic = space.least_traffic(space.picks(rank))
+        if space.rates is None:
+            still = self.front.open(self.price(0 * traffic, 0 * traffic, traffic, None))
+            rank, traffic = rank[still], traffic[still]
+        rank, price = self._least(rank, traffic)
+        if not len(rank):
+            return
         order = np.argsort(promise([price], self.front.kind), kind="stable")
-        rank, ports = rank[order], _taken(ports, order)
+        rank, price = rank[order], price.take(order)
         start, size = 0, 16
         while start < len(rank):
             some = slice(start, start + size)
-            part = rank[some]
             start, size = start + size, min(4 * size, self.most)
-            price, fits = self._by_room(space.picks(part), _taken(ports, some))
-            part = part[fits & self.front.open(price)]
+            part = rank[some][self.front.open(price.take(some))]
             if len(part):
                 _Extension(self, part).run()
                 self.stop.look(len(self.front) > 0)
+
+    def _least(self, rank: Ints, traffic: Ints) -> tuple[Ints, Price]:
+        """The cuts that are open and leave room for weights, with the least that each takes.
+
+        Weights are moved once, and again in every step if there is no room for them; of each layer they lie
+        in the way with the fewest cycles and passes, and each kernel's steps are one tile.
+        """
+        space, picks = self.space, self.space.picks(rank)
+        passes = [space.least_passes(layer, picks) for layer in self.layers]
+        cycles, edge, ports = space.least_cycles(picks, passes), space.least_edge(picks), None
+        if space.rates is not None:
+            ports = self._ports(picks, passes)
+        still = np.flatnonzero(self.front.open(self.price(cycles, edge, traffic, ports)))
+        rank, picks = rank[still], [pick[still] for pick in picks]
+        left = self.room - self.cuts.rooms(picks, self.waits)
+        traffic = traffic[still] + space.least_streamed(picks, left)
+        ports = None if ports is None else (ports[0][still], ports[1][still])
+        price = self.price(cycles[still], edge[still], traffic, ports)
+        still = np.flatnonzero((left >= space.least_weights) & self.front.open(price))
+        return rank[still], price.take(still)
 
     def price(self, cycles: Any, edge: Any, traffic: Ints, ports: Ports | None) -> Price:
         """Latency, traffic and, if something is summed, what is spent, or bounds on them."""
@@ -166,36 +184,14 @@ class _Search:
         taken = None if ports is None or rates is None else spent(rates, *ports, traffic, latency)
         return Price.of(latency, traffic, taken)
 
-    def _ports(self, picks: Picks) -> Ports | None:
+    def _ports(self, picks: Picks, passes: Sequence[Sequence[Ints]]) -> Ports:
         """MACs, and bits at the array at least: weights are kept, each kernel's steps are one tile."""
-        if self.space.rates is None:
-            return None
         macs, array = 0 * picks[0], 0 * picks[0]
         for layer, held in enumerate(self.space.figures):
-            work = layer_work(self.cuts, layer, picks, self.space.least_passes(layer, picks))
-            macs = macs + sum(one.macs for one in work)
+            work = layer_work(self.cuts, layer, picks, passes[layer])
+            macs = macs + work.macs.sum(axis=0)
             array = array + array_bits(self.space.hardware, work, held.take(slice(1)))[:, 0]
         return macs, array
-
-    def _by_moves(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
-        traffic = self.space.least_traffic(picks)
-        return self.price(0 * traffic, 0 * traffic, traffic, ports), True
-
-    def _by_cycles(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
-        cycles, edge = self.space.least_cycles(picks), self.space.least_edge(picks)
-        return self.price(cycles, edge, self.space.least_traffic(picks), ports), True
-
-    def _by_room(self, picks: Picks, ports: Ports | None) -> tuple[Price, Any]:
-        space = self.space
-        left = self.room - self.cuts.rooms(picks, self.waits)
-        traffic = space.least_traffic(picks) + space.least_streamed(picks, left)
-        cycles, edge = space.least_cycles(picks), space.least_edge(picks)
-        return self.price(cycles, edge, traffic, ports), left >= space.least_weights
-
-
-def _taken(ports: Ports | None, index: Any) -> Ports | None:
-    """Those of some cuts."""
-    return None if ports is None else (ports[0][index], ports[1][index])
 
 
 class _Extension:
@@ -219,13 +215,14 @@ class _Extension:
             self.again.append(space.weights[layer][0].moved * (cuts.steps(layer, picks) - 1))
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
-            cycles = np.zeros((len(rank), len(held.room)), dtype=np.int64)
-            for number, factor in enumerate(passes):
-                cycles += factor[:, None] * held.cycles[number]
+            if passes:
+                cycles = np.stack(passes, axis=1) @ held.cycles
+            else:
+                cycles = np.zeros((len(rank), len(held.room)), dtype=np.int64)
             self.cycles.append(cycles)
             if space.rates is not None:
                 work = layer_work(cuts, layer, picks, passes)
-                self.macs = self.macs + sum(one.macs for one in work)
+                self.macs = self.macs + work.macs.sum(axis=0)
                 bits = array_bits(space.hardware, work, held)
                 self.array.append(np.broadcast_to(bits, cycles.shape))
         self.edges = [held.edge for held in space.figures]
@@ -317,7 +314,7 @@ class _Extension:
         The fastest one. Where bits at the array are summed, of those with the fewest bits at the array: no
         other is better, unless a faster one may be because time costs something.
         """
-        ticks = _streamed(self._ticks(layer))
+        ticks = _streamed(self._ticks[layer])
         if not self.array:
             return 1 + np.argmin(ticks, axis=1), np.ones(len(ticks), dtype=bool)
         array = _streamed(self.array[layer])
@@ -332,14 +329,17 @@ class _Extension:
         kind, rates = self.search.front.kind, self.search.space.rates
         return isinstance(kind, Measure) and bool(kind.weights.latency or (rates and rates.tick))
 
-    def _ticks(self, layer: int) -> Any:
-        """Time of the array with each choice, without the other layers."""
-        hardware, cycles = self.search.space.hardware, self.cycles[layer]
-        edge = self.edges[layer] if hardware.double_buffered else 0 * self.edges[layer]
-        tick = hardware.tick
-        if tick.of(int(cycles.max()), int(edge.max())) >= 1 << 62:
-            return tick.of(cycles.astype(object), edge.astype(object))
-        return tick.of(cycles, edge)
+    @cached_property
+    def _ticks(self) -> list[Any]:
+        """For each layer the time of the array with each choice, without the other layers; cuts x choices."""
+        hardware, tick, found = self.search.space.hardware, self.search.space.hardware.tick, []
+        for cycles, edges in zip(self.cycles, self.edges, strict=True):
+            edge = edges if hardware.double_buffered else 0 * edges
+            if tick.of(int(cycles.max()), int(edge.max())) >= SAFE:
+                found.append(tick.of(cycles.astype(object), edge.astype(object)))
+            else:
+                found.append(tick.of(cycles, edge))
+        return found
 
     def _fitting(self, cut: int, chosen: int, traffic: int) -> list[list[int]]:
         """The tiles that may be best within the room: layer by layer, keeping what none beats.
@@ -349,7 +349,7 @@ class _Extension:
         """
         options = []
         for layer in self.search.layers:
-            ticks, rooms = self._ticks(layer)[cut], self.rooms[layer][cut]
+            ticks, rooms = self._ticks[layer][cut], self.rooms[layer][cut]
             array = self.array[layer][cut] if self.array else 0 * rooms
             some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
             options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))

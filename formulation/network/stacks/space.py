@@ -138,12 +138,17 @@ class StackSpace:
         steps = np.minimum.reduce([self.cuts.steps(layer, picks) for layer in range(len(self.weights))])
         return np.asarray(np.maximum(0, self.weight_bits - room) * np.maximum(0, steps - 1))
 
-    def least_cycles(self, picks: Picks) -> Ints:
-        """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step."""
+    def least_cycles(self, picks: Picks, passes: Sequence[Sequence[Ints]]) -> Ints:
+        """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step.
+
+        Args:
+            picks: the cuts.
+            passes: of each layer's kernels, ``least_passes``.
+        """
         total = np.zeros_like(picks[0])
-        for layer in range(len(self.weights)):
-            for number, passes in enumerate(self.least_passes(layer, picks)):
-                total = total + self._fewest[layer][number] * passes
+        for fewest, kernel_passes in zip(self._fewest, passes, strict=True):
+            for each, factor in zip(fewest, kernel_passes, strict=True):
+                total = total + each * factor
         return total
 
     def least_passes(self, layer: int, picks: Picks) -> tuple[Ints, ...]:
@@ -170,7 +175,8 @@ class StackSpace:
         are no fewer than those of one with all their outputs.
         """
         whole = [np.array([size - 1]) for size in self.shape]
-        return int(self.hardware.tick.of(int(self.least_cycles(whole)[0]), 0))
+        passes = [self.least_passes(layer, whole) for layer in range(len(self.weights))]
+        return int(self.hardware.tick.of(int(self.least_cycles(whole, passes)[0]), 0))
 
     def least_edge(self, picks: Picks) -> Ints:
         """Bits that move before and after the array works, with the smallest tile of each layer's weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import mul
 
 import numpy as np
 
@@ -175,13 +176,13 @@ class _Rounds:
         self.items, self.price, self.fits = problem.items, problem, problem.fits
         self.bound, self.limit, self.most = bound, limit, most
         self.best: list[tuple[int, ...]] | None = None
-        self.nodes = 0
+        self.nodes, self.settled = 0, False
 
     def run(self, count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]] | None, bool]:
         """The best matrix below the limit, and whether the search was complete."""
         left = (self.items.filters,) * len(self.items.taps)
         self.most = self._tightened(left, count)
-        complete = self._visit(left, count, None, [], (0, self.price.idle), 0, 0)
+        complete = self._visit(left, count, None, [], self._start(left), 0, 0)
         if self.best is None:
             return None, complete
         return np.array(self.best).T, complete
@@ -223,8 +224,8 @@ class _Rounds:
                 return False
             if self.limit is not None and self.limit <= self.bound:
                 return True
-            p = max(weights, sum(h * t for h, t in zip(held, self.items.taps, strict=True)))
-            q = max(ofmap, sum(h * t for h, t in zip(held, self.items.pixels, strict=True)))
+            p = max(weights, sum(map(mul, held, self.items.taps)))
+            q = max(ofmap, sum(map(mul, held, self.items.pixels)))
             rest = tuple(n - h for n, h in zip(left, held, strict=True))
             paid = self._paid(cost, held)
             if self._worse(rest, count - 1, paid, p, q):
@@ -233,12 +234,20 @@ class _Rounds:
                 return False
         return True
 
+    def _start(self, left: tuple[int, ...]) -> tuple[int, int]:
+        """Both prices before the first round; with all passes where none can be split, which sets them."""
+        cost = 0, self.price.idle
+        if self.items.limit == 1:
+            cost, self.settled = self._paid(cost, left), True
+        return cost
+
     def _passes(self, held: Sequence[int], each: Sequence[int]) -> int:
-        size = self.items.limit
-        return sum(-(-h // size) * c for h, c in zip(held, each, strict=True))
+        return sum(-(-h // self.items.limit) * c for h, c in zip(held, each, strict=True))
 
     def _paid(self, cost: tuple[int, int], held: Sequence[int]) -> tuple[int, int]:
         """Both prices, without P and Q, with the passes of more filters."""
+        if self.settled:
+            return cost
         price, idle = cost
         if self.price.idle_cost is not None:
             idle += self._passes(held, self.price.idle_cost)
@@ -253,8 +262,8 @@ class _Rounds:
         self, rest: tuple[int, ...], count: int, paid: tuple[int, int], weights: int, ofmap: int
     ) -> bool:
         """Whether the rest cannot fit into the remaining rounds, or not for less than the limit."""
-        need_p = sum(n * t for n, t in zip(rest, self.items.taps, strict=True))
-        need_q = sum(n * t for n, t in zip(rest, self.items.pixels, strict=True))
+        need_p = sum(map(mul, rest, self.items.taps))
+        need_q = sum(map(mul, rest, self.items.pixels))
         if count == 0 and need_p:
             return True
         p = max(weights, -(-need_p // max(count, 1)))
