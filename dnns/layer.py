@@ -45,6 +45,11 @@ class Layer:
     def __post_init__(self) -> None:
         _check_channels(self)
 
+    def __hash__(self) -> int:
+        """Of what most layers differ in: all of it takes five times as long, and tables are asked for often."""
+        last = self.axes[-1]
+        return hash((self.out_channels, self.in_channels, self.batch, last.out, last.kernel, last.stride))
+
     @property
     def taps(self) -> int:
         """Kernel positions: the product over the axes."""

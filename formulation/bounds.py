@@ -105,14 +105,20 @@ def least_communication_bits(layer: Operator, hardware: Hardware) -> int:
     narrowest = min(width.ifmap, width.weights, width.ofmap)
     registers = hardware.rows * hardware.cols * (width.ifmap + width.weights + width.partial_sums)
     memory = (8 * hardware.buffer_bytes + registers) // narrowest
-    macs = layer.batch * layer.out_channels * layer.in_channels * prod(axis.pairs for axis in layer.axes)
-    reuse = prod(axis.reuse for axis in layer.axes)
+    macs, reuse = _products(layer)
     likely = isqrt(macs**2 // (reuse * memory**3))
     pieces = {1, 2, 3, *range(max(1, likely - 1), likely + 3)}
     words = (
         max(m * (_cube_root((27 * macs**2 - 1) // (m**2 * reuse)) - memory) for m in pieces) if macs else 0
     )
     return layer.groups * max(0, words) * narrowest
+
+
+@lru_cache(maxsize=_KEPT)
+def _products(layer: Operator) -> tuple[int, int]:
+    """Multiply-accumulates of a group that read no padding, and pairs that read one ifmap word at most."""
+    macs = layer.batch * layer.out_channels * layer.in_channels * prod(axis.pairs for axis in layer.axes)
+    return macs, prod(axis.reuse for axis in layer.axes)
 
 
 def least_traffic_bits(layer: Operator, hardware: Hardware) -> int:
@@ -123,6 +129,8 @@ def least_traffic_bits(layer: Operator, hardware: Hardware) -> int:
 def _cube_root(value: int) -> int:
     """The greatest integer whose cube is at most ``value``, by Newton's steps from above, which only fall."""
     root, lower = 0, 1 << (value.bit_length() // 3 + 1) if value else 0
+    if 0 < lower < 1 << 300:  # a float that is above the root by far more than it is rounded by
+        lower = int(value ** (1 / 3) * (1 + 1e-9)) + 1
     while lower != root:
         root = lower
         lower = min(root, (2 * root + value // root**2) // 3)

@@ -257,7 +257,9 @@ def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> floa
         return None
     if value == bound:
         return 0.0
-    return float((value - Fraction(bound)) / value)
+    above, below = value.as_integer_ratio(), bound.as_integer_ratio()
+    whole = above[0] * below[1]
+    return (whole - below[0] * above[1]) / whole
 
 
 def internal_error(answer: Answer[P, M]) -> str | None:
@@ -292,5 +294,5 @@ class PartitionData(TypedDict):
 
 def partition_dict(parts: Partition) -> PartitionData:
     """The buffer's parts in bytes."""
-    ifmap, ofmap, weights = (number(Fraction(bits, 8)) for bits in parts.parts)
+    ifmap, ofmap, weights = (bits / 8 if bits % 8 else bits // 8 for bits in parts.parts)
     return {"ifmap": ifmap, "ofmap": ofmap, "weights": weights}

@@ -92,15 +92,20 @@ class Questions:
     def asked(self) -> dict[Question, str]:
         """The distinct ones, those that others need first; each with the name of the first that poses it."""
         found: dict[Question, str] = {}
+        for question, name in self.in_turn():
+            found.setdefault(question, name)
+        return found
+
+    def in_turn(self) -> Iterator[tuple[Question, str]]:
+        """All of them, each with the name of who poses it: of all parts first, then about shared tiles."""
         for planned in self.plan:
             for part in planned.parts:
                 if part.layer is not None:
-                    found.setdefault(self.problem(part, planned.machine), part.name)
+                    yield self.problem(part, planned.machine), part.name
         for planned in self.plan:
             weighing = self._weighing(planned)
             if weighing is not None:
-                found.setdefault(weighing, planned.operator.name)
-        return found
+                yield weighing, planned.operator.name
 
     def _weighing(self, planned: Planned) -> Weighing | None:
         operator = planned.operator

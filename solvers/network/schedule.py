@@ -121,11 +121,11 @@ def _answers(questions: Questions, workers: Workers | None, notify: Notify | Non
 def check_counts(scenario: Scenario, plan: Sequence[Planned]) -> None:
     """Raise InputError, before work begins, if a layer is too large to be counted exactly."""
     combine, objective = scenario.treatment is Treatment.COMBINE, scenario.objective.build()
+    summed = objective.spends is not None
     try:
         for planned in plan:
             for part in planned.parts:
                 if part.layer is not None:
-                    summed = objective.spends is not None
                     layer_counts(part.layer, planned.machine, summed=summed).checked(part.name)
             deconv = planned.operator
             if combine and isinstance(deconv, Deconvolution) and SubKernels(deconv).layers:

@@ -104,6 +104,9 @@ class Ledger(Protocol):
     def settle(self, position: int, answer: Any) -> None:
         """Take what a call has returned, or what stands in its place."""
 
+    def keep(self) -> None:
+        """Keep what was taken since; then others may need it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:
@@ -127,6 +130,9 @@ class _Run:
         self.outcomes[position] = task.failed(answer.text) if isinstance(answer, Failure) else answer
         if self.notify is not None:
             self.notify(len(self.outcomes), len(self.tasks), task.name)
+
+    def keep(self) -> None:
+        """It is kept already."""
 
 
 def share_out(ledger: Ledger, executor: Executor) -> None:
@@ -164,6 +170,7 @@ def share_out(ledger: Ledger, executor: Executor) -> None:
                 open_needs[other] -= 1
                 if not open_needs[other]:
                     heappush(waiting, rank[other])
+        ledger.keep()
 
 
 def _ranks(tasks: Sequence[Task]) -> tuple[list[tuple[float, int, int]], list[list[int]]]:

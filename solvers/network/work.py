@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping as Fields
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from math import isqrt, prod
 from typing import TYPE_CHECKING, Any
 
-from dnns.layer import Deconvolution
+from dnns.layer import Deconvolution, Layer
 from formulation.bounds import compulsory_bits
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
@@ -95,16 +96,22 @@ def effort(problem: Problem) -> float:
     The methods have least to leave out where the DRAM, not the array, bounds the latency.
     """
     layer, machine = problem.layer, problem.hardware
-    extents = (layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
-    tiles = prod(_trip_counts(extent) for extent in extents)
-    memory = compulsory_bits(layer, machine) * machine.tick.per_bit
-    compute = layer.macs * machine.tick.per_cycle / (machine.rows * machine.cols)
+    (tiles, macs), tick = _tiles_and_macs(layer), machine.tick
+    memory = compulsory_bits(layer, machine) * tick.per_bit
+    compute = macs * tick.per_cycle / (machine.rows * machine.cols)
     return tiles * float(min(1, memory / compute))
 
 
 def combine_effort(parts: Sequence[Problem]) -> float:
     """The same for weighing shared ifmap tiles, once its parts are solved."""
     return _SHARED_EFFORT * sum(effort(part) for part in parts)
+
+
+@lru_cache(maxsize=1024)
+def _tiles_and_macs(layer: Layer) -> tuple[int, int]:
+    """Tiles to choose from, roughly, and multiply-accumulates."""
+    extents = (layer.out_channels, layer.in_channels, layer.batch, *(axis.out for axis in layer.axes))
+    return prod(_trip_counts(extent) for extent in extents), layer.macs
 
 
 def _trip_counts(extent: int) -> int:

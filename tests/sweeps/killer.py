@@ -28,9 +28,10 @@ def watched(log):
     """Have every problem noted that is begun, and every answer that is kept."""
     put, call = Store.put, SweepLedger.call
 
-    def put_noted(self, problem, answered):
-        put(self, problem, answered)
-        note(log, "kept", problem)
+    def put_noted(self, answers):
+        put(self, answers)
+        for problem, _ in answers:
+            note(log, "kept", problem)
 
     def call_noted(self, position):
         note(log, "begun", self._problems.digests[position])

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from dnns.errors import InputError
 from solvers.exploring.sweeping.axes.file import SweepPoint
 from solvers.exploring.sweeping.kept.codec import decoded, encoded
-from solvers.exploring.sweeping.kept.rows import failed_rows, rows_of
+from solvers.exploring.sweeping.kept.figures import Figures, figures
+from solvers.exploring.sweeping.kept.rows import failed_rows
 from solvers.exploring.sweeping.kept.store import DATABASE, Answered, Store
-from solvers.exploring.sweeping.problems import Problems, WholePoint
-from solvers.network.attempt import Failure
-from solvers.network.data.layers import layer_figures
-from solvers.network.data.report import totals_dict
+from solvers.exploring.sweeping.points import solved_point
+from solvers.exploring.sweeping.problems import Problems, WholePoint, is_whole
+from solvers.network.attempt import Failure, attempt
+from solvers.network.plan import plan_of
 from solvers.network.tasks import Call, Task
 from solvers.result import Result, ResultError
 
@@ -26,8 +27,25 @@ if TYPE_CHECKING:
 
 Settled = Callable[[int, int], None]
 """Progress: problems solved, problems in all."""
-_REMEMBERED = 4096
-"""Replies held in memory, for the points that share them."""
+_REMEMBERED = 16384
+"""Figures of answers held in memory, for the points that share them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of an answer.
+
+    Attributes:
+        answered: on disk.
+        figures: what the tables have of it; None if it failed, or is plain data.
+    """
+
+    answered: Answered
+    figures: Figures | None = None
+
+    def __reduce__(self) -> tuple[type[Kept], tuple[Any, ...]]:
+        """In few bytes."""
+        return Kept, (self.answered, self.figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +53,27 @@ class Solved:
     """A problem that has been solved in this run.
 
     Attributes:
-        answered: the answer as it is kept.
-        reply: the same as the method gave it; None if it failed, or is plain data.
+        reply: the answer.
+        seconds: that it took.
     """
 
-    answered: Answered
-    reply: Reply | None = None
+    reply: Reply | dict[str, Any]
+    seconds: float
 
-    def __reduce__(self) -> tuple[type[Solved], tuple[Answered]]:
-        """Between processes goes what is kept: to read it takes no longer than to pickle the reply."""
-        return Solved, (self.answered,)
+    def kept(self) -> Kept:
+        """What is kept of it: best made of several in a row, which is quicker."""
+        text = encoded(self.reply)
+        answered = Answered(text, self.seconds, text.startswith('{"failed":'))
+        plain = answered.failed or isinstance(self.reply, dict)
+        return Kept(answered, None if plain else figures(self.reply))
+
+    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
+        """Between processes goes what is kept, or why that cannot be made."""
+        return _same, (attempt(self.kept, ()),)
+
+
+def _same(answer: Kept | Failure) -> Kept | Failure:
+    return answer
 
 
 class SweepLedger:
@@ -53,10 +82,10 @@ class SweepLedger:
     def __init__(self, problems: Problems, store: Store, notify: Settled | None = None) -> None:
         """Of all problems of a sweep; ``notify`` is called after each."""
         self._problems, self._store, self._notify = problems, store, notify
-        known = store.known()
-        self._settled = {place for place, digest in enumerate(problems.digests) if digest in known}
-        self._held: dict[int, Reply] = {}
-        self._reply = lru_cache(maxsize=_REMEMBERED)(self._decoded)
+        self._settled = {place for place, digest in enumerate(problems.digests) if digest in store}
+        self._fresh: list[tuple[int, Any]] = []
+        self._held: dict[int, Figures] = {}
+        self._figures = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     @property
     def tasks(self) -> Sequence[Task]:
@@ -75,32 +104,35 @@ class SweepLedger:
     def call(self, position: int) -> Call:
         """What to call, here or in a process of its own."""
         task = self.tasks[position]
-        needs = (self._reply(need) for need in task.needs)
+        needs = (self._result(need) for need in task.needs)
         return solved, (task.work, *task.arguments, *needs)
 
     def settle(self, position: int, answer: Any) -> None:
-        """Keep an answer; of a call that failed, the reason."""
-        if isinstance(answer, InputError):
-            answer = Failure(str(answer))
-        solution = answer if isinstance(answer, Solved) else Solved(Answered(encoded(answer), 0.0, True))
-        self._store.put(self._problems.digests[position], solution.answered)
-        if solution.reply is not None and len(self._held) < _REMEMBERED:
-            self._held[position] = solution.reply
-        self._settled.add(position)
+        """Take an answer; of a call that failed, the reason."""
+        self._fresh.append((position, answer))
+
+    def keep(self) -> None:
+        """Keep what was taken."""
+        digests, fresh = self._problems.digests, [(place, _kept(answer)) for place, answer in self._fresh]
+        self._store.put([(digests[place], kept.answered) for place, kept in fresh])
+        self._fresh.clear()
+        for place, kept in fresh:
+            self._settled.add(place)
+            if kept.figures is not None and len(self._held) < _REMEMBERED:
+                self._held[place] = kept.figures
         if self._notify is not None:
             self._notify(len(self._settled), len(self.tasks))
 
-    def _decoded(self, position: int) -> Reply:
-        """The reply to a problem: as it has come in this run, else from what is kept of it."""
-        if position in self._held:
-            return self._held[position]
+    def _result(self, position: int) -> Result:
+        """The answer to a layer's problem, from what is kept of it."""
+        reply = self._reply(position)
+        assert isinstance(reply, Result)
+        return reply
+
+    def _reply(self, position: int) -> Reply:
         question, method = self._problems.asked[position], self._problems.methods[position]
         assert not isinstance(question, WholePoint)
-        parts = []
-        for need in self.tasks[position].needs:
-            reply = self._reply(need)
-            assert isinstance(reply, Result)
-            parts.append(reply)
+        parts = [self._result(need) for need in self.tasks[position].needs]
         digest = self._problems.digests[position]
         text = self._store.get(digest).text
         try:
@@ -109,30 +141,39 @@ class SweepLedger:
             problem = f"holds an answer that cannot be right: {error}"
             raise InputError(self._store.folder / DATABASE, f"problem {digest[:12]}", problem) from None
 
+    def _read(self, position: int) -> Figures:
+        """The figures of an answer: as they have come in this run, else of what is kept."""
+        return self._held.get(position) or figures(self._reply(position))
+
     def rows(self, point: SweepPoint) -> dict[str, Any]:
         """The rows of a point whose problems all have answers."""
-        questions, places = self._problems.of_point(point)
-        if questions is None:
-            (place,) = places.values()
-            data: dict[str, Any] = json.loads(self._store.get(self._problems.digests[place]).text)
-            network, _ = self._problems.networks.of(point.scenario)
+        scenario, places = point.scenario, self._problems.of_point(point.number)
+        network, _ = self._problems.networks.of(scenario)
+        if is_whole(scenario):
+            data: dict[str, Any] = json.loads(self._store.get(self._problems.digests[places[0]]).text)
             return failed_rows(network.name, data["failed"]) if "failed" in data else data
-        replies = {question: self._reply(place) for question, place in places.items()}
-        report = questions.report(replies, 0.0)
-        layers = [layer_figures(layer) for layer in report.layers]
-        return rows_of(report.network, report.complete, layers, totals_dict(report))
+        found = [self._figures(place) for place in places]
+        return solved_point(network.name, plan_of(network, scenario), scenario.treatment, found)
 
     def seconds(self) -> Iterator[dict[str, Any]]:
         """What each problem took."""
+        found = self._store.seconds()
         for place, (task, digest) in enumerate(zip(self.tasks, self._problems.digests, strict=True)):
-            kept = self._store.get(digest)
-            yield {"problem": place, "name": task.name, "seconds": kept.seconds, "failed": kept.failed}
+            seconds, failed = found[digest]
+            yield {"problem": place, "name": task.name, "seconds": seconds, "failed": failed}
 
 
 def solved(work: Callable[..., Any], *arguments: Any) -> Solved:
     """Solve one problem."""
     started = monotonic()
     reply = work(*arguments)
-    text = encoded(reply)
-    answered = Answered(text, monotonic() - started, text.startswith('{"failed":'))
-    return Solved(answered, None if answered.failed or isinstance(reply, dict) else reply)
+    return Solved(reply, monotonic() - started)
+
+
+def _kept(answer: Any) -> Kept:
+    """What is kept of what a call has returned, or of what stands in its place."""
+    if isinstance(answer, Solved):
+        answer = attempt(answer.kept, ())
+    if isinstance(answer, InputError):
+        answer = Failure(str(answer))
+    return answer if isinstance(answer, Kept) else Kept(Answered(encoded(answer), 0.0, True))

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from dnns import __version__
 from dnns.errors import InputError
 from dnns.identity import network_hash
 from dnns.layer import Network
+from formulation.problem import Problem
 from solvers.exploring.sweeping.axes.file import Sweep, SweepPoint
 from solvers.exploring.sweeping.kept.rows import rows_of
 from solvers.exploring.sweeping.labels import labels
@@ -90,6 +93,10 @@ class Problems:
     kinds: dict[str, set[type]] = field(default_factory=dict)
     identity: str = ""
     _places: dict[object, int] = field(default_factory=dict)
+    _turns: array[int] = field(default_factory=lambda: array("L"))
+    _ends: array[int] = field(default_factory=lambda: array("L"))
+    _setting: tuple[object, ...] | None = None
+    _hash: Any = None
 
     def pose(self, notify: Callable[[int, int], None] | None = None) -> None:
         """Collect the problems of all points.
@@ -119,47 +126,62 @@ class Problems:
         except InputError as error:
             raise self.sweep.at_point(f"{error}", point.given) from None
         if is_whole(point.scenario):
-            self._add(WholePoint(point.scenario, text), Method("", {}), f"point {point.number}", text)
-            return text
-        questions = questions_of(point.scenario, network, plan)
-        places: dict[Question, int] = {}
-        for question, name in questions.asked().items():
-            places[question] = self._add(question, questions.method, name, None, places)
+            name, whole = f"point {point.number}", WholePoint(point.scenario, text)
+            self._turns.append(self._add(text, whole, Method("", {}), name))
+        else:
+            self._pose_layers(questions_of(point.scenario, network, plan))
+        self._ends.append(len(self._turns))
         return text
+
+    def _pose_layers(self, questions: Questions) -> None:
+        """Collect the problems of a point that is solved layer by layer."""
+        method, options = questions.method, _options(questions.method)
+        places: dict[Question, int] = {}
+        for question, name in questions.in_turn():
+            place = places.get(question)
+            if place is None:
+                place = places[question] = self._add((options, question), question, method, name, places)
+            self._turns.append(place)
 
     def _add(
         self,
+        key: object,
         question: Question | WholePoint,
         method: Method,
         name: str,
-        text: str | None,
         places: dict[Question, int] | None = None,
     ) -> int:
-        """The place of a problem, entered if it is new."""
+        """The place of a problem, entered if it is new; ``places`` has those that it needs."""
         self.posed += 1
-        key = text or (_options(method), question)
-        if key in self._places:
-            return self._places[key]
+        place = self._places.setdefault(key, len(self.tasks))
+        if place < len(self.tasks):
+            return place
         if isinstance(question, WholePoint):
             task = Task(name, solve_point, (question.scenario,), Failure, (), _FIRST)
         else:
             task = task_for(method, question, name, places or {})
-        self._places[key] = len(self.tasks)
         self.tasks.append(task)
-        self.digests.append(hashlib.sha256(repr(key).encode()).hexdigest())
+        self.digests.append(self._digest(question, method))
         self.asked.append(question)
         self.methods.append(method)
-        return len(self.tasks) - 1
+        return place
 
-    def of_point(self, point: SweepPoint) -> tuple[Questions | None, dict[Any, int]]:
-        """What a point asks, None if it is one problem as a whole; and the places of its problems."""
-        scenario = point.scenario
-        network, network_id = self.networks.of(scenario)
-        if is_whole(scenario):
-            return None, {None: self._places[_told(point, network.name, network_id)]}
-        questions = questions_of(scenario, network, plan_of(network, scenario))
-        options = _options(questions.method)
-        return questions, {question: self._places[options, question] for question in questions.asked()}
+    def _digest(self, question: Question | WholePoint, method: Method) -> str:
+        """What tells a problem from all others, in whatever run: all that it consists of."""
+        if isinstance(question, WholePoint):
+            return hashlib.sha256(question.text.encode()).hexdigest()
+        operator = question.layer if isinstance(question, Problem) else question.deconv
+        setting = question.hardware, question.objective, question.partition, method
+        if self._setting is None or any(a is not b for a, b in zip(self._setting, setting, strict=True)):
+            told = (*_options(method), *map(repr, setting[:-1]))
+            self._setting, self._hash = setting, hashlib.sha256(repr(told).encode())
+        digest = self._hash.copy()
+        digest.update(f"{type(question).__name__} {_repr(operator)}".encode())
+        return digest.hexdigest()
+
+    def of_point(self, number: int) -> Sequence[int]:
+        """The places of a point's problems: the one that it is, or of ``Questions.in_turn``."""
+        return self._turns[self._ends[number - 1] if number else 0 : self._ends[number]]
 
     def loads(self) -> Iterator[tuple[Method, bool]]:
         """The distinct methods, each with whether it is used on shared tiles."""
@@ -208,3 +230,8 @@ def _told(point: SweepPoint, name: str, network_id: str) -> str:
 
 def _options(method: Method) -> tuple[Any, ...]:
     return (method.name, *sorted(method.options.items()))
+
+
+@lru_cache(maxsize=1024)
+def _repr(part: object) -> str:
+    return repr(part)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from solvers.shared.deconvolution import DeconvolutionResult
     from solvers.shared.result import SharedResult
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
+
 
 def encoded(reply: Reply | dict[str, Any]) -> str:
     """A reply as JSON; plain data as it is."""
@@ -47,7 +49,7 @@ def encoded(reply: Reply | dict[str, Any]) -> str:
         data = _answer(reply, _mapping(reply.mapping)) if error is None else {"failed": error}
     else:
         data = _weighed(reply)
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return _encode(data)
 
 
 def decoded(text: str, method: Method, question: Question, parts: Sequence[Result] = ()) -> Reply:

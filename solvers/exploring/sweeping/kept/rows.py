@@ -13,6 +13,20 @@ STATUSES = SOLVED, TIME_LIMIT, DOES_NOT_FIT, FAILED = "solved", "time limit", "d
 """How a point ended, from good to bad."""
 _TENSORS = ("ifmap", "ofmap", "weights")
 _WORDS = ("ifmap", "weights", "ofmap_write", "ofmap_read", "drain_read")
+_TILE = ("out_channels", "in_channels", "batch", "spatial")
+_NUMBERS = ("groups", "macs", "latency_cycles", "compute_cycles", "traffic_bytes", "energy_pj")
+_BOUNDS = ("latency_cycles", "traffic_bytes")
+_PROOF = ("bound_scope", "gap", "latency_gap", "termination", "solution_status", "bytes_needed", "error")
+ANSWER = (
+    *_NUMBERS,
+    *(f"{tensor}_words" for tensor in _WORDS),
+    *(f"tile_{name}" for name in _TILE),
+    *("rounds", "stationary", "sliding_axis", "streamed"),
+    *(f"{tensor}_buffer_bytes" for tensor in _TENSORS),
+    *(f"{name}_bound" for name in _BOUNDS),
+    *_PROOF,
+)
+"""Columns of a row that an answer fills; the others are the layer's."""
 _TOTALS = (
     "macs",
     "latency_cycles",
@@ -37,7 +51,13 @@ def rows_of(
         layers: of the result, as JSON has them.
         totals: likewise.
     """
-    rows = [row for layer in layers for row in _layer_rows(layer)]
+    return point_rows(network, complete, [row for layer in layers for row in _layer_rows(layer)], totals)
+
+
+def point_rows(
+    network: str, complete: bool, rows: list[dict[str, Any]], totals: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same, from the rows of the layers' parts."""
     status, reason = _ended(rows, totals.get("termination"))
     point = {
         "network_name": network,
@@ -92,28 +112,27 @@ def _row(layer: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     mapping = part.get("mapping") or {}
     tile, parts = mapping.get("tile") or {}, mapping.get("partition_bytes") or {}
     bounds, words = part.get("lower_bound") or {}, part.get("traffic") or {}
-    same = ("groups", "count", "macs", "latency_cycles", "compute_cycles", "traffic_bytes", "energy_pj")
-    proof = ("bound_scope", "gap", "latency_gap", "termination", "solution_status", "bytes_needed", "error")
     return {
         "layer": layer["name"],
         "op": layer["op"],
         "part": part["name"],
         "deconvolution": layer["deconvolution"],
         "stack": layer.get("stack"),
-        **{name: part.get(name) for name in same},
+        "count": part.get("count"),
+        **{name: part.get(name) for name in _NUMBERS},
         **{f"{tensor}_words": words.get(tensor) for tensor in _WORDS},
-        **{f"tile_{name}": tile.get(name) for name in ("out_channels", "in_channels", "batch", "spatial")},
+        **{f"tile_{name}": tile.get(name) for name in _TILE},
         "rounds": mapping.get("rounds"),
         "stationary": mapping.get("stationary"),
         "sliding_axis": mapping.get("sliding_axis"),
-        "streamed": _streamed(mapping),
+        "streamed": streamed(mapping),
         **{f"{tensor}_buffer_bytes": parts.get(tensor) for tensor in _TENSORS},
-        **{f"{name}_bound": bounds.get(name) for name in ("latency_cycles", "traffic_bytes")},
-        **{name: part.get(name) for name in proof},
+        **{f"{name}_bound": bounds.get(name) for name in _BOUNDS},
+        **{name: part.get(name) for name in _PROOF},
     }
 
 
-def _streamed(mapping: Mapping[str, Any]) -> str | None:
+def streamed(mapping: Mapping[str, Any]) -> str | None:
     """The tensor of which a sub-tile is held, and the sub-tile in the dimensions that are cut."""
     if "streamed" not in mapping:
         return None
@@ -150,7 +169,7 @@ def _optimal(layers: list[dict[str, Any]], status: str | None) -> bool:
 def _bounds(layers: list[dict[str, Any]], whole: Mapping[str, Any] | None) -> dict[str, Any]:
     """Bounds on the totals: proven as such, or the sums of the layers' where each has one."""
     found: dict[str, Any] = {}
-    for name in ("latency_cycles", "traffic_bytes"):
+    for name in _BOUNDS:
         bounds = [row[f"{name}_bound"] for row in layers]
         if whole is not None:
             found[f"{name}_bound"] = whole[name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,10 @@ DATABASE = "sweep.sqlite"
 _KEPT = "what was finished before is kept"
 _TABLES = """\
 CREATE TABLE IF NOT EXISTS sweep (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (
-    problem TEXT PRIMARY KEY, answer TEXT NOT NULL, seconds REAL NOT NULL, failed INTEGER NOT NULL
-) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (
+    number INTEGER PRIMARY KEY, problem TEXT NOT NULL, answer TEXT NOT NULL, seconds REAL NOT NULL,
+    failed INTEGER NOT NULL
+);
 """
 
 
@@ -42,34 +43,57 @@ class Answered:
 
 
 class Store:
-    """The answers of one sweep; to be had from ``opened``."""
+    """The answers of one sweep, one behind the other; to be had from ``opened``."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self.folder = folder
         self._connection = connection
+        self._numbers: dict[str, int] = {}
+        self._look()
 
-    def known(self) -> set[str]:
-        """The problems that have an answer."""
-        with _told(self.folder):
-            return {name for (name,) in self._connection.execute("SELECT problem FROM answers")}
+    def __contains__(self, problem: object) -> bool:
+        """Whether a problem has an answer."""
+        return problem in self._numbers
 
     def get(self, problem: str) -> Answered:
         """The answer to a problem that has one."""
-        query = "SELECT answer, seconds, failed FROM answers WHERE problem = ?"
+        query = "SELECT answer, seconds, failed FROM kept WHERE number = ?"
         with _told(self.folder):
-            text, seconds, failed = self._connection.execute(query, (problem,)).fetchone()
+            text, seconds, failed = self._connection.execute(query, (self._numbers[problem],)).fetchone()
         return Answered(text, seconds, bool(failed))
 
-    def put(self, problem: str, answered: Answered) -> None:
-        """Keep an answer; raises InputError if it cannot be written."""
-        row = (problem, answered.text, answered.seconds, answered.failed)
+    def seconds(self) -> dict[str, tuple[float, bool]]:
+        """What each problem took, and whether it failed."""
+        query = "SELECT problem, seconds, failed FROM kept"
         with _told(self.folder):
-            self._connection.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", row)
+            return {name: (took, bool(failed)) for name, took, failed in self._connection.execute(query)}
+
+    def put(self, answers: Sequence[tuple[str, Answered]]) -> None:
+        """Keep the answers to new problems, all or none; raises InputError if they cannot be written."""
+        first = self._last + 1
+        rows = [
+            (first + place, problem, kept.text, kept.seconds, kept.failed)
+            for place, (problem, kept) in enumerate(answers)
+        ]
+        with _told(self.folder):
+            self._connection.execute("BEGIN")
+            self._connection.executemany("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
+        self._numbers.update((problem, first + place) for place, (problem, _) in enumerate(answers))
+        self._last += len(rows)
+
+    def _look(self) -> None:
+        """See what there is."""
+        with _told(self.folder):
+            found = self._connection.execute("SELECT problem, number FROM kept")
+            self._numbers = dict(found)
+        self._last = max(self._numbers.values(), default=0)
 
     def forget_failed(self) -> None:
         """Forget what failed, so that it is tried again."""
         with _told(self.folder):
-            self._connection.execute("DELETE FROM answers WHERE failed")
+            self._connection.execute("DELETE FROM kept WHERE failed")
+        self._look()
 
 
 @contextmanager
