@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from formulation.deconv import Treatment
-from formulation.price import written_bits, written_ticks
+from formulation.pricing.price import written_bits, written_ticks
 from solvers.exploring.sweeping.kept.rows import ANSWER, streamed
 from solvers.network.attempt import Failure
 from solvers.network.data.mappings import mapping_choices
@@ -21,7 +21,7 @@ from solvers.result import partition_dict as in_bytes
 if TYPE_CHECKING:
     from formulation.hardware import Hardware
     from formulation.mapping import Mapping, Partition
-    from formulation.price import Cost
+    from formulation.pricing.price import Cost
     from solvers.network.questions import Reply
     from solvers.shared.deconvolution import DeconvolutionResult
 
