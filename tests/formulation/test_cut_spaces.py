@@ -1,0 +1,119 @@
+"""Tiles with sub-tiles as tables: families hold and bound every pair, and nothing better is left out."""
+
+from itertools import product
+from math import ceil
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dnns.axes import Axis
+from dnns.layer import Layer
+from formulation.cost import array_side, cut_tiles, group_cycles
+from formulation.cuts import cut_table
+from formulation.hardware import Hardware
+from formulation.mapping import Group
+from formulation.space import cut_grid
+from formulation.space.cut_axis import cut_axis
+from formulation.space.cut_channels import _smallest_parts, cut_channel_table
+from formulation.space.cut_grid import CutGrid
+from tests import strategies
+from tests.strategies import examples
+
+
+def pairs_of(extent):
+    return [(tile, sub) for tile in range(1, extent + 1) for sub in range(1, tile + 1)]
+
+
+@examples(25)
+@given(strategies.axes(most=14), st.sampled_from((None, (1, 2, 5))))
+def test_families_hold_each_pair_once_and_bound_it(axis, menu):
+    cut = cut_axis(axis, menu)
+    families, block = cut.families, np.repeat(np.arange(len(cut.starts)), np.diff(cut.offset))
+    found, inside = [], [0] * len(cut.starts)
+    for at in range(len(families.parts)):
+        tiles, subs = cut.members(at)
+        assert len(tiles)
+        table = cut_table(axis, tiles, subs)
+        found += zip(tiles.tolist(), subs.tolist(), strict=True)
+        inside[block[at]] += len(tiles)
+        pieces = np.broadcast_to(sum(count for count, _ in table.kinds), tiles.shape)
+        assert (families.parts[at] == 1) == (tiles == subs).all()
+        assert families.trips[at] == table.whole.trips.min() == table.whole.trips.max()
+        assert ceil(axis.out / subs.max()) <= families.pieces[at] <= pieces.min()
+        assert (families.first[at], families.last[at]) == (tiles.min(), tiles.max())
+        for column, exact in (
+            ("smallest", subs),
+            ("fetched", table.fetched),
+            ("within", table.within),
+            ("slid", table.slid),
+            ("held", table.largest),
+            ("whole_fetched", table.whole.fetched),
+            ("whole_slid", table.whole.slid),
+            ("whole_held", table.whole.largest),
+        ):
+            assert getattr(families, column)[at] <= exact.min()
+            assert getattr(cut.least, column)[block[at]] <= getattr(families, column)[at]
+    assert sorted(found) == [p for p in pairs_of(axis.out) if menu is None or p[1] in (*menu, p[0])]
+    assert menu is not None or inside == cut.inside.tolist()
+
+
+@examples(10)
+@given(strategies.layers(most=5, channels=2, most_axes=2), strategies.hardware(), st.data())
+def test_ranks_tell_the_sizes_of_all_pairs_in_turn(layer, machine, data):
+    grid = CutGrid(layer, machine, data.draw(st.sampled_from(("ifmap", "ofmap"))))
+    every = list(product(*(pairs_of(axis.axis.out) for axis in grid.axes)))
+    tiles, subs = grid.sizes_at(np.arange(len(every)))
+    told = [tuple(zip(*sizes, strict=True)) for sizes in (tiles, subs)]
+    assert [(tuple(map(int, t)), tuple(map(int, s))) for t, s in zip(*told, strict=True)] == [
+        tuple(zip(*pairs, strict=True)) for pairs in every
+    ]
+    rank = data.draw(st.integers(0, len(every) - 1))
+    assert grid.sizes(rank) == tuple(zip(*every[rank], strict=True))
+    cut = [i for i, pairs in enumerate(every) if any(t != s for t, s in pairs)]
+    tables = list(grid.product([np.array(pairs_of(axis.axis.out)) for axis in grid.axes]))
+    assert sorted(int(rank) for table in tables for rank in table.rank) == cut
+
+
+def test_what_a_closer_look_does_not_want_is_left_out():
+    layer, machine = Layer("x", 1, 1, (Axis(6, in_size=6),)), Hardware()
+    (table,) = CutGrid(layer, machine, "ofmap").product([np.array([(1, 1)]), np.array(pairs_of(6))])
+    wanted = cut_grid._looked(table, lambda t: t.pixels >= 2, lambda t: t.trips == 2)
+    assert wanted.tolist() == [i for i in range(len(table)) if table.pixels[i] >= 2 and table.trips[i] == 2]
+    assert 0 < len(wanted) < len(table)
+    assert len(cut_grid._looked(table, lambda t: t.pixels > 9, lambda t: t.trips == 2)) == 0
+
+
+def test_the_smallest_of_each_number_of_parts_are_listed():
+    for size in range(1, 60):
+        assert _smallest_parts(size).tolist() == sorted({ceil(size / n) for n in range(1, size + 1)})
+
+
+@examples(40)
+@given(
+    strategies.layers(most=2, channels=20, most_axes=1),
+    strategies.hardware(),
+    st.sampled_from((Group.CO, Group.CI)),
+    st.booleans(),
+)
+def test_some_cut_of_channels_that_is_kept_is_no_larger_and_no_dearer(layer, machine, group, summed):
+    extent = layer.out_channels if group is Group.CO else layer.in_channels
+    table = cut_channel_table(layer, machine, group, summed=summed)
+    counted = array_side(machine, group) is None and bool(summed or machine.fill_cycles)
+    columns = ("tile", "sub", "trips", "cycles", *(["pieces"] if counted else []))
+    kept = list(zip(*(getattr(table, name).tolist() for name in columns), strict=True))
+    cost = {}
+    for tile, sub in pairs_of(extent):
+        if sub < tile:
+            kinds = cut_tiles(extent, tile, sub)
+            pieces = sum(count for count, _ in kinds)
+            cycles = int(group_cycles(layer, machine, group, pieces, kinds))
+            cost[tile, sub] = (tile, sub, ceil(extent / tile), cycles, pieces)[: len(columns)]
+    assert [cost[row[:2]] for row in kept] == kept == sorted(kept)
+    for row in cost.values():
+        assert any(all(a <= b for a, b in zip(other, row, strict=True)) for other in kept)
+    for i, row in enumerate(kept):
+        same = [
+            other for j, other in enumerate(kept) if j != i and other[:1] + other[2:3] == row[:1] + row[2:3]
+        ]
+        assert not any(all(a <= b for a, b in zip(other, row, strict=True)) for other in same)
