@@ -1,5 +1,6 @@
 """Tiles with sub-tiles as tables: families hold and bound every pair, and nothing better is left out."""
 
+from dataclasses import replace
 from itertools import product
 from math import ceil
 
@@ -11,14 +12,23 @@ from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import array_side, cut_tiles, group_cycles
 from formulation.cuts import cut_table
+from formulation.evaluation import work_of
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.space import cut_grid
 from formulation.space.cut_axis import cut_axis
 from formulation.space.cut_channels import _smallest_parts, cut_channel_table
 from formulation.space.cut_grid import CutGrid
+from formulation.space.space import Space
+from formulation.space.streamed import streamed_spaces
 from tests import strategies
 from tests.strategies import examples
+
+MAP = {Group.CO: "ofmap", Group.CI: "ifmap"}
+
+
+def bits(held):
+    return held.ifmap, held.ofmap, held.weights
 
 
 def pairs_of(extent):
@@ -117,3 +127,42 @@ def test_some_cut_of_channels_that_is_kept_is_no_larger_and_no_dearer(layer, mac
             other for j, other in enumerate(kept) if j != i and other[:1] + other[2:3] == row[:1] + row[2:3]
         ]
         assert not any(all(a <= b for a, b in zip(other, row, strict=True)) for other in same)
+
+
+@examples(10)
+@given(strategies.problems(most=4, channels=5, most_axes=2), st.data())
+def test_tables_of_cuts_cost_and_hold_what_their_mappings_do(problem, data):
+    """All channels, and some spatial tiles; and as many channels fit as are told, where that is exact."""
+    problem = replace(problem, hardware=replace(problem.hardware, streaming=True))
+    layer, machine = problem.layer, problem.hardware
+    for space in streamed_spaces(Space(problem)):
+        if space.cuts is None:
+            sp = space.grid.table([np.arange(n) for n in space.grid.shape])
+        else:
+            every = [np.array(pairs_of(n)) for n in (layer.batch, *(axis.out for axis in layer.axes))]
+            (sp,) = space.cuts.product(every)
+        some = data.draw(st.lists(st.integers(0, len(sp) - 1), min_size=1, max_size=3))
+        channels = product(range(len(space.co.tile)), range(len(space.ci.tile)))
+        for (co, ci), row in product(channels, some):
+            at = sp.take(np.array([row]))
+            mapping = space.mapping(space.stationary, co, ci, int(at.rank[0]), int(at.slide[0]))
+            work, cost = work_of(layer, machine, mapping), problem.evaluate(mapping)
+            assert (mapping.cut, mapping.streamed) == (space.cut, space.streamed)
+            held = space.tile(co, ci, at)
+            assert all(int(np.ravel(x)[0]) == y for x, y in zip(bits(held), bits(work.tile), strict=True))
+            fits = problem.is_feasible(cost)
+            assert bool(np.ravel(space.feasible(held))[0]) == fits
+            price = space.price(space.stationary, co, ci, at, space.cycles(at)).one(0)
+            assert all(a >= b for a, b in zip(price, problem.price(cost), strict=True))
+            if min(work.trips.co, work.trips.ci, work.trips.sp) > 1:
+                assert price == problem.price(cost)
+            for group, tile, other, table in (
+                (Group.CO, mapping.tile.out_channels, Group.CI, space.ci),
+                (Group.CI, mapping.tile.in_channels, Group.CO, space.co),
+            ):
+                place = ci if table is space.ci else co
+                each = [int(space.channels(name, other)[place]) for name in (MAP[other], "weights")]
+                most = int(np.ravel(space.most_channels(group, *each, at))[0])
+                assert not fits or tile <= most
+                if machine.bank_bytes is None and (work.trips.ci == 1 or space.cut is Group.CI):
+                    assert group is space.cut or problem.partition or fits == (tile <= most)
