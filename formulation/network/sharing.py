@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dnns.layer import Deconvolution
+from formulation.bursts import Runs
 from formulation.cost import Num, TensorBits, Traffic, Trips, footprint, traffic
 from formulation.evaluation import Work
 from formulation.extents import Ints
@@ -98,7 +99,14 @@ class MovedSharedSpace(SharedSpace):
         """Whether tiles fit the room."""
         return footprint(self.hardware, self.parts(held)).total <= self.free
 
-    def moved_bits(self, stationary: Stationary, rounds: Num, trips_ci: Num, table: SpatialTable) -> Num:
+    def moved_bits(
+        self,
+        stationary: Stationary,
+        rounds: Num,
+        trips_ci: Num,
+        table: SpatialTable,
+        runs: Runs | None = None,
+    ) -> Num:
         """Traffic [bits]: exact."""
         return self.movement.bits(self.hardware, self._words(stationary, rounds, trips_ci, table))
 
