@@ -23,9 +23,9 @@ from math import prod
 import numpy as np
 
 from dnns.axes import Axis
-from dnns.layer import Layer
+from dnns.layer import Layer, Operator
 from formulation.cost import Num, Trips, passes
-from formulation.extents import Ints, edge_tile, full_axis_table, trip_count
+from formulation.extents import AxisTable, Ints, edge_tile, full_axis_table, trip_count
 from formulation.hardware import Hardware, Layout
 from formulation.mapping import Group, Stationary
 
@@ -85,11 +85,24 @@ def cut_evenly(extent: int, tile: Num, burst: int) -> Cut:
 
 def cut_intervals(axis: Axis, tile: Num, burst: int) -> Cut:
     """An axis of the ifmap by the intervals of its tiles."""
+    each = partial(_interval_bursts, axis, burst=burst)
+    return cut_as_tabled(full_axis_table(axis), axis.in_size, tile, each)
+
+
+def cut_as_tabled(table: AxisTable, stored: int, tile: Num, bursts: Callable[[int], Ints]) -> Cut:
+    """An axis of the ifmap by the words of its tiles.
+
+    Args:
+        table: of every tile size.
+        stored: words along it.
+        tile: sizes.
+        bursts: those of all sizes, by the bits of what a run holds of all dimensions inside.
+    """
 
     def side(inside: int) -> Side:
-        table, at = full_axis_table(axis), tile - 1
-        whole = 1 * ((table.trips[at] == 1) & (table.largest[at] == axis.in_size))
-        found = table.fetched[at], whole, _interval_bursts(axis, inside, burst)[at]
+        at = tile - 1
+        whole = 1 * ((table.trips[at] == 1) & (table.largest[at] == stored))
+        found = table.fetched[at], whole, bursts(inside)[at]
         return Side(*(map(int, found) if isinstance(tile, int) else found))
 
     return side
@@ -113,8 +126,8 @@ def _interval_bursts(axis: Axis, inside: int, burst: int) -> Ints:
     return found
 
 
-def _map_bits(
-    layer: Layer,
+def map_bits(
+    layer: Operator,
     hardware: Hardware,
     width: int,
     batch: Num,
@@ -122,7 +135,7 @@ def _map_bits(
     channels: Cut,
     count: int,
 ) -> Num:
-    """Of a feature map."""
+    """Of a feature map of some operator, its axes and channels cut in some way; of ``count`` channels."""
     burst = hardware.burst_bits
     images = cut_evenly(layer.batch, batch, burst), layer.batch
     inner = [(channels, count)]
@@ -148,7 +161,7 @@ def ifmap_bits(
     pairs = zip(layer.axes, sizes[1:], strict=True)
     axes = [(cut_intervals(axis, size, burst), axis.in_size) for axis, size in pairs]
     channels = channels or cut_evenly(count, ci, burst)
-    return _map_bits(layer, hardware, hardware.bits.ifmap, sizes[0], axes, channels, count)
+    return map_bits(layer, hardware, hardware.bits.ifmap, sizes[0], axes, channels, count)
 
 
 def ofmap_bits(
@@ -159,7 +172,7 @@ def ofmap_bits(
     pairs = zip(layer.axes, sizes[1:], strict=True)
     axes = [(cut_evenly(axis.out, size, burst), axis.out) for axis, size in pairs]
     channels = channels or cut_evenly(count, co, burst)
-    return _map_bits(layer, hardware, width, sizes[0], axes, channels, count)
+    return map_bits(layer, hardware, width, sizes[0], axes, channels, count)
 
 
 def weight_bits(layer: Layer, hardware: Hardware, co: Num, ci: Num) -> Num:
@@ -260,8 +273,12 @@ def pins(
         ci: input channels of a tile.
         sizes: of a tile, of the batch and each axis.
     """
-    moved = Trips(**{group.value: passes(stationary, group, trips) for group in Group})
-    return pinned(layer.groups, moved, runs(layer, hardware, co, ci, sizes))
+    return pinned(layer.groups, all_passes(stationary, trips), runs(layer, hardware, co, ci, sizes))
+
+
+def all_passes(stationary: Stationary, trips: Trips) -> Trips:
+    """Passes over the tensor that is independent of each group of loops."""
+    return Trips(**{group.value: passes(stationary, group, trips) for group in Group})
 
 
 @dataclass(frozen=True, slots=True)

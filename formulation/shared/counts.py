@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from formulation.shared.problem import SharedProblem
-from formulation.space.counts import Counts, layer_counts, most_setup
+from formulation.space.counts import Counts, layer_counts, most_setup, moved_widths
 
 
 def shared_counts(problem: SharedProblem) -> Counts:
@@ -22,7 +22,7 @@ def shared_counts(problem: SharedProblem) -> Counts:
     parts = [layer_counts(layer, hardware, summed=summed) for layer in kernels.layers]
     taps, rounds = sum(layer.taps for layer in kernels.layers), deconv.out_channels * len(kernels.layers)
     fetched = deconv.in_channels * prod(int(dim.fetched.max()) for dim in kernels.dims)
-    width = hardware.bits
+    width = moved_widths(hardware)
     bits = (
         deconv.groups * fetched * rounds * width.ifmap
         + kernels.weight_words * prod(len(dim.tile) for dim in kernels.dims) * width.weights

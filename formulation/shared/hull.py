@@ -51,7 +51,7 @@ def _sums(axis: TransposedAxis, size: Ints, trips: Ints) -> tuple[Ints, Ints, In
     first = np.r_[0, np.cumsum(trips)[:-1]]
     tile = np.repeat(size, trips)
     index = np.arange(len(tile)) - np.repeat(first, trips)
-    low, high = _hulls(axis, index * tile, tile)
+    low, high = hulls(axis, index * tile, tile)
     length = np.maximum(high - low, 0)
     overlap = np.minimum(high[1:], high[:-1]) - np.maximum(low[1:], low[:-1])
     both = (length[1:] > 0) & (length[:-1] > 0) & (index[1:] > 0)
@@ -60,7 +60,7 @@ def _sums(axis: TransposedAxis, size: Ints, trips: Ints) -> tuple[Ints, Ints, In
     return np.add.reduceat(length, first), np.add.reduceat(new, first), np.maximum.reduceat(length, first)
 
 
-def _hulls(axis: TransposedAxis, start: Ints, tile: Ints) -> tuple[Ints, Ints]:
+def hulls(axis: TransposedAxis, start: Ints, tile: Ints) -> tuple[Ints, Ints]:
     """Hull ``[low, high)`` of tiles that begin at given grid points; ``high <= low`` if empty."""
     low, high = np.full_like(start, axis.in_size), np.zeros_like(start)
     for phase in axis.phases:

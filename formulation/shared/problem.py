@@ -43,9 +43,11 @@ from formulation.evaluation import Work, check_slide, check_tile, cost_of, tile_
 from formulation.extents import AxisTable, full_axis_table
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
+from formulation.pricing.bursts import all_passes, pinned
 from formulation.pricing.objective import Objective
-from formulation.pricing.price import Cost, Price, written_ticks
+from formulation.pricing.price import Cost, Price, written_bits, written_ticks
 from formulation.problem import Posed
+from formulation.shared.bursts import shared_runs
 from formulation.shared.hull import hull_table
 
 Rounds = tuple[tuple[int, ...], ...]
@@ -128,10 +130,13 @@ class SubKernels:
         """Ofmap that no tap reaches."""
         return sum(sub.ofmap_words for sub in self.subs if sub.layer is None)
 
+    def zero_bits(self, hardware: Hardware) -> int:
+        """Bits that they move, those of each sub-kernel as one run."""
+        return sum(written_bits(hardware, sub.ofmap_words) for sub in self.subs if sub.layer is None)
+
     def zero_ticks(self, hardware: Hardware) -> int:
         """Time to write them, those of each sub-kernel by one transfer."""
-        parts = sum(sub.layer is None for sub in self.subs)
-        return written_ticks(hardware, self.zero_words * hardware.bits.ofmap, parts)
+        return written_ticks(hardware, self.zero_bits(hardware), sum(sub.layer is None for sub in self.subs))
 
     @cached_property
     def dims(self) -> tuple[AxisTable, ...]:
@@ -154,7 +159,7 @@ class SharedProblem(Posed[SharedMapping]):
         aside: latency that comes on top of both ways, and counts in the cap [ticks].
 
     Raises:
-        ValueError: if no sub-kernel has taps, or transfers take bursts.
+        ValueError: if no sub-kernel has taps.
     """
 
     deconv: Deconvolution
@@ -167,8 +172,6 @@ class SharedProblem(Posed[SharedMapping]):
     def __post_init__(self) -> None:
         if not self.kernels.layers:
             raise ValueError("no sub-kernel has taps: nothing is shared")
-        if self.hardware.burst_bytes:
-            raise ValueError("bursts are not counted where ifmap tiles are shared")
 
     @property
     def operator(self) -> Deconvolution:
@@ -216,8 +219,12 @@ class SharedProblem(Posed[SharedMapping]):
         each = [_array(hardware, layer, row, sizes, mapping.in_channels, n.ci) for layer, row in pairs]
         compute = deconv.groups * sum(cycles for cycles, _ in each)
         array = Traffic(*(sum(getattr(words, name) for _, words in each) for name in Traffic.__slots__))
-        setup = setup_cycles(hardware, deconv.groups, mapping.stationary, n)
-        return Work(n, moved, compute, array, held, setup)
+        setup, burst = setup_cycles(hardware, deconv.groups, mapping.stationary, n), None
+        if hardware.burst_bytes:
+            alike = [(layer, 1) for layer in kernels.layers]
+            once = shared_runs(deconv, alike, hardware, n.co, mapping.in_channels, sizes)
+            burst = pinned(deconv.groups, all_passes(mapping.stationary, n), once)
+        return Work(n, moved, compute, array, held, setup, burst)
 
     def smallest_tiles(self) -> Iterable[TensorBits]:
         """Bits of tiles of one grid point, one filter a round, with one and with all input channels.

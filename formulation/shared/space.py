@@ -32,7 +32,9 @@ from formulation.cost import (
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group, Stationary
+from formulation.pricing.bursts import Runs, all_passes, pinned
 from formulation.pricing.price import Price, array_ticks, overlapped
+from formulation.shared.bursts import shared_runs
 from formulation.shared.counts import shared_counts
 from formulation.shared.energy import SharedEnergy
 from formulation.shared.packing.rounds import Items
@@ -87,6 +89,14 @@ class SharedSpace:
     def _channels(self) -> tuple[Ints, Ints, Ints]:
         """Input-channel tiles, as of ``undominated_channels``."""
         return undominated_channels(self.kinds, self.hardware)
+
+    def runs(self, table: SpatialTable, rounds: Num, ci: Ints) -> Runs | None:
+        """Bits of all tiles once, where runs take whole bursts; ``ci`` are positions in ``ci``; else None."""
+        if not self.hardware.burst_bytes:
+            return None
+        alike = [(kind.layer, len(kind.members)) for kind in self.kinds]
+        sizes = self.grid.tiles(table.rank)
+        return shared_runs(self.problem.deconv, alike, self.hardware, rounds, self.ci[ci], sizes)
 
     def _counts(self) -> Counts:
         """What 64 bits must hold; raises TooLargeError."""
@@ -174,9 +184,18 @@ class SharedSpace:
         """Ofmap words of one tile if all filters were in one round."""
         return self.filters * sum(len(k.members) * tiles.pixels[k.shape] for k in self.kinds)
 
-    def moved_bits(self, stationary: Stationary, rounds: Num, trips_ci: Num, table: SpatialTable) -> Num:
-        """Traffic [bits]: exact."""
+    def moved_bits(
+        self,
+        stationary: Stationary,
+        rounds: Num,
+        trips_ci: Num,
+        table: SpatialTable,
+        runs: Runs | None = None,
+    ) -> Num:
+        """Traffic [bits]: exact, but for bursts without ``runs``, which words are below."""
         n = Trips(rounds, trips_ci, table.trips)
+        if runs is not None:
+            return pinned(self.kernels.groups, all_passes(stationary, n), runs).total
         moved = traffic(self.kernels, stationary, n, table.fetched, table.slid)
         return moved.bits(self.hardware)
 
@@ -216,8 +235,9 @@ class SharedSpace:
             self.ci[ci] * self.problem.most_taps,
             self.trips_ci[ci],
         )
-        ports = self.energy and self.energy.array_bits(tiles, ci)
-        return fit, [self._prices(s, rounds, self.trips_ci[ci], tiles, compute, held, ports) for s in CLASSES]
+        ports, runs = self.energy and self.energy.array_bits(tiles, ci), self.runs(tiles.table, rounds, ci)
+        common = rounds, self.trips_ci[ci], tiles, compute, held, ports, runs
+        return fit, [self._prices(s, *common) for s in CLASSES]
 
     def rough_bounds(self, tiles: Tiles) -> tuple[Num, list[Price]]:
         """The same over all input-channel tiles."""
@@ -320,8 +340,9 @@ class SharedSpace:
         compute: Num,
         held: TensorBits,
         ports: Num,
+        runs: Runs | None = None,
     ) -> Price:
-        bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table)
+        bits = self.moved_bits(stationary, rounds, trips_ci, tiles.table, runs)
         setup = self.setup(stationary, rounds, trips_ci, tiles.table)
         return self.price(self.latency(self.array(compute, held), bits, setup), bits, ports)
 

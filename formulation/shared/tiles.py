@@ -13,6 +13,7 @@ from formulation.cost import array_passes, channel_tiles, group_cycles
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.shared.bursts import tile_bursts
 from formulation.space.tables import SpatialTable
 
 
@@ -62,7 +63,7 @@ def streams(hardware: Hardware) -> bool:
 def undominated_channels(kinds: Sequence[KernelKind], hardware: Hardware) -> tuple[Ints, Ints, Ints]:
     """Input-channel tiles, their trips and each kind's factor of the compute cycles (kinds by tiles).
 
-    Left out: a tile that the smallest one of as many trips matches or beats for every kind.
+    Left out: a tile that the smallest one of as many trips matches or beats for every kind, in bursts too.
     """
     extent = kinds[0].layer.in_channels
     tile = np.arange(1, extent + 1)
@@ -70,5 +71,7 @@ def undominated_channels(kinds: Sequence[KernelKind], hardware: Hardware) -> tup
     parts = channel_tiles(extent, tile, trips)
     cycles = np.array([group_cycles(k.layer, hardware, Group.CI, trips, parts) for k in kinds])
     first = np.maximum.accumulate(np.where(np.r_[True, np.diff(trips) != 0], np.arange(extent), 0))
-    keep = (first == np.arange(extent)) | (cycles < cycles[:, first]).any(axis=0)
+    bursts = tile_bursts([(kind.layer, 1) for kind in kinds], hardware, tile)
+    columns = np.array([*cycles, *bursts])
+    keep = (first == np.arange(extent)) | (columns < columns[:, first]).any(axis=0)
     return tile[keep], trips[keep], cycles[:, keep]

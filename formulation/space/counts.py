@@ -105,7 +105,7 @@ def layer_counts(layer: Layer, hardware: Hardware, *, summed: bool = False) -> C
 @lru_cache(maxsize=1024)
 def _layer_counts(layer: Layer, hardware: Hardware, bank_bits: int, summed: bool) -> Counts:
     """The same for all machines that have the same tables and banks."""
-    width = _moved_widths(hardware)
+    width = moved_widths(hardware)
     extents = {Group.CO: layer.out_channels, Group.CI: layer.in_channels, Group.SP: layer.pixels}
     factors = (group_cycles(layer, hardware, g, n, [(n, 1)]) for g, n in extents.items())
     passes = layer.groups * layer.batch * layer.in_channels * layer.out_channels
@@ -131,7 +131,7 @@ def _layer_counts(layer: Layer, hardware: Hardware, bank_bits: int, summed: bool
     return Counts(cycles, bits, held, extent, series, array)
 
 
-def _moved_widths(hardware: Hardware) -> BitWidths:
+def moved_widths(hardware: Hardware) -> BitWidths:
     """Bits that a word moves at most: its own, and a burst if it is a run by itself."""
     width, more = hardware.bits, hardware.burst_bits - 1
     return BitWidths(*(getattr(width, name) + more for name in width.__slots__))

@@ -267,13 +267,6 @@ class RunTotals:
         return summed((1, layer.least_energy_pj) for layer in self.solved_layers)
 
     @property
-    def splits_for_bursts(self) -> bool:
-        """Whether deconvolutions run apart, though they might share tiles, since transfers take bursts."""
-        some = any(layer.treatment is Treatment.SPLIT for layer in self.layers)
-        asked = self.scenario.deconvolution == Treatment.COMBINE.value
-        return some and asked and self.hardware.burst_bytes is not None
-
-    @property
     def energy_delay(self) -> Fraction:
         """Energy times time at the clock, of the layers that fit, in a row [pJ ns = 1e-21 J s]."""
         return self.total("energy_pj") * self.total("latency_cycles") / Fraction(self.hardware.frequency)

@@ -165,6 +165,11 @@ class Scenario(StrictModel):
             raise ValueError(
                 "dump_models: the integer nonlinear programs among them do not count burst_bytes"
             )
+        if self.solves_programs and self.sieve == "none" and self.treatment is Treatment.COMBINE:
+            raise ValueError(
+                "sieve: none, whose programs of shared ifmap tiles do not count burst_bytes, "
+                "allowed: bounds, prices, or deconvolution: split"
+            )
         if self.objective.tolerance_over == "network":
             raise ValueError("tolerance_over: network, whose fronts do not count burst_bytes, allowed: layer")
 
@@ -185,10 +190,9 @@ class Scenario(StrictModel):
 
     @property
     def treatment(self) -> Treatment:
-        """How deconvolutions are run; where padding is counted, or with bursts, ``combine`` is ``split``."""
+        """How deconvolutions are run; where padding is counted, ``combine`` is ``split``."""
         asked = Treatment(self.deconvolution)
-        alone = self.hardware.padding != "clipped" or self.hardware.burst_bytes
-        apart = asked is Treatment.COMBINE and alone
+        apart = asked is Treatment.COMBINE and self.hardware.padding != "clipped"
         return Treatment.SPLIT if apart else asked
 
     def partition(self) -> Partition | None:

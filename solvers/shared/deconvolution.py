@@ -84,7 +84,7 @@ def combine(
             deconv, hardware, objective, partition, method=method, time_limit=time_limit, **options
         )
     parts, kernels = tuple(split_results), SubKernels(deconv)
-    zero_bits = kernels.zero_words * hardware.bits.ofmap
+    zero_bits = kernels.zero_bits(hardware)
     zero_ticks = kernels.zero_ticks(hardware)
     rates = objective.rates(hardware)
     spent = None if rates is None else rates.of(0, 0, zero_bits, zero_ticks)

@@ -111,7 +111,7 @@ class DeconvolutionResult:
     def energy_pj(self) -> Fraction | None:
         """Energy of the choice, zeros that are only written included [pJ]."""
         kernels = SubKernels(self.deconv)
-        zeros, ticks = kernels.zero_words * self.hardware.bits.ofmap, kernels.zero_ticks(self.hardware)
+        zeros, ticks = kernels.zero_bits(self.hardware), kernels.zero_ticks(self.hardware)
         machine = self.hardware
         found = [machine.quantum.told(machine.quantum.of(0, 0, zeros, ticks))]
         if self.choice is Treatment.COMBINE and self.shared is not None and self.shared.cost is not None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.cost import array_side, cut_tiles, group_cycles
-from formulation.cuts import cut_table
 from formulation.evaluation import work_of
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.pricing.cuts import cut_table
 from formulation.space import cut_grid
 from formulation.space.cut_axis import cut_axis
 from formulation.space.cut_channels import _smallest_parts, cut_channel_table

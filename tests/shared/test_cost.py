@@ -81,8 +81,8 @@ def price_of(problem, cost):
 
 
 @st.composite
-def small_problems(draw, set_up=True, holes=True):
-    """Problems; without ``holes`` every output has a tap."""
+def small_problems(draw, set_up=True, holes=True, bursting=False):
+    """Problems; without ``holes`` every output has a tap; ``bursting``: transfers take bursts."""
     axes = tuple(draw(strategies.transposed_axes(most=3)) for _ in range(draw(st.integers(1, 2))))
     if not holes:
         spans = ((a.kernel - 1) * a.dilation + 1 for a in axes)
@@ -98,7 +98,7 @@ def small_problems(draw, set_up=True, holes=True):
     )
     kernels = SubKernels(deconv)
     assume(1 <= len(kernels.layers) <= 4 and deconv.out_channels * len(kernels.layers) <= 6)
-    machine = draw(strategies.hardware(set_up=set_up))
+    machine = draw(strategies.bursting() if bursting else strategies.hardware(set_up=set_up))
     machine = replace(machine, buffer_bytes=draw(st.integers(20, 400)), bank_bytes=None)
     if draw(st.booleans()):
         machine = replace(machine, bank_bytes=max(1, machine.buffer_bytes // 9))

@@ -109,7 +109,13 @@ class SharedChoices:
 
 
 def whole_tiles(space: SharedSpace, check: Check = bool) -> Tiles:
-    """The tiles of the common grid that fit and that no other dominates in any loop order."""
+    """The tiles of the common grid that fit and that no other dominates in any loop order.
+
+    Raises:
+        ValueError: if transfers take bursts, which the programs do not count.
+    """
+    if space.hardware.burst_bytes:
+        raise ValueError("whole programs of shared ifmap tiles do not count bursts")
 
     def front(table: SpatialTable) -> SpatialTable:
         check()

@@ -56,7 +56,12 @@ def build_shared_nonlinear(
 
     Returns:
         The model, as of ``build_nonlinear``.
+
+    Raises:
+        ValueError: if transfers take bursts, which the programs do not count.
     """
+    if problem.hardware.burst_bytes:
+        raise ValueError("nonlinear programs of shared ifmap tiles do not count bursts")
     model = ConcreteModel(f"nonlinear_shared_{stationary.value}")
     book = Book(model)
     _SharedModel(problem, stationary, book).build(measure, cap)

@@ -33,9 +33,6 @@ def print_report(report: Report, console: Console) -> None:
     console.print(heading(report), highlight=False)
     for table in (_layers(report, units, console), totals(report, console)):
         put(console, table)
-    if report.splits_for_bursts:
-        text = "bursts are not counted over shared ifmap tiles: sub-convolutions run apart (combine is split)"
-        console.print(text, highlight=False)
     if report.slack is not None:
         console.print(slack_line(report.slack, report.hardware), highlight=False)
     for line in left_out_lines(report.graph):

@@ -132,14 +132,15 @@ class Nest:
         loops: outermost first, each dimension once; then those over sub-tiles.
         taps: of each kernel that shares the ifmap tiles; of one if nothing is shared.
         sliding: the loop along which ifmap tiles slide, None if there is none.
-        stored: how each tensor lies in the DRAM; empty where only words matter.
+        stored: how each tensor lies in the DRAM, weights and ofmap of each kernel by themselves; empty where
+            only words matter.
     """
 
     machine: Accelerator
     loops: tuple[NestLoop, ...]
     taps: tuple[int, ...]
     sliding: str | None
-    stored: Mapping[str, StoredTensor] = field(default_factory=dict)
+    stored: Mapping[str, tuple[StoredTensor, ...]] = field(default_factory=dict)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -246,18 +247,22 @@ class Nest:
         if not self.stored:
             partial = ofmap * width.partial_sums
             return CrossingBits(weights * width.weights, ifmap * width.ifmap, partial, ofmap * width.ofmap)
-        (filters,) = self._tile("outputs", picked)
-        ends = {"outputs": filters, "in_channels": self._tile("in_channels", picked).length}
+        channels, images = self._tile("in_channels", picked).length, self._tile("batch", picked)
         axes = {name: self._tile(name, picked) for name in self.axes}
-        inputs = {name: axis.inputs for name, axis in axes.items()} | ends
-        outputs = {name: axis.outputs[0] for name, axis in axes.items()} | ends
-        inputs["batch"] = outputs["batch"] = self._tile("batch", picked)
-        return CrossingBits(
-            self.stored[WEIGHTS].bits(ends, self.taps[0] * width.weights, burst),
-            self.stored[IFMAP].bits(inputs, width.ifmap, burst),
-            self.stored[OFMAP].bits(outputs, width.partial_sums, burst),
-            self.stored[OFMAP].bits(outputs, width.ofmap, burst),
-        )
+        inputs = {name: axis.inputs for name, axis in axes.items()}
+        (stored,) = self.stored[IFMAP]
+        fetched = stored.bits(inputs | {"in_channels": channels, "batch": images}, width.ifmap, burst)
+        bits = {"weights": 0, "partial_sums": 0, "ofmap": 0}
+        for number, filters in enumerate(self._tile("outputs", picked)):
+            held = {"outputs": filters, "in_channels": channels}
+            bits["weights"] += self.stored[WEIGHTS][number].bits(
+                held, self.taps[number] * width.weights, burst
+            )
+            made = {name: axis.outputs[number] for name, axis in axes.items()}
+            made |= {"outputs": filters, "batch": images}
+            for name in ("partial_sums", "ofmap"):
+                bits[name] += self.stored[OFMAP][number].bits(made, getattr(width, name), burst)
+        return CrossingBits(bits["weights"], fetched, bits["partial_sums"], bits["ofmap"])
 
     def _tile(self, name: str, picked: Picked) -> Any:
         place = self.places[name]

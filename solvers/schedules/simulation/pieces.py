@@ -128,7 +128,9 @@ def _nest(
     taps = tuple(prod(axis["kernel"] for axis in kernel["axes"]) for kernel in shapes)
     slide = mapping["sliding_axis"]
     sliding = None if slide is None else f"spatial.{slide}"
-    stored = _stored([NestLoop(name, loops[name]) for name in names], groups, shape, machine)
+    stored = _stored(
+        [NestLoop(name, loops[name]) for name in names], groups, shapes, tile["spatial"], machine
+    )
     streamed = mapping.get("streamed")
     inner = {} if streamed is None else _cut_loops(shape, tile, streamed["sub_tile"])
     if streamed is not None and streamed["tensor"] == IFMAP and [*inner] != [sliding]:
@@ -166,14 +168,21 @@ def _cut_loops(shape: Data, tile: Data, sub: Data) -> dict[str, Runs[CutPiece]]:
 
 
 def _stored(
-    nest: Sequence[NestLoop], groups: int, shape: Data, machine: Accelerator
-) -> dict[str, StoredTensor]:
-    """How the tensors lie in the DRAM; nothing where only words matter."""
+    nest: Sequence[NestLoop], groups: int, shapes: Sequence[Data], mapping: Data, machine: Accelerator
+) -> dict[str, tuple[StoredTensor, ...]]:
+    """How the tensors lie in the DRAM, those of each kernel by themselves; nothing where only words matter.
+
+    Where filters are in several rounds, no run goes on from one of them to the next.
+    """
     if machine.burst_bits == 1:
         return {}
-    whole = {loop.name for loop in nest if loop.trips == 1 and loop.name != "groups"}
+    shape, size = shapes[0], mapping["tile"]["spatial"]
+    trips = {loop.name: loop.trips for loop in nest}
+    axes = tuple(f"spatial.{i}" for i in range(len(size)))
+    whole = {name for name, count in trips.items() if count == 1 and name != "groups"}
     whole |= {"groups"} if groups == 1 else set()
-    axes = tuple(f"spatial.{i}" for i in range(len(shape["axes"])))
+    rounds = trips["outputs"] if "rounds" in mapping["loop_order"] else 1
+    whole |= {"filter"} if rounds == 1 or shape["out_channels"] == 1 else set()
     short = set()  # axes of which the ifmap's tiles leave something out
     for loop in nest:
         if loop.name in axes and loop.trips == 1:
@@ -181,15 +190,21 @@ def _stored(
             if tile.inputs < shape["axes"][axes.index(loop.name)]["ifmap"]:
                 short.add(loop.name)
 
-    def of_map(channels: str, cut: set[str]) -> StoredTensor:
-        beside = "groups", channels
+    def of_map(channels: Sequence[str], whole: set[str]) -> StoredTensor:
+        beside = "groups", *channels
         inner = (*axes, *beside) if machine.channels_last else (*beside, *axes)
-        return StoredTensor(("batch", *inner), frozenset(whole - cut))
+        return StoredTensor(("batch", *inner), frozenset(whole))
 
+    def made(kernel: Data) -> set[str]:
+        """With the axes that a tile has all outputs of."""
+        pairs = zip(axes, kernel["axes"], size, strict=True)
+        return whole | {name for name, axis, most in pairs if axis["ofmap"] <= most}
+
+    weights = StoredTensor(("outputs", "filter", "in_channels"), frozenset(whole))
     return {
-        "weights": StoredTensor(("outputs", "in_channels"), frozenset(whole)),
-        "ifmap": of_map("in_channels", short),
-        "ofmap": of_map("outputs", set()),
+        "weights": (weights,) * len(shapes),
+        "ifmap": (of_map(["in_channels"], whole - short),),
+        "ofmap": tuple(of_map(["outputs", "filter"], made(kernel)) for kernel in shapes),
     }
 
 
