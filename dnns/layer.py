@@ -46,7 +46,7 @@ class Layer:
         _check_channels(self)
 
     def __hash__(self) -> int:
-        """Of what most layers differ in: all of it takes five times as long, and tables are asked for often."""
+        """Of what most layers differ in; the whole takes long to hash."""
         last = self.axes[-1]
         return hash((self.out_channels, self.in_channels, self.batch, last.out, last.kernel, last.stride))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Generic, TypeVar
+from functools import lru_cache
+from pickle import dumps, loads
+from typing import Any, Generic, TypeVar
 
 from dnns.layer import Layer, Operator
 from formulation.cost import TensorBits, fits, footprint, tile_bits
@@ -127,6 +129,10 @@ class Problem(Posed[Mapping]):
     objective: Objective = field(default_factory=Objective)
     partition: Partition | None = None
 
+    def __reduce__(self) -> tuple[Callable[[bytes, bytes], Problem], tuple[bytes, bytes]]:
+        """To another process: what many problems share is packed once, and is one object there as well."""
+        return _unpacked, (_packed(self.layer), _packed((self.hardware, self.objective, self.partition)))
+
     @property
     def operator(self) -> Layer:
         """The layer."""
@@ -143,3 +149,17 @@ class Problem(Posed[Mapping]):
             largest *= int(full_axis_table(axis).largest[0])
         for ci in {1, layer.in_channels}:
             yield tile_bits(layer, self.hardware, 1, ci, largest, 1, -(-layer.in_channels // ci))
+
+
+@lru_cache(maxsize=1024)
+def _packed(part: Layer | tuple[Hardware, Objective, Partition | None]) -> bytes:
+    return dumps(part)
+
+
+@lru_cache(maxsize=1024)
+def _part(packed: bytes) -> Any:
+    return loads(packed)
+
+
+def _unpacked(layer: bytes, setting: bytes) -> Problem:
+    return Problem(_part(layer), *_part(setting))

@@ -35,6 +35,10 @@ class Method:
     name: str
     options: Fields[str, Any] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[type[Method], tuple[str, Fields[str, Any]]]:
+        """In few bytes, as it goes to another process with each problem."""
+        return Method, (self.name, self.options)
+
     def load(self, combine: bool) -> None:
         """Import what it needs, also for deconvolutions that share ifmap tiles if they do.
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from pickle import loads
 from queue import SimpleQueue
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from dnns.errors import InputError
@@ -48,6 +48,8 @@ _READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
 _AHEAD = 0.05
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
+_BETWEEN = 0.02
+"""Seconds in which answers gather where more is to be done: together they take less time."""
 _KIN = 16
 """Calls of a kin that it may have before it, however long they take."""
 
@@ -61,7 +63,6 @@ class _Worker:
         pipe: calls go in, answers come out, in their order.
         owed: of the calls that are not answered yet, the tokens; None for imports and the like.
         kin: of the last call.
-        since: when the first of the calls that are owed was begun.
         usual: seconds that a call takes; unknown at first, and taken as long.
     """
 
@@ -69,7 +70,6 @@ class _Worker:
     pipe: Connection
     owed: list[int | None] = field(default_factory=list)
     kin: Hashable = None
-    since: float = 0.0
     usual: float = inf
 
     def takes(self, kin: Hashable, most: int) -> bool:
@@ -77,26 +77,27 @@ class _Worker:
         akin = kin is not None and kin == self.kin and len(self.owed) < most
         return akin or not self.owed or len(self.owed) * self.usual < _AHEAD
 
+    @property
+    def ahead(self) -> float:
+        """Seconds, roughly, that it has work for, what it is at left out; none if not known."""
+        return 0.0 if self.usual == inf else (len(self.owed) - 1) * self.usual
+
     def call(self, token: int | None, call: Call) -> bool:
         """Hand over a call; False if the process is no longer there."""
         try:
             self.pipe.send(call)
         except OSError:
             return False
-        if not self.owed:
-            self.since = monotonic()
         self.owed.append(token)
         return True
 
     def answer(self) -> Any:
         """The next answer, its token left at the head of ``owed``."""
         try:
-            answer = self.pipe.recv()
+            answer, took = self.pipe.recv()
         except (EOFError, OSError):
             self.end()
             return Died(self.process.exitcode)
-        now = monotonic()
-        took, self.since = now - self.since, now
         if self.owed[0] is not None:
             self.usual = took if self.usual == inf else (self.usual + took) / 2
         return answer
@@ -178,20 +179,33 @@ class Workers:
         Raises:
             InputError: if a package is missing or processes cannot be started.
         """
-        ready = wait([worker.pipe for worker in self._workers])
-        for worker in [worker for worker in self._workers if worker.pipe in ready]:
-            answer = worker.answer()
-            if isinstance(answer, Died):
-                lost = [token for token in worker.owed if token is not None]
-                self._replace(worker, answer)
-                yield from ((token, NotBegun() if place else answer) for place, token in enumerate(lost))
-                continue
-            token = worker.owed.pop(0)
-            if token is not None:
-                self._left -= 1
-                yield token, answer
-            elif isinstance(answer, InputError | Failure):
-                raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
+        self._gather()
+        patience = None
+        while ready := wait([worker.pipe for worker in self._workers], patience):
+            for worker in [worker for worker in self._workers if worker.pipe in ready]:
+                yield from self._answered(worker)
+            patience = 0
+
+    def _gather(self) -> None:
+        """Let answers gather if nobody is to wait for a call meanwhile."""
+        owed = sum(len(worker.owed) for worker in self._workers)
+        if self._left > owed and all(worker.ahead > _BETWEEN for worker in self._workers):
+            sleep(_BETWEEN)
+
+    def _answered(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+        """The next answer of a process, and what it comes to."""
+        answer = worker.answer()
+        if isinstance(answer, Died):
+            lost = [token for token in worker.owed if token is not None]
+            self._replace(worker, answer)
+            yield from ((token, NotBegun() if place else answer) for place, token in enumerate(lost))
+            return
+        token = worker.owed.pop(0)
+        if token is not None:
+            self._left -= 1
+            yield token, answer
+        elif isinstance(answer, InputError | Failure):
+            raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
 
     def _replace(self, worker: _Worker, death: Died) -> None:
         if None in worker.owed:  # it has not even imported what it needs
@@ -269,8 +283,9 @@ def _serve(pipe: Connection) -> None:
     Thread(target=_take_calls, args=(pipe, calls), daemon=True).start()
     with suppress(OSError):  # which says that the parent is gone
         while (call := calls.get()) is not None:
+            began = monotonic()
             work, arguments = loads(call)
-            pipe.send(attempt(work, arguments))
+            pipe.send((attempt(work, arguments), monotonic() - began))
 
 
 def _take_calls(pipe: Connection, calls: SimpleQueue[bytes | None]) -> None:

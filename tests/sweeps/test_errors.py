@@ -175,7 +175,7 @@ def test_tables_that_cannot_be_written_leave_the_old_ones(sweep, tmp_path):
 
 
 def test_a_disk_that_is_full_can_be_given_room(sweep, tmp_path):
-    mount = "mkdir {0} && mount -t tmpfs -o size=48k tmpfs {0}"
+    mount = "mkdir {0} && mount -t tmpfs -o size=40k tmpfs {0}"
     able = ["unshare", "-rm", "sh", "-c", mount.format(tmp_path / "able")]
     if not shutil.which("unshare") or subprocess.run(able, capture_output=True, check=False).returncode:
         pytest.skip("may not mount a small disk")
@@ -200,7 +200,7 @@ def test_an_answer_that_was_altered_is_told(sweep, tmp_path, capsys):
         ('"termination"', '"ending"', "termination"),
     ):
         with sqlite3.connect(folder / "sweep.sqlite") as database:
-            changed = "update answers set answer = replace(answer, ?, ?)"
+            changed = "update kept set answer = replace(answer, ?, ?)"
             assert database.execute(changed, (old, new)).rowcount
         database.close()
         assert main([str(sweep), "--out", str(folder), "--quiet"]) == 2

@@ -11,7 +11,7 @@ from solvers.network.attempt import attempt
 from solvers.network.tasks import Call
 
 _MOST = 64
-_TOGETHER = 0.1
+_TOGETHER = 0.2
 """Seconds of work whose answers are handed over together: what is done with them is quicker so."""
 
 

@@ -64,8 +64,9 @@ class Solved:
         """What is kept of it: best made of several in a row, which is quicker."""
         text = encoded(self.reply)
         answered = Answered(text, self.seconds, text.startswith('{"failed":'))
-        plain = answered.failed or isinstance(self.reply, dict)
-        return Kept(answered, None if plain else figures(self.reply))
+        if answered.failed or isinstance(self.reply, dict):
+            return Kept(answered)
+        return Kept(answered, figures(self.reply))
 
     def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
         """Between processes goes what is kept, or why that cannot be made."""

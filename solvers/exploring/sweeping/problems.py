@@ -7,10 +7,12 @@ network) is solved as a whole.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -109,12 +111,13 @@ class Problems:
         """
         identity = hashlib.sha256(repr(self.sweep.fields).encode())
         self.kinds = {field: set() for field in self.sweep.fields}
-        for point in self.sweep.points():
-            for axis, value in labels(point).items():
-                self.kinds[axis].add(type(value))
-            identity.update(self._pose_point(point).encode())
-            if notify is not None:
-                notify(point.number + 1, len(self.sweep))
+        with _all_is_used():
+            for point in self.sweep.points():
+                for axis, value in labels(point).items():
+                    self.kinds[axis].add(type(value))
+                identity.update(self._pose_point(point).encode())
+                if notify is not None:
+                    notify(point.number + 1, len(self.sweep))
         self.identity = identity.hexdigest()
 
     def _pose_point(self, point: SweepPoint) -> str:
@@ -177,7 +180,7 @@ class Problems:
             self._setting, self._hash = setting, hashlib.sha256(repr(told).encode())
         digest = self._hash.copy()
         digest.update(f"{type(question).__name__} {_repr(operator)}".encode())
-        return digest.hexdigest()
+        return str(digest.hexdigest())
 
     def of_point(self, number: int) -> Sequence[int]:
         """The places of a point's problems: the one that it is, or of ``Questions.in_turn``."""
@@ -235,3 +238,15 @@ def _options(method: Method) -> tuple[Any, ...]:
 @lru_cache(maxsize=1024)
 def _repr(part: object) -> str:
     return repr(part)
+
+
+@contextmanager
+def _all_is_used() -> Iterator[None]:
+    """Do not look for garbage meanwhile: nearly all that is made here stays."""
+    looks = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if looks:
+            gc.enable()

@@ -41,6 +41,10 @@ class Answered:
     seconds: float
     failed: bool
 
+    def __reduce__(self) -> tuple[type[Answered], tuple[str, float, bool]]:
+        """In few bytes, as it comes from another process."""
+        return Answered, (self.text, self.seconds, self.failed)
+
 
 class Store:
     """The answers of one sweep, one behind the other; to be had from ``opened``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,24 +143,30 @@ class Sheet:
 
     def __init__(self, writer: Any, form: pa.Schema) -> None:
         self._writer, self._form = writer, form
-        self._rows: list[dict[str, Any]] = []
+        self._columns: dict[str, list[Any]] = {name: [] for name in form.names}
+        self._count = 0
 
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows; a column that a row does not have is null."""
-        self._rows.extend(rows)
-        while len(self._rows) >= ROWS_AT_ONCE:
-            self._write(ROWS_AT_ONCE)
+        for row in rows:
+            for name, column in self._columns.items():
+                column.append(row.get(name))
+            self._count += 1
+            if self._count == ROWS_AT_ONCE:
+                self._write()
 
     def finish(self) -> None:
         """Write what is left."""
-        if self._rows:
-            self._write(len(self._rows))
+        if self._count:
+            self._write()
 
-    def _write(self, count: int) -> None:
-        rows = iter(self._rows)
-        batch = arrow().RecordBatch.from_pylist(list(islice(rows, count)), schema=self._form)
-        self._rows = list(rows)
-        self._writer.write_batch(batch, row_group_size=ROWS_AT_ONCE)
+    def _write(self) -> None:
+        pa = arrow()
+        arrays = [pa.array(self._columns[field.name], field.type) for field in self._form]
+        self._writer.write_batch(pa.record_batch(arrays, schema=self._form), row_group_size=ROWS_AT_ONCE)
+        self._count = 0
+        for column in self._columns.values():
+            column.clear()
 
 
 @contextmanager
