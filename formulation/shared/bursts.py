@@ -1,9 +1,9 @@
 """Bursts where sub-kernels share ifmap tiles: what crosses the pins if runs take whole ones.
 
-As ``formulation.pricing.bursts`` for each sub-kernel, which has weights and an ofmap of its own in the DRAM: its tile
-is the common grid's clipped to its outputs. The ifmap's runs are those of the hulls. A round takes filters of
-several sub-kernels, of each as many as its packing says; so if there are several rounds a run never passes
-from one filter to the next, neither in the weights nor in the ofmap:
+As ``formulation.pricing.bursts`` for each sub-kernel, which has weights and an ofmap of its own in the DRAM:
+its tile is the common grid's clipped to its outputs. The ifmap's runs are those of the hulls. A round takes
+filters of several sub-kernels, of each as many as its packing says; so if there are several rounds a run
+never passes from one filter to the next, neither in the weights nor in the ofmap:
 
     bits of a sub-kernel's tiles, once = those of tiles of one filter if R > 1, else of all filters
 
