@@ -175,7 +175,7 @@ def test_tables_that_cannot_be_written_leave_the_old_ones(sweep, tmp_path):
 
 
 def test_a_disk_that_is_full_can_be_given_room(sweep, tmp_path):
-    mount = "mkdir {0} && mount -t tmpfs -o size=40k tmpfs {0}"
+    mount = "mkdir {0} && mount -t tmpfs -o size=24k tmpfs {0}"
     able = ["unshare", "-rm", "sh", "-c", mount.format(tmp_path / "able")]
     if not shutil.which("unshare") or subprocess.run(able, capture_output=True, check=False).returncode:
         pytest.skip("may not mount a small disk")
