@@ -39,6 +39,8 @@ def read(args: argparse.Namespace) -> Scenario:
     from solvers.scenario import build_scenario, read_scenario
 
     fields = overrides(args)
+    if asked := deconvolution(args.split, args.combine, ""):
+        fields["deconvolution"] = asked
     if args.scenario is None and args.dnnfile is None:
         problem = "give a scenario (--list names the bundled ones), or --dnnfile with --ifmap W H C"
         raise InputError("python -m solvers.run", "", problem)

@@ -128,9 +128,7 @@ def _nest(
     taps = tuple(prod(axis["kernel"] for axis in kernel["axes"]) for kernel in shapes)
     slide = mapping["sliding_axis"]
     sliding = None if slide is None else f"spatial.{slide}"
-    stored = _stored(
-        [NestLoop(name, loops[name]) for name in names], groups, shapes, tile["spatial"], machine
-    )
+    stored = _stored([NestLoop(name, loops[name]) for name in names], groups, shapes, mapping, machine)
     streamed = mapping.get("streamed")
     inner = {} if streamed is None else _cut_loops(shape, tile, streamed["sub_tile"])
     if streamed is not None and streamed["tensor"] == IFMAP and [*inner] != [sliding]:
