@@ -2,10 +2,12 @@
 
 FlowNetC's and ResNet-50's layers on POINTS machines (4) that differ in the size of the buffer, method
 Exhaustive, deconvolutions split. Prints distinct problems (a layer on a machine) per second of a core (aim
-100), what the sweep takes over its solving (aim: less than 5 %), how long the same command takes when all is
-solved, and two processes against one (aim 1.8). One process is measured in processor time, which other
-programs on the machine alter little; two in wall time, for which it must be idle. Last, time and memory of
-100,000 rows whose problems are few.
+100), what the sweep takes over its solving (aim: less than 5 %; solving is the method alone, without its
+answer's text and figures), how long the same command takes when all is solved, and two processes against one
+(aim 1.8), beside what two sweeps at once, which share nothing, get of this machine. One process is measured
+in processor time, which other programs on the machine alter little; two in wall time, for which it must be
+idle, and best with 64 points, as each command takes a second to start. Last, time and memory of 100,000 rows
+whose problems are few.
 """
 
 from __future__ import annotations
@@ -37,11 +39,12 @@ def run(folder: Path, file: Path, *options: str) -> tuple[float, float, int]:
     return wall, own, parquet.read_table(folder / "seconds.parquet").num_rows
 
 
-def command(folder: Path, file: Path, jobs: int) -> float:
-    """Wall time of a sweep from the shell, start included."""
+def command(file: Path, jobs: int, *folders: Path) -> float:
+    """Wall time of a sweep from the shell, start included; of as many at once as there are folders."""
     began = perf_counter()
-    options = [str(file), "--out", str(folder), "--quiet", "--jobs", str(jobs)]
-    subprocess.run([sys.executable, "-m", "solvers.sweep", *options], cwd=ROOT, check=True)
+    line = [sys.executable, "-m", "solvers.sweep", str(file), "--quiet", "--jobs", str(jobs), "--out"]
+    started = [subprocess.Popen([*line, str(folder)], cwd=ROOT) for folder in folders]
+    assert not any(process.wait() for process in started)
     return perf_counter() - began
 
 
@@ -81,8 +84,10 @@ def speed(folder: Path, points: int) -> None:
     print(f"{count / sum(spent):.1f} problems a second of a core (aim 100)")
     print(f"all but solving takes {rest:.2f} s: {100 * rest / sum(spent):.1f} % of it (aim: less than 5 %)")
     print(f"{again:.2f} s of the processor when all is solved already")
-    one, two = (command(folder / f"jobs{jobs}", file, jobs) for jobs in (1, 2))
+    one, two = (command(file, jobs, folder / f"jobs{jobs}") for jobs in (1, 2))
     print(f"as a command: {one:.1f} s, of two processes {two:.1f} s: {one / two:.2f} times as fast (aim 1.8)")
+    both = command(file, 1, folder / "apart1", folder / "apart2")
+    print(f"two such commands at once take {both:.1f} s: {2 * one / both:.2f} times as fast as in turn")
 
 
 def _smallest(folder: Path) -> Path:

@@ -242,6 +242,9 @@ def _run(args: argparse.Namespace) -> Report | NetworkReport:
             check_provable(scenario)
         if workers is None:
             prepare(workers, scenario)
+        elif not args.quiet:
+            level = "schedule" if scenario.network_level == "layers" else "network"
+            workers.import_meanwhile("dnns.terminal.tables", f"solvers.cli.tables.{level}")
         with shape_echoed(args):
             network = scenario.read_network()
         for note in network.notes:

@@ -125,6 +125,7 @@ class Workers:
         """
         self._most, self._likely = most, tuple(likely)
         self._prepared: list[Call] = [(_import, _IMPORTED)]
+        self._later: tuple[str, ...] = ()
         self._workers: list[_Worker] = []
         self._start_failures = 0
         self._left = 0
@@ -154,6 +155,10 @@ class Workers:
         for worker in self._workers:
             worker.call(None, call)
 
+    def import_meanwhile(self, *modules: str) -> None:
+        """Have this process import what it will need in the end while the others work."""
+        self._later = modules
+
     def start(self, number: int) -> None:
         """Have a number of processes, or as many as there may be if that is less."""
         self._left = number
@@ -179,8 +184,9 @@ class Workers:
         Raises:
             InputError: if a package is missing or processes cannot be started.
         """
+        _import(*self._later)
+        self._later, patience = (), None
         self._gather()
-        patience = None
         while ready := wait([worker.pipe for worker in self._workers], patience):
             for worker in [worker for worker in self._workers if worker.pipe in ready]:
                 yield from self._answered(worker)
