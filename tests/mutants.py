@@ -104,8 +104,8 @@ def skipped(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.arg | ast.AnnAssign):
                 yield node.annotation
-            elif isinstance(node, ast.FunctionDef):
-                yield node.returns
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield from (*node.decorator_list, getattr(node, "returns", None))
             elif isinstance(node, ast.Raise | ast.JoinedStr):
                 yield node
             elif isinstance(node, ast.Assign) and isinstance(

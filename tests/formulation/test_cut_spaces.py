@@ -15,6 +15,7 @@ from formulation.evaluation import work_of
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.pricing.cuts import cut_table
+from formulation.problem import Problem
 from formulation.space import cut_grid
 from formulation.space.cut_axis import cut_axis
 from formulation.space.cut_channels import _smallest_parts, cut_channel_table
@@ -133,8 +134,11 @@ def test_some_cut_of_channels_that_is_kept_is_no_larger_and_no_dearer(layer, mac
 @given(strategies.problems(most=4, channels=5, most_axes=2), st.data())
 def test_tables_of_cuts_cost_and_hold_what_their_mappings_do(problem, data):
     """All channels, and some spatial tiles; and as many channels fit as are told, where that is exact."""
-    problem = replace(problem, hardware=replace(problem.hardware, streaming=True))
-    layer, machine = problem.layer, problem.hardware
+    room = data.draw(st.integers(4, 60))  # in which tiles just fit, or just do not
+    bank = data.draw(st.sampled_from((None, 3)))
+    machine = replace(problem.hardware, streaming=True, buffer_bytes=room, bank_bytes=bank)
+    problem, layer = Problem(problem.layer, machine, problem.objective), problem.layer
+    narrow = machine.bits.partial_sums == machine.bits.ofmap
     for space in streamed_spaces(Space(problem)):
         if space.cuts is None:
             sp = space.grid.table([np.arange(n) for n in space.grid.shape])
@@ -150,6 +154,11 @@ def test_tables_of_cuts_cost_and_hold_what_their_mappings_do(problem, data):
             assert (mapping.cut, mapping.streamed) == (space.cut, space.streamed)
             held = space.tile(co, ci, at)
             assert all(int(np.ravel(x)[0]) == y for x, y in zip(bits(held), bits(work.tile), strict=True))
+            for few in (None, co):  # bounds of blocks have one channel of what is not chosen
+                least = space._least_tile(few, at)
+                assert all(
+                    int(np.ravel(x)[0]) <= y for x, y in zip(bits(least), bits(work.tile), strict=True)
+                )
             fits = problem.is_feasible(cost)
             assert bool(np.ravel(space.feasible(held))[0]) == fits
             price = space.price(space.stationary, co, ci, at, space.cycles(at)).one(0)
@@ -164,5 +173,5 @@ def test_tables_of_cuts_cost_and_hold_what_their_mappings_do(problem, data):
                 each = [int(space.channels(name, other)[place]) for name in (MAP[other], "weights")]
                 most = int(np.ravel(space.most_channels(group, *each, at))[0])
                 assert not fits or tile <= most
-                if machine.bank_bytes is None and (work.trips.ci == 1 or space.cut is Group.CI):
-                    assert group is space.cut or problem.partition or fits == (tile <= most)
+                if machine.bank_bytes is None and (narrow or work.trips.ci == 1 or space.cut is Group.CI):
+                    assert group is space.cut or fits == (tile <= most)

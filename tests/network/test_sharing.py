@@ -19,7 +19,7 @@ from formulation.mapping import Stationary
 from formulation.network.frontiers.front import Stop, sought
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import alone
-from formulation.network.sharing import SharedWay
+from formulation.network.sharing import MovedSharedSpace, SharedWay
 from formulation.problem import Kind, Objective
 from formulation.shared.packing.search import Best
 from formulation.shared.problem import SharedMapping, SharedProblem, SubKernels
@@ -94,6 +94,36 @@ def test_frontiers_hold_the_best_of_every_room(problem, movement, kind, data):
         elif kind is Kind.LATENCY:
             every, known = ({min(s)} if s else set() for s in (every, known))
         assert reference.pareto(known) == reference.pareto(every)
+
+
+@examples(8)
+@given(problem=small_problems(set_up=False, holes=False), movement=movements(), more=st.integers(0, 10**6))
+def test_what_is_counted_is_no_less_than_any_mapping_has(problem, movement, more):
+    """Of bits and of room; and a mapping spills where it reads partial sums back."""
+    machine, deconv = problem.hardware, problem.deconv
+    deconv = replace(deconv, in_channels=3 * (1 + deconv.in_channels // 3))
+    assume(all(sub.layer is not None for sub in split(deconv)))
+    plain, macs = SharedProblem(deconv, machine), SubKernels(deconv).macs
+    space = MovedSharedSpace(plain, replace(movement, written=movement.written + more, read=more // 3))
+    counted, (room, parts) = space._counts().bits, space.room()
+    less = replace(space.movement, written=0, read=0)
+    beside = [
+        m.cost(machine, macs, plain.work(next(shared_mappings(deconv, machine)))).traffic
+        for m in (space.movement, less)
+    ]
+    assert counted - MovedSharedSpace(plain, less)._counts().bits == beside[0] - beside[1]
+    never = MovedSharedSpace(plain, replace(movement, wider=space.free + 1))
+    assert (never.trips_ci == 1).all()  # no room for partial sums
+    assert parts is None
+    assert room * machine.copies <= space.free < (room + 1) * machine.copies
+    mappings = list(shared_mappings(deconv, machine))
+    for mapping in mappings[:: 1 + len(mappings) // 50]:
+        work = plain.work(mapping)
+        assert space.movement.cost(machine, macs, work).traffic <= counted
+        table = space.grid.table([np.array([size - 1]) for size in (mapping.batch, *mapping.spatial)])
+        rounds, trips = mapping.round_count, work.trips.ci
+        spilt = space.spills(mapping.stationary, rounds, trips, table)
+        assert spilt == (work.traffic.ofmap_read > 0)
 
 
 @examples(12)
