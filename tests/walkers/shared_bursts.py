@@ -4,12 +4,11 @@ Each sub-kernel has weights and an ofmap of its own in the DRAM. Where there are
 of one are moved one by one: no run goes on from one to the next.
 """
 
-from dnns.axes import TransposedAxis
 from tests.walkers.bursts import run_lengths
 from tests.walkers.shared_walker import Machine, taps_of
 
 
-def count(axis: TransposedAxis, residue):
+def count(axis, residue):
     """Outputs of a phase."""
     return len(range(residue, axis.out, axis.stride))
 
