@@ -199,11 +199,12 @@ def _bound(
     found: dict[str, Bound] = {}
     for measure in measures:
         more = measure.told(hardware, measure.exact(aside))
-        ways = []
-        if apart is not None or not settled:  # else there is no such way at all
+        ways, sharing = [], shared is not None and not _is_out(shared, measure)
+        slow = shared is not None and sharing and _is_slow(shared, measure, parts, aside)
+        if (apart is not None or not settled) and not slow:  # else there is no such way at all
             bounds = [(proven_of(result).of(measure.claim), count) for result, count in parts]
             ways.append(_split_bound(measure, bounds, apart if settled else None, more, hardware))
-        if shared is not None and not _is_out(shared, measure):
+        if shared is not None and sharing:
             bound = proven_of(shared).of(measure.claim)
             ways.append(None if bound is None else Fraction(bound) + more)
         known = [bound for bound in ways if bound is not None]
@@ -216,6 +217,16 @@ def _is_out(shared: SharedResult, measure: Measure) -> bool:
     """Whether no mapping with shared tiles counts: none fits, or none is within the cap."""
     capped = measure.claim == shared.problem.objective.claim and shared.mapping is None and proven(shared)
     return capped or shared.termination is Termination.INFEASIBLE
+
+
+def _is_slow(shared: SharedResult, measure: Measure, parts: Parts, aside: Price) -> bool:
+    """Whether no sub-convolutions one by one count: the least latency of them all is beyond the cap."""
+    problem, known = shared.problem, shared.least_latency
+    if not problem.objective.capped or measure.claim != problem.objective.claim or known is None:
+        return False
+    bounds = [(result.lower_bound.latency_cycles, count) for result, count in parts]
+    least = sum(count * Fraction(bound) for bound, count in bounds if bound is not None)
+    return bool(least * problem.hardware.tick.per_cycle + aside.latency > problem.cap(known) + problem.aside)
 
 
 def _split_bound(

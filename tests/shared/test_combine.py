@@ -104,6 +104,19 @@ def test_every_method_combines(method):
         assert result.total.traffic == best.total.traffic
 
 
+@pytest.mark.parametrize("method", ["exhaustive", "constrained"])
+def test_sub_convolutions_that_are_too_slow_are_in_no_bound(method):
+    """Without a tolerance, where shared tiles are faster than the parts can be."""
+    up = TransposedAxis(32, 5, 2, pad_lo=2, pad_hi=2, output_padding=1)
+    deconv, hardware, objective = Deconvolution("t5", 3, 128, (up, up)), Hardware(), Objective(tolerance=0)
+    result = combine(deconv, hardware, objective, method=method)
+    apart = sum(count * part.lower_bound.latency_cycles for part, count in result.parts)
+    assert result.choice is Treatment.COMBINE
+    assert result.split_total.traffic < result.total.traffic
+    assert apart > result.latency_cycles
+    assert result.gap == 0
+
+
 def test_a_rival_out_of_reach_leaves_no_mapping():
     deconv = Deconvolution("d", 8, 8, (TransposedAxis(6, 4, 2, pad_lo=1, pad_hi=1),) * 2)
     problem = SharedProblem(deconv, Hardware(4, 4, 4096))
