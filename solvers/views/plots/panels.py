@@ -28,7 +28,7 @@ def whole(name: str, data: Data, text: str, draw: Panel, axes: tuple[str, str]) 
 
     Args:
         name: of the files.
-        data: with ``network`` and ``total``.
+        data: with ``network``, ``layers`` (a single one is told in the title) and ``total``.
         text: what is shown, for the title.
         draw: draws the total.
         axes: labels of x and y.
@@ -42,7 +42,8 @@ def _whole(
     ax = figure.subplots()
     draw(ax, data["total"])
     ax.set(xlabel=axes[0], ylabel=axes[1])
-    style.title(figure, f"{named(data['network'])}: {text}")
+    of = [data["network"], *(layer["name"] for layer in data["layers"] if len(data["layers"]) == 1)]
+    style.title(figure, f"{', '.join(map(named, of))}: {text}")
     style.legend_above(ax, 3)
     return (ax,)
 
