@@ -1,4 +1,4 @@
-"""Cuts of a stack that are still open: which weights are kept, and the tiles of the others."""
+"""Cuts of a stack that are still open: which weights are kept, and the tiles of the others.
 
 Every set of kept weights is bounded with the others streamed in their smallest tiles and computed as fast as
 in the fastest; where that is open, the tiles that take the least time within the room are found.
