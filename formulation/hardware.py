@@ -168,8 +168,8 @@ class Hardware:
 
     def __hash__(self) -> int:
         """Of what most machines differ in; a fraction takes long to hash."""
-        rates = self.bandwidth.as_integer_ratio(), self.frequency.as_integer_ratio()
-        return hash((self.rows, self.cols, self.buffer_bytes, self.bank_bytes, rates, self.bits))
+        rate = self.bandwidth.numerator, self.frequency.numerator
+        return hash((self.rows, self.cols, self.buffer_bytes, *rate, self.bits.ifmap, self.bits.weights))
 
     @property
     def bytes_per_cycle(self) -> Fraction:

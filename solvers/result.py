@@ -255,9 +255,9 @@ def relative_gap(value: Fraction | None, bound: Fraction | float | None) -> floa
     """``(value - bound) / value``, None where one is not known."""
     if value is None or bound is None:
         return None
-    if value == bound:
-        return 0.0
     above, below = value.as_integer_ratio(), bound.as_integer_ratio()
+    if above == below:
+        return 0.0
     whole = above[0] * below[1]
     return (whole - below[0] * above[1]) / whole
 

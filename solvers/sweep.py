@@ -177,7 +177,7 @@ def write(problems: Problems, ledger: SweepLedger, folder: Path, quiet: bool) ->
     sweep = problems.sweep
     summary = Summary(sweep.fields, len(sweep))
     with told_progress("points written", quiet) as notify, written(folder, forms) as tables:
-        for point in sweep.points():
+        for point in problems.points():
             rows, values = ledger.rows(point), fitting(labels(point), axes)
             first = {"point": point.number}
             tables["points.parquet"].add([{**first, **values, **rows["point"]}])

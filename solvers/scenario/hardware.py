@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -34,8 +35,12 @@ Bits = Annotated[int, Field(ge=1, le=1024)]
 Shape = Annotated[tuple[Positive, ...], Field(strict=False, min_length=1, max_length=4)]
 
 
+@lru_cache(maxsize=4096)
 def exact(number: float | int) -> Fraction:
-    """A decimal number as the rational it was written as: 25.6 is 128/5."""
+    """A decimal number as the rational it was written as: 25.6 is 128/5.
+
+    Of equal numbers it is one object, so that machines which have it are quickly compared.
+    """
     return Fraction(repr(number))
 
 

@@ -36,6 +36,8 @@ from solvers.scenario import Scenario
 
 _FIRST = 1e15
 """Effort of a whole network: more than that of any layer."""
+_HELD = 1024
+"""Points, the first ones, that are not read a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Problems:
     _places: dict[object, int] = field(default_factory=dict)
     _turns: array[int] = field(default_factory=lambda: array("L"))
     _ends: array[int] = field(default_factory=lambda: array("L"))
+    _held: list[SweepPoint] = field(default_factory=list)
     _setting: tuple[object, ...] | None = None
     _hash: Any = None
 
@@ -116,9 +119,15 @@ class Problems:
                 for axis, value in labels(point).items():
                     self.kinds[axis].add(type(value))
                 identity.update(self._pose_point(point).encode())
+                if len(self._held) < _HELD:
+                    self._held.append(point)
                 if notify is not None:
                     notify(point.number + 1, len(self.sweep))
         self.identity = identity.hexdigest()
+
+    def points(self) -> Iterator[SweepPoint]:
+        """All points once more."""
+        return self.sweep.points(self._held)
 
     def _pose_point(self, point: SweepPoint) -> str:
         """Collect the problems of a point; what tells it from other points."""

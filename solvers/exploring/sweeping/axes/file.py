@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -89,14 +89,17 @@ class Sweep:
         """The axes' fields, in the order of the file."""
         return tuple(field for track in self.tracks for field in track.fields)
 
-    def points(self) -> Iterator[SweepPoint]:
-        """All points, in order.
+    def points(self, known: Sequence[SweepPoint] = ()) -> Iterator[SweepPoint]:
+        """All points, in order; the first ones may be known already.
 
         Raises:
             InputError: naming the field of the sweep file, what was got and what is allowed.
         """
         base = self.scenario.model_dump(mode="json", exclude={"source"})
         for number, places in enumerate(product(*(range(len(track.steps)) for track in self.tracks))):
+            if number < len(known):
+                yield known[number]
+                continue
             pairs = zip(self.tracks, places, strict=True)
             given = {f: v for t, place in pairs for f, v in zip(t.fields, t.steps[place], strict=True)}
             try:
