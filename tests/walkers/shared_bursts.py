@@ -18,7 +18,7 @@ class SharedBurstMachine(Machine):
 
     def __init__(self, deconv, hardware, mapping, ifmap, weights):
         self.bits = {"ifmap": 0, "weights": 0, "ofmap": 0}
-        self.apart = len(mapping.rounds[0]) > 1
+        self.apart = len(mapping.rounds[0]) > 1 and deconv.out_channels > 1
         self.left = {}
         super().__init__(deconv, hardware, mapping, ifmap, weights)
 

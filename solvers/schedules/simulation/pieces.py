@@ -179,8 +179,10 @@ def _stored(
     axes = tuple(f"spatial.{i}" for i in range(len(size)))
     whole = {name for name, count in trips.items() if count == 1 and name != "groups"}
     whole |= {"groups"} if groups == 1 else set()
-    rounds = trips["outputs"] if "rounds" in mapping["loop_order"] else 1
-    whole |= {"filter"} if rounds == 1 or shape["out_channels"] == 1 else set()
+    if "rounds" not in mapping["loop_order"] or trips["outputs"] == 1:
+        whole |= {"filter"}
+    elif shape["out_channels"] == 1:  # one filter of each kernel, whichever round has it
+        whole |= {"filter", "outputs"}
     short = set()  # axes of which the ifmap's tiles leave something out
     for loop in nest:
         if loop.name in axes and loop.trips == 1:
