@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,8 @@ def _executor(problems: Problems, workers: Workers | None, cluster: str | None) 
             method.load(combine)
         else:
             workers.prepare((method.load, (combine,)))
+    if workers is not None and find_spec("pandas"):  # pyarrow imports it, where it is, with its first array
+        workers.import_meanwhile("pandas")
     if workers is None:
         from solvers.exploring.sweeping.executors import Here
 

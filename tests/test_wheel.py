@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("dnns", "formulation", "solvers", "scenarios")
-OTHERS = ("3.12", "3.13")
+OTHERS = ("3.13",)
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
 
 

@@ -109,7 +109,7 @@ def small_problems(draw, set_up=True, holes=True, bursting=False):
     return SharedProblem(deconv, machine, draw(strategies.objectives()), partition)
 
 
-@examples(50)
+@examples(30)
 @given(small_problems())
 def test_the_search_finds_the_optimum_of_plain_enumeration(problem):
     expected, result = optimum(problem), solve(problem)
