@@ -37,6 +37,19 @@ def _axis(axis: Axis | TransposedAxis) -> AxisData:
     return data
 
 
+def axis_of(data: AxisData) -> Axis:
+    """An axis of a convolution, from its plain data."""
+    return Axis(
+        out=data["ofmap"],
+        kernel=data["kernel"],
+        stride=data["stride"],
+        dilation=data["dilation"],
+        pad_lo=data["pad_before"],
+        pad_hi=data["pad_after"],
+        in_size=data["ifmap"],
+    )
+
+
 def placement(deconv: Deconvolution, sub: SubConvolution) -> PlacementData:
     """Which of the deconvolution's outputs a sub-convolution makes, by which of its kernel's taps."""
     axes = zip(sub.phases, deconv.axes, strict=True)

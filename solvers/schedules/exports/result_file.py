@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PositiveInt, ValidationError
 
-from dnns.axes import Axis
 from dnns.errors import InputError
 from dnns.layer import Layer
 from dnns.yaml_reader.validation import dotted, fault
 from formulation.hardware import BitWidths
 from formulation.mapping import Mapping, Stationary, Tile
-from solvers.network.data.mapping_fields import AxisData, GeometryData, MappingData, TileData
+from solvers.network.data.geometry import axis_of
+from solvers.network.data.mapping_fields import GeometryData, MappingData, TileData
 from solvers.scenario.files import result_data
 from solvers.scenario.hardware import BitWidthsModel, HardwareModel
 from solvers.schedules.exports.nest import ExportNest
@@ -137,7 +137,7 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
                 part.name,
                 geometry["out_channels"],
                 geometry["in_channels"],
-                tuple(_axis(axis) for axis in geometry["axes"]),
+                tuple(axis_of(axis) for axis in geometry["axes"]),
                 geometry["batch"],
                 part.groups,
             ),
@@ -159,15 +159,3 @@ def _nest(result: _Result, layer: _Layer, part: _Part, path: str | Path, where: 
 
 def _tile(tile: TileData) -> Tile:
     return Tile(tile["out_channels"], tile["in_channels"], tile["batch"], tuple(tile["spatial"]))
-
-
-def _axis(axis: AxisData) -> Axis:
-    return Axis(
-        out=axis["ofmap"],
-        kernel=axis["kernel"],
-        stride=axis["stride"],
-        dilation=axis["dilation"],
-        pad_lo=axis["pad_before"],
-        pad_hi=axis["pad_after"],
-        in_size=axis["ifmap"],
-    )

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dnns.axes import Axis
 from formulation.extents import axis_table
+from solvers.network.data.geometry import axis_of
+from solvers.network.data.mapping_fields import AxisData
 
 Data = Mapping[str, Any]
 
@@ -76,18 +77,9 @@ def tile_extents(piece: Data) -> dict[str, list[int]]:
     }
 
 
-def window(axis: Data, size: int) -> int:
+def window(axis: AxisData, size: int) -> int:
     """The longest interval of inputs under a tile of so many outputs [words]."""
-    given = Axis(
-        out=axis["ofmap"],
-        kernel=axis["kernel"],
-        stride=axis["stride"],
-        dilation=axis["dilation"],
-        pad_lo=axis["pad_before"],
-        pad_hi=axis["pad_after"],
-        in_size=axis["ifmap"],
-    )
-    return int(axis_table(given, np.array([size])).largest[0])
+    return int(axis_table(axis_of(axis), np.array([size])).largest[0])
 
 
 def planes(piece: Data) -> list[dict[str, Any]]:
