@@ -18,8 +18,8 @@ from benchmarks.constrained import problems
 from formulation.mapping import Stationary
 from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Quantity
 from formulation.problem import Kind, Problem
+from solvers.backends.nonlinear import dump_nonlinear
 from solvers.layers import exhaustive
-from solvers.programs.nonlinear import dump_nonlinear
 
 ROOT = Path(__file__).parent.parent
 NETWORKS = ("dcgan", "vgg16", "unet")

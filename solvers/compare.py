@@ -14,7 +14,7 @@ from dnns.errors import InputError
 from dnns.terminal.options import LineParser
 from dnns.terminal.output import check_outputs, deliver
 from dnns.terminal.streams import guarded
-from solvers.backends import MILP, load
+from solvers.backends.registry import MILP, load
 from solvers.cli.echo import option_named
 from solvers.methods import METHODS
 from solvers.run import check_plots, conclude, progress, started, unsolved

@@ -8,7 +8,7 @@ from typing import Any
 
 from dnns.errors import InputError
 from formulation.problem import Problem
-from solvers.backends import DEFAULT_NLP, NLP, load
+from solvers.backends.registry import DEFAULT_NLP, NLP, load
 from solvers.result import Result
 
 METHODS = ("static", "constrained", "exhaustive", "exact", "combined")

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 COMMANDS = (
     *("dnns.show", "solvers.run", "solvers.size", "solvers.compare", "solvers.asv", "solvers.show"),
     *("solvers.replay", "solvers.curve", "solvers.pareto", "solvers.sweep", "solvers.export"),
-    "solvers.main",
+    "solvers.cli.main",
 )
 LEFTOVERS = {
     *(
@@ -64,8 +64,8 @@ def test_every_command_tells_the_version(command):
 
 def test_the_installed_command_runs_the_others(capsys):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {"dataflow-optimizer": "solvers.main:main"}
-    from solvers.main import COMMANDS, main
+    assert project["scripts"] == {"dataflow-optimizer": "solvers.cli.main:main"}
+    from solvers.cli.main import COMMANDS, main
 
     assert {Path(*module.split(".")).with_suffix(".py") for module in COMMANDS.values()} == {
         path.relative_to(ROOT)

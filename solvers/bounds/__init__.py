@@ -1,1 +1,1 @@
-"""Proven bounds from convex relaxations: IPOPT, dual bounds, branching, sensitivities."""
+"""Proven bounds from convex relaxations: duals, branching, sensitivities."""

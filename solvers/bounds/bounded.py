@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from formulation.relaxed.classes import Aim, Variant
-from solvers.bounds.posynomial import Floats, Program
+from solvers.backends.posynomial import Floats, Program
 from solvers.result import Termination
 
 

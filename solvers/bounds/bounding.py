@@ -16,10 +16,10 @@ from formulation.relaxed.least import least_price
 from formulation.relaxed.loading import load
 from formulation.relaxed.model import build_relaxed
 from formulation.relaxed.structure import SUB, Structure
-from solvers.bounds.backend import nlp_backend
+from solvers.backends.nlp import nlp_backend
+from solvers.backends.posynomial import Floats, Form, Program
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.dual import dual_bound, lowest
-from solvers.bounds.posynomial import Floats, Form, Program
 from solvers.result import Termination
 
 SAFETY = 1e-9

@@ -19,10 +19,10 @@ from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Quantity
 from formulation.pricing.price import Price
 from formulation.problem import Posed
 from formulation.relaxed.classes import Aim, Variant
+from solvers.backends.deadline import TimeUp
 from solvers.bounds.bounded import Bounded
 from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, refine
-from solvers.deadline import TimeUp
 from solvers.goals import Found, Goal
 from solvers.result import Bound, BoundFrom, LowerBound, Termination, free_bound
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from solvers.bounds.posynomial import Floats, Program
+from solvers.backends.posynomial import Floats, Program
 
 _ROUNDING = 1e-12
 """Relative to the sum of magnitudes: several thousand units in the last place, for fewer than 300 terms."""

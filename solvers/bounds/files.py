@@ -17,9 +17,9 @@ from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim, Relaxation, Variant
 from formulation.relaxed.loading import load
 from formulation.relaxed.model import build_relaxed
+from solvers.backends.posynomial import Form, Program
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.bounding import Bounder
-from solvers.bounds.posynomial import Form, Program
 from solvers.result import Termination
 
 _LEGEND = """\

@@ -20,9 +20,9 @@ from formulation.pricing.price import Price
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.loading import load
 from formulation.relaxed.structure import TENSORS
+from solvers.backends.posynomial import Floats, Program
 from solvers.bounds.bounded import Bounded, SolvedModel
 from solvers.bounds.bounding import Bounder, form
-from solvers.bounds.posynomial import Floats, Program
 
 _KIB_BITS = 8 * 1024
 _NEAR = 1e-3  # relative; a model whose bound is this close to the least stands for it

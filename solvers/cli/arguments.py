@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from dnns.terminal.options import LineParser
-from solvers.backends import DEFAULT_MILP, MILP
+from solvers.backends.registry import DEFAULT_MILP, MILP
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,8 +16,8 @@ from typing import Any
 
 from formulation.mapping import Mapping, Partition
 from formulation.problem import Problem
-from solvers.backends import DEFAULT_MILP
-from solvers.deadline import Deadline
+from solvers.backends.deadline import Deadline
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.layers import constrained, static
 from solvers.result import Result, SolutionStatus, Termination, at_least, number, partition_dict
 

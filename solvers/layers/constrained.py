@@ -23,17 +23,17 @@ from formulation.relaxed.streamed_presolve import StreamedPresolve
 from formulation.relaxed.structure import SUB
 from formulation.space.space import Space
 from formulation.space.streamed import streamed_spaces
+from solvers.backends.deadline import GRACE, Deadline
+from solvers.backends.nonlinear import dump_nonlinear
 from solvers.bounds.bounded import Bounded
 from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, Presolving, Unlisted
 from solvers.bounds.driver import RelaxedRun, is_proven
 from solvers.bounds.files import dump
 from solvers.bounds.sensitivity import sensitivity
-from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
 from solvers.layers.streamed_rounding import CutRounder
-from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import Result, SolutionStatus, Termination
 
 _TARGET = 0.01  # gap at which branching stops

@@ -25,14 +25,14 @@ from formulation.program.candidates import Candidates, Check, Sieve, candidates
 from formulation.program.choices import VariantChoices, whole_choices
 from formulation.space.space import Space
 from formulation.space.streamed import StreamedSpace, streamed_spaces
-from solvers.backends import DEFAULT_MILP
-from solvers.deadline import GRACE, Deadline, TimeUp
+from solvers.backends.deadline import GRACE, Deadline, TimeUp
+from solvers.backends.milp import SolverDisagreement
+from solvers.backends.nonlinear import dump_nonlinear
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, sources, staged
 from solvers.layers.exact_stage import Backend, ProgramStage
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
-from solvers.programs.backend import SolverDisagreement
-from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import BoundFrom, Result, SolutionStatus, Termination, at_least, free_bound
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]

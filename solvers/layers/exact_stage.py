@@ -26,12 +26,12 @@ from formulation.program.choices import VariantChoices, sieved_choices
 from formulation.program.model import Milp, build_milp
 from formulation.program.scaling import SPAN, ProgramAim
 from formulation.space.space import Space
-from solvers.deadline import Deadline, TimeUp
+from solvers.backends.deadline import Deadline, TimeUp
+from solvers.backends.files import dump
+from solvers.backends.linear import solve_milp
+from solvers.backends.log import Log
+from solvers.backends.milp import MilpAnswer, SolverDisagreement
 from solvers.goals import Found, Goal, LayerFound, no_worse, ranked, safe
-from solvers.programs.backend import MilpAnswer, SolverDisagreement
-from solvers.programs.files import dump
-from solvers.programs.linear import solve_milp
-from solvers.programs.log import Log
 from solvers.result import Termination
 
 

@@ -10,7 +10,7 @@ from formulation.mapping import Group, Mapping
 from formulation.problem import Problem
 from formulation.space.space import Space
 from formulation.space.streamed import streamed_spaces
-from solvers.deadline import GRACE, Deadline
+from solvers.backends.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, sources, staged
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search

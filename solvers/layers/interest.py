@@ -19,7 +19,7 @@ from formulation.pricing.price import Price
 from formulation.space.blocks import pairs
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
-from solvers.deadline import NEVER, Deadline
+from solvers.backends.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound
 
 Mask = NDArray[np.bool_]

@@ -16,7 +16,7 @@ import numpy as np
 from formulation.extents import Ints
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
-from solvers.deadline import NEVER, Deadline
+from solvers.backends.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound, better, ranked
 
 _SWEEPS = 20  # rounds of the local search; it stops by itself long before

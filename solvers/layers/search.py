@@ -23,7 +23,7 @@ from formulation.space.blocks import CELLS, pairs
 from formulation.space.shortlist import short_list
 from formulation.space.space import Space
 from formulation.space.tables import SpatialTable
-from solvers.deadline import NEVER, Deadline, TimeUp
+from solvers.backends.deadline import NEVER, Deadline, TimeUp
 from solvers.goals import Goal, LayerFound, Outcome, better, limit, ranked, safe
 from solvers.layers.interest import Interest, Mask, TileBounds
 

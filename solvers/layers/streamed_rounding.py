@@ -17,7 +17,7 @@ from formulation.relaxed.structure import SUB
 from formulation.space.cut_channels import CutChannelTable
 from formulation.space.streamed import StreamedSpace
 from formulation.space.tables import ChannelTable
-from solvers.deadline import NEVER, Deadline
+from solvers.backends.deadline import NEVER, Deadline
 from solvers.goals import Goal, LayerFound
 from solvers.layers.rounding import Rounder
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 from math import lcm
 
 from formulation.program.partition import build_partition_milp
-from solvers.backends import DEFAULT_MILP
+from solvers.backends.linear import solve_milp
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.network.partition import Table, network_keys
-from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
 

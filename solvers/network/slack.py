@@ -26,7 +26,7 @@ from formulation.network.frontiers.space import MovedSpace
 from formulation.network.movement import alone
 from formulation.network.program.blocks import Block, BlockState
 from formulation.problem import Objective, Problem
-from solvers.backends import DEFAULT_MILP
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.network.attempt import Failure
 from solvers.network.plan import Part, Planned
 from solvers.network.resident.choose import Chooser

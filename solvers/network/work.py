@@ -15,7 +15,7 @@ from formulation.bounds import compulsory_bits
 from formulation.hardware import Hardware
 from formulation.mapping import Partition
 from formulation.problem import Objective, Problem
-from solvers.backends import MILP, load
+from solvers.backends.registry import MILP, load
 from solvers.methods import solver
 from solvers.result import Result, SolutionStatus, Termination
 

@@ -33,8 +33,8 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
 _IMPORTED = ("numpy", "solvers.network.work")
-_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.shared.exact", "solvers.programs.highs")
-_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.shared.combined", "solvers.bounds.ipopt")
+_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.shared.exact", "solvers.backends.highs")
+_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.shared.combined", "solvers.backends.ipopt")
 #: What each method needs, imported once for all processes.
 _PRELOADED = {
     "static": ("solvers.layers.static", "solvers.shared.exhaustive"),

@@ -19,7 +19,7 @@ from dnns.yaml_reader.file import Locate
 from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
-from solvers.backends import DEFAULT_MILP, MILP
+from solvers.backends.registry import DEFAULT_MILP, MILP
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import (
     HardwareModel,

@@ -11,7 +11,7 @@ from typing import Any
 from formulation.mapping import Partition
 from formulation.pricing.price import Cost
 from formulation.shared.problem import SharedMapping, SharedProblem
-from solvers.backends import DEFAULT_MILP
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.result import SolutionStatus
 from solvers.shared import constrained, exhaustive
 from solvers.shared.result import SharedResult

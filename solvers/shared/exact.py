@@ -26,11 +26,11 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.space import CLASSES
 from formulation.words import deconvolution_words, machine_words
-from solvers.backends import DEFAULT_MILP
-from solvers.deadline import TimeUp
+from solvers.backends.deadline import TimeUp
+from solvers.backends.files import write
+from solvers.backends.linear import solve_milp
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.goals import Goal, Outcome
-from solvers.programs.files import write
-from solvers.programs.linear import solve_milp
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import Candidate, SharedFound, packed_price, transfer_ticks
 from solvers.shared.exhaustive import run

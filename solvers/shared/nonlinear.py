@@ -11,7 +11,7 @@ from formulation.shared.problem import SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.nonlinear import build_shared_nonlinear, pattern_size
 from formulation.words import deconvolution_words, setting_words
-from solvers.programs.nonlinear import write_nonlinear
+from solvers.backends.nonlinear import write_nonlinear
 
 _LEGEND = """\
 dimensions d: ci (input channels), batch, axis0, ... of the grid; groups g of loops: co (rounds), ci, sp

@@ -24,12 +24,12 @@ from formulation.shared.tiles import Tiles
 from formulation.shared.whole.choices import whole_tiles
 from formulation.shared.whole.model import SharedMilp, build_shared
 from formulation.space.space import CLASSES
-from solvers.deadline import Deadline, TimeUp
+from solvers.backends.deadline import Deadline, TimeUp
+from solvers.backends.files import scale_lines, write
+from solvers.backends.linear import solve_milp
+from solvers.backends.log import Log
+from solvers.backends.milp import MilpAnswer, SolverDisagreement
 from solvers.goals import Goal, Outcome
-from solvers.programs.backend import MilpAnswer, SolverDisagreement
-from solvers.programs.files import scale_lines, write
-from solvers.programs.linear import solve_milp
-from solvers.programs.log import Log
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import SharedFound
 from solvers.shared.nonlinear import dump_nonlinear_shared, shared_words

@@ -18,7 +18,7 @@ from formulation.pricing.objective import ENERGY
 from formulation.problem import Kind, Objective, Problem
 from formulation.shared.problem import SharedProblem
 from solvers import methods
-from solvers.backends import MILP, NLP
+from solvers.backends.registry import MILP, NLP
 from solvers.result import BoundFrom, BoundScope, SolutionStatus, Termination, free_bound
 from solvers.shared import methods as shared_methods
 from solvers.shared.deconvolution import combine

@@ -17,8 +17,8 @@ from formulation.pricing.objective import LATENCY, TRAFFIC, Measure
 from formulation.problem import Kind, Objective, Problem
 from formulation.program.nonlinear.model import build_nonlinear
 from formulation.program.nonlinear.whole import runs
+from solvers.backends.nonlinear import dump_nonlinear
 from solvers.layers import constrained, exact, exhaustive
-from solvers.programs.nonlinear import dump_nonlinear
 from tests import strategies
 
 MACHINE = Hardware(rows=2, cols=2, buffer_bytes=300)

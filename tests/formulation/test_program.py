@@ -23,7 +23,7 @@ from formulation.program.scaling import ProgramAim, scales
 from formulation.program.terms import Product
 from formulation.program.transfers import variants_of
 from formulation.space.space import CLASSES, Space
-from solvers.programs.linear import solve_milp
+from solvers.backends.linear import solve_milp
 from tests import strategies
 from tests.layers.test_exhaustive import every_mapping
 from tests.strategies import examples

@@ -31,10 +31,10 @@ from formulation.relaxed.underestimates import (
     underestimate,
 )
 from formulation.space.tables import SpatialGrid, channel_table
-from solvers.bounds import ipopt
+from solvers.backends import ipopt
+from solvers.backends.posynomial import Form, NotConvexError
 from solvers.bounds.bounding import Bounder, form
 from solvers.bounds.dual import dual_bound, lowest
-from solvers.bounds.posynomial import Form, NotConvexError
 from solvers.result import Termination
 from tests import strategies
 

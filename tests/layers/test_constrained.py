@@ -21,7 +21,7 @@ from formulation.problem import Kind, Objective, Problem
 from formulation.relaxed import presolve
 from formulation.relaxed.classes import Aim
 from formulation.relaxed.layers import LayerRelaxation
-from solvers.bounds import ipopt
+from solvers.backends import ipopt
 from solvers.bounds.bounding import Bounder
 from solvers.bounds.sensitivity import sensitivity
 from solvers.layers import constrained, exhaustive

@@ -25,9 +25,9 @@ from formulation.program.model import build_milp
 from formulation.program.scaling import ProgramAim
 from formulation.space.space import CLASSES, Space
 from formulation.space.tables import SpatialTable
+from solvers.backends.linear import solve_milp
 from solvers.layers import exact, exact_stage, exhaustive
 from solvers.layers.exact import SolverDisagreement
-from solvers.programs.linear import solve_milp
 from solvers.result import SolutionStatus, Termination
 from tests import strategies
 from tests.layers.test_exhaustive import every_mapping

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from formulation.pricing.objective import LATENCY, TRAFFIC, Measure
-from solvers.deadline import Deadline
+from solvers.backends.deadline import Deadline
+from solvers.backends.milp import MilpAnswer, Size
 from solvers.goals import Goal
 from solvers.layers import exact_stage
 from solvers.layers.exact import SolverDisagreement
-from solvers.programs.backend import MilpAnswer, Size
 from solvers.result import Termination
 from tests.layers.test_exact import SMALL, whole_space
 

@@ -13,7 +13,7 @@ from formulation.hardware import Halo, Hardware
 from formulation.mapping import Partition
 from formulation.problem import Kind, Objective
 from formulation.shared.problem import SharedProblem
-from solvers.deadline import TimeUp
+from solvers.backends.deadline import TimeUp
 from solvers.result import SolutionStatus, Termination
 from solvers.shared import exact
 from solvers.shared.methods import solve

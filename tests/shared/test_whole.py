@@ -19,9 +19,9 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.choices import shared_choices, whole_tiles
 from formulation.shared.whole.model import build_shared
-from solvers.deadline import TimeUp
-from solvers.programs.backend import SolverDisagreement
-from solvers.programs.linear import solve_milp
+from solvers.backends.deadline import TimeUp
+from solvers.backends.linear import solve_milp
+from solvers.backends.milp import SolverDisagreement
 from solvers.result import BoundFrom, SolutionStatus, Termination
 from solvers.shared import whole
 from solvers.shared.methods import solve

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from solvers.backends import DEFAULT_MILP
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.network.data.layers import layer_dict
 from solvers.network.data.subject import subject_dict
 from solvers.result import number, partition_dict

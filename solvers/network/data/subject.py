@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dnns import PROJECT, __version__
 from dnns.identity import network_hash
 from dnns.layer import Network
-from solvers.backends import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
+from solvers.backends.registry import DEFAULT_MILP, DEFAULT_NLP, MILP, NLP
 from solvers.scenario import FROM_NETWORK, Scenario
 
 if TYPE_CHECKING:

@@ -26,13 +26,13 @@ from formulation.network.program.choice import Chosen, Key, NetworkAim
 from formulation.network.program.model import NetworkMilp, build_network_milp
 from formulation.pricing.objective import Measure, Objective
 from formulation.pricing.price import Price
-from solvers.backends import DEFAULT_MILP
-from solvers.deadline import TimeUp
+from solvers.backends.deadline import TimeUp
+from solvers.backends.files import write
+from solvers.backends.linear import solve_milp
+from solvers.backends.milp import MilpAnswer, Size
+from solvers.backends.registry import DEFAULT_MILP
 from solvers.network.resident.growth import Growth
 from solvers.network.resident.outcome import LATENCY, TRAFFIC, Choice, Stage
-from solvers.programs.backend import MilpAnswer, Size
-from solvers.programs.files import write
-from solvers.programs.linear import solve_milp
 from solvers.result import Termination
 
 _REFUSALS = 100

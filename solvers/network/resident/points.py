@@ -18,7 +18,7 @@ from formulation.network.movement import Movement
 from formulation.network.program.blocks import Block, BlockState
 from formulation.network.states import LayerStates, State, layer_states
 from formulation.shared.problem import SubKernels
-from solvers.deadline import Deadline
+from solvers.backends.deadline import Deadline
 from solvers.network.resident.sharing import SharedFrontiers
 from solvers.network.tasks import Notify, Task, run_tasks
 

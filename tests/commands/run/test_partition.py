@@ -116,7 +116,7 @@ def test_nearly_equal_totals_are_told_apart():
     huge = 10**15
     model = build_partition_milp([huge + 1, huge, 3 * huge], [[0, 1, -huge]])
     assert len(model.within) == 1
-    from solvers.programs.linear import solve_milp
+    from solvers.backends.linear import solve_milp
 
     solve_milp(model)
     assert [round(model.use[p].value) for p in model.PARTITIONS] == [1, 0, 0]

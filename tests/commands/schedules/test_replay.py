@@ -9,7 +9,7 @@ import re
 import pytest
 
 import solvers
-from solvers.main import main as any_command
+from solvers.cli.main import main as any_command
 from solvers.replay import main, replay_result
 from solvers.run import main as run
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.backends import DEFAULT_MILP, MILP, load
+from solvers.backends.registry import DEFAULT_MILP, MILP, load
 from solvers.result import Termination
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from solvers.programs.backend import MilpAnswer
+from solvers.backends.milp import MilpAnswer
 
 
 @dataclass(slots=True)

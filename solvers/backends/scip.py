@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pyscipopt import SCIP_PARAMSETTING, ExprCons, Model, quicksum
 
-from solvers.programs.backend import (
+from solvers.backends.milp import (
     TOLERANCE,
     Capability,
     LinearProgram,

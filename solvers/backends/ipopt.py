@@ -7,8 +7,8 @@ from typing import Any
 import cyipopt
 import numpy as np
 
-from solvers.bounds.backend import NlpAnswer, NlpBackend
-from solvers.bounds.posynomial import Floats, Ints, Program
+from solvers.backends.nlp import NlpAnswer, NlpBackend
+from solvers.backends.posynomial import Floats, Ints, Program
 from solvers.result import Termination
 
 _STATUS = {

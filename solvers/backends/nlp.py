@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from solvers.backends import DEFAULT_NLP, NLP, load
-from solvers.bounds.posynomial import Floats, Program
+from solvers.backends.posynomial import Floats, Program
+from solvers.backends.registry import DEFAULT_NLP, NLP, load
 from solvers.result import Termination
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import highspy
 import numpy as np
 
-from solvers.programs.backend import (
+from solvers.backends.milp import (
     TOLERANCE,
     Capability,
     LinearProgram,

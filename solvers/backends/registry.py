@@ -1,7 +1,7 @@
 """The solvers that programs are handed to: to add one, write its module and list it here.
 
-A module has ``BACKEND``, which does what ``solvers.programs.backend.MilpBackend`` or
-``solvers.bounds.backend.NlpBackend`` says. It is imported, with its packages, when it is first used.
+A module has ``BACKEND``, which does what ``solvers.backends.milp.MilpBackend`` or
+``solvers.backends.nlp.NlpBackend`` says. It is imported, with its packages, when it is first used.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Home:
 
 
 MILP = {
-    "highs": Home("solvers.programs.highs", ("highspy",)),
-    "scip": Home("solvers.programs.scip", ("pyscipopt",), "scip"),
+    "highs": Home("solvers.backends.highs", ("highspy",)),
+    "scip": Home("solvers.backends.scip", ("pyscipopt",), "scip"),
 }
 """Solvers of mixed-integer linear programs, the default first."""
 
 NLP = {
-    "ipopt": Home("solvers.bounds.ipopt", ("cyipopt-wheels", "cyipopt")),
+    "ipopt": Home("solvers.backends.ipopt", ("cyipopt-wheels", "cyipopt")),
 }
 """Solvers of convex programs, the default first."""
 

@@ -11,9 +11,9 @@ import pyomo.core as pyo
 from pyomo.repn.standard_repn import generate_standard_repn
 
 from dnns.errors import InputError
-from solvers.backends import DEFAULT_MILP
-from solvers.deadline import NEVER, Deadline
-from solvers.programs.backend import Capability, LinearProgram, MilpAnswer, Settings, milp_backend
+from solvers.backends.deadline import NEVER, Deadline
+from solvers.backends.milp import Capability, LinearProgram, MilpAnswer, Settings, milp_backend
+from solvers.backends.registry import DEFAULT_MILP
 
 
 def solve_milp(

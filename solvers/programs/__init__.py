@@ -1,1 +1,0 @@
-"""Mixed-integer programs and the solvers that they are handed to."""
