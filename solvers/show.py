@@ -83,15 +83,15 @@ def _chosen(plan: NetworkPlan, args: argparse.Namespace) -> Sequence[ScheduledLa
 
 def _shown(plan: NetworkPlan, layers: Sequence[ScheduledLayer], kind: str) -> Iterable[str]:
     if kind == "c":
-        from solvers.schedules.execution.as_c import program
+        from solvers.schedules.execution.written.as_c import program
 
         return program(plan, layers)
     if kind == "json":
-        from solvers.schedules.execution import as_json
+        from solvers.schedules.execution.written import as_json
 
         lines = chain((as_json.heading(plan),), *map(as_json.layer_lines, layers))
         return _joined(lines)
-    from solvers.schedules.execution import as_text
+    from solvers.schedules.execution.written import as_text
 
     return chain((as_text.heading(plan),), _joined(chain.from_iterable(map(as_text.layer_text, layers))))
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from formulation.mapping import Stationary
 from solvers.scenario.hardware import HardwareModel
 from solvers.schedules.execution.arithmetic import direct
-from solvers.schedules.execution.as_c import program
 from solvers.schedules.execution.events import DmaTransfer
 from solvers.schedules.execution.plan import NetworkPlan
 from solvers.schedules.execution.steps import NestRun
+from solvers.schedules.execution.written.as_c import program
 from solvers.show import main
 from tests import strategies
 from tests.execution.layers import NETWORKS, plain, shared

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from dnns.errors import one_line
-from solvers.schedules.execution.as_text import layer_text
 from solvers.schedules.execution.buffer import PARTS, NestBuffer
 from solvers.schedules.execution.events import ZeroOutputs
 from solvers.schedules.execution.nest import KernelAxis, LoopNest, TileLoop, outputs_named
 from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
 from solvers.schedules.execution.structure import structure
+from solvers.schedules.execution.written.as_text import layer_text
 
 _TRIVIAL = KernelAxis(1, 1, 1, 1, 0, 1)
 _PLACES = {"groups": "g", "outputs": "co", "in_channels": "ci", "batch": "n"}

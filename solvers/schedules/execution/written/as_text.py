@@ -11,8 +11,8 @@ from solvers.result import number
 from solvers.schedules.execution.buffer import NestBuffer
 from solvers.schedules.execution.nest import KernelAxis, LoopNest, NestCut, NestKernel, TileLoop
 from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
-from solvers.schedules.execution.statements import AXES, PARTS_FETCHED, Statements
 from solvers.schedules.execution.structure import NestStructure, structure
+from solvers.schedules.execution.written.statements import AXES, PARTS_FETCHED, Statements
 
 
 def heading(plan: NetworkPlan) -> str:

@@ -1,0 +1,1 @@
+"""Schedules as text: what a person reads, C, JSON."""
