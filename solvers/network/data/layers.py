@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dnns.layer import Deconvolution, Node, Operator
 from formulation.cost import Traffic
@@ -86,16 +86,6 @@ def layer_dict(layer: LayerReport) -> LayerData | SharedLayerData:
     return data
 
 
-def layer_figures(layer: LayerReport) -> Mapping[str, Any]:
-    """What tables have of a layer: ``layer_dict`` without its shape, its sums, and energy by its cause."""
-    if layer.shared is not None:
-        return layer_dict(layer)
-    treatment = layer.treatment.value if layer.treatment else None
-    parts = [_known_besides(_figures(part), part) for part in layer.parts]
-    data = {"name": layer.operator.name, "op": layer.operator.op, "deconvolution": treatment, "parts": parts}
-    return data if layer.error is None else {**data, "error": layer.error}
-
-
 def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvolution]) -> PartData:
     """A piece of a layer as JSON has it.
 
@@ -105,7 +95,6 @@ def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvoluti
         subs: its sub-convolutions by name, if it is a deconvolution.
     """
     data = _figures(part)
-    data["energy"] = _energy(part)
     if part.phases:
         assert isinstance(operator, Deconvolution)
         data["phases"] = list(part.phases)
@@ -114,7 +103,7 @@ def part_dict(part: PartReport, operator: Operator, subs: dict[str, SubConvoluti
 
 
 def _figures(part: PartReport) -> PartData:
-    """Numbers and proof of a part, and its shape; without energy by cause."""
+    """Numbers and proof of a part, and its shape."""
     result = part.result
     return {
         "name": part.name,
@@ -127,7 +116,7 @@ def _figures(part: PartReport) -> PartData:
         "traffic_bytes": number(part.traffic_bytes),
         "traffic": _traffic(part),
         "energy_pj": number(part.energy_pj),
-        "energy": None,
+        "energy": _energy(part),
         **(_written_only(part) if result is None else proof_dict(result)),
     }
 
