@@ -41,7 +41,8 @@ from solvers.shared.whole import ProgramSearch, WholeSearch
 _SAFETY = 1e-9  # relative; taken off the solver's dual bounds
 _LARGEST = 16  # candidates of one model
 _BRIEF = 1.0  # seconds of a model whose answer may not be needed
-_TIES = 3.0  # seconds of a model that can improve only on what breaks ties
+_BRIEFS = 5.0  # seconds of all of them in one step
+_TIES = 3.0  # seconds of all models in one step that can improve only on what breaks ties
 
 
 def solve(
@@ -89,13 +90,13 @@ class ExactSearch(ProgramSearch):
     ) -> None:
         super().__init__(space, deadline, files, options)
         self.sieving, self.sieved = False, list[Candidate]()
-        self.limit: float | None = None
+        self.brief, self.spare = False, dict[str, float]()
 
     def minimise(
         self, goal: Goal, known: Sequence[SharedFound] = (), *, settle: bool = True
     ) -> Outcome[SharedMapping]:
-        """As of ``SharedSearch.minimise``; unless it is to settle, every model has a second."""
-        self.limit = None if settle else _BRIEF
+        """As of ``SharedSearch.minimise``; unless it is to settle, models have little time."""
+        self.brief, self.spare = not settle, {"briefs": _BRIEFS, "ties": _TIES}
         before = self.built
         quick = super().minimise(goal, known, settle=False)
         if quick.found is None and quick.proven:
@@ -167,33 +168,38 @@ class ExactSearch(ProgramSearch):
     def _solved(
         self, goal: Goal, members: list[Candidate], choices: list[PackingChoice], spent: Spent | None = None
     ) -> Any:
-        """One model; returns as ``_solve``."""
+        """One model, if there is time for it; returns as ``_solve``."""
         count, space = members[0].choice[1], self.space
         spending = None if spent is None else spent.spending
+        low = min(c.bound for c in choices) if spending is None else min(spending.bound)
+        first = self._first(goal, low, members[0], spent)
+        if first is None:
+            return None
+        kinds, limit = self._time(tied=self._ties(first, spent))
+        if limit is not None and limit <= 0:
+            return self._open(goal, low, members[0], Termination.TIME_LIMIT, spent)
         milp = build_packing_milp(choices, count, space.hardware, space.problem.partition, spending)
         self.built += 1
         if self.programs.files is not None:
             folder, stem = self.programs.files
             heading = self._heading(milp, members, spending)
             write(milp.model, heading, folder, f"{stem}.{self.built}-rounds{count}.sieved")
-        left = None if self.deadline is None else max(0.0, self.deadline - monotonic())
-        tied = self.best is not None and bool(members[0].keys[0] >= self.best.keys[0])
-        tied = tied or (spending is not None and spending.most is not None)
-        limits = (left, self.limit, _TIES if tied else None)
-        limit = min((t for t in limits if t is not None), default=None)
         start = self._start(milp, members)
         started = monotonic()
         try:
             solved = solve_milp(milp.model, time_limit=limit, start=start, **self.options)
         except TimeUp:  # before the solver had begun
-            return self._open(goal, milp.floor, members[0], Termination.TIME_LIMIT, spent)
-        self.log.add(f"{self.built}-rounds{count}-{goal.measures[0].name}", solved, monotonic() - started)
+            return self._open(goal, low, members[0], Termination.TIME_LIMIT, spent)
+        seconds = monotonic() - started
+        for kind in kinds:
+            self.spare[kind] -= seconds
+        self.log.add(f"{self.built}-rounds{count}-{goal.measures[0].name}", solved, seconds)
         if solved.termination is Termination.INFEASIBLE:
             return None
         if solved.objective is not None:
             chosen, x = milp.solution()
             self._take(goal, members[chosen], choices[chosen], x)
-        least = milp.floor
+        least = low
         if solved.bound is not None:
             least = max(least, floor(milp.told(solved.bound) * (1 - _SAFETY)))
         return self._open(goal, least, members[0], solved.termination, spent)
@@ -246,18 +252,34 @@ class ExactSearch(ProgramSearch):
         self, goal: Goal, least: int, alike: Candidate, termination: Termination, spent: Spent | None
     ) -> Any:
         """A bound on the first quantity if a group may hold something better than the incumbent."""
-        if spent is None:
-            latency = int(self.space.latency(least, alike.traffic, alike.setup))
-            price = Price.of(latency, alike.traffic)
-            if not goal.allows(price):
-                return None
-            first = goal.values(price)[0]
-        else:
-            first = spent.first(least)
+        first = self._first(goal, least, alike, spent)
+        if first is None:
+            return None
         if self.best is None or first < self.best.keys[0]:
             close = self.best is not None and termination is Termination.OPTIMAL and self._same(first)
             return None if close else first
         return None
+
+    def _first(self, goal: Goal, least: int, alike: Candidate, spent: Spent | None) -> Any:
+        """The first quantity where the array takes, or is spent, so much; None if that is above the cap."""
+        if spent is not None:
+            return spent.first(least)
+        latency = int(self.space.latency(least, alike.traffic, alike.setup))
+        price = Price.of(latency, alike.traffic)
+        return goal.values(price)[0] if goal.allows(price) else None
+
+    def _ties(self, first: Any, spent: Spent | None) -> bool:
+        """Whether a group whose first quantity is no less than this can improve only on what breaks ties."""
+        capped = spent is not None and spent.spending.most is not None
+        return capped or (self.best is not None and bool(first >= self.best.keys[0]))
+
+    def _time(self, *, tied: bool) -> tuple[list[str], float | None]:
+        """Whose time a model takes, and how much of it it has [s]; None for no limit."""
+        kinds = ["briefs"] * self.brief + ["ties"] * tied
+        limits = [self.spare[kind] for kind in kinds] + [_BRIEF] * self.brief
+        if self.deadline is not None:
+            limits.append(max(0.0, self.deadline - monotonic()))
+        return kinds, min(limits, default=None)
 
     def _same(self, key: Any) -> bool:
         """Whether a bound equals the incumbent but for the solver's rounding."""

@@ -74,6 +74,18 @@ def test_a_program_that_does_not_begin_in_time_leaves_what_was_found(monkeypatch
     assert result.termination is not Termination.OPTIMAL
 
 
+def test_what_only_breaks_ties_has_little_time(monkeypatch):
+    axes = (TransposedAxis(11, kernel=3, stride=3), TransposedAxis(3, kernel=3, stride=3))
+    weighted = Objective(Kind.WEIGHTED, latency_weight=Fraction(3, 10), traffic_weight=Fraction(2, 5))
+    machine = Hardware(6, 6, 1000, Fraction("7.77777777777777"), 2)
+    problem = SharedProblem(Deconvolution("d", 8, 1, axes), machine, weighted)
+    monkeypatch.setattr(exact, "_TIES", 0.0)  # minutes of packings, one for each number of rounds
+    found = solve(problem, method="exact")
+    assert found.extras["models"] == 0
+    assert found.gap == 0
+    assert found.objective_value == Fraction(7, 10)  # both at their bounds
+
+
 def axes(count, size):
     return (TransposedAxis(size, 3, 2, pad_lo=1, pad_hi=1, output_padding=1),) * count
 
