@@ -87,6 +87,7 @@ ROOMS = {
             "tests/commands/exploring/test_size.py",
         ),
     ),
+    "resident": Room(("solvers/network/resident/*.py",), ("tests/network/test_sharing.py", "tests/network")),
     "bounds": Room(("solvers/bounds/*.py",), ("tests/formulation", *_LAYERS, "tests/shared")),
     "exact": Room(("solvers/layers/exact*.py", "solvers/result.py"), _LAYERS),
     "check": Room(("solvers/check.py",), ("tests/certificates/test_trees.py", "tests/certificates")),
