@@ -115,6 +115,7 @@ def test_what_is_counted_is_no_less_than_any_mapping_has(problem, movement, more
     never = MovedSharedSpace(plain, replace(movement, wider=space.free + 1))
     assert (never.trips_ci == 1).all()  # no room for partial sums
     assert parts is None
+    unwritten = MovedSharedSpace(plain, less)
     assert room * machine.copies <= space.free < (room + 1) * machine.copies
     mappings = list(shared_mappings(deconv, machine))
     for mapping in mappings[:: 1 + len(mappings) // 50]:
@@ -124,6 +125,9 @@ def test_what_is_counted_is_no_less_than_any_mapping_has(problem, movement, more
         rounds, trips = mapping.round_count, work.trips.ci
         spilt = space.spills(mapping.stationary, rounds, trips, table)
         assert spilt == (work.traffic.ofmap_read > 0)
+        edge = unwritten.movement.edge(work.tile, work.traffic)
+        assert unwritten.edge(work.tile, spilt) == edge
+        assert unwritten.edge(work.tile).total <= edge.total  # what bounds have
 
 
 @examples(12)
