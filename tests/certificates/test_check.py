@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from random import Random
 
@@ -147,6 +147,19 @@ def test_the_classes_of_a_layer_are_closed_by_multipliers():
 
 
 DECONV = Deconvolution("up", 2, 2, (TransposedAxis(3, 3, 2, pad_lo=1, pad_hi=1, output_padding=1),))
+
+
+def test_where_nothing_is_left_open_the_bound_is_the_price():
+    """Of tiles shared in a single round, and of a few tiles, whose least factors are those of one of them."""
+    entry = json.loads(json.dumps({"name": "x", **certified(combine(DECONV, SMALL.hardware, Objective()))}))
+    model = check.Model(entry)
+    box, sizes = [(1, 1), (2, 2), (1, 1), (2, 2)], [2, 1, 2]
+    for order in check.ORDERS:
+        mapping = {"tile": sizes, "rounds": [[2], [2]], "stationary": order, "slide": 0}
+        assert model.least((order, 0), box) == (True, *model.price(mapping))
+    for low, high in combinations((1, 2, 3), 2):
+        each = [model.spatial((3, 3), ((t, t), (1, 1))) for t in range(low, high + 1)]
+        assert model.spatial((3, 3), ((low, high), (1, 1))) == min(each)
 
 
 @pytest.mark.parametrize(
