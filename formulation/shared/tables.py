@@ -7,8 +7,8 @@ from math import gcd, prod
 
 import numpy as np
 
-from formulation.cost import Num, array_passes, group_cycles, spatial_tiles
-from formulation.extents import Ints, trip_count
+from formulation.cost import Num, array_passes, group_cycles
+from formulation.extents import Ints, spatial_tiles, trip_count
 from formulation.hardware import Rates
 from formulation.mapping import Group
 from formulation.shared.counts import shared_counts

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer, Operator
-from formulation.cost import array_passes, channel_tiles, group_cycles
-from formulation.extents import Ints, trip_count
+from formulation.cost import array_passes, group_cycles
+from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.network.stacks.tables import kernels
