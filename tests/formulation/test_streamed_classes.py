@@ -58,6 +58,15 @@ def test_each_cut_has_the_classes_that_its_loop_order_and_slides_ask_for():
     assert len(found) == len(classes)
 
 
+def test_where_a_single_dimension_is_cut_its_sub_tiles_are_smaller_than_its_tiles():
+    for variant in cut_classes(PROBLEM):
+        if len(variant.structure.subs) == 1:
+            (sub,) = variant.structure.subs
+            low, high = variant.tile_range(sub.removeprefix(SUB))
+            assert low >= 2
+            assert variant.tile_range(sub) == (1, high - 1)
+
+
 def smallest(variant):
     """The mapping of the smallest tiles and sub-tiles of a class; not cut where these are the same."""
     size = {d: low for d, (low, _) in zip(variant.structure.dims, variant.tiles, strict=True)}

@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -198,6 +199,18 @@ def test_what_is_not_settled_stands_with_all_that_is_taken_beside_it(kind):
         traffic = bound.traffic - sum(zero.traffic for zero in zeros)
         assert any(c.traffic == traffic and c.need >= bound.need for c in costs)
         assert bound.latency > sum(zero.latency for zero in zeros)
+        assert bound.need > 0
+
+
+def test_only_a_deadline_that_is_over_ends_the_search():
+    machine, asked, found = Hardware(2, 2, 100), alone(HOLES), []
+    for left in (None, 1000.0, -1.0):
+        stop, deadline = Stop(), None if left is None else monotonic() + left
+        points = SharedFrontiers(HOLES, machine, None, stop, deadline).points(asked, None, 0)
+        found.append(({(p.need, p.latency, p.traffic) for p in points}, stop.stopped))
+    free, ample, late = found
+    assert free == ample
+    assert (free[1], late[1]) == (False, True)
 
 
 @pytest.mark.parametrize("kind", [None, *MEASURES])

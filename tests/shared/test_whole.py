@@ -107,7 +107,7 @@ def test_choices_lose_nothing(problem, data):
 
 def test_what_a_single_round_goes_with_fits_beside_it():
     """Of one round both loads are known."""
-    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=60))
+    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=88))
     space, kernels = SharedSpace(problem), len(problem.kernels.layers)
     made = shared_choices(space, whole_tiles(space), space.filters * kernels)
     for variant in made.variants:

@@ -138,9 +138,7 @@ def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: i
 
 
 @lru_cache(maxsize=1024)
-def choices(
-    layer: Operator, hardware: Hardware, resident: bool, *, summed: bool
-) -> tuple[Weights, ...]:
+def choices(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool) -> tuple[Weights, ...]:
     """Kept, then every tile that no other one can stand for, the smallest first.
 
     Weights that stay for good (resident) are kept: no tile has fewer cycles or passes at the ports, and they
@@ -166,9 +164,7 @@ def choices(
 
 
 @lru_cache(maxsize=1024)
-def figures(
-    layer: Operator, hardware: Hardware, resident: bool, *, summed: bool
-) -> WeightFigures:
+def figures(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool) -> WeightFigures:
     """Those of ``choices``."""
     return WeightFigures.of(choices(layer, hardware, resident, summed=summed))
 
