@@ -12,7 +12,6 @@ from functools import reduce
 from operator import or_
 from typing import Any, Protocol
 
-from dnns.axes import Axis
 from dnns.layer import Layer
 from formulation.hardware import Dataflow, Hardware
 from formulation.mapping import Group, Partition, Stationary
@@ -292,41 +291,3 @@ def array_traffic(layer: Tensors, ifmap_reads: Num, moved: Trips) -> Traffic:
     """
     writes = layer.ofmap_words * moved.ci
     return Traffic(ifmap_reads * moved.co, layer.weight_words * moved.sp, writes, writes - layer.ofmap_words)
-
-
-def channel_tiles(extent: int, tile: Num, trips: Num) -> list[tuple[Num, Num]]:
-    """Pairs ``(how many tiles, channels)`` of a dimension without halo."""
-    return [(trips - 1, tile), (1, extent - (trips - 1) * tile)]
-
-
-def cut_tiles(extent: int, tile: Num, sub: Num) -> list[tuple[Num, Num]]:
-    """Pairs ``(how many sub-tiles, extent)`` of a dimension whose tiles are cut into sub-tiles.
-
-    All but the last of each tile have the full extent; the last ones take what is left of their tile.
-    """
-    trips, inside = -(-extent // tile), -(-tile // sub)
-    edge = extent - (trips - 1) * tile
-    last = -(-edge // sub)
-    full = (trips - 1) * (inside - 1) + last - 1
-    return [(full, sub), (trips - 1, tile - (inside - 1) * sub), (1, edge - (last - 1) * sub)]
-
-
-def product_tiles(dims: Iterable[list[tuple[Num, Num]]]) -> list[tuple[Num, Num]]:
-    """Pairs ``(how many tiles, pixels)`` over the product of dimensions, of such pairs of each."""
-    kinds: list[tuple[Num, Num]] = [(1, 1)]
-    for dim in dims:
-        kinds = [(c * k, p * x) for c, p in kinds for k, x in dim]
-    return kinds
-
-
-def spatial_tiles(trips: list[Num], full: list[Num], edge: list[Num]) -> list[tuple[Num, Num]]:
-    """Pairs ``(how many tiles, pixels)`` over the product of axes, each cut into full and edge tiles."""
-    axes = zip(trips, full, edge, strict=True)
-    return product_tiles(
-        [(1, e)] if isinstance(n, int) and n == 1 else [(n - 1, t), (1, e)] for n, t, e in axes
-    )
-
-
-def batch_axis(layer: Layer) -> Axis:
-    """The batch as an axis: no halo, tiled like any other."""
-    return Axis(out=layer.batch, in_size=layer.batch)

@@ -17,17 +17,13 @@ from formulation.cost import (
     Trips,
     array_passes,
     array_traffic,
-    batch_axis,
-    cut_tiles,
     footprint,
     group_cycles,
     held_bits,
-    product_tiles,
-    spatial_tiles,
     traffic,
     transfers,
 )
-from formulation.extents import AxisTable, axis_table
+from formulation.extents import AxisTable, axis_table, batch_axis, cut_tiles, product_tiles, spatial_tiles
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group, Mapping, Partition
 from formulation.pricing.bursts import TensorPins, pins

@@ -1,4 +1,4 @@
-"""Trip counts and input intervals of one axis, for every tile size at once.
+"""Trip counts and input intervals of one axis, for every tile size at once; how many tiles have which extent.
 
 Everything here is a closed form over integer arrays: the sums run over arithmetic progressions, so a
 table costs time proportional to the number of tile sizes, not of tiles.
@@ -6,13 +6,16 @@ table costs time proportional to the number of tile sizes, not of tiles.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnns.axes import Axis
+from dnns.layer import Layer
 
 Ints = NDArray[np.int64]
 
@@ -110,3 +113,41 @@ def full_axis_table(axis: Axis) -> AxisTable:
         return parts[0]
     names = AxisTable.__slots__
     return AxisTable(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def channel_tiles(extent: int, tile: Any, trips: Any) -> list[tuple[Any, Any]]:
+    """Pairs ``(how many tiles, channels)`` of a dimension without halo."""
+    return [(trips - 1, tile), (1, extent - (trips - 1) * tile)]
+
+
+def cut_tiles(extent: int, tile: Any, sub: Any) -> list[tuple[Any, Any]]:
+    """Pairs ``(how many sub-tiles, extent)`` of a dimension whose tiles are cut into sub-tiles.
+
+    All but the last of each tile have the full extent; the last ones take what is left of their tile.
+    """
+    trips, inside = -(-extent // tile), -(-tile // sub)
+    edge = extent - (trips - 1) * tile
+    last = -(-edge // sub)
+    full = (trips - 1) * (inside - 1) + last - 1
+    return [(full, sub), (trips - 1, tile - (inside - 1) * sub), (1, edge - (last - 1) * sub)]
+
+
+def product_tiles(dims: Iterable[list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:
+    """Pairs ``(how many tiles, pixels)`` over the product of dimensions, of such pairs of each."""
+    kinds: list[tuple[Any, Any]] = [(1, 1)]
+    for dim in dims:
+        kinds = [(c * k, p * x) for c, p in kinds for k, x in dim]
+    return kinds
+
+
+def spatial_tiles(trips: list[Any], full: list[Any], edge: list[Any]) -> list[tuple[Any, Any]]:
+    """Pairs ``(how many tiles, pixels)`` over the product of axes, each cut into full and edge tiles."""
+    axes = zip(trips, full, edge, strict=True)
+    return product_tiles(
+        [(1, e)] if isinstance(n, int) and n == 1 else [(n - 1, t), (1, e)] for n, t, e in axes
+    )
+
+
+def batch_axis(layer: Layer) -> Axis:
+    """The batch as an axis: no halo, tiled like any other."""
+    return Axis(out=layer.batch, in_size=layer.batch)

@@ -273,15 +273,15 @@ def verified(entry: Any) -> str:
 def check(text: str) -> Any:
     """Each layer's name, what is proven or why it is not, and whether it is; raises ``FOREIGN``."""
     data = json.loads(text, parse_float=str)
-    if type(data) is not dict or data.get("format") != FORMAT:
-        raise ValueError(f"no certificate of the format {FORMAT!r}")
+    if type(data) is not dict or data.get("format") != FORMAT or not {"layers", "left_out"} <= {*data}:
+        raise ValueError("another format, or not all of it")
     for entry in data["layers"]:
         try:
             yield entry["name"], verified(entry), True
         except Unproven as error:
             yield entry["name"], f"NOT PROVEN: {error}", False
         except FOREIGN as error:
-            raise ValueError(f"{entry['name']}: a field is missing or not allowed: {error!r}") from error
+            raise ValueError(f"{entry['name']}: a field is missing or not allowed: {error}") from error
     yield from ((left["name"], f"nothing is claimed: {left['reason']}", True) for left in data["left_out"])
 
 
@@ -290,7 +290,7 @@ def main(files: list[str]) -> int:
     try:
         found = list(check(Path(*files).read_text("utf-8")))
     except (OSError, *FOREIGN) as error:
-        print(f"{' '.join(files) or 'give one file'}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"{' '.join(files)}: {getattr(error, 'strerror', error)}; allowed: a {FORMAT}", file=sys.stderr)
         return 2
     print("".join(f"{name}: {text}\n" for name, text, _ in found), end="")
     return int(not all(good for *_, good in found))

@@ -87,6 +87,7 @@ ROOMS = {
             "tests/commands/exploring/test_size.py",
         ),
     ),
+    "resident": Room(("solvers/network/resident/*.py",), ("tests/network/test_sharing.py", "tests/network")),
     "bounds": Room(
         ("solvers/bounds/*.py", "solvers/backends/posynomial.py"),
         ("tests/formulation", *_LAYERS, "tests/shared"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
 from onnx import NodeProto, TensorProto
 
 from dnns.layer import Operator
 from dnns.onnx_reader.inference.values import Operands, Unsupported, Value, attributes, operator_of
-from dnns.onnx_reader.layers.families import Family
-from dnns.onnx_reader.layers.products import einsum_multiplies
+from dnns.onnx_reader.layers.families import FAMILIES, Family
+from dnns.onnx_reader.layers.products import einsum_multiplies, fixed
 from dnns.windows import bounded
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
@@ -72,3 +73,32 @@ def trained(operator: str, position: int, value: Value) -> bool:
     if operator in _SETTINGS or (operator == "BatchNormalization" and position > 2):
         return False
     return value.elem in _FLOATS and prod(value.shape or ()) > 1
+
+
+def counted_words(
+    proto: NodeProto, layer: Operator | None, values: Mapping[str, Value], counted: set[str]
+) -> int:
+    """Elements of the weights that a node joins with an activation, each tensor counted once.
+
+    Args:
+        proto: the node.
+        layer: what is scheduled of it, if anything is.
+        values: the tensors that are known.
+        counted: weights that were counted before; those of this node are added.
+    """
+    family, total = FAMILIES.get(operator_of(proto)), 0
+    for position, tensor in enumerate(proto.input):
+        value = values.get(tensor)
+        if value is None or not value.weight or value.shape is None or tensor in counted:
+            continue
+        if family is not None and layer is not None and position == family.w:
+            words = layer.weight_words
+        elif family is not None and layer is not None:
+            further = family.rule is fixed and position > family.bias
+            words = prod(value.shape) if position in (family.x, family.bias) or further else 0
+        else:
+            words = prod(value.shape) if trained(proto.op_type, position, value) else 0
+        if words:
+            counted.add(tensor)
+        total += words
+    return total

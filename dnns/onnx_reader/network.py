@@ -10,9 +10,9 @@ from onnx import ModelProto
 
 from dnns.layer import Network
 from dnns.onnx_reader.file import load_model
-from dnns.onnx_reader.inference.values import Shape
+from dnns.onnx_reader.inference.values import Shape, without_batch
 from dnns.onnx_reader.inputs import declared_values, graph_inputs
-from dnns.onnx_reader.walk import Start, Walk, without_batch
+from dnns.onnx_reader.walk import Start, Walk
 from dnns.onnx_reader.widths import word_bits
 
 _NAMELESS = {

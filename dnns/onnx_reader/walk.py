@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,19 @@ from dnns.onnx_reader.inference.fold import constant, fold
 from dnns.onnx_reader.inference.geometry import needed, picked_channels
 from dnns.onnx_reader.inference.shapes import shaped
 from dnns.onnx_reader.inference.values import (
-    Shape,
     UnknownShape,
     Unsupported,
     Value,
     array_value,
     attributes,
+    images,
     operator_of,
     operator_text,
+    without_batch,
 )
-from dnns.onnx_reader.judged import is_elementwise, scheduled, stored_as, trained
+from dnns.onnx_reader.judged import counted_words, is_elementwise, scheduled, stored_as
 from dnns.onnx_reader.larger.table import written_out
 from dnns.onnx_reader.layers.families import FAMILIES
-from dnns.onnx_reader.layers.products import fixed
 from dnns.onnx_reader.modules import module_of, with_module
 from dnns.onnx_reader.widths import Followed
 from dnns.windows import bounded
@@ -55,18 +54,6 @@ class Start:
     versions: dict[str, int]
     declared: Mapping[str, Value]
     skip_unsupported: bool = False
-
-
-def without_batch(shape: Shape) -> Shape:
-    """A shape without its first dimension, the batch."""
-    return shape[1:] if len(shape) > 1 else shape
-
-
-def _images(shape: Shape | None) -> int:
-    """Extent of the dimension that ``without_batch`` leaves out; 0 where the shape depends on data."""
-    if shape is None:
-        return 0
-    return shape[0] if len(shape) > 1 else 1
 
 
 class Walk:
@@ -179,7 +166,7 @@ class Walk:
         made = tuple(dict.fromkeys(self.makers[tensor] for tensor in inputs if tensor in self.makers))
         shape = without_batch(value.shape or ())
         self.nodes.append(
-            Node(own, operator, made, shape, batch=_images(value.shape), windows=(None,) * len(made))
+            Node(own, operator, made, shape, batch=images(value.shape), windows=(None,) * len(made))
         )
         self.values[out], self.makers[out] = value, own
         self.followed.append(Followed(helper.make_node(operator, list(inputs), [out]), ""))
@@ -210,7 +197,7 @@ class Walk:
 
     def _add(self, name: str, proto: NodeProto, outputs: list[Value], layer: Operator | None) -> None:
         """Enter a node, and one more for each further output that something reads."""
-        parameters = self._parameters(proto, layer)
+        parameters = counted_words(proto, layer, self.values, self.counted)
         if layer is not None:
             self.nodes.append(self._scheduled_node(name, proto, outputs[0], layer, parameters))
             self.makers.update((output, name) for output in proto.output if output)
@@ -234,7 +221,7 @@ class Walk:
                     tuple(read),
                     without_batch(made.shape or ()),
                     parameters=0 if number else parameters,
-                    batch=_images(made.shape),
+                    batch=images(made.shape),
                     windows=windows,
                     channels=picked,
                     module=module_of(proto),
@@ -260,7 +247,7 @@ class Walk:
             without_batch(made.known),
             layer,
             parameters,
-            _images(made.shape),
+            images(made.shape),
             weights=self.makers[w] if len(operands) > 1 else "",
             twin=twin,
             module=module_of(proto),
@@ -301,22 +288,3 @@ class Walk:
                 return [array_value(data, weight)]
         stored = stored_as(proto, inputs)
         return [Value(v.shape, v.elem, None, weight, *stored) for v in values]
-
-    def _parameters(self, proto: NodeProto, layer: Operator | None) -> int:
-        """Elements of the weights that the node joins with an activation, each tensor counted once."""
-        family, total = FAMILIES.get(operator_of(proto)), 0
-        for position, tensor in enumerate(proto.input):
-            value = self.values.get(tensor)
-            if value is None or not value.weight or value.shape is None or tensor in self.counted:
-                continue
-            if family is not None and layer is not None and position == family.w:
-                words = layer.weight_words
-            elif family is not None and layer is not None:
-                further = family.rule is fixed and position > family.bias
-                words = prod(value.shape) if position in (family.x, family.bias) or further else 0
-            else:
-                words = prod(value.shape) if trained(proto.op_type, position, value) else 0
-            if words:
-                self.counted.add(tensor)
-            total += words
-        return total

@@ -20,7 +20,6 @@ from formulation.extents import Ints
 from formulation.hardware import Hardware
 from formulation.mapping import Partition, Stationary
 from formulation.network.movement import MovedCost, Movement
-from formulation.pricing.bursts import Runs
 from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.space.counts import SAFE, Counts
@@ -99,14 +98,7 @@ class MovedSharedSpace(SharedSpace):
         """Whether tiles fit the room."""
         return footprint(self.hardware, self.parts(held)).total <= self.free
 
-    def moved_bits(
-        self,
-        stationary: Stationary,
-        rounds: Num,
-        trips_ci: Num,
-        table: SpatialTable,
-        runs: Runs | None = None,
-    ) -> Num:
+    def moved_bits(self, stationary: Stationary, rounds: Num, trips_ci: Num, table: SpatialTable) -> Num:
         """Traffic [bits]: exact."""
         return self.movement.bits(self.hardware, self._words(stationary, rounds, trips_ci, table))
 

@@ -18,8 +18,8 @@ from functools import lru_cache
 import numpy as np
 
 from dnns.axes import Axis
-from formulation.cost import Num, cut_tiles
-from formulation.extents import AxisTable, Ints, axis_table, clamped_sum, full_axis_table
+from formulation.cost import Num
+from formulation.extents import AxisTable, Ints, axis_table, clamped_sum, cut_tiles, full_axis_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)

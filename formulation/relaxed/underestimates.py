@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import channel_tiles, group_cycles
-from formulation.extents import Ints, full_axis_table, trip_count
+from formulation.cost import group_cycles
+from formulation.extents import Ints, channel_tiles, full_axis_table, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.pricing.cuts import least_fetched, least_largest

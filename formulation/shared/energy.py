@@ -25,8 +25,8 @@ from math import lcm
 import numpy as np
 from numpy.typing import NDArray
 
-from formulation.cost import Num, Trips, array_passes, array_traffic, channel_tiles, group_cycles
-from formulation.extents import Ints, trip_count
+from formulation.cost import Num, Trips, array_passes, array_traffic, group_cycles
+from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
 from formulation.pricing.objective import Measure

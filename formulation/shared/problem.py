@@ -31,16 +31,14 @@ from formulation.cost import (
     Trips,
     array_passes,
     array_traffic,
-    channel_tiles,
     group_cycles,
     held_bits,
     setup_cycles,
-    spatial_tiles,
     traffic,
 )
 from formulation.deconv import SubConvolution, split
 from formulation.evaluation import Work, check_slide, check_tile, cost_of, tile_words
-from formulation.extents import AxisTable, full_axis_table
+from formulation.extents import AxisTable, channel_tiles, full_axis_table, spatial_tiles
 from formulation.hardware import Hardware
 from formulation.mapping import Group, Partition, Stationary
 from formulation.pricing.bursts import all_passes, pinned

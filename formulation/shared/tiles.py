@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dnns.layer import Layer
-from formulation.cost import array_passes, channel_tiles, group_cycles
-from formulation.extents import Ints, trip_count
+from formulation.cost import array_passes, group_cycles
+from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.shared.bursts import tile_bursts

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer
-from formulation.cost import array_side, cut_tiles, group_cycles
-from formulation.extents import Ints, trip_count
+from formulation.cost import array_side, group_cycles
+from formulation.extents import Ints, cut_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.space.tables import ChannelTable, least_from

@@ -15,8 +15,8 @@ from math import isqrt, prod
 import numpy as np
 
 from dnns.layer import Layer
-from formulation.cost import Num, batch_axis, group_cycles, product_tiles
-from formulation.extents import Ints
+from formulation.cost import Num, group_cycles
+from formulation.extents import Ints, batch_axis, product_tiles
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.pricing.cuts import CutTable, cut_table

@@ -12,25 +12,15 @@ from functools import cached_property
 
 import numpy as np
 
-from formulation.cost import (
-    Num,
-    TensorBits,
-    Trips,
-    array_passes,
-    fits,
-    footprint,
-    setup_cycles,
-    tile_bits,
-    traffic,
-)
+from formulation.cost import Num, TensorBits, Trips, fits, footprint, tile_bits
 from formulation.extents import Ints
 from formulation.mapping import Group, Mapping, Stationary, Tile
-from formulation.pricing.bursts import pins
-from formulation.pricing.price import LayerRates, Price, latency_ticks
+from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.space.blocks import Stage, sift
-from formulation.space.counts import SAFE, layer_counts
-from formulation.space.tables import SpatialGrid, SpatialTable, channel_table
+from formulation.space.counts import SAFE
+from formulation.space.priced import PricedTiles
+from formulation.space.tables import SpatialTable
 
 CLASSES = tuple(Stationary)
 Names = tuple[list[str], list[str], list[str]]
@@ -41,40 +31,18 @@ CUTS = [(order, group) for order in Stationary for group in order.loops[:2]]
 ELSEWHERE = len(CLASSES) + len(CUTS)
 
 
-class Space:
+class Space(PricedTiles):
     """All mappings of a problem.
 
     Attributes:
-        problem: the problem.
-        co: undominated output-channel tiles.
-        ci: undominated input-channel tiles.
-        grid: tiles over the batch and the spatial axes.
         orders: the loop orders, by the place at which they break ties.
-        cut: the group whose tiles are cut into sub-tiles; None for none.
         single: groups that are known to have one tile, for the program of a cut.
-        wide: whether latencies are ``WideTicks``.
-        rates: of the quantity that the objective sums; None if it sums none.
-        wide_sum: whether sums are Python's integers.
-
-    Raises:
-        TooLargeError: if 64 bits do not hold what is counted.
     """
 
-    cut: Group | None = None
     single: frozenset[Group] = frozenset()
 
     def __init__(self, problem: Problem) -> None:
-        layer, hardware = problem.layer, problem.hardware
-        self.problem = problem
-        self.rates = problem.rates
-        counts = layer_counts(layer, hardware, summed=self.summed).checked(layer.name)
-        self.wide, self.wide_sum = (
-            counts.are_wide(hardware),
-            counts.sum_is_wide(layer, hardware, self.rates),
-        )
-        self.co = channel_table(layer, hardware, Group.CO)
-        self.ci = channel_table(layer, hardware, Group.CI)
-        self.grid = SpatialGrid(layer, hardware)
+        super().__init__(problem)
         self.orders = dict(enumerate(CLASSES))
 
     def no_tiles(self) -> SpatialTable:
@@ -97,51 +65,6 @@ class Space:
             lambda wanted, closer: sift(self.grid, wanted, closer=closer),
         ]
 
-    def cycles(self, sp: SpatialTable) -> Ints:
-        """The spatial group's factor of the compute cycles, for each of some tiles."""
-        return self.grid.cycles(sp)
-
-    def least_cycles(self, sp: SpatialTable) -> Ints:
-        """A cheap bound below ``cycles``, also for blocks of tiles."""
-        return self.grid.least_cycles(sp)
-
-    def price(self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num) -> Price:
-        """Exact price of mappings; arguments broadcast.
-
-        Args:
-            stationary: loop order.
-            co: positions in the table ``co``.
-            ci: positions in the table ``ci``.
-            sp: tiles.
-            sp_cycles: their cycle factors.
-        """
-        cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
-        trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
-        if not self.problem.hardware.burst_bytes:
-            return self.least_price(stationary, co, ci, sp, sp_cycles)
-        bits = self._burst_bits(stationary, trips, co, ci, sp)
-        return self._priced(bits, stationary, trips, trips, cycles, self.tile(co, ci, sp))
-
-    def least_price(
-        self, stationary: Stationary, co: Num, ci: Num, sp: SpatialTable, sp_cycles: Num
-    ) -> Price:
-        """As ``price`` from the tiles' columns alone, so that it bounds blocks; bursts are left out."""
-        cycles = Trips(self.co.cycles[co], self.ci.cycles[ci], sp_cycles)
-        trips = Trips(self.co.trips[co], self.ci.trips[ci], sp.trips)
-        at = {Group.CO: co, Group.CI: ci, Group.SP: sp}
-        pieces = Trips(*(self.pieces(group, trips.of(group), at[group]) for group in Group))
-        return self._price(stationary, trips, pieces, cycles, self.tile(co, ci, sp), sp)
-
-    def pieces(self, group: Group, trips: Num, at: Num) -> Num:
-        """How many pieces are computed of a group: its tiles, or their sub-tiles.
-
-        Args:
-            group: of the loops.
-            trips: its tiles.
-            at: positions in its table; of the spatial group, the tiles.
-        """
-        return trips
-
     def more_columns(self, sp: SpatialTable) -> list[Ints]:
         """What tiles cost by besides their own columns and cycles."""
         return self.grid.bursts(sp)
@@ -149,74 +72,6 @@ class Space:
     def channels(self, tensor: str, group: Group) -> Ints:
         """Channels that are held of a tensor, for each tile of the group's table."""
         return self.co.tile if group is Group.CO else self.ci.tile
-
-    def slid(self, sp: SpatialTable) -> Ints:
-        """Ifmap words of one pass that slides where it may."""
-        return sp.slid
-
-    def _burst_bits(self, stationary: Stationary, trips: Trips, co: Num, ci: Num, sp: SpatialTable) -> Num:
-        """Traffic where runs take whole bursts [bits]."""
-        tiles = self.co.tile[co], self.ci.tile[ci]
-        problem, sizes = self.problem, self.grid.tiles(sp.rank)
-        return pins(problem.layer, problem.hardware, stationary, trips, *tiles, sizes).total
-
-    def _price(
-        self,
-        stationary: Stationary,
-        trips: Trips,
-        pieces: Trips,
-        cycles: Trips,
-        held: TensorBits,
-        sp: SpatialTable,
-    ) -> Price:
-        """Of mappings of these trips and, by group, pieces and factors of the array's cycles."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        bits = traffic(layer, stationary, trips, sp.fetched, self.slid(sp), self.cut).bits(hardware)
-        return self._priced(bits, stationary, trips, pieces, cycles, held)
-
-    def _priced(
-        self,
-        bits: Num,
-        stationary: Stationary,
-        trips: Trips,
-        pieces: Trips,
-        cycles: Trips,
-        held: TensorBits,
-    ) -> Price:
-        """Of mappings that move so many bits."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        compute = layer.groups * cycles.product
-        setup = setup_cycles(hardware, layer.groups, stationary, trips)
-        latency = latency_ticks(hardware, compute, bits, held, setup, wide=self.wide)
-        return Price.of(latency, bits, self._spent(pieces, cycles, bits, latency))
-
-    @property
-    def summed(self) -> bool:
-        """Whether the objective sums what a mapping does."""
-        return self.rates is not None
-
-    @cached_property
-    def _layer_rates(self) -> LayerRates | None:
-        problem = self.problem
-        return None if self.rates is None else LayerRates.of(problem.hardware, problem.layer, self.rates)
-
-    def _spent(self, pieces: Trips, cycles: Trips, bits: Num, latency: Num) -> Num | None:
-        """The sum of what mappings do, where the objective asks for one."""
-        if self._layer_rates is None:
-            return None
-        passes = [array_passes(self.problem.hardware, g, pieces.of(g), cycles.of(g)) for g in Group]
-        if self.wide_sum:
-            *passes, bits, latency = (v.astype(object) for v in (*passes, bits, latency))
-        return self._layer_rates.quanta(Trips(*passes), bits, latency)
-
-    def tile(self, co: Num, ci: Num, sp: SpatialTable) -> TensorBits:
-        """Bits of the largest tiles; arguments as for ``price``."""
-        return self.held(co, ci, sp, self.ci.trips[ci])
-
-    def held(self, co: Num, ci: Num, sp: SpatialTable, trips_ci: Num) -> TensorBits:
-        """The same with the ofmap's width as of so many input-channel tiles."""
-        layer, hardware = self.problem.layer, self.problem.hardware
-        return tile_bits(layer, hardware, self.co.tile[co], self.ci.tile[ci], sp.largest, sp.pixels, trips_ci)
 
     def feasible(self, held: TensorBits) -> Num:
         """Whether tiles fit the buffer."""

@@ -16,8 +16,16 @@ from typing import Any, Literal
 import numpy as np
 
 from dnns.layer import Layer
-from formulation.cost import batch_axis, channel_tiles, group_cycles, spatial_tiles
-from formulation.extents import AxisTable, Ints, full_axis_table, trip_count
+from formulation.cost import group_cycles
+from formulation.extents import (
+    AxisTable,
+    Ints,
+    batch_axis,
+    channel_tiles,
+    full_axis_table,
+    spatial_tiles,
+    trip_count,
+)
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Group
 from formulation.pricing.bursts import channel_bursts, spatial_bursts

@@ -266,11 +266,6 @@ class RunTotals:
         """Energy below which no mappings can be, over the layers that fit."""
         return summed((1, layer.least_energy_pj) for layer in self.solved_layers)
 
-    @property
-    def energy_delay(self) -> Fraction:
-        """Energy times time at the clock, of the layers that fit, in a row [pJ ns = 1e-21 J s]."""
-        return self.total("energy_pj") * self.total("latency_cycles") / Fraction(self.hardware.frequency)
-
     def sensitivity(self) -> dict[str, float] | None:
         """Marginal values of buffer and bandwidth, summed over the parts that have them; None if none has."""
         total: dict[str, float] = {}

@@ -12,7 +12,8 @@ from dnns.errors import InputError, unknown
 from dnns.files import read_bytes
 from dnns.yaml_reader.file import load_yaml
 from solvers.scenario.bundled import located, names
-from solvers.scenario.model import NETWORK_FIELDS, Scenario, build_scenario
+from solvers.scenario.choice import NETWORK_FIELDS
+from solvers.scenario.model import Scenario, build_scenario
 
 
 def read_scenario(path: str | Path, overrides: Fields[str, Any] | None = None) -> Scenario:

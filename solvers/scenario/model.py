@@ -9,50 +9,30 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dnns.errors import InputError
-from dnns.identity import network_hash
-from dnns.layer import Network
-from dnns.reader import bundled, read_network
 from dnns.yaml_reader.file import Locate
-from dnns.yaml_reader.validation import StrictModel
 from formulation.deconv import Treatment
 from formulation.mapping import Partition
 from solvers.backends.registry import DEFAULT_MILP, MILP
+from solvers.scenario.choice import NETWORK_FIELDS, NetworkChoice
 from solvers.scenario.faults import FieldError, Given, check_plausible, judged
 from solvers.scenario.hardware import (
     HardwareModel,
     ObjectiveModel,
-    Positive,
     Ratio,
     Real,
-    Shape,
     exact,
 )
 from solvers.scenario.quantities import of_length
 
 DEFAULT_LONGEST_STACK = 8
-NETWORK_FIELDS = {"network", "input", "input_3d", "dims", "skip_unsupported"}
-"""What decides which network is read."""
 
 
-class Scenario(StrictModel):
-    """A scenario; file names are relative to the folder of its file.
+class Scenario(NetworkChoice):
+    """A network, a machine, and how the one is to be run on the other; file names as of ``NetworkChoice``."""
 
-    ``source`` is the file it was read from, for messages and relative names.
-    """
-
-    network: str
-    """Network: a .yaml, .txt or .onnx file, or the name of a bundled one."""
-    input: Shape | None = None
-    """Input shape in place of the network's own, channels first: C, (D,) H, W."""
-    input_3d: Shape | None = None
-    """[C, D, H, W], for text networks that turn from 2-D to 3-D."""
-    dims: dict[str, Positive] | None = None
-    """Sizes of an ONNX network's symbolic dimensions, by name."""
-    skip_unsupported: bool = False
-    """Whether to leave out operators of an ONNX network that are not supported; the result lists them."""
     hardware: HardwareModel = HardwareModel()
     """The machine."""
     search_method: Literal["static", "constrained", "exhaustive", "exact", "combined"] = "exhaustive"
@@ -89,8 +69,6 @@ class Scenario(StrictModel):
     """Constrained: what helps the relaxed models to their bounds; with none they prove them alone."""
     dump_models: str | None = None
     """Folder for the models' .lp and .nl files."""
-    source: Annotated[str, Field(repr=False)] = ""
-    _recorded: dict[str, str] = PrivateAttr(default_factory=dict)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         """What differs from the defaults."""
@@ -184,11 +162,6 @@ class Scenario(StrictModel):
         return self.static or self.search_method == "static"
 
     @property
-    def folder(self) -> Path:
-        """Where relative file names start."""
-        return Path(self.source).parent
-
-    @property
     def treatment(self) -> Treatment:
         """How deconvolutions are run; where padding is counted, ``combine`` is ``split``."""
         asked = Treatment(self.deconvolution)
@@ -234,24 +207,6 @@ class Scenario(StrictModel):
             raise InputError("replace", where, error.problem) from None
         return scenario if NETWORK_FIELDS & fields.keys() else scenario.recorded_as(self._recorded)
 
-    def recorded_as(self, recorded: dict[str, str]) -> Scenario:
-        """The scenario of a result, which says the network's ``hash`` and the ``version`` that made it."""
-        copy = self.model_copy()
-        copy._recorded = recorded
-        return copy
-
-    @property
-    def made_by(self) -> str:
-        """The version that made the result that the scenario is of; "" if it is of none."""
-        return self._recorded.get("version", "")
-
-    @property
-    def network_file(self) -> Path:
-        """The network's file, or the bundled one of that name if the scenario's folder has no such file."""
-        file = self.folder / self.network
-        named = Path(self.network).name == self.network and not file.exists()
-        return (bundled(self.network) if named else None) or file
-
     def to_dict(self) -> dict[str, Any]:
         """All fields, defaults included, as a file in any folder may have them: with whole paths."""
         data = self.model_dump(mode="json", exclude={"source"})
@@ -259,21 +214,6 @@ class Scenario(StrictModel):
         if self.dump_models is not None:
             data["dump_models"] = os.path.abspath(self.folder / self.dump_models)
         return data
-
-    def read_network(self) -> Network:
-        """The network; raises InputError for whatever is wrong with its file."""
-        network = read_network(
-            self.network_file,
-            input=self.input,
-            input_3d=self.input_3d,
-            dims=self.dims,
-            skip_unsupported=self.skip_unsupported,
-        )
-        recorded = self._recorded.get("hash")
-        if recorded and recorded != network_hash(network):
-            problem = "is not what the result is of, its hash differs; --dnnfile runs it nevertheless"
-            raise InputError(self.network_file, "", problem)
-        return network
 
 
 _PARTS = dict.fromkeys(HardwareModel.model_fields, "hardware") | dict.fromkeys(

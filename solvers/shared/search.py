@@ -207,7 +207,7 @@ class SharedSearch:
 
     def _prices(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints, bounds: PackedBounds) -> Price:
         runs = self.space.runs(tiles.table, rounds, ci)
-        bits = self.space.moved_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table, runs)
+        bits = self.space.run_bits(CLASSES[which], rounds, self.space.trips_ci[ci], tiles.table, runs)
         return bounds.price(self.space, bits, self._setup(which, tiles, ci, rounds))
 
     def _setup(self, which: int, tiles: Tiles, ci: Ints, rounds: Ints) -> Any:

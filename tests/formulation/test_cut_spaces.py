@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.cost import array_side, cut_tiles, group_cycles
+from formulation.cost import array_side, group_cycles
 from formulation.evaluation import work_of
+from formulation.extents import cut_tiles
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.pricing.cuts import cut_table

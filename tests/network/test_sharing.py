@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ import yaml
 from hypothesis import assume, event, given, note
 from hypothesis import strategies as st
 
+from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
 from dnns.reader import read_network
 from formulation.deconv import Treatment, split
 from formulation.hardware import Halo, Hardware
 from formulation.mapping import Stationary
+from formulation.network.frontiers.deconvolution import ZerosWay, shares
 from formulation.network.frontiers.front import Stop, sought
 from formulation.network.graph import tensor_graph
 from formulation.network.movement import alone
@@ -115,6 +118,7 @@ def test_what_is_counted_is_no_less_than_any_mapping_has(problem, movement, more
     never = MovedSharedSpace(plain, replace(movement, wider=space.free + 1))
     assert (never.trips_ci == 1).all()  # no room for partial sums
     assert parts is None
+    unwritten = MovedSharedSpace(plain, less)
     assert room * machine.copies <= space.free < (room + 1) * machine.copies
     mappings = list(shared_mappings(deconv, machine))
     for mapping in mappings[:: 1 + len(mappings) // 50]:
@@ -124,6 +128,9 @@ def test_what_is_counted_is_no_less_than_any_mapping_has(problem, movement, more
         rounds, trips = mapping.round_count, work.trips.ci
         spilt = space.spills(mapping.stationary, rounds, trips, table)
         assert spilt == (work.traffic.ofmap_read > 0)
+        edge = unwritten.movement.edge(work.tile, work.traffic)
+        assert unwritten.edge(work.tile, spilt) == edge
+        assert unwritten.edge(work.tile).total <= edge.total  # what bounds have
 
 
 @examples(12)
@@ -154,6 +161,71 @@ def test_what_is_not_settled_is_bounded(problem, movement, kind):
             assert any(p.latency <= cost.latency and p.traffic <= cost.traffic for p in below)
         else:
             assert any(keys(kind, p)[0] <= keys(kind, cost)[0] for p in below)
+
+
+HOLES = Deconvolution("holes", 2, 2, (TransposedAxis(2, 3, 2), TransposedAxis(2, 1, 2)))
+
+
+def searched(kind, base, packed):
+    """Points and bounds of a deconvolution with outputs that no tap reaches, each as told."""
+    machine, asked = Hardware(2, 2, 100, Fraction(1, 3)), replace(alone(HOLES), read=7)
+    frontiers = SharedFrontiers(HOLES, machine, kind, Stop(), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "best_packing", packed)
+        found = frontiers.points(asked, (machine.buffer_bits, machine.buffer_bits // 2), base)
+    return machine, asked, found, frontiers.beside
+
+
+@pytest.mark.parametrize("kind", [None, *MEASURES])
+def test_what_is_not_settled_stands_with_all_that_is_taken_beside_it(kind):
+    """Bits that are taken throughout, and zeros; and a choice's traffic does not depend on its packing."""
+
+    def unpacked(*_, **__):
+        return Best(None, -1, False)
+
+    machine, asked, _, bounds = searched(kind, 0, unpacked)
+    assert bounds
+    *_, above = searched(kind, 1000, unpacked)
+    assert [(p.need + 1000, p.latency, p.traffic, p.spent) for p in bounds] == [
+        (p.need, p.latency, p.traffic, p.spent) for p in above
+    ]
+    plain, macs = SharedProblem(HOLES, machine), SubKernels(HOLES).macs
+    every = shares(HOLES, asked)
+    own = [moved for layer, moved in every if layer is not None]
+    rest = replace(asked, written=sum(m.written for m in own), read=sum(m.read for m in own))
+    zeros = [ZerosWay(moved).cost(machine) for layer, moved in every if layer is None]
+    costs = [rest.cost(machine, macs, plain.work(m)) for m in shared_mappings(HOLES, machine)]
+    for bound in bounds:
+        traffic = bound.traffic - sum(zero.traffic for zero in zeros)
+        assert any(c.traffic == traffic and c.need >= bound.need for c in costs)
+        assert bound.latency > sum(zero.latency for zero in zeros)
+        assert bound.need > 0
+
+
+def test_only_a_deadline_that_is_over_ends_the_search():
+    machine, asked, found = Hardware(2, 2, 100), alone(HOLES), []
+    for left in (None, 1000.0, -1.0):
+        stop, deadline = Stop(), None if left is None else monotonic() + left
+        points = SharedFrontiers(HOLES, machine, None, stop, deadline).points(asked, None, 0)
+        found.append(({(p.need, p.latency, p.traffic) for p in points}, stop.stopped))
+    free, ample, late = found
+    assert free == ample
+    assert (free[1], late[1]) == (False, True)
+
+
+@pytest.mark.parametrize("kind", [None, *MEASURES])
+def test_what_takes_nodes_is_settled_by_them(kind):
+    real = search.best_packing
+
+    def hard(*what, nodes, **more):
+        return real(*what, nodes=nodes, **more) if nodes else Best(None, -1, False)
+
+    _, _, points, bounds = searched(kind, 0, hard)
+    _, _, known, beside = searched(kind, 0, real)
+    assert not bounds
+    assert not beside
+    told = [{(p.need, p.latency, p.traffic) for p in some} for some in (points, known)]
+    assert reference.pareto({p[1:] for p in told[0]}) == reference.pareto({p[1:] for p in told[1]})
 
 
 class Counted:

@@ -19,6 +19,7 @@ from formulation.shared.problem import SharedMapping, SharedProblem
 from formulation.shared.space import SharedSpace
 from formulation.shared.whole.choices import shared_choices, whole_tiles
 from formulation.shared.whole.model import build_shared
+from formulation.space.space import CLASSES
 from solvers.backends.deadline import TimeUp
 from solvers.backends.linear import solve_milp
 from solvers.backends.milp import SolverDisagreement
@@ -54,16 +55,19 @@ def several_trips(problem):
             yield mapping, cost
 
 
-@pytest.mark.parametrize("quantity", ["latency", "traffic"])
+@pytest.mark.parametrize("quantity", Price._fields)
 @pytest.mark.parametrize("double", [True, False])
 def test_a_fixed_mapping_costs_what_it_costs(quantity, double):
+    kind = Kind.ENERGY if quantity == "spent" else Kind.BALANCED
     problem = SharedProblem(
-        replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=90, double_buffered=double)
+        replace(UP, axes=UP.axes[:1]),
+        replace(MACHINE, buffer_bytes=90, double_buffered=double),
+        Objective(kind),
     )
     space = SharedSpace(problem)
     tiles, found = whole_tiles(space), list(several_trips(problem))
-    most = Price.of(*(max(price_of(problem, cost)[i] for _, cost in found) for i in range(2)))
-    weights = Price.of(float(quantity == "latency"), float(quantity == "traffic"))
+    most = Price.of(*(max(price_of(problem, cost)[i] for _, cost in found) for i in range(3)))
+    weights = Price.of(*(float(quantity == name) for name in Price._fields))
     kept = 0
     for mapping, cost in found[:: len(found) // 15]:
         program = build_shared(space, tiles, ProgramAim(weights, most))
@@ -99,6 +103,39 @@ def test_choices_lose_nothing(problem, data):
     assert {v.whole for v in made.variants if v.which < 2} >= {
         mapping.in_channels == problem.deconv.in_channels
     }
+
+
+def test_what_a_single_round_goes_with_fits_beside_it():
+    """Of one round both loads are known."""
+    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=88))
+    space, kernels = SharedSpace(problem), len(problem.kernels.layers)
+    made = shared_choices(space, whole_tiles(space), space.filters * kernels)
+    for variant in made.variants:
+        channels = space.ci[(space.trips_ci == 1) == variant.whole].min()
+        pairs = set(zip(*variant.ok, strict=True))
+        for row in {row for _, row in pairs}:
+            batch, *spatial = (int(t) for t in space.grid.tiles(made.tiles.table.rank[row]))
+            rounds = ((space.filters,),) * kernels
+            mapping = SharedMapping(int(channels), batch, tuple(spatial), rounds, CLASSES[variant.which])
+            assert ((0, row) in pairs) == problem.is_feasible(problem.evaluate(mapping))
+    assert any((0, row) not in zip(*v.ok, strict=True) for v in made.variants for row in v.ok[1])
+
+
+def test_the_fewest_passes_are_those_of_some_packing():
+    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=60))
+    space = SharedSpace(problem)
+    made = shared_choices(space, whole_tiles(space), space.filters * len(problem.kernels.layers))
+    passes = [
+        [sum(-(-x // space.limit) for j in kind.members for x in mapping.rounds[j]) for kind in space.kinds]
+        for mapping, _ in every_mapping(problem)
+    ]
+    fixed, each = space.factors
+    work = dict.fromkeys(range(len(space.shapes)), 0)
+    for k, (kind, (low, most)) in enumerate(zip(space.kinds, made.passes_range(), strict=True)):
+        assert low == min(p[k] for p in passes)
+        assert most >= max(p[k] for p in passes)
+        work[kind.shape] += int(space.ci_cycles[k].min()) * (len(kind.members) * fixed + each * low)
+    assert [low for low, _ in made.work_range()] == list(work.values())
 
 
 def test_a_solver_that_is_stopped_leaves_what_the_search_has_proven(monkeypatch):

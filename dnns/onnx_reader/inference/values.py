@@ -197,3 +197,15 @@ def operator_text(node: NodeProto) -> str:
 def attributes(node: NodeProto) -> Attributes:
     """The attributes of a node."""
     return Attributes({attribute.name: attribute for attribute in node.attribute})
+
+
+def without_batch(shape: Shape) -> Shape:
+    """A shape without its first dimension, the batch."""
+    return shape[1:] if len(shape) > 1 else shape
+
+
+def images(shape: Shape | None) -> int:
+    """Extent of the dimension that ``without_batch`` leaves out; 0 where the shape depends on data."""
+    if shape is None:
+        return 0
+    return shape[0] if len(shape) > 1 else 1

@@ -117,15 +117,20 @@ class Point:
         return Price(self.latency, self.traffic, self.spent)
 
     def priced_again(self, hardware: Hardware) -> MovedCost:
-        """The same quantities from the ways, in Python's integers."""
-        costs = [way.cost(hardware) for way in self.ways]
-        return MovedCost(
-            self.base + max(c.need for c in costs),
-            sum(c.latency for c in costs),
-            sum(c.traffic for c in costs),
-            sum(c.macs for c in costs),
-            sum(c.ports for c in costs),
-        )
+        """The same quantities from the ways."""
+        return in_turn(self.ways, self.base, hardware)
+
+
+def in_turn(ways: Iterable[Way], base: int, hardware: Hardware) -> MovedCost:
+    """What ways take and cost one after another, above bits that are taken throughout: Python's integers."""
+    costs = [way.cost(hardware) for way in ways]
+    return MovedCost(
+        base + max(c.need for c in costs),
+        sum(c.latency for c in costs),
+        sum(c.traffic for c in costs),
+        sum(c.macs for c in costs),
+        sum(c.ports for c in costs),
+    )
 
 
 def frontier(

@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from formulation.cost import Num, TensorBits, Trips, traffic, transfers
+from formulation.cost import Num, TensorBits, Traffic, Trips, transfers
 from formulation.mapping import Stationary
 from formulation.network.movement import Movement
-from formulation.pricing.price import Price
 from formulation.problem import Problem
 from formulation.space.counts import layer_counts
 from formulation.space.space import Space
@@ -46,22 +45,13 @@ class MovedSpace(Space):
             self.wide = counts.are_wide(hardware)
         self.room = problem.hardware.buffer_bits
 
-    def _price(
-        self,
-        stationary: Stationary,
-        trips: Trips,
-        pieces: Trips,
-        cycles: Trips,
-        held: TensorBits,
-        sp: SpatialTable,
-    ) -> Price:
+    def _moved(
+        self, words: Traffic, stationary: Stationary, trips: Trips, compute: Num, held: TensorBits
+    ) -> tuple[Num, Num]:
         layer, hardware = self.problem.layer, self.problem.hardware
-        words = traffic(layer, stationary, trips, sp.fetched, sp.slid)
         moves = transfers(layer.groups, stationary, trips) if hardware.transfer_cycles else None
-        compute = layer.groups * cycles.product
-        latency = self.movement.latency(hardware, compute, words, held, moves, self.wide)
         bits = np.asarray(self.movement.bits(hardware, words))
-        return Price.of(latency, bits, self._spent(pieces, cycles, bits, latency))
+        return bits, self.movement.latency(hardware, compute, words, held, moves, self.wide)
 
     def need(self, co: Num, ci: Num, sp: SpatialTable) -> Num:
         """Buffer that mappings take [bits]; arguments as for ``price``."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnns.layer import Layer, Operator
-from formulation.cost import array_passes, channel_tiles, group_cycles
-from formulation.extents import Ints, trip_count
+from formulation.cost import array_passes, group_cycles
+from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
 from formulation.network.stacks.tables import kernels
@@ -138,9 +138,7 @@ def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: i
 
 
 @lru_cache(maxsize=1024)
-def choices(
-    layer: Operator, hardware: Hardware, resident: bool = False, *, summed: bool = False
-) -> tuple[Weights, ...]:
+def choices(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool) -> tuple[Weights, ...]:
     """Kept, then every tile that no other one can stand for, the smallest first.
 
     Weights that stay for good (resident) are kept: no tile has fewer cycles or passes at the ports, and they
@@ -166,9 +164,7 @@ def choices(
 
 
 @lru_cache(maxsize=1024)
-def figures(
-    layer: Operator, hardware: Hardware, resident: bool = False, *, summed: bool = False
-) -> WeightFigures:
+def figures(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool) -> WeightFigures:
     """Those of ``choices``."""
     return WeightFigures.of(choices(layer, hardware, resident, summed=summed))
 

@@ -12,16 +12,8 @@ from pyomo.core.base import ConcreteModel, Objective
 
 from dnns.axes import Axis
 from formulation.bounds import compulsory_bits, roofline_ticks
-from formulation.cost import (
-    Trips,
-    array_passes,
-    array_traffic,
-    batch_axis,
-    group_cycles,
-    spatial_tiles,
-    tile_bits,
-)
-from formulation.extents import AxisTable, full_axis_table
+from formulation.cost import Trips, array_passes, array_traffic, group_cycles, tile_bits
+from formulation.extents import AxisTable, batch_axis, full_axis_table, spatial_tiles
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.pricing.objective import Measure

@@ -24,15 +24,8 @@ from math import prod
 from pyomo.core.base import ConcreteModel, Objective
 
 from dnns.layer import Layer
-from formulation.cost import (
-    Trips,
-    array_passes,
-    array_traffic,
-    batch_axis,
-    group_cycles,
-    held_bits,
-    spatial_tiles,
-)
+from formulation.cost import Trips, array_passes, array_traffic, group_cycles, held_bits
+from formulation.extents import batch_axis, spatial_tiles
 from formulation.hardware import Halo
 from formulation.mapping import Group, Stationary
 from formulation.pricing.objective import Measure

@@ -1,7 +1,4 @@
-"""The rows of a point that is solved layer by layer, from the figures of its answers.
-
-The sums are those of ``solvers.network.parts.RunTotals``, of integers: ticks, bits and quanta of one machine.
-"""
+"""The rows of a point that is solved layer by layer, from the figures of its answers."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from solvers.exploring.sweeping.kept.figures import Figures, written
 from solvers.exploring.sweeping.kept.rows import point_rows
+from solvers.network.data.report import RunSums, totals_dict
 from solvers.network.parts import summed
 from solvers.network.plan import Part, Planned
-from solvers.result import number
 
 _PLAIN = Hardware()
 
 
 @dataclass(slots=True)
 class _Sums:
-    """Over the layers that have a mapping, with their counts.
+    """Over the layers that have a mapping, with their counts: integers, in units of one machine.
 
     Attributes:
         macs: multiply-accumulates.
@@ -56,21 +53,21 @@ class _Sums:
         self.rooflines.append((operator.count, roofline))
         self.energies.append((operator.count, energy))
 
-    def totals(self, machine: Hardware) -> dict[str, Any]:
-        """As JSON has them."""
+    def told(self, machine: Hardware) -> RunSums:
+        """In the units of results."""
+        ticks, bits, quanta = self.spent
         tick, quantum = machine.tick, machine.quantum
-        latency, energy = tick.cycles(self.spent[0]), quantum.told(self.spent[2])
-        return {
-            "macs": self.macs,
-            "latency_cycles": number(latency),
-            "traffic_bytes": number(Fraction(self.spent[1], 8)),
-            "energy_pj": number(energy),
-            "energy_delay_js": float(energy * latency / Fraction(machine.frequency) / 10**21),
-            "compulsory_bytes": number(Fraction(self.least[0], 8)),
-            "least_traffic_bytes": number(Fraction(self.least[1], 8)),
-            "roofline_cycles": number(summed(self.rooflines) / tick.per_cycle),
-            "least_energy_pj": number(quantum.told(summed(self.energies))),
-        }
+        traffic, compulsory, least = (Fraction(each, 8) for each in (bits, *self.least))
+        return RunSums(
+            self.macs,
+            tick.cycles(ticks),
+            traffic,
+            quantum.told(quanta),
+            compulsory,
+            least,
+            summed(self.rooflines) / tick.per_cycle,
+            quantum.told(summed(self.energies)),
+        )
 
 
 def solved_point(
@@ -107,7 +104,8 @@ def solved_point(
             sums.add(planned, [(count, figures) for _, count, figures in told])
         else:
             complete = False
-    return point_rows(network, complete, rows, sums.totals(plan[0].machine))
+    machine = plan[0].machine
+    return point_rows(network, complete, rows, totals_dict(sums.told(machine), machine, 0.0))
 
 
 def _apart(planned: Planned, answers: Iterator[Figures]) -> Iterator[tuple[Part, int, Figures]]:

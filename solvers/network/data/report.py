@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def report_dict(report: RunTotals) -> LayersResult:
     data: LayersResult = {
         **subject_dict(report.scenario, report.graph, backend, report.complete),
         "layers": [layer_dict(layer) for layer in report.layers],
-        "totals": totals_dict(report),
+        "totals": totals_dict(_sums(report), report.hardware, report.seconds),
     }
     if backend != DEFAULT_MILP:
         data["backend"] = backend
@@ -37,20 +38,63 @@ def report_dict(report: RunTotals) -> LayersResult:
     return data
 
 
-def totals_dict(report: RunTotals) -> TotalsData:
-    """The sums over the layers that fit, and bounds on them."""
+@dataclass(frozen=True, slots=True)
+class RunSums:
+    """What the layers that have a mapping take together, one by one, and bounds for any schedule of them.
+
+    Attributes:
+        macs: multiply-accumulates.
+        latency: [cycles].
+        traffic: [bytes].
+        energy: [pJ].
+        compulsory: traffic that must be [bytes].
+        least_traffic: the sum of what each layer moves at least [bytes].
+        roofline: least latency [cycles].
+        least_energy: [pJ].
+    """
+
+    macs: int
+    latency: Fraction
+    traffic: Fraction
+    energy: Fraction
+    compulsory: Fraction
+    least_traffic: Fraction
+    roofline: Fraction
+    least_energy: Fraction
+
+
+def totals_dict(sums: RunSums, machine: Hardware, seconds: float) -> TotalsData:
+    """Sums on a machine as JSON has them, with the wall time of the run."""
     return {
-        "macs": sum(layer.macs for layer in report.solved_layers),
-        "latency_cycles": number(report.total("latency_cycles")),
-        "traffic_bytes": number(report.total("traffic_bytes")),
-        "compulsory_bytes": number(report.compulsory_bytes),
-        "least_traffic_bytes": number(report.least_traffic_bytes),
-        "roofline_cycles": number(report.roofline_cycles),
-        "energy_pj": number(report.total("energy_pj")),
-        "least_energy_pj": number(report.least_energy_pj),
-        "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
-        "seconds": round(report.seconds, 6),
+        "macs": sums.macs,
+        "latency_cycles": number(sums.latency),
+        "traffic_bytes": number(sums.traffic),
+        "compulsory_bytes": number(sums.compulsory),
+        "least_traffic_bytes": number(sums.least_traffic),
+        "roofline_cycles": number(sums.roofline),
+        "energy_pj": number(sums.energy),
+        "least_energy_pj": number(sums.least_energy),
+        "energy_delay_js": energy_delay_js(sums.energy, sums.latency, machine),
+        "seconds": round(seconds, 6),
     }
+
+
+def energy_delay_js(energy: Fraction, latency: Fraction, machine: Hardware) -> float:
+    """Energy [pJ] times latency [cycles] at the machine's clock [J s]."""
+    return float(energy * latency / Fraction(machine.frequency) / 10**21)
+
+
+def _sums(report: RunTotals) -> RunSums:
+    return RunSums(
+        sum(layer.macs for layer in report.solved_layers),
+        report.total("latency_cycles"),
+        report.total("traffic_bytes"),
+        report.total("energy_pj"),
+        report.compulsory_bytes,
+        report.least_traffic_bytes,
+        report.roofline_cycles,
+        report.least_energy_pj,
+    )
 
 
 def _slack(slack: Slack, machine: Hardware) -> SlackData:

@@ -144,11 +144,6 @@ class NetworkFound:
         return energy.told(least_spent(self.graph, self.hardware, energy, for_good))
 
     @property
-    def energy_delay(self) -> Fraction:
-        """Energy times time at the clock [pJ ns = 1e-21 J s]."""
-        return self.energy_pj() * self.latency_cycles / Fraction(self.hardware.frequency)
-
-    @property
     def compulsory_bytes(self) -> Fraction:
         """Bytes that any schedule of the network moves."""
         for_good = self.scenario.weights_resident

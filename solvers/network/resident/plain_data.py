@@ -18,6 +18,7 @@ from formulation.network.sharing import SharedWay
 from solvers.network.data.geometry import geometry, placement
 from solvers.network.data.layers import kernel_dict, operator_dict
 from solvers.network.data.mappings import mapping_dict, shared_mapping_dict
+from solvers.network.data.report import energy_delay_js
 from solvers.network.data.subject import subject_dict
 from solvers.network.resident.found import NetworkFound, Used, smallest_need
 from solvers.network.resident.stack_data import stack_dict, stacked_parts
@@ -95,7 +96,7 @@ def _totals(report: NetworkFound) -> NetworkTotalsData:
         "energy_pj_layers": number(report.energy_pj(apart)) if apart else None,
         "energy_pj_single": number(report.energy_pj(single)) if single else None,
         "least_energy_pj": number(report.least_energy_pj),
-        "energy_delay_js": float(report.energy_delay * Fraction(1, 10**21)),
+        "energy_delay_js": energy_delay_js(report.energy_pj(), report.latency_cycles, report.hardware),
         "compulsory_bytes": number(report.compulsory_bytes),
         "roofline_cycles": number(report.roofline_cycles),
         "lower_bound": {

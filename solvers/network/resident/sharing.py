@@ -20,7 +20,7 @@ from formulation.cost import footprint
 from formulation.hardware import Hardware
 from formulation.network.frontiers.deconvolution import ZerosWay, shares
 from formulation.network.frontiers.front import Front, Sought, Stop, rates_of
-from formulation.network.frontiers.frontier import Point, filled_rooms
+from formulation.network.frontiers.frontier import Point, filled_rooms, in_turn
 from formulation.network.movement import MovedCost, Movement
 from formulation.network.sharing import MovedSharedSpace, SharedWay
 from formulation.pricing.objective import LATENCY, TRAFFIC, Measure, Step
@@ -97,7 +97,7 @@ class SharedFrontiers:
         return list(found.values())
 
     def _point(self, ways: tuple[SharedWay | ZerosWay, ...], base: int) -> Point:
-        cost = Point(0, 0, 0, ways, base).priced_again(self.hardware)
+        cost = in_turn(ways, base, self.hardware)
         return Point(cost.need, cost.latency, cost.traffic, ways, base, self._spent(cost))
 
     def _spent(self, cost: MovedCost) -> int:

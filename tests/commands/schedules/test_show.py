@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -44,13 +45,26 @@ def test_the_documentation_shows_inner_steps(documented, tmp_path, capsys):
     assert main([str(out), "--layer", "conv"]) == 0
     shown = re.search(r"<!-- inner steps -->\n```\n(.*?)```", DOC, re.DOTALL)[1]
     assert capsys.readouterr().out.endswith(shown)
-    assert main([str(out), "--layer", "conv", "--numbers"]) == 0
+
+
+def test_inner_steps_are_run_and_told(documented, tmp_path, capsys):
+    """The same on a smaller network, of which there are fewer."""
+    (tmp_path / "small.yaml").write_text(
+        "name: small\ninput: [3, 10, 10]\n"
+        "layers: [{name: conv, op: conv, out_channels: 6, kernel: 3, padding: 1}]\n"
+    )
+    scenario = shutil.copy(documented.parent / "scenario.yaml", tmp_path)
+    options = ["--streaming", "true", "--bufsize", "150", "--quiet", "--outfile", str(tmp_path / "cut.json")]
+    assert run([scenario, *options]) == 0
+    assert main([options[-1], "--numbers"]) == 0
     assert capsys.readouterr().out.count("equals the direct computation") == 1
-    assert main([str(out), "--layer", "conv", "--format", "json"]) == 0
+    assert main([options[-1], "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (cut,) = (line["inner"] for line in lines if "run" in line)
-    assert cut == {"tensor": "ifmap", "sub_tile": {"spatial.0": 1}}
-    assert all(line["tile"]["y"][1] - line["tile"]["y"][0] == 1 for line in lines if "compute" in line)
+    assert cut == {"tensor": "ofmap", "sub_tile": {"out_channels": 1}}
+    tiles = [line["tile"]["out_channels"] for line in lines if "compute" in line]
+    assert all(stop - start == 1 for start, stop in tiles)
+    assert len(tiles) == 3 * 3 * 4 * 10 * 2
     assert all("inside" in line for line in lines if "compute" in line)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from solvers.result import number
 from solvers.schedules.execution.buffer import NestBuffer
 from solvers.schedules.execution.events import DmaTransfer, Event, TileCompute, ZeroOutputs
-from solvers.schedules.execution.nest import Interval, LoopNest
+from solvers.schedules.execution.nest import Interval, LoopNest, NestCut, outputs_named
 from solvers.schedules.execution.plan import NetworkPlan, ScheduledLayer, ScheduledRun
 from solvers.schedules.execution.steps import NestRun
 
@@ -99,7 +99,13 @@ def _run(nest: LoopNest, run: ScheduledRun) -> dict[str, Any]:
         },
         "ring": {"axis": nest.slice_axis, "slices": buffer.ring, "slice_words": buffer.slice_words},
         "traffic": run.traffic,
-    } | ({} if nest.cut is None else {"inner": {"tensor": nest.cut.tensor, "sub_tile": nest.cut.sizes}})
+    } | ({} if nest.cut is None else {"inner": _inner(nest, nest.cut)})
+
+
+def _inner(nest: LoopNest, cut: NestCut) -> dict[str, Any]:
+    """What is streamed, and the sizes of sub-tiles by the loops that they cut."""
+    names = {outputs_named(loop.name): loop.name for loop in nest.loops}
+    return {"tensor": cut.tensor, "sub_tile": {names[name]: size for name, size in cut.sizes.items()}}
 
 
 def _event(nest: LoopNest, event: Event) -> dict[str, Any]:
