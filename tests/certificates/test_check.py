@@ -149,6 +149,14 @@ def test_the_classes_of_a_layer_are_closed_by_multipliers():
 DECONV = Deconvolution("up", 2, 2, (TransposedAxis(3, 3, 2, pad_lo=1, pad_hi=1, output_padding=1),))
 
 
+def test_what_is_only_written_counts_in_the_cap():
+    """Outputs that no tap reaches take time beside the rounds; the bound is then that of the optimum."""
+    deconv = Deconvolution("up", 4, 3, (TransposedAxis(4, 3, 2), TransposedAxis(3, 1, 2)))
+    answer = combine(deconv, Hardware(2, 3, 300, Fraction(4)), Objective(tolerance=Fraction(1, 20)))
+    assert answer.shared.problem.aside > 0
+    assert "gap 0.00%" in check.verified(json.loads(json.dumps({"name": "up", **certified(answer)})))
+
+
 def test_where_nothing_is_left_open_the_bound_is_the_price():
     """Of tiles shared in a single round, and of a few tiles, whose least factors are those of one of them."""
     entry = json.loads(json.dumps({"name": "x", **certified(combine(DECONV, SMALL.hardware, Objective()))}))

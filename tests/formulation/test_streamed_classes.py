@@ -1,6 +1,7 @@
 """The classes of streamed tiles: which there are, when one is left out, and what their lists hold."""
 
 from dataclasses import replace
+from itertools import combinations_with_replacement
 from math import inf
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.hardware import BitWidths, Halo, Hardware
+from formulation.cost import group_cycles
+from formulation.extents import cut_tiles
+from formulation.hardware import BitWidths, Fill, Halo, Hardware
 from formulation.mapping import Group, Mapping, Stationary, Tile
 from formulation.problem import Kind, Objective, Problem
 from formulation.relaxed.streamed import StreamedRelaxation
@@ -78,12 +81,49 @@ def smallest(variant):
     return Mapping(tile, variant.structure.stationary, None, None if inner == tile else inner)
 
 
-@pytest.mark.parametrize("variant", cut_classes(PROBLEM), ids=lambda v: v.name)
-def test_a_class_is_left_out_once_its_smallest_tiles_do_not_fit(variant):
-    need = PROBLEM.evaluate(smallest(variant)).footprint.total
-    for size, there in ((-(-need // 8), True), ((need - 1) // 8, False)):
-        machine = replace(MACHINE, buffer_bytes=size)
-        assert (variant in cut_classes(replace(PROBLEM, hardware=machine))) is there
+PADDED = replace(LAYER, axes=(Axis(5, 3, 1, 1, 1, 1, 5), LAYER.axes[1]))
+
+
+@pytest.mark.parametrize("layer", [LAYER, PADDED])
+def test_a_class_is_left_out_once_its_smallest_tiles_do_not_fit(layer):
+    """Of windows that are streamed the shortest may be at a border, which bounds the longest."""
+    problem = replace(PROBLEM, layer=layer)
+    for variant in cut_classes(problem):
+        need, s = problem.evaluate(smallest(variant)).footprint.total, variant.structure
+        assert variant in cut_classes(within(problem, -(-need // 8)))
+        if layer is LAYER or (s.streamed, s.cut) != ("ifmap", SP):
+            assert variant not in cut_classes(within(problem, (need - 1) // 8))
+
+
+def test_a_part_of_a_class_is_not_left_out_where_some_of_its_mappings_fit():
+    problem, sub = replace(PROBLEM, layer=PADDED), f"{SUB}axis0"
+    for whole in cut_classes(problem):
+        if sub in whole.structure.subs:
+            for tile, size in combinations_with_replacement(range(1, 6), 2):
+                variant = whole.restricted("axis0", size, size).restricted(sub, tile, tile)
+                need = problem.evaluate(smallest(variant)).footprint.total
+                assert StreamedRelaxation(within(problem, -(-need // 8)))._smallest_fits(variant)
+
+
+def within(problem, size):
+    return replace(problem, hardware=replace(MACHINE, buffer_bytes=size))
+
+
+@pytest.mark.parametrize("fill", Fill)
+def test_cycles_of_what_is_cut_are_by_pieces_whatever_the_tiles(fill):
+    """Below those of each pair of sizes of a class, also where its tiles are few; of one piece exact."""
+    problem = replace(PROBLEM, hardware=replace(MACHINE, fill=fill))
+    relaxation, extents = StreamedRelaxation(problem), {CO: LAYER.out_channels, CI: LAYER.in_channels}
+    for variant in cut_classes(problem):
+        group = variant.structure.cut
+        for tile in range(2, extents.get(group, 0) + 1):
+            part = variant.restricted(group.value, tile, tile)
+            for sub in range(1, tile):
+                kinds, k = cut_tiles(extents[group], tile, sub), -(-extents[group] // sub)
+                exact = group_cycles(LAYER, problem.hardware, group, sum(n for n, _ in kinds), kinds)
+                under = relaxation._cycles_of(part, group)
+                assert np.exp(under.log(np.log(k))) <= exact * (1 + 1e-9)
+                assert np.exp(under.log(np.log(k))) >= k * (group in (CO, CI)) / (1 + 1e-9)
 
 
 def listed():

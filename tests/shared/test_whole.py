@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import highspy
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,20 +106,32 @@ def test_choices_lose_nothing(problem, data):
     }
 
 
-def test_what_a_single_round_goes_with_fits_beside_it():
-    """Of one round both loads are known."""
-    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=88))
-    space, kernels = SharedSpace(problem), len(problem.kernels.layers)
-    made = shared_choices(space, whole_tiles(space), space.filters * kernels)
+@pytest.mark.parametrize(
+    ("size", "rounds"),
+    [(70, ((3,), (3,))), (88, ((3,), (3,))), (22, ((1, 1, 1, 0, 0, 0), (0, 0, 0, 1, 1, 1)))],
+)
+def test_what_all_in_one_round_and_each_in_its_own_go_with_fits_beside_them(size, rounds):
+    """Of these both loads are known."""
+    problem = SharedProblem(replace(UP, axes=UP.axes[:1]), replace(MACHINE, buffer_bytes=size))
+    space, at = SharedSpace(problem), len(rounds[0]) - 1
+    made = shared_choices(space, whole_tiles(space), space.filters * len(rounds))
+
+    def fits(variant, ci, batch, *spatial):
+        mapping = SharedMapping(ci, batch, spatial, rounds, CLASSES[variant.which])
+        return problem.is_feasible(problem.evaluate(mapping))
+
     for variant in made.variants:
-        channels = space.ci[(space.trips_ci == 1) == variant.whole].min()
-        pairs = set(zip(*variant.ok, strict=True))
-        for row in {row for _, row in pairs}:
-            batch, *spatial = (int(t) for t in space.grid.tiles(made.tiles.table.rank[row]))
-            rounds = ((space.filters,),) * kernels
-            mapping = SharedMapping(int(channels), batch, tuple(spatial), rounds, CLASSES[variant.which])
-            assert ((0, row) in pairs) == problem.is_feasible(problem.evaluate(mapping))
-    assert any((0, row) not in zip(*v.ok, strict=True) for v in made.variants for row in v.ok[1])
+        among = np.flatnonzero((space.trips_ci == 1) == variant.whole)
+        beside_tiles, beside_channels = (
+            set(zip(*map(np.ndarray.tolist, pairs), strict=True)) for pairs in (variant.ok, variant.oi)
+        )
+        for row in set(variant.ok[1].tolist()):
+            tile = (int(t) for t in space.grid.tiles(made.tiles.table.rank[row]))
+            assert ((at, row) in beside_tiles) == fits(variant, int(space.ci[among].min()), *tile)
+        if at:  # else what is told of channels is less than the load
+            for ci in among.tolist():
+                assert ((at, ci) in beside_channels) == fits(variant, int(space.ci[ci]), 1, 1)
+    assert made.variants
 
 
 def test_the_fewest_passes_are_those_of_some_packing():
