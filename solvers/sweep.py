@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from solvers.network.tasks import Executor
     from solvers.network.workers import Workers
 
+_ANSWERS = "solvers.exploring.sweeping.kept.answers"
+"""What a process needs that solves a problem."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
@@ -64,7 +67,7 @@ def _main(args: argparse.Namespace) -> int:
         raise InputError("--jobs", "", "is for processes here, leave it out with --cluster")
     check_outputs({"--report": args.report}, (args.sweep,))
     check_pictures(args.plots, args.report)
-    with started(args.jobs, None, args.sweep) as workers:
+    with started(args.jobs, None, args.sweep, besides=(_ANSWERS,)) as workers:
         from solvers.exploring.sweeping.axes.file import read_sweep
         from solvers.exploring.sweeping.kept.store import opened
         from solvers.exploring.sweeping.kept.tables import arrow
@@ -73,6 +76,8 @@ def _main(args: argparse.Namespace) -> int:
 
         arrow()
         problems = Problems(read_sweep(args.sweep))
+        if workers is not None:
+            workers.start(len(problems.sweep))
         with told_progress("points read", args.quiet) as notify:
             problems.pose(notify)
         with opened(args.out, problems.identity) as store:
