@@ -46,8 +46,8 @@ _READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
 _AHEAD = 0.15
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
-_BETWEEN = 0.05
-"""Seconds in which answers gather where more is to be done: together they take less time."""
+_GATHERED = 0.1
+"""Seconds of work, of all processes, whose answers gather where more is to be done: together they take less."""
 _KIN = 16
 """Calls of a kin that it may have before it, however long they take."""
 
@@ -223,9 +223,9 @@ class Workers:
 
     def _gather(self) -> None:
         """Let answers gather if nobody is to wait for a call meanwhile."""
-        load = sum(worker.load for worker in self._workers)
-        if self._left > load and all(worker.ahead > _BETWEEN for worker in self._workers):
-            sleep(_BETWEEN)
+        load, between = sum(worker.load for worker in self._workers), _GATHERED / self._most
+        if self._left > load and all(worker.ahead > between for worker in self._workers):
+            sleep(between)
 
     def _answered(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         """The answers of a process, and what they come to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,30 +144,25 @@ class Sheet:
 
     def __init__(self, writer: Any, form: pa.Schema) -> None:
         self._writer, self._form = writer, form
-        self._columns: dict[str, list[Any]] = {name: [] for name in form.names}
-        self._count = 0
+        self._nulls, self._values = dict.fromkeys(form.names), itemgetter(*form.names)
+        self._rows: list[tuple[Any, ...]] = []
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows; a column that a row does not have is null."""
         for row in rows:
-            for name, column in self._columns.items():
-                column.append(row.get(name))
-            self._count += 1
-            if self._count == ROWS_AT_ONCE:
-                self._write()
+            self._rows.append(self._values({**self._nulls, **row}))
+            if len(self._rows) == ROWS_AT_ONCE:
+                self.finish()
 
     def finish(self) -> None:
         """Write what is left."""
-        if self._count:
-            self._write()
-
-    def _write(self) -> None:
+        if not self._rows:
+            return
         pa = arrow()
-        arrays = [pa.array(self._columns[field.name], field.type) for field in self._form]
+        columns = zip(self._form, zip(*self._rows, strict=True), strict=True)
+        arrays = [pa.array(values, field.type) for field, values in columns]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._form), row_group_size=ROWS_AT_ONCE)
-        self._count = 0
-        for column in self._columns.values():
-            column.clear()
+        self._rows.clear()
 
 
 @contextmanager
