@@ -47,7 +47,7 @@ _START_FAILURES = 4
 _AHEAD = 0.15
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
 _GATHERED = 0.1
-"""Seconds of work, of all processes, whose answers gather where more is to be done: together they take less."""
+"""Seconds of work, of all processes, whose answers gather while more is to be done: that saves."""
 _KIN = 16
 """Calls of a kin that it may have before it, however long they take."""
 
