@@ -33,7 +33,6 @@ from solvers.deadline import GRACE, Deadline
 from solvers.goals import Goal, LayerFound, known
 from solvers.layers.rounding import Rounder
 from solvers.layers.streamed_rounding import CutRounder
-from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import Result, SolutionStatus, Termination
 
 _TARGET = 0.01  # gap at which branching stops
@@ -81,6 +80,8 @@ def solve(
         files = Path(dump_models), name or problem.layer.name
         dump(bounder, run.stages, *files)
         if not problem.hardware.streaming:  # they are of whole tiles
+            from solvers.programs.nonlinear import dump_nonlinear
+
             dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None

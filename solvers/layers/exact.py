@@ -32,7 +32,6 @@ from solvers.layers.exact_stage import Backend, ProgramStage
 from solvers.layers.rounding import Rounder
 from solvers.layers.search import Search
 from solvers.programs.backend import SolverDisagreement
-from solvers.programs.nonlinear import dump_nonlinear
 from solvers.result import BoundFrom, Result, SolutionStatus, Termination, at_least, free_bound
 
 __all__ = ["Sieve", "SolverDisagreement", "solve"]
@@ -233,6 +232,8 @@ class _Ladder:
         """Write each step's whole program, if that is wanted; a known mapping only sets its scale."""
         if self.backend.files is None:
             return
+        from solvers.programs.nonlinear import dump_nonlinear
+
         for goal, measure, best in self.steps:
             stage = ProgramStage(self.space, goal, [measure], None, best, self._all())
             self.backend.dump(stage.program(), self.problem, measure.name)

@@ -31,12 +31,12 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
 _IMPORTED = ("numpy", "solvers.network.work")
-_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.shared.exact", "solvers.programs.highs")
-_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.shared.combined", "solvers.bounds.ipopt")
-#: What each method needs, imported once for all processes.
+_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.programs.highs")
+_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.bounds.ipopt")
+#: What each method needs, imported once for all processes; for shared tiles they import at the same time.
 PRELOADED = {
-    "static": ("solvers.layers.static", "solvers.shared.exhaustive"),
-    "exhaustive": ("solvers.layers.exhaustive", "solvers.shared.exhaustive"),
+    "static": ("solvers.layers.static",),
+    "exhaustive": ("solvers.layers.exhaustive",),
     "exact": _PROGRAMS,
     "constrained": _RELAXED,
     "combined": (*_RELAXED, *_PROGRAMS),
@@ -150,7 +150,7 @@ class Workers:
         """
         methods = (module for method in likely for module in PRELOADED[method])
         self._most = most
-        self._ahead = (*_IMPORTED, "solvers.shared.deconvolution", *methods, *besides)
+        self._ahead = (*_IMPORTED, *methods, *besides)
         self._prepared: list[Call] = [(import_all, _IMPORTED)]
         self._later: tuple[str, ...] = ()
         self._workers: list[_Worker] = []
