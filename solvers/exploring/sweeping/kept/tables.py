@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -106,13 +107,18 @@ SECONDS = (
 """Columns of what each distinct problem took."""
 
 
+def check_arrow() -> None:
+    """Raise InputError, which says what to install, if pyarrow is missing."""
+    if find_spec("pyarrow") is None:
+        raise InputError("sweep", "", f"needs pyarrow: pip install '{PROJECT}[sweep]'")
+
+
 def arrow() -> Any:
-    """The package pyarrow; raises InputError, which says what to install, if it is missing."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise InputError("sweep", "", f"needs pyarrow: pip install '{PROJECT}[sweep]'") from None
+    """The package pyarrow; raises InputError as ``check_arrow`` does."""
+    check_arrow()
+    import pyarrow
+    import pyarrow.parquet
+
     return pyarrow
 
 
