@@ -74,8 +74,8 @@ class _Worker:
 
     @property
     def load(self) -> int:
-        """Calls that it has to answer."""
-        return len(self.owed) + len(self.unsent)
+        """Calls that it has to answer, imports and the like left out."""
+        return len(self.owed) - self.owed.count(None) + len(self.unsent)
 
     def takes(self, kin: Hashable, most: int) -> bool:
         """Whether it may have one more call: it has none, or fewer than ``most``, short ones or of a kin."""
@@ -120,9 +120,9 @@ class _Worker:
 
     def lost(self, death: Died) -> Iterator[tuple[int, Any]]:
         """What stands in place of the answers that it owes: it died of the first one, and began no other."""
-        sent = [token for token in self.owed if token is not None]
-        yield from ((token, NotBegun() if place else death) for place, token in enumerate(sent))
-        yield from ((token, NotBegun()) for token, _ in self.unsent)
+        for place, token in enumerate([*self.owed, *(token for token, _ in self.unsent)]):
+            if token is not None:
+                yield token, NotBegun() if place or not self.owed else death
 
     def end(self) -> None:
         """End the process, whatever it does."""
