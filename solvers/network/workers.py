@@ -48,8 +48,8 @@ _AHEAD = 0.15
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
 _GATHERED = 0.1
 """Seconds of work, of all processes, whose answers gather while more is to be done: that saves."""
-_KIN = 16
-"""Calls of a kin that it may have before it, however long they take."""
+_KIN = 64
+"""Calls of a kin that it is given one after another, however long they take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,6 +62,7 @@ class _Worker:
         unsent: calls that it is to have, with their tokens.
         owed: of the calls that are sent and not answered yet, the tokens; None for imports and the like.
         kin: of the last call.
+        run: calls of that kin that it was given one after another.
         usual: seconds that a call takes; unknown at first, and taken as long.
     """
 
@@ -70,6 +71,7 @@ class _Worker:
     unsent: list[tuple[int, Call]] = field(default_factory=list)
     owed: list[int | None] = field(default_factory=list)
     kin: Hashable = None
+    run: int = 0
     usual: float = inf
 
     @property
@@ -79,8 +81,14 @@ class _Worker:
 
     def takes(self, kin: Hashable, most: int) -> bool:
         """Whether it may have one more call: it has none, or fewer than ``most``, short ones or of a kin."""
-        akin = kin is not None and kin == self.kin and self.load < _KIN
+        akin = kin is not None and kin == self.kin and self.run < _KIN
         return not self.load or (self.load < most and (akin or self.load * self.usual < _AHEAD))
+
+    def take(self, token: int, call: Call, kin: Hashable) -> None:
+        """Have one more call, which is sent with the others."""
+        self.unsent.append((token, call))
+        self.run = self.run + 1 if kin == self.kin else 1
+        self.kin = kin
 
     @property
     def ahead(self) -> float:
@@ -198,8 +206,7 @@ class Workers:
         if not able:
             return False
         worker = min(able, key=lambda one: (kin is None or one.kin != kin, one.load))
-        worker.unsent.append((token, call))
-        worker.kin = kin
+        worker.take(token, call, kin)
         return True
 
     def answers(self) -> Iterator[tuple[int, Any]]:
