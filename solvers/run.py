@@ -175,7 +175,8 @@ def started(
     if jobs in (None, 1):
         yield None
         return
-    from solvers.network.workers import PRELOADED, Workers, likely_methods
+    from solvers.network.preloads import PRELOADED, likely_methods
+    from solvers.network.workers import Workers
 
     likely = likely_methods(method, *filter(None, files)) if method or files else tuple(PRELOADED)
     with Workers(jobs, likely, besides=besides) as workers:

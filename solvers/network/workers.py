@@ -8,7 +8,6 @@ which task was lost, and a thread in the process ends it as soon as this one is 
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,31 +17,18 @@ from math import inf
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from threading import Thread
 from time import sleep
 from typing import Any
 
 from dnns.errors import InputError
 from solvers.network.attempt import Died, Failure, NotBegun
+from solvers.network.preloads import IMPORTED, PRELOADED
 from solvers.network.serving import import_all, serve
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
-_IMPORTED = ("numpy", "solvers.network.work")
-_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.programs.highs")
-_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.bounds.ipopt")
-#: What each method needs, imported once for all processes; for shared tiles they import at the same time.
-PRELOADED = {
-    "static": ("solvers.layers.static",),
-    "exhaustive": ("solvers.layers.exhaustive",),
-    "exact": _PROGRAMS,
-    "constrained": _RELAXED,
-    "combined": (*_RELAXED, *_PROGRAMS),
-}
-_SOLVING = re.compile("|".join(PRELOADED), re.IGNORECASE)
-_READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
 _AHEAD = 0.15
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
@@ -158,8 +144,8 @@ class Workers:
         """
         methods = (module for method in likely for module in PRELOADED[method])
         self._most = most
-        self._ahead = (*_IMPORTED, *methods, *besides)
-        self._prepared: list[Call] = [(import_all, _IMPORTED)]
+        self._ahead = (*IMPORTED, *methods, *besides)
+        self._prepared: list[Call] = [(import_all, IMPORTED)]
         self._later: tuple[str, ...] = ()
         self._workers: list[_Worker] = []
         self._start_failures = 0
@@ -278,22 +264,6 @@ def _context() -> Any:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     return get_context("forkserver")
-
-
-def likely_methods(text: str | None, *files: str | Path) -> tuple[str, ...]:
-    """The methods that a text names, else those that files do, else the default one: a guess."""
-    texts = [text] if text is not None else map(_beginning, files)
-    found = dict.fromkeys(name.lower() for each in texts for name in _SOLVING.findall(each))
-    return tuple(found) or ("exhaustive",)
-
-
-def _beginning(file: str | Path) -> str:
-    """Of a file that can be read, again and again; not of a pipe, which would be empty then."""
-    with suppress(OSError, ValueError):
-        if Path(file).is_file():
-            with Path(file).open(encoding="utf-8") as stream:
-                return stream.read(_READ)
-    return ""
 
 
 @contextmanager

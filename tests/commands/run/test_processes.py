@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from solvers.network.preloads import likely_methods
 from solvers.network.tasks import Failure, Task, run_tasks
-from solvers.network.workers import Workers, likely_methods
+from solvers.network.workers import Workers
 from solvers.run import main
 
 ROOT = Path(__file__).parents[3]
