@@ -159,23 +159,27 @@ def conclude(failed: Iterable[InputError], unsolved: Iterable[tuple[int, str]]) 
 
 
 @contextmanager
-def started(jobs: int | None, method: str | None = None, *files: str | None) -> Iterator[Workers | None]:
+def started(
+    jobs: int | None, method: str | None = None, *files: str | None, besides: Sequence[str] = ()
+) -> Iterator[Workers | None]:
     """The processes of ``--jobs``, which import while the input is read; None if it is one.
 
     Args:
         jobs: as it was given.
         method: likewise.
         files: that may name it if it is not; with neither, all methods are likely.
+        besides: modules that they need, whatever the method.
     """
     if jobs is not None and jobs < 1:
         raise InputError("--jobs", "", f"got {jobs}, must be at least 1")
     if jobs in (None, 1):
         yield None
         return
-    from solvers.network.workers import Workers, likely_methods
+    from solvers.network.preloads import PRELOADED, likely_methods
+    from solvers.network.workers import Workers
 
-    likely = (likely_methods(method, *filter(None, files)),) if method or files else ()
-    with Workers(jobs, *likely) as workers:
+    likely = likely_methods(method, *filter(None, files)) if method or files else tuple(PRELOADED)
+    with Workers(jobs, likely, besides=besides) as workers:
         yield workers
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from solvers.network.tasks import Executor
     from solvers.network.workers import Workers
 
+_ANSWERS = "solvers.exploring.sweeping.kept.answers"
+"""What a process needs that solves a problem."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
@@ -64,15 +67,17 @@ def _main(args: argparse.Namespace) -> int:
         raise InputError("--jobs", "", "is for processes here, leave it out with --cluster")
     check_outputs({"--report": args.report}, (args.sweep,))
     check_pictures(args.plots, args.report)
-    with started(args.jobs, None, args.sweep) as workers:
+    with started(args.jobs, None, args.sweep, besides=(_ANSWERS,)) as workers:
         from solvers.exploring.sweeping.axes.file import read_sweep
         from solvers.exploring.sweeping.kept.store import opened
-        from solvers.exploring.sweeping.kept.tables import arrow
+        from solvers.exploring.sweeping.kept.tables import check_arrow
         from solvers.exploring.sweeping.problems import Problems
         from solvers.exploring.sweeping.progress import told_progress
 
-        arrow()
+        check_arrow()
         problems = Problems(read_sweep(args.sweep))
+        if workers is not None:
+            workers.start(len(problems.sweep))
         with told_progress("points read", args.quiet) as notify:
             problems.pose(notify)
         with opened(args.out, problems.identity) as store:
@@ -153,8 +158,8 @@ def _executor(problems: Problems, workers: Workers | None, cluster: str | None) 
             method.load(combine)
         else:
             workers.prepare((method.load, (combine,)))
-    if workers is not None and find_spec("pandas"):  # pyarrow imports it, where it is, with its first array
-        workers.import_meanwhile("pandas")
+    if workers is not None:  # where pandas is, pyarrow imports it with its first array
+        workers.import_meanwhile("pyarrow.parquet", *(["pandas"] if find_spec("pandas") else []))
     if workers is None:
         from solvers.exploring.sweeping.executors import Here
 

@@ -24,7 +24,6 @@ from formulation.relaxed.structure import SUB
 from formulation.space.space import Space
 from formulation.space.streamed import streamed_spaces
 from solvers.backends.deadline import GRACE, Deadline
-from solvers.backends.nonlinear import dump_nonlinear
 from solvers.bounds.bounded import Bounded
 from solvers.bounds.bounding import SAFETY, Bounder
 from solvers.bounds.branching import Lists, Presolving, Unlisted
@@ -81,6 +80,8 @@ def solve(
         files = Path(dump_models), name or problem.layer.name
         dump(bounder, run.stages, *files)
         if not problem.hardware.streaming:  # they are of whole tiles
+            from solvers.backends.nonlinear import dump_nonlinear
+
             dump_nonlinear(problem, [(goal.measures[0], goal.cap) for goal in run.goals.values()], *files)
     found = run.best
     assert found is not None

@@ -233,6 +233,7 @@ class _Ladder:
         """Write each step's whole program, if that is wanted; a known mapping only sets its scale."""
         if self.backend.files is None:
             return
+
         for goal, measure, best in self.steps:
             stage = ProgramStage(self.space, goal, [measure], None, best, self._all())
             self.backend.dump(stage.program(), self.problem, measure.name)

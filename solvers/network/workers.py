@@ -8,50 +8,34 @@ which task was lost, and a thread in the process ends it as soon as this one is 
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import import_module
 from math import inf
-from multiprocessing import get_all_start_methods, get_context, parent_process, set_start_method
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
-from pickle import loads
-from queue import SimpleQueue
 from threading import Thread
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 from dnns.errors import InputError
-from solvers.network.attempt import Died, Failure, NotBegun, attempt
+from solvers.network.attempt import Died, Failure, NotBegun
+from solvers.network.preloads import IMPORTED, PRELOADED
+from solvers.network.serving import import_all, serve
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments, known to pickle."""
 
-_IMPORTED = ("numpy", "solvers.network.work")
-_PROGRAMS = ("pyomo.core", "solvers.layers.exact", "solvers.shared.exact", "solvers.backends.highs")
-_RELAXED = ("pyomo.core", "solvers.layers.combined", "solvers.shared.combined", "solvers.backends.ipopt")
-#: What each method needs, imported once for all processes.
-_PRELOADED = {
-    "static": ("solvers.layers.static", "solvers.shared.exhaustive"),
-    "exhaustive": ("solvers.layers.exhaustive", "solvers.shared.exhaustive"),
-    "exact": _PROGRAMS,
-    "constrained": _RELAXED,
-    "combined": (*_RELAXED, *_PROGRAMS),
-}
-_SOLVING = re.compile("|".join(_PRELOADED), re.IGNORECASE)
-_READ = 1 << 16  # of a scenario, to see which methods it names
 _START_FAILURES = 4
-_AHEAD = 0.05
+_AHEAD = 0.15
 """Seconds of work that a process may have before it: it does not wait for its next call, nor keeps many."""
-_BETWEEN = 0.02
-"""Seconds in which answers gather where more is to be done: together they take less time."""
-_KIN = 16
-"""Calls of a kin that it may have before it, however long they take."""
+_GATHERED = 0.1
+"""Seconds of work, of all processes, whose answers gather while more is to be done: that saves."""
+_KIN = 64
+"""Calls of a kin that it is given one after another, however long they take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -60,47 +44,79 @@ class _Worker:
 
     Attributes:
         process: the process.
-        pipe: calls go in, answers come out, in their order.
-        owed: of the calls that are not answered yet, the tokens; None for imports and the like.
+        pipe: calls go in, several at once, answers come out, in their order.
+        unsent: calls that it is to have, with their tokens.
+        owed: of the calls that are sent and not answered yet, the tokens; None for imports and the like.
         kin: of the last call.
+        run: calls of that kin that it was given one after another.
         usual: seconds that a call takes; unknown at first, and taken as long.
     """
 
     process: BaseProcess
     pipe: Connection
+    unsent: list[tuple[int, Call]] = field(default_factory=list)
     owed: list[int | None] = field(default_factory=list)
     kin: Hashable = None
+    run: int = 0
     usual: float = inf
 
+    @property
+    def load(self) -> int:
+        """Calls that it has to answer, imports and the like left out."""
+        return len(self.owed) - self.owed.count(None) + len(self.unsent)
+
     def takes(self, kin: Hashable, most: int) -> bool:
-        """Whether it may have one more call: it has none, or short ones, or few of the same kin."""
-        akin = kin is not None and kin == self.kin and len(self.owed) < most
-        return akin or not self.owed or len(self.owed) * self.usual < _AHEAD
+        """Whether it may have one more call: it has none, or fewer than ``most``, short ones or of a kin."""
+        akin = kin is not None and kin == self.kin and self.run < _KIN
+        return not self.load or (self.load < most and (akin or self.load * self.usual < _AHEAD))
+
+    def take(self, token: int, call: Call, kin: Hashable) -> None:
+        """Have one more call, which is sent with the others."""
+        self.unsent.append((token, call))
+        self.run = self.run + 1 if kin == self.kin else 1
+        self.kin = kin
 
     @property
     def ahead(self) -> float:
         """Seconds, roughly, that it has work for, what it is at left out; none if not known."""
-        return 0.0 if self.usual == inf else (len(self.owed) - 1) * self.usual
+        return 0.0 if self.usual == inf else (self.load - 1) * self.usual
 
-    def call(self, token: int | None, call: Call) -> bool:
-        """Hand over a call; False if the process is no longer there."""
-        try:
-            self.pipe.send(call)
-        except OSError:
-            return False
-        self.owed.append(token)
-        return True
+    def prepare(self, *calls: Call) -> None:
+        """Have calls made for what they import."""
+        with suppress(OSError):  # its answers tell
+            self.pipe.send(calls)
+        self.owed += [None] * len(calls)
 
-    def answer(self) -> Any:
-        """The next answer, its token left at the head of ``owed``."""
-        try:
-            answer, took = self.pipe.recv()
-        except (EOFError, OSError):
-            self.end()
-            return Died(self.process.exitcode)
-        if self.owed[0] is not None:
-            self.usual = took if self.usual == inf else (self.usual + took) / 2
-        return answer
+    def send(self) -> None:
+        """Hand over what it is to have, unless the process is no longer there, which its answers tell."""
+        if not self.unsent:
+            return
+        with suppress(OSError):
+            self.pipe.send([call for _, call in self.unsent])
+            self.owed += [token for token, _ in self.unsent]
+            self.unsent.clear()
+
+    def answers(self) -> Iterator[Any]:
+        """The answers that are there, at least one, its token left at the head of ``owed`` meanwhile."""
+        while True:
+            try:
+                answer, took = self.pipe.recv()
+            except (EOFError, OSError):
+                self.end()
+                yield Died(self.process.exitcode)
+                return
+            if self.owed[0] is not None:
+                self.usual = took if self.usual == inf else (self.usual + took) / 2
+            yield answer
+            del self.owed[0]
+            if not self.pipe.poll():
+                return
+
+    def lost(self, death: Died) -> Iterator[tuple[int, Any]]:
+        """What stands in place of the answers that it owes: it died of the first one, and began no other."""
+        for place, token in enumerate([*self.owed, *(token for token, _ in self.unsent)]):
+            if token is not None:
+                yield token, NotBegun() if place or not self.owed else death
 
     def end(self) -> None:
         """End the process, whatever it does."""
@@ -116,15 +132,20 @@ class Workers:
     To be used in a ``with`` statement, which ends them.
     """
 
-    def __init__(self, most: int, likely: Iterable[str] = tuple(_PRELOADED)) -> None:
+    def __init__(
+        self, most: int, likely: Iterable[str] = tuple(PRELOADED), *, besides: Iterable[str] = ()
+    ) -> None:
         """At most as many processes as given.
 
         Args:
             most: of them at a time.
             likely: methods that are imported ahead; another one is imported by each process for itself.
+            besides: modules that are imported ahead.
         """
-        self._most, self._likely = most, tuple(likely)
-        self._prepared: list[Call] = [(_import, _IMPORTED)]
+        methods = (module for method in likely for module in PRELOADED[method])
+        self._most = most
+        self._ahead = (*IMPORTED, *methods, *besides)
+        self._prepared: list[Call] = [(import_all, IMPORTED)]
         self._later: tuple[str, ...] = ()
         self._workers: list[_Worker] = []
         self._start_failures = 0
@@ -134,8 +155,7 @@ class Workers:
         if _context().get_start_method() == "forkserver":
             from multiprocessing import forkserver
 
-            modules = (module for method in self._likely for module in _PRELOADED[method])
-            _context().set_forkserver_preload([*_IMPORTED, "solvers.shared.deconvolution", *modules])
+            _context().set_forkserver_preload(list(self._ahead))
             with _interrupts_held():
                 forkserver.ensure_running()  # it imports on; a process that is begun waits for it
         else:
@@ -153,7 +173,7 @@ class Workers:
         """Have a call made, for what it imports, in the processes that there are and in those to come."""
         self._prepared.append(call)
         for worker in self._workers:
-            worker.call(None, call)
+            worker.prepare(call)
 
     def import_meanwhile(self, *modules: str) -> None:
         """Have this process import what it will need in the end while the others work."""
@@ -167,13 +187,13 @@ class Workers:
 
     def hand_out(self, token: int, call: Call, kin: Hashable = None) -> bool:
         """Give a call to a process that has little to do, best where its kin was done; False if to none."""
-        most = min(_KIN, self._left // (4 * self._most))  # so that all are busy to the end
+        most = self._left // (4 * self._most)  # so that all are busy to the end
         able = [worker for worker in self._workers if worker.takes(kin, most)]
-        for worker in sorted(able, key=lambda one: (kin is None or one.kin != kin, len(one.owed))):
-            if worker.call(token, call):
-                worker.kin = kin
-                return True
-        return False
+        if not able:
+            return False
+        worker = min(able, key=lambda one: (kin is None or one.kin != kin, one.load))
+        worker.take(token, call, kin)
+        return True
 
     def answers(self) -> Iterator[tuple[int, Any]]:
         """Wait for answers to calls; each with the call's token.
@@ -184,34 +204,34 @@ class Workers:
         Raises:
             InputError: if a package is missing or processes cannot be started.
         """
-        _import(*self._later)
-        self._later, patience = (), None
+        for worker in self._workers:
+            worker.send()
+        if self._later:
+            Thread(target=_try_import, args=self._later).start()
+            self._later = ()
         self._gather()
-        while ready := wait([worker.pipe for worker in self._workers], patience):
-            for worker in [worker for worker in self._workers if worker.pipe in ready]:
-                yield from self._answered(worker)
-            patience = 0
+        ready = wait([worker.pipe for worker in self._workers])
+        for worker in [worker for worker in self._workers if worker.pipe in ready]:
+            yield from self._answered(worker)
 
     def _gather(self) -> None:
         """Let answers gather if nobody is to wait for a call meanwhile."""
-        owed = sum(len(worker.owed) for worker in self._workers)
-        if self._left > owed and all(worker.ahead > _BETWEEN for worker in self._workers):
-            sleep(_BETWEEN)
+        load, between = sum(worker.load for worker in self._workers), _GATHERED / self._most
+        if self._left > load and all(worker.ahead > between for worker in self._workers):
+            sleep(between)
 
     def _answered(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
-        """The next answer of a process, and what it comes to."""
-        answer = worker.answer()
-        if isinstance(answer, Died):
-            lost = [token for token in worker.owed if token is not None]
-            self._replace(worker, answer)
-            yield from ((token, NotBegun() if place else answer) for place, token in enumerate(lost))
-            return
-        token = worker.owed.pop(0)
-        if token is not None:
-            self._left -= 1
-            yield token, answer
-        elif isinstance(answer, InputError | Failure):
-            raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
+        """The answers of a process, and what they come to."""
+        for answer in worker.answers():
+            token = worker.owed[0] if worker.owed else None
+            if isinstance(answer, Died):
+                self._replace(worker, answer)
+                yield from worker.lost(answer)
+            elif token is not None:
+                self._left -= 1
+                yield token, answer
+            elif isinstance(answer, InputError | Failure):
+                raise answer if isinstance(answer, InputError) else RuntimeError(answer.text)
 
     def _replace(self, worker: _Worker, death: Died) -> None:
         if None in worker.owed:  # it has not even imported what it needs
@@ -226,7 +246,7 @@ class Workers:
 def _started(prepared: Sequence[Call]) -> _Worker:
     context = _context()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    process = context.Process(target=serve, args=(theirs,), daemon=True)
     try:
         with _interrupts_held():
             process.start()
@@ -234,8 +254,7 @@ def _started(prepared: Sequence[Call]) -> _Worker:
         raise InputError("jobs", "", f"a process cannot be started: {error.strerror}") from None
     theirs.close()
     worker = _Worker(process, ours)
-    for call in prepared:
-        worker.call(None, call)
+    worker.prepare(*prepared)
     return worker
 
 
@@ -245,22 +264,6 @@ def _context() -> Any:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     return get_context("forkserver")
-
-
-def likely_methods(text: str | None, *files: str | Path) -> tuple[str, ...]:
-    """The methods that a text names, else those that files do, else the default one: a guess."""
-    texts = [text] if text is not None else map(_beginning, files)
-    found = dict.fromkeys(name.lower() for each in texts for name in _SOLVING.findall(each))
-    return tuple(found) or ("exhaustive",)
-
-
-def _beginning(file: str | Path) -> str:
-    """Of a file that can be read, again and again; not of a pipe, which would be empty then."""
-    with suppress(OSError, ValueError):
-        if Path(file).is_file():
-            with Path(file).open(encoding="utf-8") as stream:
-                return stream.read(_READ)
-    return ""
 
 
 @contextmanager
@@ -279,36 +282,6 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection) -> None:
-    """Answer calls until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if "fork" in get_all_start_methods():  # so that no lock which a package makes is left behind
-        set_start_method("fork", force=True)
-    Thread(target=_end_with_parent, daemon=True).start()
-    calls: SimpleQueue[bytes | None] = SimpleQueue()
-    Thread(target=_take_calls, args=(pipe, calls), daemon=True).start()
-    with suppress(OSError):  # which says that the parent is gone
-        while (call := calls.get()) is not None:
-            began = monotonic()
-            work, arguments = loads(call)
-            pipe.send((attempt(work, arguments), monotonic() - began))
-
-
-def _take_calls(pipe: Connection, calls: SimpleQueue[bytes | None]) -> None:
-    """Take calls out of the pipe whatever is being worked on, so that nobody waits to hand one over."""
-    with suppress(EOFError, OSError):
-        while True:
-            calls.put(pipe.recv_bytes())
-    calls.put(None)
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _import(*modules: str) -> None:
-    for module in modules:
-        import_module(module)
+def _try_import(*modules: str) -> None:
+    with suppress(ImportError):  # whoever needs it tells
+        import_all(*modules)

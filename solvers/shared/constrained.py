@@ -32,7 +32,6 @@ from solvers.bounds.files import dump
 from solvers.goals import Goal, known
 from solvers.result import BoundFrom, SolutionStatus, Termination
 from solvers.shared.candidates import SharedFound
-from solvers.shared.nonlinear import dump_nonlinear_shared
 from solvers.shared.result import SharedResult
 from solvers.shared.search import SharedSearch
 
@@ -75,6 +74,8 @@ def solve(
     run = _SharedRun(problem, relaxation, bounder, branches, initial, Presolving(presolve))
     bound, found = run.solve(), run.best
     if dump_models is not None:
+        from solvers.shared.nonlinear import dump_nonlinear_shared
+
         files = Path(dump_models), f"{name or problem.deconv.name}.shared"
         dump(bounder, run.stages, *files)
         steps = [(goal.measures[0], goal.cap) for goal in run.goals.values()]

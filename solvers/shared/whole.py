@@ -12,7 +12,7 @@ from collections.abc import Mapping as Fields
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from formulation.pricing.objective import Measure
 from formulation.pricing.price import Price
@@ -21,8 +21,6 @@ from formulation.program.scaling import SPAN, ProgramAim
 from formulation.shared.packing.rounds import packing_of
 from formulation.shared.space import SharedSpace
 from formulation.shared.tiles import Tiles
-from formulation.shared.whole.choices import whole_tiles
-from formulation.shared.whole.model import SharedMilp, build_shared
 from formulation.space.space import CLASSES
 from solvers.backends.deadline import Deadline, TimeUp
 from solvers.backends.files import scale_lines, write
@@ -32,8 +30,10 @@ from solvers.backends.milp import MilpAnswer, SolverDisagreement
 from solvers.goals import Goal, Outcome
 from solvers.result import BoundFrom, Termination
 from solvers.shared.candidates import SharedFound
-from solvers.shared.nonlinear import dump_nonlinear_shared, shared_words
 from solvers.shared.search import SharedSearch
+
+if TYPE_CHECKING:
+    from formulation.shared.whole.model import SharedMilp
 
 #: On the scaled axes; a gap that is less than the rounding of most programs.
 _GAP = 1e-4 * SPAN
@@ -72,12 +72,17 @@ class WholePrograms:
             known: sets the scale.
             check: called between pieces of work; what it raises ends it.
         """
+        from formulation.shared.whole.choices import whole_tiles
+        from formulation.shared.whole.model import build_shared
+
         self.tiles = self.tiles or whole_tiles(self.space, check)
         return build_shared(self.space, self.tiles, ProgramAim.of(measures, goal.cap, known), check)
 
     def dump(self, goal: Goal, known: Price) -> None:
         """Write the programs of a goal's first measure, if that is wanted: mixed-integer and nonlinear."""
         if self.files is not None:
+            from solvers.shared.nonlinear import dump_nonlinear_shared
+
             self.write(self.build(goal.measures[:1], goal, known), goal.measures[0].name)
             dump_nonlinear_shared(self.space.problem, [(goal.measures[0], goal.cap)], *self.files)
 
@@ -88,6 +93,8 @@ class WholePrograms:
             write(program.milp.model, self._heading(program), folder, f"{stem}.{stage}")
 
     def _heading(self, program: SharedMilp) -> Iterator[str]:
+        from solvers.shared.nonlinear import shared_words
+
         yield from shared_words(self.space.problem)
         yield from scale_lines(program.milp, self.space.hardware, self.space.problem.objective)
         layers = self.space.kernels.layers

@@ -176,7 +176,7 @@ def lowered(space, tiles, aim, check):
 
 def test_a_program_that_is_too_low_is_noticed(monkeypatch):
     problem = SharedProblem(UP, MACHINE, Objective(Kind.LATENCY))
-    monkeypatch.setattr(whole, "build_shared", lowered)
+    monkeypatch.setattr("formulation.shared.whole.model.build_shared", lowered)
     with pytest.raises(SolverDisagreement, match="least latency"):
         solve(problem, method="exact", sieve="none")
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dnns.errors import InputError
 from solvers.exploring.sweeping.axes.file import SweepPoint
+from solvers.exploring.sweeping.kept.answers import Kept, Solved, solved
 from solvers.exploring.sweeping.kept.codec import decoded, encoded
 from solvers.exploring.sweeping.kept.figures import Figures, figures
 from solvers.exploring.sweeping.kept.rows import failed_rows
@@ -29,52 +28,6 @@ Settled = Callable[[int, int], None]
 """Progress: problems solved, problems in all."""
 _REMEMBERED = 16384
 """Figures of answers held in memory, for the points that share them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What is kept of an answer.
-
-    Attributes:
-        answered: on disk.
-        figures: what the tables have of it; None if it failed, or is plain data.
-    """
-
-    answered: Answered
-    figures: Figures | None = None
-
-    def __reduce__(self) -> tuple[type[Kept], tuple[Any, ...]]:
-        """In few bytes."""
-        return Kept, (self.answered, self.figures)
-
-
-@dataclass(frozen=True, slots=True)
-class Solved:
-    """A problem that has been solved in this run.
-
-    Attributes:
-        reply: the answer.
-        seconds: that it took.
-    """
-
-    reply: Reply | dict[str, Any]
-    seconds: float
-
-    def kept(self) -> Kept:
-        """What is kept of it: best made of several in a row, which is quicker."""
-        text = encoded(self.reply)
-        answered = Answered(text, self.seconds, text.startswith('{"failed":'))
-        if answered.failed or isinstance(self.reply, dict):
-            return Kept(answered)
-        return Kept(answered, figures(self.reply))
-
-    def __reduce__(self) -> tuple[Callable[[Any], Any], tuple[Any]]:
-        """Between processes goes what is kept, or why that cannot be made."""
-        return _same, (attempt(self.kept, ()),)
-
-
-def _same(answer: Kept | Failure) -> Kept | Failure:
-    return answer
 
 
 class SweepLedger:
@@ -162,13 +115,6 @@ class SweepLedger:
         for place, (task, digest) in enumerate(zip(self.tasks, self._problems.digests, strict=True)):
             seconds, failed = found[digest]
             yield {"problem": place, "name": task.name, "seconds": seconds, "failed": failed}
-
-
-def solved(work: Callable[..., Any], *arguments: Any) -> Solved:
-    """Solve one problem."""
-    started = monotonic()
-    reply = work(*arguments)
-    return Solved(reply, monotonic() - started)
 
 
 def _kept(answer: Any) -> Kept:

@@ -1,6 +1,7 @@
 """Processes: what a layer's failure, a kill, or Ctrl-C costs, with real processes and real signals."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from solvers.network.preloads import likely_methods
 from solvers.network.tasks import Failure, Task, run_tasks
-from solvers.network.workers import Workers, likely_methods
+from solvers.network.workers import Workers
 from solvers.run import main
 
 ROOT = Path(__file__).parents[3]
@@ -307,6 +309,30 @@ def test_what_a_process_had_before_it_is_not_lost_with_it(tmp_path):
     begun = order.read_text().split()
     twice = [name for name in names for _ in range(2 if name.startswith("kill") else 1)]
     assert begun == twice, "each once, and what kills its process once more"
+
+
+def test_what_a_process_was_to_have_is_not_lost_if_it_is_gone_before(tmp_path):
+    order = tmp_path / "order"
+    names = [f"note{place}" for place in range(40)]
+    tasks = [Task(name, _note, (str(order), name), Failure, kin="all") for name in names]
+    with Workers(1) as workers:
+        workers.start(1)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        run_tasks(tasks, workers=workers)
+    assert sorted(order.read_text().split()) == sorted(names), "each once"
+
+
+def test_few_calls_are_shared_out_one_by_one():
+    with Workers(2) as workers:
+        workers.start(24)
+        handed = [workers.hand_out(token, (_add, (token, 1)), "kin") for token in range(24)]
+        assert handed == [True] * 6 + [False] * 18, "an eighth of what is left for each, so that none is last"
+        found = {}
+        while len(found) < 6:
+            found |= dict(workers.answers())
+        assert found == {token: token + 1 for token in range(6)}
+        left = [workers.hand_out(token, (_add, (token, 1)), "kin") for token in range(18)]
+        assert left == [True] * 4 + [False] * 14
 
 
 def _note_or_die(path, name):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,13 +107,18 @@ SECONDS = (
 """Columns of what each distinct problem took."""
 
 
+def check_arrow() -> None:
+    """Raise InputError, which says what to install, if pyarrow is missing."""
+    if find_spec("pyarrow") is None:
+        raise InputError("sweep", "", f"needs pyarrow: pip install '{PROJECT}[sweep]'")
+
+
 def arrow() -> Any:
-    """The package pyarrow; raises InputError, which says what to install, if it is missing."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise InputError("sweep", "", f"needs pyarrow: pip install '{PROJECT}[sweep]'") from None
+    """The package pyarrow; raises InputError as ``check_arrow`` does."""
+    check_arrow()
+    import pyarrow
+    import pyarrow.parquet
+
     return pyarrow
 
 
@@ -143,30 +150,25 @@ class Sheet:
 
     def __init__(self, writer: Any, form: pa.Schema) -> None:
         self._writer, self._form = writer, form
-        self._columns: dict[str, list[Any]] = {name: [] for name in form.names}
-        self._count = 0
+        self._nulls, self._values = dict.fromkeys(form.names), itemgetter(*form.names)
+        self._rows: list[tuple[Any, ...]] = []
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows; a column that a row does not have is null."""
         for row in rows:
-            for name, column in self._columns.items():
-                column.append(row.get(name))
-            self._count += 1
-            if self._count == ROWS_AT_ONCE:
-                self._write()
+            self._rows.append(self._values({**self._nulls, **row}))
+            if len(self._rows) == ROWS_AT_ONCE:
+                self.finish()
 
     def finish(self) -> None:
         """Write what is left."""
-        if self._count:
-            self._write()
-
-    def _write(self) -> None:
+        if not self._rows:
+            return
         pa = arrow()
-        arrays = [pa.array(self._columns[field.name], field.type) for field in self._form]
+        columns = zip(self._form, zip(*self._rows, strict=True), strict=True)
+        arrays = [pa.array(values, field.type) for field, values in columns]
         self._writer.write_batch(pa.record_batch(arrays, schema=self._form), row_group_size=ROWS_AT_ONCE)
-        self._count = 0
-        for column in self._columns.values():
-            column.clear()
+        self._rows.clear()
 
 
 @contextmanager
