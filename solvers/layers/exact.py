@@ -27,7 +27,6 @@ from formulation.space.space import Space
 from formulation.space.streamed import StreamedSpace, streamed_spaces
 from solvers.backends.deadline import GRACE, Deadline, TimeUp
 from solvers.backends.milp import SolverDisagreement
-from solvers.backends.nonlinear import dump_nonlinear
 from solvers.backends.registry import DEFAULT_MILP
 from solvers.goals import Goal, LayerFound, Outcome, claimed, known, no_worse, sources, staged
 from solvers.layers.exact_stage import Backend, ProgramStage
@@ -233,6 +232,7 @@ class _Ladder:
         """Write each step's whole program, if that is wanted; a known mapping only sets its scale."""
         if self.backend.files is None:
             return
+        from solvers.backends.nonlinear import dump_nonlinear
 
         for goal, measure, best in self.steps:
             stage = ProgramStage(self.space, goal, [measure], None, best, self._all())
