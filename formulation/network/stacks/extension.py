@@ -15,6 +15,7 @@ import numpy as np
 from formulation.extents import Ints
 from formulation.network.frontiers.front import Front
 from formulation.network.frontiers.frontier import promise
+from formulation.network.stacks.cost import NO_SETUPS, Setups
 from formulation.network.stacks.energy import array_bits, layer_work, spent
 from formulation.network.stacks.fitting import WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
@@ -49,9 +50,11 @@ class StackSearch:
         sets = np.arange(every - 1 if space.stack.resident else 0, every)
         self.kept = (sets[None, :] >> np.arange(len(self.layers))[:, None]) & 1
 
-    def price(self, cycles: Any, edge: Any, traffic: Ints, ports: Ports | None) -> Price:
+    def price(
+        self, cycles: Any, edge: Any, traffic: Ints, ports: Ports | None, setups: Setups = NO_SETUPS
+    ) -> Price:
         """Latency, traffic and, if something is summed, what is spent, or bounds on them."""
-        latency = self.cuts.latency(cycles, edge, traffic)
+        latency = self.cuts.latency(cycles, edge, traffic, setups)
         rates = self.space.rates
         taken = None if ports is None or rates is None else spent(rates, *ports, traffic, latency)
         return Price.of(latency, traffic, taken)
@@ -68,10 +71,17 @@ class StackExtension:
         self.moved = cuts.moved(picks) + sum(held[0].moved for held in space.weights)
         first, last = cuts.first_and_last(picks)
         self.ends = first + last
+        cycles, begin = cuts.setups(picks)
+        self.begun = Setups(cycles, begin + space.moved_weights)  # but for cycles to set up weights
+        self.set_up = list[Ints]()  # of each layer, cuts x choices, if transfers are set up
         self.again, self.rooms, self.cycles = [], [], []  # of each layer; the last two cuts x choices
         self.macs, self.array = 0 * self.maps, list[Ints]()  # the same of bits at the array, if asked for
         for layer, held in enumerate(space.figures):
-            self.again.append(space.weights[layer][0].moved * (cuts.steps(layer, picks) - 1))
+            steps = cuts.steps(layer, picks)
+            self.again.append(space.weights[layer][0].moved * (steps - 1))
+            if space.hardware.transfer_cycles:
+                times = np.where(np.arange(len(held.setup)) > 0, steps[:, None], 1)
+                self.set_up.append(held.setup * times)
             self.rooms.append(self._rooms(layer, held, picks))
             passes = cuts.passes(layer, picks)
             if passes:
@@ -113,7 +123,13 @@ class StackExtension:
         traffic = traffic[cut, chosen]
         fewest = sum(a[cut, 0] for a in self.array)
         ports = (self.macs[cut], fewest) if self.array else None
-        price = search.price(cycles[cut, chosen], edge[cut, chosen], traffic, ports)
+        setups = NO_SETUPS
+        if self.set_up:
+            weights = self._sums(
+                [s[:, 0] for s in self.set_up], [_streamed(s).min(axis=1) for s in self.set_up]
+            )
+            setups = Setups(self.begun.cycles[cut] + weights[cut, chosen], self.begun.first[cut])
+        price = search.price(cycles[cut, chosen], edge[cut, chosen], traffic, ports, setups)
         at = np.flatnonzero(search.front.open(price))
         cut, chosen, traffic = cut[at], chosen[at], traffic[at]
         if len(at):
@@ -122,6 +138,8 @@ class StackExtension:
     def _settle(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price) -> None:
         """The best tile of every layer where all fit and that is certain; the best that fit elsewhere."""
         search, front = self.search, self.search.front
+        if self.set_up:
+            self._lightest(cut, chosen, traffic)
         picked, certain = [], np.ones(len(cut), dtype=bool)
         for layer in search.layers:
             best, sure = self._best(layer)
@@ -138,6 +156,19 @@ class StackExtension:
             if front.open(bound.take(np.array([i])))[0]:
                 for tiles in self._fitting(int(cut[i]), int(chosen[i]), int(traffic[i])):
                     self._add(cut[i : i + 1], [np.array([t]) for t in tiles], traffic[i : i + 1])
+
+    def _lightest(self, cut: Ints, chosen: Ints, traffic: Ints) -> None:
+        """Enter what sets up the fewest transfers, where it fits: it is as good as the fastest at times."""
+        picked, room = [], self.maps[cut]
+        for layer, (setups, ticks) in enumerate(zip(self.set_up, self._ticks, strict=True)):
+            few, time = _streamed(setups), _streamed(ticks)
+            best = 1 + np.argmin(
+                np.where(few == few.min(axis=1, keepdims=True), time, time.max() + 1), axis=1
+            )
+            picked.append(np.where(self.search.kept[layer, chosen] == 1, 0, best[cut]))
+            room = room + self.rooms[layer][cut, picked[-1]]
+        fits = room <= self.search.room
+        self._add(cut[fits], [p[fits] for p in picked], traffic[fits])
 
     def _closer(self, cut: Ints, chosen: Ints, traffic: Ints, bound: Price, left: Ints) -> Ints:
         """Those of some cuts and sets that are open by a closer bound, the most promising first.
@@ -171,16 +202,25 @@ class StackExtension:
         """For each cut the streamed tile that is best if it fits, and whether that is certain.
 
         The fastest one. Where bits at the array are summed, of those with the fewest bits at the array: no
-        other is better, unless a faster one may be because time costs something.
+        other is better, unless a faster one may be because time costs something. Nor is one that has more
+        transfers than another certain.
         """
         ticks = _streamed(self._ticks[layer])
         if not self.array:
-            return 1 + np.argmin(ticks, axis=1), np.ones(len(ticks), dtype=bool)
+            best = np.argmin(ticks, axis=1)
+            return 1 + best, self._light(layer, best)
         array = _streamed(self.array[layer])
         few = array == array.min(axis=1, keepdims=True)
         best = np.argmin(np.where(few, ticks, ticks.max() + 1), axis=1)
         fastest = ticks[np.arange(len(best)), best] == ticks.min(axis=1)
-        return 1 + best, fastest | (not self._timed)
+        return 1 + best, (fastest | (not self._timed)) & self._light(layer, best)
+
+    def _light(self, layer: int, best: Ints) -> Any:
+        """For each cut whether no streamed tile sets up fewer transfers than one of them."""
+        if not self.set_up:
+            return np.ones(len(best), dtype=bool)
+        setups = _streamed(self.set_up[layer])
+        return setups[np.arange(len(best)), best] == setups.min(axis=1)
 
     @property
     def _timed(self) -> bool:
@@ -204,16 +244,19 @@ class StackExtension:
         """The tiles that may be best within the room: layer by layer, keeping what none beats.
 
         Best is what takes the least time; where those are summed, the fewest bits at the array and then
-        the least time, or, if time costs something, whatever is not worse in both.
+        the least time, or, if time costs something, whatever is not worse in both. Where transfers are set
+        up, whatever is not worse in any of these and in the time of the set-ups.
         """
         options = []
         for layer in self.search.layers:
             ticks, rooms = self._ticks[layer][cut], self.rooms[layer][cut]
             array = self.array[layer][cut] if self.array else 0 * rooms
             some = np.arange(1) if self.search.kept[layer, chosen] else np.arange(1, len(rooms))
-            options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some))
+            setups = self.set_up[layer][cut] if self.set_up else 0 * rooms
+            options.append(WeightTiles(rooms[some], array[some], ticks[some], some, some, setups[some]))
         most = self._most_bits(int(self.macs[cut]), traffic) if self.array else None
-        return fitting(options, self.search.room - int(self.maps[cut]), timed=self._timed, most_bits=most)
+        timed, room = self._timed or bool(self.set_up), self.search.room - int(self.maps[cut])
+        return fitting(options, room, timed=timed, most_bits=most)
 
     def _most_bits(self, macs: int, traffic: int) -> int | None:
         """Bits at the array with which the least sum so far is reached; None if that is not known."""
@@ -230,18 +273,20 @@ class StackExtension:
         if not len(cut):
             return
         room, cycles, edge = self.maps[cut], 0 * traffic, self.ends[cut]
+        setups, first = self.begun.take(cut)
         code, base = 0 * traffic, 1
         for layer, at in enumerate(picked):
             room = room + self.rooms[layer][cut, at]
             cycles = cycles + self.cycles[layer][cut, at]
             edge = edge + self.edges[layer][at]
+            setups = setups + self.set_up[layer][cut, at] if self.set_up else setups
             code, base = code + base * at, base * len(space.weights[layer])
         ports = None
         if self.array:
             ports = self.macs[cut], sum(a[cut, at] for a, at in zip(self.array, picked, strict=True))
         choice = np.zeros((5, len(cut)), dtype=np.int64)
         choice[0], choice[1] = self.rank[cut], code
-        search.front.add(search.price(cycles, edge, traffic, ports), room, choice)
+        search.front.add(search.price(cycles, edge, traffic, ports, Setups(setups, first)), room, choice)
 
 
 def _streamed(figures: Any) -> Any:

@@ -13,6 +13,7 @@ from formulation.network.frontiers.stairs import unbeaten_pairs
 from formulation.space.counts import SAFE
 
 _PRICES = 16  # of room that are tried
+_BLOCK = 64  # choices that are compared at once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,7 @@ class WeightTiles:
         time: of the array, in 64 bits or Python's integers.
         number: of the tile, or of what it goes on from and the tile.
         rank: of equals the least comes first.
+        setup: cycles to set their transfers up; 0 if not asked for.
     """
 
     room: Ints
@@ -32,15 +34,19 @@ class WeightTiles:
     time: Any
     number: Ints
     rank: Ints
+    setup: Ints
 
     def take(self, index: Ints) -> WeightTiles:
         """Some of them."""
         number = self.number[..., index]
-        return WeightTiles(self.room[index], self.bits[index], self.time[index], number, self.rank[index])
+        room, bits, time = self.room[index], self.bits[index], self.time[index]
+        return WeightTiles(room, bits, time, number, self.rank[index], self.setup[index])
 
     def kept(self, timed: bool) -> WeightTiles:
         """Those that no other one beats, by rising room; ``timed`` as of ``fitting``."""
-        found = self.take(np.lexsort((self.rank, self.time, self.bits, self.room)))
+        found = self.take(np.lexsort((self.rank, self.setup, self.time, self.bits, self.room)))
+        if timed and found.setup.any():
+            return found.take(_unbeaten(found.bits, found.time, found.setup))
         if timed:
             beats = unbeaten_pairs(found.bits.tolist(), found.time.tolist())
             return found.take(np.flatnonzero(np.fromiter(beats, dtype=np.bool_, count=len(found.room))))
@@ -62,8 +68,8 @@ def fitting(
     Args:
         options: of each layer.
         room: for all of them.
-        timed: whether more bits may be made good by less time; else the fewest bits are best, then the least
-            time, and there is one answer at most.
+        timed: whether more bits may be made good by less time, or by less time to set transfers up; else the
+            fewest bits are best, then the least time, and there is one answer at most.
         most_bits: more of them are of no interest; None for no limit.
     """
     if most_bits is not None or not timed:
@@ -72,7 +78,7 @@ def fitting(
     if not options:
         return []
     zero = np.zeros(1, dtype=np.int64)
-    states, steps = WeightTiles(zero, zero, zero, zero, zero), list[Ints]()
+    states, steps = WeightTiles(zero, zero, zero, zero, zero, zero), list[Ints]()
     rooms, bits = _beside([o.room for o in options]), _beside([o.bits for o in options])
     for each, (more, later), (less, last) in zip(options, rooms, bits, strict=True):
         within = each.room <= room - more
@@ -87,12 +93,26 @@ def fitting(
             fits &= moved <= most_bits - last
         before, at, taken, moved = before[fits], at[fits], taken[fits], moved[fits]
         rank = states.rank[before] * (1 + int(some.rank.max(initial=0))) + some.rank[at]
-        time = states.time[before] + some.time[at]
-        states = WeightTiles(taken, moved, time, np.stack([before, some.number[at]]), rank).kept(timed)
+        time, setup = states.time[before] + some.time[at], states.setup[before] + some.setup[at]
+        states = WeightTiles(taken, moved, time, np.stack([before, some.number[at]]), rank, setup)
+        states = states.kept(timed)
         states.rank[np.argsort(states.rank)] = np.arange(len(states.rank))  # in the order of all tiles so far
         steps.append(states.number)
     best = range(len(states.room)) if timed else range(len(states.room))[-1:]
     return [_traced(steps, at) for at in best]
+
+
+def _unbeaten(*figures: Any) -> Ints:
+    """Where none before is at most as great in all figures."""
+    columns = np.stack([np.unique(each, return_inverse=True)[1] for each in figures], axis=1)
+    found = np.zeros(0, dtype=np.int64)
+    for start in range(0, len(columns), _BLOCK):
+        some = np.arange(start, min(start + _BLOCK, len(columns)))
+        beaten = np.all(columns[found][None] <= columns[some][:, None], axis=2)
+        some = some[~np.any(beaten, axis=1)]
+        beats = np.all(columns[some][None] <= columns[some][:, None], axis=2)
+        found = np.r_[found, some[~np.any(np.tril(beats, -1), axis=1)]]
+    return found
 
 
 def _within_reach(

@@ -153,14 +153,15 @@ class _Search(StackSearch):
         space, picks = self.space, self.space.picks(rank)
         passes = [space.least_passes(layer, picks) for layer in self.layers]
         cycles, edge, ports = space.least_cycles(picks, passes), space.least_edge(picks), None
+        setups = space.least_setups(picks)
         if space.rates is not None:
             ports = self._ports(picks, passes)
-        still = np.flatnonzero(self.front.open(self.price(cycles, edge, traffic, ports)))
+        still = np.flatnonzero(self.front.open(self.price(cycles, edge, traffic, ports, setups)))
         rank, picks = rank[still], [pick[still] for pick in picks]
         left = self.room - self.cuts.rooms(picks, self.waits)
         traffic = traffic[still] + space.least_streamed(picks, left)
         ports = None if ports is None else (ports[0][still], ports[1][still])
-        price = self.price(cycles[still], edge[still], traffic, ports)
+        price = self.price(cycles[still], edge[still], traffic, ports, setups.take(still))
         still = np.flatnonzero((left >= space.least_weights) & self.front.open(price))
         return rank[still], price.take(still)
 

@@ -69,7 +69,7 @@ def wanted(pairs, kind):
 
 
 @examples(10)
-@given(st.data(), hardware(), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
+@given(st.data(), hardware(set_up=True), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
 def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
     network = data.draw(networks(folder, most=3, size=6))
     found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST]
@@ -116,7 +116,7 @@ def order(measure, need, latency, traffic, energy):
 
 
 @examples(10)
-@given(st.data(), hardware(), st.sampled_from(MEASURES))
+@given(st.data(), hardware(set_up=True), st.sampled_from(MEASURES))
 def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, data, machine, measure):
     network = data.draw(networks(folder, most=3, size=5))
     found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST // 3]
