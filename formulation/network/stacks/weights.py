@@ -14,6 +14,7 @@ from formulation.cost import array_passes, channel_tiles, group_cycles
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.network.stacks.fitting import unbeaten
 from formulation.network.stacks.tables import kernels
 
 
@@ -74,8 +75,8 @@ def weights_of(
     copies = 1 if tile is None else hardware.copies
     wider = width.partial_sums > width.ofmap
     tiles = layer.groups * -(-layer.out_channels // co) * -(-layer.in_channels // ci) * len(parts)
-    outs = [_factor(part, hardware, Group.CO, layer.out_channels, co) for part in parts]
-    ins = [_factor(part, hardware, Group.CI, layer.in_channels, ci) for part in parts]
+    outs = _factors(parts, hardware, Group.CO, layer.out_channels, co)
+    ins = _factors(parts, hardware, Group.CI, layer.in_channels, ci)
     return Weights(
         tile,
         banked(hardware, copies * edge),
@@ -138,6 +139,14 @@ def banked(hardware: Hardware, bits: int) -> int:
     return -(-bits // hardware.bank_bits) * hardware.bank_bits
 
 
+@lru_cache(maxsize=1 << 14)
+def _factors(
+    parts: tuple[Layer, ...], hardware: Hardware, group: Group, extent: int, tile: int
+) -> list[tuple[int, int]]:
+    """Those of each kernel."""
+    return [_factor(part, hardware, group, extent, tile) for part in parts]
+
+
 def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: int) -> tuple[int, int]:
     """A group's factor of the array's cycles, and its passes at the ports."""
     trips = -(-extent // tile)
@@ -165,11 +174,7 @@ def choices(
     ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, summed), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]
     tiles.sort(key=lambda w: (w.edge, w.cycles, w.partial, w.tile))
-    figures = np.array([w.figures(summed=summed) for w in tiles], dtype=np.int64)
-    chosen: list[int] = []
-    for at, row in enumerate(figures):
-        if not (figures[chosen] <= row).all(axis=1).any():
-            chosen.append(at)
+    chosen = unbeaten(*np.array([w.figures(summed=summed) for w in tiles], dtype=np.int64).T)
     return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
 
 

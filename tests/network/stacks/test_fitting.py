@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formulation.network.stacks.fitting import WeightTiles, fitting
+from formulation.network.stacks.fitting import Limits, WeightTiles, fitting
 
 FIGURES = st.tuples(*[st.integers(0, 6)] * 4)
 
@@ -18,9 +18,10 @@ FIGURES = st.tuples(*[st.integers(0, 6)] * 4)
     st.booleans(),
     st.none() | st.integers(0, 20),
     st.booleans(),
+    st.tuples(*[st.none() | st.integers(0, 20)] * 2),
 )
-def test_nothing_that_fits_is_better(layers, room, timed, most, set_up):
-    options = []
+def test_nothing_that_fits_is_better(layers, room, timed, most, set_up, later):
+    options, later = [], later if timed else (None, None)
     for tiles in layers:
         rooms, bits, time, setup = np.array(tiles, dtype=np.int64).T
         numbers = np.arange(len(tiles))
@@ -29,10 +30,11 @@ def test_nothing_that_fits_is_better(layers, room, timed, most, set_up):
     every, figures = [], 3 if timed and set_up else 2
     for picked in product(*(range(len(tiles)) for tiles in layers)):
         taken, *price = np.sum([tiles[i] for tiles, i in zip(layers, picked, strict=True)], axis=0)
-        if taken <= room and (most is None or price[0] <= most):
+        limits = zip(price, (most, *later), strict=True)
+        if taken <= room and all(limit is None or value <= limit for value, limit in limits):
             every.append(tuple(price[:figures]))
     found = []
-    for numbers in fitting(options, room, timed=timed, most_bits=most):
+    for numbers in fitting(options, room, timed=timed, most=Limits(most, *later)):
         taken, *price = np.sum([tiles[i] for tiles, i in zip(layers, numbers, strict=True)], axis=0)
         assert taken <= room
         found.append(tuple(price[:figures]))
