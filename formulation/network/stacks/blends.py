@@ -63,6 +63,8 @@ class Blends:
                 return None
             for layer, low in enumerate(lows):
                 near = np.flatnonzero((self.blended[layer] <= low + spare).all(axis=1))
+                if not len(near):
+                    return None
                 self.blended[layer], self.index[layer] = self.blended[layer][near], self.index[layer][near]
         return self.index
 

@@ -46,10 +46,13 @@ class WeightTiles:
     def kept(self, timed: bool) -> WeightTiles:
         """Those that no other one beats, by rising room; ``timed`` as of ``fitting``."""
         found = self.take(np.lexsort((self.rank, self.setup, self.time, self.bits, self.room)))
-        if timed and found.setup.any():
-            return found.take(unbeaten(found.bits, found.time, found.setup))
         if timed:
-            beats = unbeaten_pairs(found.bits.tolist(), found.time.tolist())
+            figures = [found.bits, found.time, found.setup]
+            few = [each for each in figures if len(each) and (each != each[0]).any()]
+            if len(few) > 2:
+                return found.take(unbeaten(*few))
+            first, second = (*few, *figures)[:2]
+            beats = unbeaten_pairs(first.tolist(), second.tolist())
             return found.take(np.flatnonzero(np.fromiter(beats, dtype=np.bool_, count=len(found.room))))
         order = np.lexsort((found.time, found.bits))
         bits, time = found.bits[order], found.time[order]

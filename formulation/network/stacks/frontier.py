@@ -99,11 +99,8 @@ def _frontier(
 def _schedule(space: StackSpace, choice: Ints) -> Schedule:
     picks = space.picks(choice[:1])
     pieces = tuple(int(t.sizes[p[0]]) for t, p in zip(space.tables, picks, strict=True))
-    tiles, code = [], int(choice[1])
-    for held in space.weights:
-        code, at = divmod(code, len(held))
-        tiles.append(held[at].tile)
-    return Schedule(pieces, tuple(tiles))
+    tiles = zip(space.weights, choice[:0:-1], strict=True)
+    return Schedule(pieces, tuple(held[at].tile for held, at in tiles))
 
 
 class _Search(StackSearch):

@@ -224,23 +224,20 @@ class TiledCuts:
 
     def _add(self, cut: Ints, picked: list[Ints], traffic: Ints) -> None:
         """Enter schedules into the front."""
-        search, space = self.search, self.search.space
+        search = self.search
         if not len(cut):
             return
         room, cycles, edge = self.maps[cut], 0 * traffic, self.ends[cut]
         setups, first = self.begun.take(cut)
-        code, base = 0 * traffic, 1
         for layer, at in enumerate(picked):
             room = room + self.rooms[layer][cut, at]
             cycles = cycles + self.cycles[layer][cut, at]
             edge = edge + self.edges[layer][at]
             setups = setups + self.set_up[layer][cut, at] if self.set_up else setups
-            code, base = code + base * at, base * len(space.weights[layer])
         ports = None
         if self.array:
             ports = self.macs[cut], sum(a[cut, at] for a, at in zip(self.array, picked, strict=True))
-        choice = np.zeros((5, len(cut)), dtype=np.int64)
-        choice[0], choice[1] = self.rank[cut], code
+        choice = np.stack([self.rank[cut], *picked[::-1]])
         search.front.add(search.price(cycles, edge, traffic, ports, Setups(setups, first)), room, choice)
 
 
