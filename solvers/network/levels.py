@@ -62,13 +62,9 @@ def check_network_level(scenario: Scenario) -> None:
         raise InputError(scenario.source, "weights_resident", problem)
     if level == "layers":
         return
-    allowed = {"transfer_setup": ("layers", "resident"), "burst_bytes": ("layers",)}
-    for field, levels in allowed.items():
-        if getattr(scenario.hardware, field) and level not in levels:
-            problem = f"got {level} on a machine with {field}, which stacks do not count"
-            if len(levels) == 1:
-                problem = f"got {level} on a machine with {field}, which counts for layers one by one only"
-            raise InputError(scenario.source, "network_level", f"{problem}, allowed: {', '.join(levels)}")
+    if scenario.hardware.burst_bytes:
+        problem = f"got {level} on a machine with burst_bytes, which counts for layers one by one only"
+        raise InputError(scenario.source, "network_level", f"{problem}, allowed: layers")
     if scenario.is_static:
         problem = f"got {level} with a given partition (static), allowed: a free one, or layers"
         raise InputError(scenario.source, "network_level", problem)

@@ -159,7 +159,7 @@ def best(network, graph, machine, kind, longest):
 @examples(15)
 @given(
     data=st.data(),
-    machine=hardware(),
+    machine=hardware(set_up=True),
     kind=st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED, Kind.ENERGY, Kind.ENERGY)),
     longest=st.integers(1, 3),
 )

@@ -193,6 +193,16 @@ class Front:
             free = (at < 0) | (known[np.maximum(at, 0)] > mine)
         return free if self.most_latency is None else free & (price.latency <= self.most_latency)
 
+    def latency_within(self, traffic: int) -> int | None:
+        """The most latency of interest at so much traffic, where all else is as good as known or worse."""
+        most = [] if self.most_latency is None else [self.most_latency]
+        if self.kind is None and self.pair.other is TRAFFIC:
+            near = np.flatnonzero(self.found.price.traffic <= traffic)
+            most += [int(self.found.price.latency[int(i)]) - 1 for i in near[-1:]]
+        elif self.kind is not None and len(self.found):
+            most.append(int(self.found.price.latency[0]))
+        return min(most, default=None)
+
     def add(self, price: Price, need: Ints, choice: Ints) -> None:
         """Enter mappings, and drop what they beat; of equals the least need stays, then the first."""
         new = np.flatnonzero(self.open(price))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,28 +57,23 @@ class StackCost:
     latency_ticks: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerShare:
-    """One layer's part of what a schedule of a stack moves and computes; the parts add up to the whole.
+class Setups(NamedTuple):
+    """Set-ups of transfers.
 
     Attributes:
-        compute_cycles: cycles in which the array works for it.
-        weights: bits of weights.
-        ifmap: bits of sources that it is the first to read.
-        read: bits of operands of the drain nodes that it computes.
-        written: bits of maps that it or its drain nodes make and that leave.
+        cycles: of all of them.
+        first: how many are in the edge.
     """
 
-    compute_cycles: int
-    weights: int
-    ifmap: int
-    read: int
-    written: int
+    cycles: Any
+    first: Any
 
-    @property
-    def traffic_bits(self) -> int:
-        """All bits."""
-        return self.weights + self.ifmap + self.read + self.written
+    def take(self, index: Any) -> Setups:
+        """The same of some cuts."""
+        return Setups(*(x[index] if isinstance(x, np.ndarray) else x for x in self))
+
+
+NO_SETUPS = Setups(0, 0)
 
 
 class TooNarrowError(ArithmeticError):
@@ -181,15 +177,37 @@ class Cuts:
 
     def first_and_last(self, picks: Sequence[Ints]) -> tuple[Ints, Ints]:
         """Bits of the sources in the first step, and of the last ofmap in the last step if it is written."""
-        width, last = self.hardware.bits, len(self.stack.layers) - 1
+        width = self.hardware.bits
         first = np.zeros_like(picks[0])
         for index, made in enumerate(self.stack.maps):
             if made.kind is MapKind.SOURCE and not self.stays[index]:
                 first = first + made.channels * width.ifmap * self._over(index, picks, "first", "first")
-        leaving = (self._written(i) for i, made in enumerate(self.stack.maps) if made.layer == last)
         root = self.stack.root
         band = self.stack.maps[root].channels * width.ofmap * self._over(root, picks, "last", "last")
-        return first, band * any(leaving)
+        return first, band * self._ends
+
+    def setups(self, picks: Sequence[Ints]) -> Setups:
+        """Of what comes and leaves besides weights: one in every step that has something of a map to move.
+
+        In the edge are the sources that the first step reads, and the last ofmap if it is written.
+        """
+        each, cycles, first = self.hardware.transfer_cycles, np.zeros_like(picks[0]), np.zeros_like(picks[0])
+        if not each:
+            return NO_SETUPS
+        for index, made in enumerate(self.stack.maps):
+            comes = not made.reads and not self.stays[index]
+            if comes or self._written(index):
+                name = "busy" if comes else "fresh"
+                cycles = cycles + each * self.stack.batch * self._over(index, picks, name, name)
+            if comes and made.kind is MapKind.SOURCE:
+                first = first + (self._over(index, picks, "first", "first") > 0)
+        return Setups(cycles, first + self._ends)
+
+    @property
+    def _ends(self) -> bool:
+        """Whether anything that the last layer makes is written."""
+        last = len(self.stack.layers) - 1
+        return any(self._written(i) for i, made in enumerate(self.stack.maps) if made.layer == last)
 
     def steps(self, layer: int, picks: Sequence[Ints]) -> Ints:
         """Steps in which a layer computes something, over all images."""
@@ -212,7 +230,7 @@ class Cuts:
             found.append(np.asarray(self.stack.batch * cycles))
         return tuple(found)
 
-    def latency(self, cycles: Ints, edge: Ints, traffic: Ints) -> Num:
+    def latency(self, cycles: Ints, edge: Ints, traffic: Ints, setups: Setups = NO_SETUPS) -> Num:
         """Latency [ticks].
 
         The edge moves the first step's sources in, the weights that are kept, one tile of each other
@@ -221,10 +239,15 @@ class Cuts:
         Raises:
             TooNarrowError: if these cuts are not wide, and 64 bits might not hold a latency.
         """
-        most = [int(np.max(x, initial=0)) for x in (cycles, edge, traffic)]
-        if not self.wide and self.hardware.tick.of(most[0], most[1] + most[2]) >= SAFE:
+        each = self.hardware.transfer_cycles
+        most = [int(np.max(x, initial=0)) for x in (cycles, edge, traffic, *setups)]
+        busy = most[0] + most[3] + each * most[4]
+        if not self.wide and self.hardware.tick.of(busy, most[1] + most[2]) >= SAFE:
             raise TooNarrowError
-        return latency_ticks(self.hardware, cycles, traffic, TensorBits(edge, 0, 0), wide=self.wide)
+        tile = TensorBits(edge, 0, 0)
+        return latency_ticks(
+            self.hardware, cycles, traffic, tile, setups.cycles, first=setups.first, wide=self.wide
+        )
 
 
 def stack_cost(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> StackCost:
@@ -235,45 +258,9 @@ def stack_cost(stack: Stack, hardware: Hardware, schedule: Schedule, stays: froz
             for each layer.
     """
     cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
-    room, traffic, cycles, edge = priced(cuts, picks, weights)
-    latency = cuts.latency(cycles, edge, traffic)
+    room, traffic, cycles, edge, setups = priced(cuts, picks, weights)
+    latency = cuts.latency(cycles, edge, traffic, setups)
     return StackCost(int(room[0]), int(traffic[0]), int(cycles[0]), int(latency[0]))
-
-
-def layer_shares(
-    stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]
-) -> tuple[LayerShare, ...]:
-    """Each layer's part of what one schedule of a stack moves and computes; errors as of ``stack_cost``."""
-    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
-    moved = {kind: [0] * len(weights) for kind in MapKind}
-    written = [0] * len(weights)
-    for index, made in enumerate(stack.maps):
-        if made.layer is not None:
-            written[made.layer] += cuts.written(index)
-        else:
-            readers = (m.layer for m in stack.maps for read in m.reads if read.map == index)
-            first = min((layer for layer in readers if layer is not None), default=0)
-            moved[made.kind][first] += int(cuts.fetched(index, picks)[0])
-    return tuple(
-        LayerShare(
-            int(np.sum([c * p for c, p in zip(held.cycles, cuts.passes(at, picks), strict=True)])),
-            int(held.moved * (1 if held.kept else cuts.steps(at, picks)[0])),
-            moved[MapKind.SOURCE][at],
-            moved[MapKind.OPERAND][at],
-            written[at],
-        )
-        for at, held in enumerate(weights)
-    )
-
-
-def map_rooms(stack: Stack, hardware: Hardware, schedule: Schedule, stays: frozenset[int]) -> tuple[int, ...]:
-    """What each map takes in the buffer by one schedule [bits]; errors as of ``stack_cost``."""
-    cuts, picks, weights = schedule_cuts(stack, hardware, schedule, stays)
-    waits = [
-        made.kind is MapKind.OFMAP and made.layer is not None and weights[made.layer].partial
-        for made in stack.maps
-    ]
-    return tuple(int(cuts.room(index, picks, wait)[0]) for index, wait in enumerate(waits))
 
 
 def schedule_cuts(
@@ -290,13 +277,18 @@ def schedule_cuts(
     return Cuts(stack, hardware, tables, stays, wide=True), [np.array([0]) for _ in extents], weights
 
 
-def priced(cuts: Cuts, picks: Sequence[Ints], weights: Sequence[Weights]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Room, traffic, cycles and edge of cuts with one choice of weights: the sums over maps and layers."""
+def priced(
+    cuts: Cuts, picks: Sequence[Ints], weights: Sequence[Weights]
+) -> tuple[Ints, Ints, Ints, Ints, Setups]:
+    """Room, traffic, cycles, edge and set-ups of cuts with one choice of weights, summed over all."""
     first, last = cuts.first_and_last(picks)
     room = cuts.rooms(picks, [w.partial for w in weights]) + sum(w.room for w in weights)
     traffic, cycles = cuts.moved(picks), np.zeros_like(picks[0])
+    spent, begin = cuts.setups(picks)
     for layer, held in enumerate(weights):
-        traffic = traffic + held.moved * (1 if held.kept else cuts.steps(layer, picks))
+        times = 1 if held.kept else cuts.steps(layer, picks)
+        traffic, spent = traffic + held.moved * times, spent + held.setup * times
         for each, passes in zip(held.cycles, cuts.passes(layer, picks), strict=True):
             cycles = cycles + each * passes
-    return room, traffic, cycles, first + last + sum(w.edge for w in weights)
+    setups = Setups(spent, begin + sum(w.setup > 0 for w in weights))
+    return room, traffic, cycles, first + last + sum(w.edge for w in weights), setups

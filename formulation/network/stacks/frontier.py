@@ -22,9 +22,10 @@ from formulation.network.frontiers.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.energy import array_bits, layer_work, stack_work
-from formulation.network.stacks.extension import Ports, StackExtension, StackSearch
+from formulation.network.stacks.extension import StackExtension
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
+from formulation.network.stacks.tiled import Ports, StackSearch
 from formulation.pricing.price import Price
 
 _CUTS = 1 << 18  # cuts bounded at once
@@ -98,11 +99,8 @@ def _frontier(
 def _schedule(space: StackSpace, choice: Ints) -> Schedule:
     picks = space.picks(choice[:1])
     pieces = tuple(int(t.sizes[p[0]]) for t, p in zip(space.tables, picks, strict=True))
-    tiles, code = [], int(choice[1])
-    for held in space.weights:
-        code, at = divmod(code, len(held))
-        tiles.append(held[at].tile)
-    return Schedule(pieces, tuple(tiles))
+    tiles = zip(space.weights, choice[:0:-1], strict=True)
+    return Schedule(pieces, tuple(held[at].tile for held, at in tiles))
 
 
 class _Search(StackSearch):
@@ -153,14 +151,15 @@ class _Search(StackSearch):
         space, picks = self.space, self.space.picks(rank)
         passes = [space.least_passes(layer, picks) for layer in self.layers]
         cycles, edge, ports = space.least_cycles(picks, passes), space.least_edge(picks), None
+        setups = space.least_setups(picks)
         if space.rates is not None:
             ports = self._ports(picks, passes)
-        still = np.flatnonzero(self.front.open(self.price(cycles, edge, traffic, ports)))
+        still = np.flatnonzero(self.front.open(self.price(cycles, edge, traffic, ports, setups)))
         rank, picks = rank[still], [pick[still] for pick in picks]
         left = self.room - self.cuts.rooms(picks, self.waits)
         traffic = traffic[still] + space.least_streamed(picks, left)
         ports = None if ports is None else (ports[0][still], ports[1][still])
-        price = self.price(cycles[still], edge[still], traffic, ports)
+        price = self.price(cycles[still], edge[still], traffic, ports, setups.take(still))
         still = np.flatnonzero((left >= space.least_weights) & self.front.open(price))
         return rank[still], price.take(still)
 

@@ -13,7 +13,7 @@ from formulation.cost import group_cycles
 from formulation.extents import Ints, trip_count
 from formulation.hardware import Hardware, Rates
 from formulation.mapping import Group
-from formulation.network.stacks.cost import Cuts
+from formulation.network.stacks.cost import Cuts, Setups
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.tables import MapTable, StackAxis, axis_table, kernels
 from formulation.network.stacks.weights import WeightFigures, Weights, choices, figures
@@ -137,6 +137,17 @@ class StackSpace:
         """
         steps = np.minimum.reduce([self.cuts.steps(layer, picks) for layer in range(len(self.weights))])
         return np.asarray(np.maximum(0, self.weight_bits - room) * np.maximum(0, steps - 1))
+
+    def least_setups(self, picks: Picks) -> Setups:
+        """Set-ups if all weights were kept."""
+        cycles, first = self.cuts.setups(picks)
+        pairs = zip(self.weights, self.stack.ofmaps, strict=True)
+        return Setups(cycles + sum(w[0].setup for w, i in pairs if self._busy(i)), first + self.moved_weights)
+
+    @cached_property
+    def moved_weights(self) -> int:
+        """Layers whose weights are moved by transfers that are set up."""
+        return sum(w[0].setup > 0 for w in self.weights)
 
     def least_cycles(self, picks: Picks, passes: Sequence[Sequence[Ints]]) -> Ints:
         """Cycles if the outputs that a kernel computes in all steps were one tile, or one in each step.

@@ -30,6 +30,7 @@ class MapTable:
         busy: pieces that compute something.
         first: what the first piece computes.
         last: what the last piece computes.
+        fresh: pieces that compute something that none before has: that write it, if it leaves.
     """
 
     live: Ints
@@ -40,6 +41,7 @@ class MapTable:
     busy: Ints
     first: Ints
     last: Ints
+    fresh: Ints
 
     @classmethod
     def of(cls, run: Computed, cut: Cut, hardware: Hardware) -> MapTable:
@@ -58,6 +60,9 @@ class MapTable:
             busy=np.add.reduceat(1 * (new > 0), cut.begin),
             first=new[cut.begin],
             last=new[np.r_[cut.begin[1:], len(new)] - 1],
+            fresh=np.add.reduceat(
+                1 * (new > 0) * (run.stop > cut.before(cut.most_so_far(run.stop))), cut.begin
+            ),
         )
 
     def take(self, index: Ints) -> MapTable:

@@ -14,6 +14,7 @@ from formulation.cost import array_passes, group_cycles
 from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
+from formulation.network.stacks.fitting import unbeaten
 from formulation.network.stacks.tables import kernels
 
 
@@ -30,6 +31,7 @@ class Weights:
         partial: whether what a step computes waits as partial sums, wider than the ofmap.
         ifmap_passes: for each kernel, how often the ifmap goes to the array (``cost.array_passes``).
         ofmap_passes: the same of the ofmap.
+        setup: cycles to set up their transfers, once.
     """
 
     tile: tuple[int, int] | None
@@ -40,6 +42,7 @@ class Weights:
     partial: bool = False
     ifmap_passes: tuple[int, ...] = ()
     ofmap_passes: tuple[int, ...] = ()
+    setup: int = 0
 
     @property
     def kept(self) -> bool:
@@ -49,7 +52,7 @@ class Weights:
     def figures(self, *, summed: bool) -> tuple[int, ...]:
         """A tile can stand for another one of its layer if none of these is greater."""
         passes = (*self.ifmap_passes, *self.ofmap_passes) if summed else ()
-        return (self.edge, *self.cycles, self.partial, *passes)
+        return (self.edge, self.setup, *self.cycles, self.partial, *passes)
 
 
 def weights_of(
@@ -60,7 +63,8 @@ def weights_of(
     Those that stay for good (resident) are kept, are not moved, and take their room outside the stack.
 
     A kernel's cycles for one unit of its spatial factor are ``groups`` times the factors of output and
-    input channels (``cost.group_cycles``). A tile of a deconvolution is one of its largest kernel.
+    input channels (``cost.group_cycles``). A tile of a deconvolution is one of its largest kernel. Weights
+    that are kept come in one transfer; of those streamed each tile of each kernel and group is one.
     """
     parts = kernels(layer)
     co, ci = tile or (layer.out_channels, layer.in_channels)
@@ -70,8 +74,9 @@ def weights_of(
     edge = moved if tile is None else co * ci * max((p.taps for p in parts), default=0) * width.weights
     copies = 1 if tile is None else hardware.copies
     wider = width.partial_sums > width.ofmap
-    outs = [_factor(part, hardware, Group.CO, layer.out_channels, co) for part in parts]
-    ins = [_factor(part, hardware, Group.CI, layer.in_channels, ci) for part in parts]
+    tiles = layer.groups * -(-layer.out_channels // co) * -(-layer.in_channels // ci) * len(parts)
+    outs = _factors(parts, hardware, Group.CO, layer.out_channels, co)
+    ins = _factors(parts, hardware, Group.CI, layer.in_channels, ci)
     return Weights(
         tile,
         banked(hardware, copies * edge),
@@ -81,6 +86,7 @@ def weights_of(
         wider and ci < layer.in_channels,
         tuple(passes for _, passes in outs),
         tuple(passes for _, passes in ins),
+        hardware.transfer_cycles * (tiles if tile else 1) if moved else 0,
     )
 
 
@@ -95,6 +101,7 @@ class WeightFigures:
         cycles: kernels x ways.
         ifmap_passes: kernels x ways.
         ofmap_passes: kernels x ways.
+        setup: of each way.
     """
 
     room: Ints
@@ -103,6 +110,7 @@ class WeightFigures:
     cycles: Ints
     ifmap_passes: Ints
     ofmap_passes: Ints
+    setup: Ints
 
     @classmethod
     def of(cls, ways: Sequence[Weights]) -> WeightFigures:
@@ -118,6 +126,7 @@ class WeightFigures:
             each("cycles"),
             each("ifmap_passes"),
             each("ofmap_passes"),
+            each("setup"),
         )
 
     def take(self, ways: slice) -> WeightFigures:
@@ -128,6 +137,14 @@ class WeightFigures:
 def banked(hardware: Hardware, bits: int) -> int:
     """A part of the buffer, in whole banks."""
     return -(-bits // hardware.bank_bits) * hardware.bank_bits
+
+
+@lru_cache(maxsize=1 << 14)
+def _factors(
+    parts: tuple[Layer, ...], hardware: Hardware, group: Group, extent: int, tile: int
+) -> list[tuple[int, int]]:
+    """Those of each kernel."""
+    return [_factor(part, hardware, group, extent, tile) for part in parts]
 
 
 def _factor(layer: Layer, hardware: Hardware, group: Group, extent: int, tile: int) -> tuple[int, int]:
@@ -144,10 +161,10 @@ def choices(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool
     Weights that stay for good (resident) are kept: no tile has fewer cycles or passes at the ports, and they
     take and move nothing.
 
-    Of output channels only those tiles are looked at that have fewer cycles (of some kernel) than every
-    smaller one; of input channels the same, and all of them, which need no partial sums. A tile of other
-    extents could be made smaller in one of them: its size falls, and no cycles are added. Where bits at the
-    array are asked for, fewer passes at the ports count as fewer cycles do.
+    Of output channels only those tiles are looked at that no smaller one is as good as in the cycles of every
+    kernel; of input channels the same, and all of them, which need no partial sums. A tile of other extents
+    could be made smaller in one of them: its size falls, and no cycles are added. Where bits at the array are
+    asked for, passes at the ports count as cycles do; where transfers are set up, so do the trips.
     """
     if resident:
         return (weights_of(layer, hardware, None, resident),)
@@ -155,11 +172,7 @@ def choices(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool
     ci = sorted({*_falling(layer, hardware, Group.CI, layer.in_channels, summed), layer.in_channels})
     tiles = [weights_of(layer, hardware, (a, b)) for a in co for b in ci]
     tiles.sort(key=lambda w: (w.edge, w.cycles, w.partial, w.tile))
-    figures = np.array([w.figures(summed=summed) for w in tiles], dtype=np.int64)
-    chosen: list[int] = []
-    for at, row in enumerate(figures):
-        if not (figures[chosen] <= row).all(axis=1).any():
-            chosen.append(at)
+    chosen = unbeaten(*np.array([w.figures(summed=summed) for w in tiles], dtype=np.int64).T)
     return (weights_of(layer, hardware, None), *(tiles[at] for at in chosen))
 
 
@@ -170,13 +183,19 @@ def figures(layer: Operator, hardware: Hardware, resident: bool, *, summed: bool
 
 
 def _falling(layer: Operator, hardware: Hardware, group: Group, extent: int, summed: bool) -> list[int]:
-    """Tiles with fewer cycles of some kernel, or passes at the ports, than every smaller one."""
+    """Tiles that no smaller one is as good as in all cycles, and passes at the ports and trips that count."""
     tile = np.arange(1, extent + 1)
     trips = trip_count(extent, tile)
-    keep = np.r_[True, np.zeros(extent - 1, dtype=bool)]
+    figures = [trips] if hardware.transfer_cycles else []
     for part in kernels(layer):
         cycles = np.asarray(group_cycles(part, hardware, group, trips, channel_tiles(extent, tile, trips)))
-        figures = [cycles, array_passes(hardware, group, trips, cycles)] if summed else [cycles]
-        for figure in (np.broadcast_to(values, tile.shape) for values in figures):
-            keep[1:] |= figure[1:] < np.minimum.accumulate(figure)[:-1]
-    return [int(t) for t in tile[keep]]
+        figures += [cycles, array_passes(hardware, group, trips, cycles)] if summed else [cycles]
+    if not figures:
+        return [1]
+    columns = np.unique([np.broadcast_to(each, tile.shape) for each in figures], axis=0).T
+    some = np.flatnonzero(np.r_[True, ~(columns[:-1] <= columns[1:]).all(axis=1)])
+    found: list[int] = []
+    for at in some:
+        if not (columns[found] <= columns[at]).all(axis=1).any():
+            found.append(int(at))
+    return [int(tile[at]) for at in found]

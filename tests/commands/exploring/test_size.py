@@ -125,7 +125,7 @@ def test_bad_input_is_one_line(scenario, capsys, options, message):  # noqa: F81
     ("machine", "level", "message"),
     [
         ({"streaming": True}, "resident", "streaming: true, with the network as one problem, allowed"),
-        ({"transfer_setup": 3}, "fused", "network_level: got fused on a machine with transfer_setup"),
+        ({"burst_bytes": 64}, "fused", "network_level: got fused on a machine with burst_bytes"),
         ({"burst_bytes": 64}, "resident", "network_level: got resident on a machine with burst_bytes"),
     ],
 )

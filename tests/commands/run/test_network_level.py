@@ -229,8 +229,8 @@ def test_another_solver_finds_the_same_in_the_dumped_programs(scenario, level, m
             "longest_stack: got 3 with network_level resident, which has no stacks, allowed with: fused",
         ),
         (
-            ["--network_level", "fused", "--transfer_setup", "4"],
-            "got fused on a machine with transfer_setup, which stacks do not count, allowed: layers",
+            ["--network_level", "fused", "--burst_bytes", "64"],
+            "got fused on a machine with burst_bytes, which counts for layers one by one only",
         ),
         (
             ["--network_level", "layers", "--weights_resident"],

@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 
 
 @examples(100)
-@given(st.data(), hardware())
+@given(st.data(), hardware(set_up=True))
 def test_a_stack_costs_what_running_it_counts(folder, data, machine):
     network = data.draw(networks(folder))
     graph = tensor_graph(network)

@@ -1,5 +1,6 @@
 """Frontiers of stacks against plain enumeration of every cut, every set of kept weights and every tile."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -69,7 +70,7 @@ def wanted(pairs, kind):
 
 
 @examples(10)
-@given(st.data(), hardware(), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
+@given(st.data(), hardware(set_up=True), st.sampled_from((Kind.TRAFFIC, Kind.LATENCY, Kind.BALANCED)))
 def test_the_frontier_is_that_of_plain_enumeration(folder, data, machine, kind):
     network = data.draw(networks(folder, most=3, size=6))
     found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST]
@@ -116,7 +117,7 @@ def order(measure, need, latency, traffic, energy):
 
 
 @examples(10)
-@given(st.data(), hardware(), st.sampled_from(MEASURES))
+@given(st.data(), hardware(set_up=True), st.sampled_from(MEASURES))
 def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, data, machine, measure):
     network = data.draw(networks(folder, most=3, size=5))
     found = [stack for stack in stacks(tensor_graph(network), 3) if ways(stack) <= MOST // 3]
@@ -145,3 +146,26 @@ def test_the_least_energy_of_every_room_is_that_of_plain_enumeration(folder, dat
         have = [order(measure, p.need, *p.price) for p in points if p.need <= room]
         every = [order(measure, *cost) for cost in costs if cost[0] <= room]
         assert min(have, default=None) == min(every, default=None)
+
+
+def test_as_many_ways_as_64_bits_do_not_count(tmp_path):
+    """Eight layers with hundreds of tiles each; every layer's steps are as good in the tile of one pass."""
+    path, layer = tmp_path / "net.yaml", "{{name: l{}, op: conv, out_channels: 509, kernel: 1}}"
+    layers = ", ".join(layer.format(i) for i in range(8))
+    path.write_text(f"{{name: net, input: [509, 2], layers: [{layers}]}}")
+    (stack,) = (
+        found for found in stacks(tensor_graph(read_network(path)), 8) if found.last - found.first == 7
+    )
+    machine = Hardware(16, 16, 1 << 20)
+    space = StackSpace(stack, machine, stack_tables(stack, machine), frozenset())
+    (point,) = stack_frontier(space, [machine.buffer_bits], machine.buffer_bits, Measure.only(ENERGY))
+    assert prod(len(held) for held in replace(space, rates=machine.quantum).weights) > 1 << 63
+    again = point.priced_again(machine)
+    assert (again.need, again.spent(machine.quantum)) == (point.need, point.price.spent)
+    assert again.ports == least_ports(stack, machine)
+
+
+def least_ports(stack, machine):
+    """Bits at the array: in one step of two pixels, each layer's words go there once for each 16 outputs."""
+    ifmap, weights, ofmap = 2 * 509 * -(-509 // 16), 509 * 509, 2 * 509
+    return len(stack.layers) * machine.bits.ofmap * (ifmap + weights + ofmap)

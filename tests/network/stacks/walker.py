@@ -261,6 +261,8 @@ class Walk:
         for plan in others:
             strips = [(*s, i) for s in strips for i in range(len(plan[self.root]))]
         self.fetched = self.compute = self.macs = self.array_bits = 0
+        self.transfers = self.first = 0  # all of them, and those of the edge
+        self.gone = {key: set() for key in self.stack.reads if self.goes(key)}
         self.moves = [0] * len(self.stack.layers)
         self.peak = dict.fromkeys(self.maps, 0)
         self.first_words = self.last_words = 0
@@ -270,14 +272,25 @@ class Walk:
             for strip in strips
             for band in range(len(rows[self.root]))
         ]
-        for number, (_, strip, band) in enumerate(steps):
+        for number, (image, strip, band) in enumerate(steps):
             for key in self.maps:
                 if key not in rows:
                     continue
                 new = [rows[key][band][0]] + [p[key][i][0] for p, i in zip(others, strip, strict=True)]
                 kept = len(rows[key][band][1])
                 self.step(key, new, kept, number == 0, number == len(steps) - 1)
+                if key in self.gone:  # word by word, what no step before has written
+                    words = set(product((image,), *map(sorted, new))) - self.gone[key]
+                    self.gone[key] |= words
+                    self.transfers += bool(words)
+        for key, words in self.gone.items():
+            assert len(words) == self.batch * prod(self.stack.extents[key])
         self.finish()
+
+    def goes(self, key):
+        """Whether the stack writes it to the DRAM."""
+        stays = key in self.stays and key not in self.stack.outputs
+        return self.stack.leaves(key, self.last) and not stays
 
     def step(self, key, new, kept, is_first, is_last):
         bits, copies = self.hardware.bits, self.hardware.copies
@@ -290,10 +303,12 @@ class Walk:
             width = bits.ifmap if self.kind[key] == "source" else bits.ofmap
             if not stays:
                 self.fetched += made * width
+                self.transfers += made > 0
                 keeps = held if self.kind[key] == "source" else 0
                 room = (keeps + copies * made) * width
                 if is_first and self.kind[key] == "source":
                     self.first_words += made * width
+                    self.first += made > 0
         else:
             layer = next((i for i, n in enumerate(self.stack.layers) if n.name == key), None)
             wide = bits.ofmap
@@ -372,6 +387,13 @@ class Walk:
         taps = [t for _, t in self.kernels(layer, [set(range(a.out)) for a in layer.axes])]
         return sum(taps), max(taps, default=0)
 
+    def tiles_of(self, layer, co, ci):
+        """How many tiles of weights there are of all kernels and groups."""
+        tiles = 0
+        for _ in self.kernels(layer, [set(range(a.out)) for a in layer.axes]):
+            tiles += len(range(0, layer.out_channels, co)) * len(range(0, layer.in_channels, ci))
+        return layer.groups * tiles
+
     def finish(self):
         bits, hardware = self.hardware.bits, self.hardware
         bank = 8 * hardware.bank_bytes if hardware.bank_bytes else 1
@@ -388,20 +410,24 @@ class Walk:
             copies = 1 if tile is None else hardware.copies
             self.room += ceil(copies * one / bank) * bank
             self.traffic += words * (1 if tile is None else moves)
+            self.first += words > 0
+            self.transfers += moves * self.tiles_of(layer, *tile) if tile else words > 0
             edge += one
         leaving = False
         for key in self.stack.reads:
-            stays = key in self.stays and key not in self.stack.outputs
-            if self.stack.leaves(key, self.last) and not stays:
+            if self.goes(key):
                 words = self.batch * self.stack.channels[key] * prod(self.stack.extents[key])
                 self.traffic += words * bits.ofmap
                 leaving |= self.stack.host[key] == self.last
         edge += self.last_words if leaving else 0
+        self.first += leaving
+        setup = hardware.transfer_setup
         rate = hardware.bandwidth / hardware.frequency * 8
         if hardware.double_buffered:
-            self.latency = max(self.compute + edge / rate, self.traffic / rate)
+            begun = self.compute + setup * self.first + edge / rate
+            self.latency = max(begun, setup * self.transfers + self.traffic / rate)
         else:
-            self.latency = self.compute + self.traffic / rate
+            self.latency = self.compute + setup * self.transfers + self.traffic / rate
         each = hardware.energy
         self.energy = each.mac * self.macs + each.sram * self.array_bits
         self.energy += (
