@@ -283,5 +283,5 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _try_import(*modules: str) -> None:
-    with suppress(ImportError):  # whoever needs it tells
+    with suppress(Exception):  # whoever needs it tells; where all ends meanwhile, nobody does
         import_all(*modules)
