@@ -43,7 +43,7 @@ _FIRST = 8  # tiles of the first chunk; the next are larger
 _CELLS = 1 << 17
 _LEAD = 4  # choices of tiles looked at before the rest of a chunk
 _BLOCK = 64  # numbers of rounds looked at together
-_NODES = 150_000  # of all branch and bound of one search
+_NODES = 300_000  # of all branch and bound of one search
 
 
 class SharedSearch:

@@ -14,7 +14,7 @@ from formulation.shared.packing.rounds import Fits, Items, Packing, balanced_pac
 
 _REPAIRED = 32  # rounds up to which packings are repaired
 #: Nodes of one branch and bound; beyond them the packing is not proven.
-NODES = 20_000
+NODES = 80_000
 
 
 @dataclass(frozen=True, slots=True)
