@@ -93,8 +93,13 @@ _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def least_from(trips: Ints, cycles: Ints, extent: int) -> Ints:
-    """Entry ``n`` is the least of the cycles of all candidates with at least ``n`` trips."""
-    least = np.full(extent + 2, np.iinfo(np.int64).max)
+    """Entry ``n`` is the least of the cycles of all candidates with at least ``n`` trips.
+
+    Where there is none, it is that of the most trips that there are: any number bounds nothing, a large one
+    would wrap in products.
+    """
+    most = trips.max(initial=0)
+    least = np.full(extent + 2, cycles[trips == most].min(initial=np.iinfo(np.int64).max))
     np.minimum.at(least, trips, cycles)
     return np.asarray(np.minimum.accumulate(least[::-1])[::-1])
 

@@ -121,7 +121,7 @@ def curves(
     Raises:
         InputError: if the network cannot be read, has no such layer, or a frontier fails.
     """
-    network = network or scenario.read_network()
+    network = scenario.read_network(network)
     wanted = wanted_layers(scenario.replace(bufsize=sizes[-1]), network, layer)
     made = _steps(wanted, target, workers, notify)
     found = [_curve(planned, target, sizes, made) for planned in wanted]

@@ -129,7 +129,7 @@ def fronts(
     Raises:
         InputError: if the network cannot be read, has no such layer, or a front fails.
     """
-    network = network or scenario.read_network()
+    network = scenario.read_network(network)
     plan = wanted_layers(scenario, network, layer)
     made = _made(plan, pair, workers, notify)
     found = [_layer_front(planned, pair, made) for planned in plan]

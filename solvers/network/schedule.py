@@ -63,9 +63,7 @@ def run_scenario(
 
             workers = stack.enter_context(Workers(jobs))
         prepare(workers, scenario)
-        network = network or scenario.read_network()
-        if not network.layers:
-            raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
+        network = scenario.read_network(network)
         return _run(scenario, network, started, workers, notify)
 
 

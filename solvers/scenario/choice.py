@@ -60,8 +60,18 @@ class NetworkChoice(StrictModel):
         named = Path(self.network).name == self.network and not file.exists()
         return (bundled(self.network) if named else None) or file
 
-    def read_network(self) -> Network:
-        """The network; raises InputError for whatever is wrong with its file."""
+    def read_network(self, given: Network | None = None) -> Network:
+        """The network, or one that has been read already, with something to schedule.
+
+        Raises:
+            InputError: for whatever is wrong with its file, or if it has no layer with MACs.
+        """
+        network = given or self._read()
+        if not network.layers:
+            raise InputError(self.network_file, "", "has no layer with MACs, nothing to schedule")
+        return network
+
+    def _read(self) -> Network:
         network = read_network(
             self.network_file,
             input=self.input,

@@ -1,6 +1,7 @@
 """Streamed tiles by every method: against every tile, loop order and cut of small layers, one by one."""
 
 from dataclasses import replace
+from fractions import Fraction
 from unittest.mock import patch
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import Axis
 from dnns.layer import Layer
-from formulation.hardware import Halo, Hardware
+from formulation.hardware import BitWidths, Dataflow, Fill, Halo, Hardware
 from formulation.mapping import Partition, Stationary
 from formulation.problem import Kind, Objective, Problem
 from formulation.space import cut_grid
@@ -191,6 +192,15 @@ def test_combined_starts_from_a_partition_that_streams():
     inside = static.solve(replace(problem, partition=part))
     assert result.extras["starts"][0]["traffic_bytes"] == inside.cost.traffic_bytes
     assert result.cost == exhaustive.solve(problem).cost
+
+
+def test_channels_that_are_cut_have_fewer_tiles_than_channels():
+    axes = tuple(Axis(out, 1, 1, 1, 2, 2, out - 4) for out in (8, 12, 9))
+    machine = Hardware(5, 2, 2048, Fraction("21.333333333333332"), bits=BitWidths.uniform(8), bank_bytes=64)
+    machine = replace(machine, dataflow=Dataflow.WEIGHT, double_buffered=False, fill=Fill.EXPOSED)
+    machine = replace(machine, halo=Halo.REUSE, streaming=True)
+    problem = Problem(Layer("x", 4, 4, axes), machine)
+    assert combined.solve(problem).cost == exhaustive.solve(problem).cost
 
 
 def test_within_a_partition_and_from_a_known_mapping():

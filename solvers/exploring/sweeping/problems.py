@@ -65,8 +65,6 @@ class Networks:
         key = repr((str(scenario.network_file), *shape))
         if key not in self.known:
             network = scenario.read_network()
-            if not network.layers:
-                raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
             self.known[key] = network, network_hash(network)
         return self.known[key]
 

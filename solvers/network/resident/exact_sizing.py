@@ -46,7 +46,7 @@ def exact_sizing(
     With ``sizes``, ascending from ``low`` to ``high``, that of each of these. Other arguments and errors as
     of ``sizing``.
     """
-    network = network or scenario.read_network()
+    network = scenario.read_network(network)
     machine = replace(network_machine(network, scenario), buffer_bytes=high)
     graph = tensor_graph(network)
     making = Making(machine, scenario.treatment, sought(Objective(target)), scenario.time_limit)

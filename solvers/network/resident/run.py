@@ -57,9 +57,7 @@ def run_network(
         InputError: if the network cannot be read, or has an operator without a rule.
     """
     started = monotonic()
-    network = network or scenario.read_network()
-    if not network.layers:
-        raise InputError(scenario.network_file, "", "has no layer with MACs, nothing to schedule")
+    network = scenario.read_network(network)
     machine, objective = network_machine(network, scenario), scenario.objective.build()
     graph = tensor_graph(network)
     with ExitStack() as stack:

@@ -123,7 +123,7 @@ def sizing(
     Raises:
         InputError: if the network cannot be read, or no size holds every layer.
     """
-    network = network or scenario.read_network()
+    network = scenario.read_network(network)
     machine = replace(network_machine(network, scenario), buffer_bytes=sizes[-1])
     machines = [replace(machine, buffer_bytes=size) for size in sizes]
     smaller = sorted({machine.buffer_bits - m.buffer_bits for m in machines})

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
@@ -135,4 +136,17 @@ def test_a_machine_that_sizes_do_not_know_is_refused(scenario, capsys, machine, 
     assert main([str(scenario), "--sram", "2K:4K", "--network_level", level]) == 2
     error = capsys.readouterr().err
     assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run", "size", "curve", "pareto", "compare"])
+def test_a_network_without_macs_is_one_line(tmp_path, capsys, command):
+    (tmp_path / "pool.yaml").write_text(
+        "{name: p, input: [3, 8, 8], layers: [{name: a, op: pool, kernel: 2}]}"
+    )
+    file = tmp_path / "s.yaml"
+    file.write_text("network: pool.yaml\n")
+    assert import_module(f"solvers.{command}").main([str(file), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert "pool.yaml: has no layer with MACs, nothing to schedule" in error
     assert error.count("\n") == 1
