@@ -142,7 +142,7 @@ def test_a_machine_that_sizes_do_not_know_is_refused(scenario, capsys, machine, 
 @pytest.mark.parametrize("command", ["run", "size", "curve", "pareto", "compare"])
 def test_a_network_without_macs_is_one_line(tmp_path, capsys, command):
     (tmp_path / "pool.yaml").write_text(
-        "{name: p, input: [3, 8, 8], layers: [{name: a, op: pool, kernel: 2}]}"
+        "{name: p, input: [3, 8, 8], layers: [{name: a, op: pool, kernel: 2, stride: 2}]}"
     )
     file = tmp_path / "s.yaml"
     file.write_text("network: pool.yaml\n")
