@@ -126,6 +126,10 @@ def scales(aim: ProgramAim, floors: Mapping[str, Sequence[int]], spent: int = 0)
         above = sum(weight * (best[name] - low[name]) for name, weight in weights.items())
         whole = sum(weight * best[name] for name, weight in weights.items())
         span |= {name: max(above, whole * FINEST) / weight for name, weight in weights.items()}
+    if aim.score_cap is not None:  # what is cut alone exceeds the cap
+        scored = {name: weight for name in floors if (weight := getattr(aim.score_cap.weights, name))}
+        above = sum(float(weight) * (best[name] - low[name]) for name, weight in scored.items())
+        span |= {name: max(span[name], above / float(weight)) for name, weight in scored.items()}
     if spent and "latency" not in weights and aim.caps.latency is None:
         span["latency"] = span["spent"] / spent
     coarser = {name: max(1.0, (low[name] - min(floors[name])) / BEYOND / span[name]) for name in floors}

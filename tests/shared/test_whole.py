@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 import highspy
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from dnns.axes import TransposedAxis
 from dnns.layer import Deconvolution
-from formulation.hardware import Hardware
+from formulation.hardware import Fill, Hardware
 from formulation.mapping import Stationary
 from formulation.pricing.price import Price
 from formulation.problem import Kind, Objective
@@ -226,3 +227,15 @@ def test_what_was_solved_is_beside_the_whole(tmp_path):
     names = {path.name for path in tmp_path.glob("*.lp")}
     assert {"a.shared.latency.lp", "a.shared.traffic.lp", "a.shared.1-latency.lp"} <= names
     assert not [name for name in names if "sieved" in name]
+
+
+def test_a_sum_that_is_held_is_held_whatever_the_scale_of_its_quantities():
+    axes = (TransposedAxis(10, kernel=1), TransposedAxis(2, kernel=3))
+    machine = Hardware(3, 7, 4096, Fraction("7.77777777777777"), 2, fill=Fill.EXPOSED, bank_bytes=64)
+    machine = replace(machine, energy=replace(machine.energy, static=Fraction(5)))
+    third = Fraction(3, 10)
+    score = Objective(Kind.WEIGHTED, latency_weight=third, traffic_weight=Fraction(2, 5), energy_weight=third)
+    problem = SharedProblem(Deconvolution("d", 3, 1, axes, batch=3), machine, score)
+    found = solve(problem, method="exact", sieve="none")
+    assert found.cost == solve(problem).cost
+    assert found.solution_status is SolutionStatus.OPTIMAL
