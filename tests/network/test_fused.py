@@ -17,7 +17,7 @@ from formulation.deconv import Treatment
 from formulation.hardware import Hardware
 from formulation.network.frontiers.front import sought
 from formulation.network.graph import tensor_graph
-from formulation.network.stacks.candidates import stack_of
+from formulation.network.stacks.search.candidates import stack_of
 from formulation.problem import Kind, Objective
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.points import layer_blocks

@@ -18,7 +18,7 @@ from formulation.network.frontiers.frontier import frontier
 from formulation.network.frontiers.growing import GrowingFrontier
 from formulation.network.frontiers.space import MovedSpace
 from formulation.network.graph import tensor_graph
-from formulation.network.stacks.candidates import stack_of
+from formulation.network.stacks.search.candidates import stack_of
 from formulation.problem import Kind, Objective
 from solvers.network.resident.choose import Chooser
 from solvers.network.resident.growth import Growth

@@ -14,7 +14,7 @@ from formulation.cost import array_passes, group_cycles
 from formulation.extents import Ints, channel_tiles, trip_count
 from formulation.hardware import Hardware
 from formulation.mapping import Group
-from formulation.network.stacks.fitting import unbeaten
+from formulation.network.stacks.search.fitting import unbeaten
 from formulation.network.stacks.tables import kernels
 
 

@@ -15,7 +15,7 @@ from formulation.network.frontiers.frontier import LayerWay, Way
 from formulation.network.graph import LayerUse, Value
 from formulation.network.sharing import SharedWay
 from formulation.network.stacks.cost import stack_cost
-from formulation.network.stacks.frontier import StackWay
+from formulation.network.stacks.search.frontier import StackWay
 from formulation.network.stacks.shares import layer_shares
 from formulation.network.stacks.weights import weights_of
 from formulation.network.weights import weights_name

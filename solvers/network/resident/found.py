@@ -15,7 +15,7 @@ from formulation.network.graph import Tensor, TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block
 from formulation.network.sharing import SharedWay
-from formulation.network.stacks.frontier import StackWay
+from formulation.network.stacks.search.frontier import StackWay
 from formulation.network.weights import TrainedWeights
 from formulation.pricing import objective as quantities
 from formulation.pricing.objective import Quantity

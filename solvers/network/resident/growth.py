@@ -17,7 +17,7 @@ from formulation.network.graph import TensorGraph
 from formulation.network.movement import kept_bits
 from formulation.network.program.blocks import Block, BlockState, TotalMeasure
 from formulation.network.program.choice import Chosen, Key
-from formulation.network.stacks.candidates import stacks
+from formulation.network.stacks.search.candidates import stacks
 from formulation.network.stacks.states import nameless, stack_for_good, stack_states
 from formulation.network.states import for_good, layer_states
 from formulation.network.weights import bits_for_good, trained_weights

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from formulation.network.stacks.cost import stack_cost
-from formulation.network.stacks.frontier import StackWay
+from formulation.network.stacks.search.frontier import StackWay
 from formulation.network.stacks.shares import LayerShare, layer_shares, map_rooms
 from formulation.network.stacks.weights import weights_of
 from solvers.network.data.geometry import geometry

@@ -12,8 +12,8 @@ from formulation.network.frontiers.front import Sought
 from formulation.network.frontiers.frontier import Point
 from formulation.network.graph import TensorGraph
 from formulation.network.program.blocks import Block, BlockState, least_beside
-from formulation.network.stacks.candidates import stacks
-from formulation.network.stacks.frontier import StackWay, stack_frontier
+from formulation.network.stacks.search.candidates import stacks
+from formulation.network.stacks.search.frontier import StackWay, stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.network.stacks.stack import Stack
 from formulation.network.stacks.states import StackStates, nameless, stack_states

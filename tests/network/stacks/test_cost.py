@@ -7,9 +7,9 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from formulation.network.graph import tensor_graph
-from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
 from formulation.network.stacks.energy import stack_work
+from formulation.network.stacks.search.candidates import stacks
 from tests.network.stacks.strategies import networks
 from tests.network.stacks.walker import Walk
 from tests.strategies import examples, hardware

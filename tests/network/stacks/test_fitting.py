@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from formulation.network.stacks.fitting import Limits, WeightTiles, fitting
+from formulation.network.stacks.search.fitting import Limits, WeightTiles, fitting
 
 FIGURES = st.tuples(*[st.integers(0, 6)] * 4)
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from dnns.reader import read_network
 from formulation.hardware import BitWidths, Hardware
 from formulation.network.graph import tensor_graph
-from formulation.network.stacks.candidates import stacks
 from formulation.network.stacks.cost import Schedule, stack_cost
 from formulation.network.stacks.energy import stack_work
-from formulation.network.stacks.frontier import stack_frontier
+from formulation.network.stacks.search.candidates import stacks
+from formulation.network.stacks.search.frontier import stack_frontier
 from formulation.network.stacks.space import StackSpace, stack_tables
 from formulation.pricing.objective import ENERGY, Measure
 from formulation.pricing.price import Price

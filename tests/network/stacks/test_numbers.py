@@ -6,7 +6,7 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from formulation.network.graph import tensor_graph
-from formulation.network.stacks.candidates import stacks
+from formulation.network.stacks.search.candidates import stacks
 from tests.network.stacks.numbers import Run, layer_by_layer, positions, weights_of
 from tests.network.stacks.strategies import networks
 from tests.strategies import examples, hardware

@@ -10,7 +10,7 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.network.frontiers.stairs import unbeaten_pairs
-from formulation.network.stacks.blends import Blends
+from formulation.network.stacks.search.blends import Blends
 from formulation.space.counts import SAFE
 
 _PRICES = 16  # of room that are tried

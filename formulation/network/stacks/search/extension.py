@@ -15,7 +15,7 @@ from formulation.extents import Ints
 from formulation.network.frontiers.frontier import promise
 from formulation.network.stacks.cost import NO_SETUPS, Setups
 from formulation.network.stacks.energy import spent
-from formulation.network.stacks.tiled import TiledCuts, streamed
+from formulation.network.stacks.search.tiled import TiledCuts, streamed
 from formulation.pricing.price import Price
 from formulation.space.counts import SAFE
 

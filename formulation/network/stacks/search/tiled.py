@@ -10,10 +10,10 @@ import numpy as np
 
 from formulation.extents import Ints
 from formulation.network.frontiers.front import Front
-from formulation.network.stacks.blends import Blends
 from formulation.network.stacks.cost import NO_SETUPS, Setups
 from formulation.network.stacks.energy import array_bits, layer_work, spent
-from formulation.network.stacks.fitting import Limits, WeightTiles, fitting
+from formulation.network.stacks.search.blends import Blends
+from formulation.network.stacks.search.fitting import Limits, WeightTiles, fitting
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.weights import WeightFigures
 from formulation.pricing.objective import Measure

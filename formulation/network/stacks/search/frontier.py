@@ -22,10 +22,10 @@ from formulation.network.frontiers.frontier import Point, filled_rooms, promise
 from formulation.network.movement import MovedCost
 from formulation.network.stacks.cost import Schedule, TooNarrowError, stack_cost
 from formulation.network.stacks.energy import array_bits, layer_work, stack_work
-from formulation.network.stacks.extension import StackExtension
+from formulation.network.stacks.search.extension import StackExtension
+from formulation.network.stacks.search.tiled import Ports, StackSearch
 from formulation.network.stacks.space import Picks, StackSpace
 from formulation.network.stacks.stack import Stack
-from formulation.network.stacks.tiled import Ports, StackSearch
 from formulation.pricing.price import Price
 
 _CUTS = 1 << 18  # cuts bounded at once
